@@ -1,0 +1,2 @@
+//! Stairlock.
+fn main() {}
