@@ -1,0 +1,65 @@
+//! What users and reviewers read keeps up with the code: codes are documented, dependencies are
+//! explained.
+
+use super::text::{Finding, Tree};
+
+/// Functions whose literals are codes that users see in conditions, events and metrics.
+const CODE_FUNCTIONS: &[&str] = &["code", "reason"];
+
+/// Members of one family (`serde`, `serde_json`) may share a comment; more is a list.
+const FAMILY_MAX: usize = 4;
+
+/// Every CamelCase literal in `fn code` and `fn reason` occurs in the spec page.
+pub fn codes_documented(tree: &Tree, page: &str) -> Vec<Finding> {
+    let documented: Vec<&str> = page.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let mut findings = Vec::new();
+    for source in tree.product() {
+        for function in source.functions() {
+            if !CODE_FUNCTIONS.contains(&function.name) || source.test[function.first] {
+                continue;
+            }
+            for literal in &source.literals {
+                let inside = (function.first..=function.last).contains(&literal.line);
+                let code = literal.text.as_str();
+                if inside && camel_case(code) && !documented.contains(&code) {
+                    let what = format!("`{code}` is not in docs/spec/rollout.md");
+                    findings.push(source.at(literal.line, &what));
+                }
+            }
+        }
+    }
+    findings
+}
+
+/// Every dependency has a comment line above it, or above the family it stands in.
+pub fn dependencies_explained(manifest: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut explained: Vec<String> = Vec::new();
+    let mut within = false;
+    let mut covered = 0;
+    for (at, line) in manifest.lines().enumerate() {
+        let line = line.trim();
+        if line.starts_with('[') {
+            within = line.ends_with("dependencies]");
+            covered = 0;
+        } else if line.is_empty() {
+            covered = 0;
+        } else if line.starts_with('#') {
+            covered = FAMILY_MAX;
+        } else if within && let Some((name, _)) = line.split_once('=') {
+            let name = name.trim().to_owned();
+            if covered == 0 && !explained.contains(&name) {
+                let what = format!("Cargo.toml:{}: `{name}` has no comment above it", at + 1);
+                findings.push(what);
+            }
+            explained.push(name);
+            covered = covered.saturating_sub(1);
+        }
+    }
+    findings
+}
+
+fn camel_case(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.chars().all(|c| c.is_ascii_alphanumeric())
+}
