@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# test.sh [all|cluster] [FILTER...] — what `make test` and `make cluster` run.
+#   all      rig programs, build, verify, every test, and last the cluster stories
+#   cluster  the cluster stories only; FILTER is passed to the test binary
+# The stories run on a rig of their own (RIG_STATE), which is taken down however the run ends.
+# On failure the logs of its parts stay in target/rig-logs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+what=${1:-all}
+[ $# = 0 ] || shift
+case $what in all | cluster) ;; *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;; esac
+
+rig=tests/rig/rig.sh
+export RIG_STATE=${RIG_STATE:-${TMPDIR:-/tmp}/stairlock-test-$$}
+export RIG_PORT=${RIG_PORT:-16540} # beside the ports of `make rig`
+rig_log=target/rig-down.log
+rig_logs=target/rig-logs
+mkdir -p target
+
+step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
+
+# Silent: the summary of the stories stays the last thing on the screen.
+finish() {
+  local code=$?
+  trap - EXIT
+  rm -rf "$rig_logs"
+  [ "$code" = 0 ] || [ ! -d "$RIG_STATE/logs" ] || cp -r "$RIG_STATE/logs" "$rig_logs" || true
+  "$rig" down > "$rig_log" 2>&1 || code=$((code == 0 ? 1 : code))
+  exit "$code"
+}
+
+# Each test binary but the cluster stories: tests/NAME.rs or tests/NAME/main.rs.
+others() {
+  local path name
+  for path in tests/*.rs tests/*/main.rs; do
+    name=${path#tests/}
+    name=${name%/main.rs}
+    name=${name%.rs}
+    [ ! -e "$path" ] || [ "$name" = cluster ] || printf -- '--test\n%s\n' "$name"
+  done
+}
+
+step "programs of the rig"
+"$rig" build
+
+step "build"
+cargo build --locked
+cargo test --locked --no-run
+
+if [ "$what" = all ]; then
+  step "verify"
+  make --no-print-directory verify
+  step "tests without a cluster"
+  mapfile -t binaries < <(others)
+  cargo test --locked --lib --bins "${binaries[@]}"
+  cargo test --locked --doc
+fi
+
+step "rig up"
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+"$rig" up
+
+step "cluster stories"
+# No network in there: everything is compiled by now.
+"$rig" run cargo test --offline --locked --test cluster -- "$@"
