@@ -26,6 +26,7 @@ mod tidy {
         imports::reexports,
         imports::reachable,
         purity::pure_modules,
+        purity::time_library,
         purity::clock,
         limits::columns,
         limits::file_lines,

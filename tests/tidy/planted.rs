@@ -103,6 +103,12 @@ fn a_clock_in_a_pure_module_is_found() {
             false,
         ),
     ]);
+    let f = purity::time_library;
+    check(&[
+        (f, "src/model/moment.rs", "use jiff::Timestamp;", false),
+        (f, "src/decide/bake.rs", "fn f(at: jiff::Timestamp) {}", true),
+        (f, "src/runtime/clock.rs", "use jiff::Timestamp;", false),
+    ]);
     let f = purity::clock;
     let allow = "#[allow(clippy::disallowed_methods)]\nfn now() {}";
     check(&[(f, "src/runtime/clock.rs", allow, false), (f, "src/runtime/leader.rs", allow, true)]);

@@ -1,6 +1,6 @@
 //! PURE modules hold values and decisions only: no word in them can wait, read or surprise.
 
-use super::text::{Finding, Token, Tree, tokens};
+use super::text::{Finding, Source, Token, Tree, tokens};
 
 /// The modules that are the same for the controller, the tests and every forecast.
 const PURE: &[&str] = &["model", "api", "validate", "decide", "render", "import", "lint"];
@@ -34,22 +34,36 @@ const IMPURE: &[(&str, &str)] = &[
     ("HashSet", "unordered map"),
 ];
 
+/// Names of time libraries, and the one PURE file that may use them.
+const TIME_LIBRARIES: &[&str] = &["jiff", "chrono"];
+const MOMENT: &str = "src/model/moment.rs";
+
 /// The one file that reads the machine's clock.
 const CLOCK: &str = "src/runtime/clock.rs";
 
 /// PURE modules name nothing of the list.
 pub fn pure_modules(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for source in tree.product() {
-        let module = source.module();
-        if !module.first().is_some_and(|name| PURE.contains(&name.as_str())) {
-            continue;
-        }
+    for source in tree.product().filter(|source| pure(source)) {
         let tokens = source.product_tokens();
         for (word, kind) in IMPURE {
             for line in lines_with(&tokens, word) {
                 let what = format!("`{word}` in a PURE module ({kind})");
                 findings.push(source.at(line, &what));
+            }
+        }
+    }
+    findings
+}
+
+/// PURE modules take points in time from one file, which names the time library.
+pub fn time_library(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in tree.product().filter(|source| source.path != MOMENT && pure(source)) {
+        let tokens = source.product_tokens();
+        for word in TIME_LIBRARIES {
+            for line in lines_with(&tokens, word) {
+                findings.push(source.at(line, &format!("`{word}` is named in {MOMENT} only")));
             }
         }
     }
@@ -65,6 +79,10 @@ pub fn clock(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn pure(source: &Source) -> bool {
+    source.module().first().is_some_and(|name| PURE.contains(&name.as_str()))
 }
 
 /// The lines on which a sequence of tokens begins.
