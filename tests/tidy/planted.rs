@@ -168,7 +168,7 @@ fn an_empty_name_or_a_synonym_is_found() {
         (f, "src/controller/a.rs", "struct RolloutManager;", true),
         (f, "src/controller/a.rs", "trait EventHandler {}", true),
         (f, "src/model/a.rs", "struct ReleaseInfo;", true),
-        (f, "src/api/foreign.rs", "struct Service;", false),
+        (f, "src/model/snapshot.rs", "struct LiveService;", false),
         (f, "src/model/a.rs", "enum PrimaryWeight {}", true),
         (f, "src/model/utils.rs", "", true),
     ]);

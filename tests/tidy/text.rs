@@ -216,7 +216,7 @@ fn mask(text: &str) -> (String, Vec<Literal>) {
     let chars: Vec<char> = text.chars().collect();
     let mut code = String::with_capacity(text.len());
     let mut literals = Vec::new();
-    let mut at = 0;
+    let (mut at, mut line, mut counted) = (0, 0, 0);
     while at < chars.len() {
         let rest = &chars[at..];
         let inside_word = at > 0 && (chars[at - 1].is_alphanumeric() || chars[at - 1] == '_');
@@ -229,7 +229,8 @@ fn mask(text: &str) -> (String, Vec<Literal>) {
             code.extend(rest[..end].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
             at += end;
         } else if let Some((open, close, end)) = string(rest).filter(|_| !inside_word) {
-            let line = code.matches('\n').count();
+            line += chars[counted..at].iter().filter(|c| **c == '\n').count();
+            counted = at;
             let inner = &rest[open..end - close];
             literals.push(Literal { line, text: inner.iter().collect() });
             code.extend(&rest[..open]);

@@ -6,9 +6,8 @@ use super::text::{Finding, Source, Tree};
 const KEYS: &str = "src/api/keys.rs";
 const GROUP: &str = "stairlock.dev";
 
-/// Endings that say nothing about a type.
-const EMPTY_ENDINGS: &[&str] =
-    &["Manager", "Handler", "Helper", "Util", "Utils", "Service", "Info", "Data"];
+/// Endings that say nothing about a type. `Service` is not among them: it is a kind of Kubernetes.
+const EMPTY_ENDINGS: &[&str] = &["Manager", "Handler", "Helper", "Util", "Utils", "Info", "Data"];
 
 /// Words of other tools for things that have a name in the glossary.
 const SYNONYMS: &[(&str, &str)] = &[
@@ -78,9 +77,9 @@ pub fn ignored_tests(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// What is wrong with a type's name. The kind `Service` itself may be named.
+/// What is wrong with a type's name.
 fn complaint(name: &str) -> Option<String> {
-    let ending = EMPTY_ENDINGS.iter().find(|end| name.ends_with(*end) && name != "Service");
+    let ending = EMPTY_ENDINGS.iter().find(|end| name.ends_with(*end));
     if let Some(ending) = ending {
         return Some(format!("type `{name}`: `{ending}` says nothing"));
     }
