@@ -1,0 +1,255 @@
+//! Foreign: the few fields that are read of objects of other systems. Tolerant, never written back.
+//!
+//! Lean structs, since a store of whole objects costs ten times the memory.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use kube::core::Object;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A ReplicaSet. Its template is read from our annotation, not from its spec.
+#[derive(Resource, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[resource(inherit = k8s_openapi::api::apps::v1::ReplicaSet)]
+pub struct ReplicaSet {
+    /// Name, labels, annotations, owners.
+    pub metadata: ObjectMeta,
+    /// What it is to have.
+    #[serde(default)]
+    pub spec: ReplicaSetSpec,
+    /// What it has.
+    #[serde(default)]
+    pub status: ReplicaSetStatus,
+}
+
+/// What a ReplicaSet is to have.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaSetSpec {
+    /// Pods.
+    #[serde(default)]
+    pub replicas: Option<i32>,
+    /// Seconds that a pod must be ready.
+    #[serde(default)]
+    pub min_ready_seconds: Option<i32>,
+}
+
+/// What a ReplicaSet has.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaSetStatus {
+    /// Pods, without those that end.
+    #[serde(default)]
+    pub replicas: i32,
+    /// Ready pods.
+    #[serde(default)]
+    pub ready_replicas: Option<i32>,
+    /// Pods that are ready for minReadySeconds.
+    #[serde(default)]
+    pub available_replicas: Option<i32>,
+    /// The generation that this speaks of.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+}
+
+/// A Service.
+#[derive(Resource, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[resource(inherit = k8s_openapi::api::core::v1::Service)]
+pub struct Service {
+    /// Name, labels, annotations, owners.
+    pub metadata: ObjectMeta,
+    /// What it selects.
+    #[serde(default)]
+    pub spec: ServiceSpec,
+}
+
+/// What a Service selects.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceSpec {
+    /// Labels of the pods.
+    #[serde(default)]
+    pub selector: Option<BTreeMap<String, String>>,
+    /// Its ports.
+    #[serde(default)]
+    pub ports: Option<Vec<ServicePort>>,
+}
+
+/// A port of a Service.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct ServicePort {
+    /// The number.
+    #[serde(default)]
+    pub port: i32,
+}
+
+/// A part of the endpoints of a Service.
+#[derive(Resource, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[resource(inherit = k8s_openapi::api::discovery::v1::EndpointSlice)]
+pub struct EndpointSlice {
+    /// Name and labels.
+    pub metadata: ObjectMeta,
+    /// The endpoints.
+    #[serde(default)]
+    pub endpoints: Option<Vec<Endpoint>>,
+}
+
+/// One endpoint.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// Whether it takes traffic.
+    #[serde(default)]
+    pub conditions: Option<EndpointConditions>,
+    /// The pod.
+    #[serde(default)]
+    pub target_ref: Option<TargetRef>,
+}
+
+/// Whether an endpoint takes traffic.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct EndpointConditions {
+    /// `None` means unknown, which Kubernetes asks to read as ready.
+    #[serde(default)]
+    pub ready: Option<bool>,
+}
+
+/// The object behind an endpoint.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct TargetRef {
+    /// `Pod`.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// Flux's choice of one tag. Its served version is discovered.
+pub type ImagePolicy = Object<Value, ImagePolicyStatus>;
+
+/// What an ImagePolicy chose.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct ImagePolicyStatus {
+    /// The chosen image; kept by Flux while Ready is False.
+    #[serde(default)]
+    pub latest_ref: Option<ImageRef>,
+    /// The generation that this speaks of.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+    /// Ready among them.
+    #[serde(default)]
+    pub conditions: Option<Vec<Condition>>,
+}
+
+/// The chosen image.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct ImageRef {
+    /// The repository.
+    #[serde(default)]
+    pub name: String,
+    /// The tag.
+    #[serde(default)]
+    pub tag: String,
+    /// The digest, where the policy reflects it.
+    #[serde(default)]
+    pub digest: Option<String>,
+}
+
+/// A condition of another controller.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Its type.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    #[serde(default)]
+    pub status: String,
+    /// A word.
+    #[serde(default)]
+    pub reason: String,
+    /// A sentence.
+    #[serde(default)]
+    pub message: String,
+    /// The generation that it speaks of.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+}
+
+/// A route. Its spec stays JSON: it is patched in place and never written back whole.
+pub type HttpRoute = Object<Value, RouteStatus>;
+
+/// What the gateways say about a route.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteStatus {
+    /// One entry for each gateway and controller.
+    #[serde(default)]
+    pub parents: Vec<RouteParent>,
+}
+
+/// What one gateway says.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteParent {
+    /// The gateway, as JSON.
+    #[serde(default)]
+    pub parent_ref: Value,
+    /// Accepted and ResolvedRefs.
+    #[serde(default)]
+    pub conditions: Option<Vec<Condition>>,
+}
+
+/// A Flux Kustomization.
+pub type Kustomization = Object<KustomizationSpec, Value>;
+
+/// What is read of a Kustomization.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct KustomizationSpec {
+    /// Fields that it leaves alone.
+    #[serde(default)]
+    pub ignore: Option<Vec<IgnoreRule>>,
+}
+
+/// Fields that a Kustomization leaves alone.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct IgnoreRule {
+    /// JSON pointers.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// The objects that they are about; absent: all.
+    #[serde(default)]
+    pub target: Option<IgnoreTarget>,
+}
+
+/// The objects that an ignore rule is about; every part is an anchored regular expression.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct IgnoreTarget {
+    /// API group.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// API version.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Kind.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Namespace.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// Name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// A label selector as text.
+    #[serde(default)]
+    pub label_selector: Option<String>,
+    /// An annotation selector as text.
+    #[serde(default)]
+    pub annotation_selector: Option<String>,
+}

@@ -1,0 +1,56 @@
+//! Keys: every name that Stairlock writes into objects or reads from them. No logic.
+//!
+//! Each entry says what it is, who writes it and who reads it.
+
+/// The API group of all kinds.
+pub const GROUP: &str = "stairlock.dev";
+/// The version of the API.
+pub const VERSION: &str = "v1alpha1";
+/// The field manager of every write to the cluster. Written by us, read by who looks at ownership.
+pub const FIELD_MANAGER: &str = "stairlock";
+/// The field manager of the kubectl plugin. Flux strips what managers named `kubectl…` wrote.
+pub const CLI_MANAGER: &str = "stairlock-cli";
+/// The finalizer of a Rollout that uses objects which are not its own. Written and removed by us.
+pub const FINALIZER: &str = "stairlock.dev/restore";
+
+/// Label on pods, ReplicaSets and Services: the Rollout's name. Written by us.
+pub const LABEL_ROLLOUT: &str = "stairlock.dev/rollout";
+/// Label on pods and ReplicaSets, key in the selectors of Services: the revision. Written by us.
+pub const LABEL_REVISION: &str = "stairlock.dev/revision";
+
+/// Annotation on a ReplicaSet: the template as written on the Rollout, as JSON. Written and read
+/// by us: revisions are recognised by it.
+pub const ANNOTATION_TEMPLATE: &str = "stairlock.dev/template";
+/// Annotation on a ReplicaSet: the attempt that made it. Written by us, read when status is lost.
+pub const ANNOTATION_ATTEMPT: &str = "stairlock.dev/attempt";
+/// Annotation on a ReplicaSet: the attempt in which its revision failed. Written by us, read when
+/// status is lost.
+pub const ANNOTATION_QUARANTINED: &str = "stairlock.dev/quarantined";
+
+/// Annotation on a Rollout: end the pause of the present step. Written by people.
+pub const COMMAND_PROMOTE: &str = "stairlock.dev/promote";
+/// Annotation on a Rollout: climb to full traffic without further pauses. Written by people.
+pub const COMMAND_PROMOTE_FULL: &str = "stairlock.dev/promote-full";
+/// Annotation on a Rollout: go back to stable. Written by people.
+pub const COMMAND_ABORT: &str = "stairlock.dev/abort";
+/// Annotation on a Rollout: try again what failed. Written by people.
+pub const COMMAND_RETRY: &str = "stairlock.dev/retry";
+/// KULTA's spelling of [`COMMAND_PROMOTE`].
+pub const COMMAND_PROMOTE_KULTA: &str = "kulta.io/promote";
+/// Annotation on a Rollout: the command that was accepted, as `promote 7/2`. Written by us.
+pub const ACCEPTED: &str = "stairlock.dev/accepted";
+
+/// Label on objects that a Flux Kustomization applies: its name. Written by kustomize-controller.
+pub const FLUX_NAME: &str = "kustomize.toolkit.fluxcd.io/name";
+/// Label on objects that a Flux Kustomization applies: its namespace.
+pub const FLUX_NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
+/// Annotation by which an object tells kustomize-controller how to apply it.
+pub const FLUX_SSA: &str = "kustomize.toolkit.fluxcd.io/ssa";
+/// The group of ImagePolicies.
+pub const FLUX_IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
+/// The group of Kustomizations.
+pub const FLUX_KUSTOMIZE_GROUP: &str = "kustomize.toolkit.fluxcd.io";
+/// The group of HTTPRoutes.
+pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
+/// The label of an EndpointSlice that names its Service. Written by Kubernetes.
+pub const SLICE_SERVICE: &str = "kubernetes.io/service-name";

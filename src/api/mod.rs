@@ -1,0 +1,7 @@
+//! Api: the wire types, as users write them and as the API server stores them. No logic.
+
+pub mod foreign;
+pub mod keys;
+pub mod rollout;
+pub mod status;
+pub mod strategy;

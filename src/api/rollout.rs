@@ -1,0 +1,232 @@
+//! The Rollout: spec, scale, columns and the rules that the API server checks.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::api::status::RolloutStatus;
+use crate::api::strategy::Strategy;
+
+/// A Rollout brings each new release of an image, and each edit of its pod template, to full
+/// traffic step by step.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "stairlock.dev",
+    version = "v1alpha1",
+    kind = "Rollout",
+    namespaced,
+    status = "RolloutStatus",
+    shortname = "slr",
+    category = "stairlock",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Step", type_ = "integer", json_path = ".status.attempt.step"),
+    printcolumn(name = "Weight", type_ = "integer", json_path = ".status.attempt.weight"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.attempt.release.version"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(name = "Waiting-For", type_ = "string", json_path = ".status.waitingFor[0].kind"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutSpec {
+    /// The Flux object that offers releases. Default: none; then every edit of the template is a
+    /// new revision and the version is read from the image tag. Example: `{kind: ImagePolicy,
+    /// name: shop, namespace: flux-system}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ref: Option<SourceRef>,
+    /// A further range that the version of a release has to lie in, in the grammar of Flux:
+    /// comparisons joined by space or comma, alternatives by `||`, and `~`, `^`, `x`, hyphen.
+    /// Default: every version that the source offers. Range: at most 256 characters.
+    /// Example: `">=1.2.0 <3.0.0"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub semver: Option<String>,
+    /// The container or init container whose image takes the releases. Default: every one whose
+    /// image is of the release's repository. Range: a container name of the template, at most 63
+    /// characters. Example: `app`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub container: Option<String>,
+    /// How many ended attempts `status.history` keeps. Default: 10. Range: 1 to 100. Example: 20.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 100))]
+    pub version_history_limit: i32,
+    /// How many pods a full side has. Leave it out of Git where an autoscaler sets it.
+    /// Default: 1. Range: 0 to 100000. Example: 5.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub replicas: i32,
+    /// The labels that select the Rollout's pods; the template has to carry them and they cannot
+    /// be changed. Range: 1 to 32 labels. Example: `{matchLabels: {app: shop}}`.
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "spec.selector is immutable: create a Rollout of another name instead"))]
+    pub selector: Selector,
+    /// The pods to run. The containers' images may be absent until the first release fills them.
+    /// Unknown fields are kept; the API server checks the template when a revision is made of it.
+    /// Example: `{metadata: {labels: {app: shop}}, spec: {containers: [{name: app, image:
+    /// "registry.example/shop:1.2.3"}]}}`.
+    #[schemars(schema_with = "template_schema")]
+    pub template: Value,
+    /// How many seconds a pod has to be ready without a break to count as available. Default: 0.
+    /// Range: 0 to 3600. Example: 10.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 3600))]
+    pub min_ready_seconds: i32,
+    /// How many seconds a step, the promotion or the first revision may need until it is in
+    /// force; then the attempt fails and is rolled back. Pauses do not count. Default: 600.
+    /// Range: 1 to 86400. Example: 300.
+    #[serde(default = "six_hundred")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub progress_deadline_seconds: i32,
+    /// How many old ReplicaSets are kept. Default: 10. Range: 0 to 100. Example: 3.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 0, max = 100))]
+    pub revision_history_limit: i32,
+    /// Freezes the ladder and deliveries; the command abort still works. Default: false.
+    /// Range: true or false. Example: true.
+    #[serde(default)]
+    pub paused: bool,
+    /// How a new revision gets its traffic. Range: exactly one strategy. Example: `{canary:
+    /// {steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 100}]}}`.
+    pub strategy: Strategy,
+}
+
+/// The Flux object that offers releases.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceRef {
+    /// Its kind. Range: `ImagePolicy`. Example: `ImagePolicy`.
+    pub kind: SourceKind,
+    /// Its name. Range: 1 to 253 characters. Example: `shop`.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its namespace; another than the Rollout's only where the controller was started with
+    /// `--allow-cross-namespace-refs` for it. Default: the Rollout's. Range: 1 to 63 characters.
+    /// Example: `flux-system`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+}
+
+/// The kinds that offer releases.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Flux's choice of one tag out of a registry.
+    ImagePolicy,
+}
+
+/// Labels that select pods.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Selector {
+    /// Labels with the value that a pod has to have. Range: 1 to 32 labels. Example: `{app: shop}`.
+    #[schemars(schema_with = "labels_schema")]
+    pub match_labels: std::collections::BTreeMap<String, String>,
+}
+
+fn one() -> i32 {
+    1
+}
+
+fn ten() -> i32 {
+    10
+}
+
+fn six_hundred() -> i32 {
+    600
+}
+
+fn schema(value: Value) -> Schema {
+    Schema::try_from(value).unwrap_or_default()
+}
+
+fn labels_schema(_: &mut SchemaGenerator) -> Schema {
+    schema(json!({
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 32,
+        "additionalProperties": {"type": "string", "maxLength": 63},
+    }))
+}
+
+/// The template is kept as it is; its containers are lists keyed by name, so that server-side
+/// apply of another manager leaves their images alone.
+fn template_schema(_: &mut SchemaGenerator) -> Schema {
+    let containers = |what: &str, least: u32| {
+        json!({
+            "type": "array",
+            "description": what,
+            "minItems": least,
+            "maxItems": 64,
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            "items": {
+                "type": "object",
+                "description": "One container.",
+                "required": ["name"],
+                "x-kubernetes-preserve-unknown-fields": true,
+                "properties": {
+                    "name": {
+                        "type": "string",
+                        "minLength": 1,
+                        "maxLength": 63,
+                        "description": "The container's name, unique in the pod. Range: 1 to 63 \
+                            characters. Example: `app`.",
+                    },
+                    "image": {
+                        "type": "string",
+                        "maxLength": 1024,
+                        "description": "The image to run. Default: none; the first release of the \
+                            source fills it in. Range: at most 1024 characters. Example: \
+                            `registry.example/shop:1.2.3`.",
+                    },
+                },
+            },
+        })
+    };
+    schema(json!({
+        "type": "object",
+        "required": ["spec"],
+        "x-kubernetes-preserve-unknown-fields": true,
+        "properties": {
+            "metadata": {
+                "type": "object",
+                "x-kubernetes-preserve-unknown-fields": true,
+                "description": "Labels and annotations of the pods; the labels have to include \
+                    those of spec.selector. Example: `{labels: {app: shop}}`.",
+                "properties": {
+                    "labels": {
+                        "type": "object",
+                        "maxProperties": 64,
+                        "additionalProperties": {"type": "string", "maxLength": 63},
+                        "description": "Labels of the pods. Range: at most 64 labels. Example: \
+                            `{app: shop}`.",
+                    },
+                },
+            },
+            "spec": {
+                "type": "object",
+                "required": ["containers"],
+                "x-kubernetes-preserve-unknown-fields": true,
+                "description": "The PodSpec. Example: `{containers: [{name: app, image: \
+                    \"registry.example/shop:1.2.3\"}]}`.",
+                "properties": {
+                    "containers": containers("The containers, told apart by name. Range: 1 to \
+                        64. Example: `[{name: app, image: \"registry.example/shop:1.2.3\"}]`.", 1),
+                    "initContainers": containers("The init containers, told apart by name. \
+                        Default: none. Range: 0 to 64. Example: `[{name: migrate}]`.", 0),
+                },
+            },
+        },
+    }))
+}

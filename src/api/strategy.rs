@@ -1,0 +1,148 @@
+//! The strategies: how a new revision gets its traffic.
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::KubeSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// How a new revision gets its traffic.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Strategy {
+    /// A ladder of weights, each with an optional pause. Example: `{steps: [{setWeight: 20, pause:
+    /// {duration: 5m}}, {setWeight: 50, pause: {}}, {setWeight: 100}]}`.
+    pub canary: Canary,
+}
+
+/// A ladder of weights.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new(
+        "!has(self.trafficRouting) || (has(self.stableService) && has(self.canaryService))"
+    ).message("trafficRouting needs both stableService and canaryService: name the two Services"),
+    validation = Rule::new("has(self.stableService) == has(self.canaryService)").message(
+        "stableService and canaryService go together: name both or neither"),
+    validation = Rule::new(
+        "!has(self.stableService) || !has(self.canaryService) \
+         || self.stableService != self.canaryService"
+    ).message("stableService and canaryService have to be two Services: name another one"),
+    validation = Rule::new(
+        "!((type(self.maxSurge) == int ? self.maxSurge == 0 : self.maxSurge == '0%' \
+         || self.maxSurge == '0') && (type(self.maxUnavailable) == int ? self.maxUnavailable == 0 \
+         : self.maxUnavailable == '0%' || self.maxUnavailable == '0'))"
+    ).message("maxSurge and maxUnavailable cannot both be 0: raise one of them"),
+    validation = Rule::new(
+        "self.steps.filter(s, has(s.setWeight)).map(s, s.setWeight).isSorted()"
+    ).message("setWeight may not fall from one step to a later one: sort the steps")
+)]
+pub struct Canary {
+    /// The Service that carries the stable side; created where it does not exist. Needed with
+    /// trafficRouting. Default: none. Range: 1 to 63 characters. Example: `shop-stable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub stable_service: Option<String>,
+    /// The Service that carries the canary; created where it does not exist. Needed with
+    /// trafficRouting. Default: none. Range: 1 to 63 characters. Example: `shop-canary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub canary_service: Option<String>,
+    /// The port of both Services and of the route's backends. Default: 80. Range: 1 to 65535.
+    /// Example: 8080.
+    #[serde(default = "http")]
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: i32,
+    /// How many pods there may be beyond the replicas, a number or a percentage rounded up. It
+    /// binds only where no trafficRouting is set. Default: 25%. Range: 0 to 100000 or 0% to 100%.
+    /// Example: 1.
+    #[serde(default = "quarter")]
+    #[schemars(schema_with = "quantity_schema")]
+    pub max_surge: IntOrString,
+    /// How many pods may lack of the replicas, a number or a percentage rounded down. It binds
+    /// only where no trafficRouting is set. Default: 0. Range: 0 to 100000 or 0% to 100%.
+    /// Example: 10%.
+    #[serde(default = "zero")]
+    #[schemars(schema_with = "quantity_schema")]
+    pub max_unavailable: IntOrString,
+    /// The steps, taken in order. After the last one all traffic goes to the new revision.
+    /// Range: 1 to 50 steps. Example: `[{setWeight: 20, pause: {duration: 5m}}, {setWeight: 100}]`.
+    #[schemars(length(min = 1, max = 50))]
+    pub steps: Vec<Step>,
+    /// What splits the traffic. Default: none; then it is split by the numbers of pods.
+    /// Example: `{gatewayAPI: {httpRoute: shop}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic_routing: Option<TrafficRouting>,
+}
+
+/// One step of the ladder: first the weight, then the pause.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.setWeight) || has(self.pause)").message(
+    "a step needs setWeight or pause: add one of them"))]
+pub struct Step {
+    /// The share of traffic for the new revision, in percent. Default: the weight of the step
+    /// before, 0 for the first. Range: 0 to 100. Example: 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub set_weight: Option<i32>,
+    /// How long to stay once the weight is in force. Default: not at all. Example:
+    /// `{duration: 5m}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+}
+
+/// How long a step stays.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Pause {
+    /// The time. Default: until the command promote. Range: 1ms to 8760h, in h, m, s and ms.
+    /// Example: `1h30m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 24), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    pub duration: Option<String>,
+}
+
+/// What splits the traffic.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TrafficRouting {
+    /// A route of the Gateway API. Example: `{httpRoute: shop}`.
+    #[serde(rename = "gatewayAPI")]
+    pub gateway_api: GatewayApi,
+}
+
+/// A route of the Gateway API.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayApi {
+    /// The name of an HTTPRoute in the Rollout's namespace. In each rule that holds both Services
+    /// the weights of these two backends are set and nothing else. Range: 1 to 253 characters.
+    /// Example: `shop`.
+    #[schemars(length(min = 1, max = 253))]
+    pub http_route: String,
+}
+
+fn http() -> i32 {
+    80
+}
+
+fn quarter() -> IntOrString {
+    IntOrString::String("25%".to_owned())
+}
+
+fn zero() -> IntOrString {
+    IntOrString::Int(0)
+}
+
+fn quantity_schema(_: &mut SchemaGenerator) -> Schema {
+    let schema = json!({
+        "x-kubernetes-int-or-string": true,
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "minimum": 0,
+        "maximum": 100_000,
+        "maxLength": 4,
+        "pattern": "^(100|[0-9]{1,2})%$",
+    });
+    Schema::try_from(schema).unwrap_or_default()
+}

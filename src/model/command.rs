@@ -1,0 +1,146 @@
+//! Command: what a person asks for by annotation. It never acts.
+
+use std::fmt;
+
+/// What a person asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Command {
+    /// End the attempt and go back to stable. It wins over every other command.
+    Abort,
+    /// Climb to full traffic without further pauses.
+    PromoteFull,
+    /// End the pause of the present step.
+    Promote,
+    /// Try again what failed, or take releases again after an image was set by hand.
+    Retry,
+}
+
+impl Command {
+    /// All commands, the one that wins first.
+    pub const ALL: [Self; 4] = [Self::Abort, Self::PromoteFull, Self::Promote, Self::Retry];
+
+    /// Tells the word, as in the annotation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Abort => "abort",
+            Self::PromoteFull => "promote-full",
+            Self::Promote => "promote",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// An annotation that asks for a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The command.
+    pub command: Command,
+    /// The annotation's key, which may be an alias.
+    pub key: String,
+    /// What it names.
+    pub value: Value,
+}
+
+/// What a command annotation names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// `"true"`: what the Rollout waits for.
+    Present,
+    /// `"<attempt>/<step>"`.
+    Named {
+        /// The attempt.
+        attempt: u32,
+        /// The step, from 1.
+        step: u32,
+    },
+    /// Anything else, cut to 64 characters.
+    Unknown(String),
+}
+
+impl Value {
+    /// Reads an annotation's value.
+    pub fn parse(text: &str) -> Self {
+        let named = text.split_once('/').and_then(|(attempt, step)| {
+            Some(Self::Named { attempt: number(attempt)?, step: number(step)? })
+        });
+        match named {
+            Some(named) => named,
+            None if text == "true" => Self::Present,
+            None => Self::Unknown(text.chars().take(64).collect()),
+        }
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+/// A command that was accepted for one attempt and step; it acts there and nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token {
+    /// The command.
+    pub command: Command,
+    /// The attempt.
+    pub attempt: u32,
+    /// The step, 0 where the attempt stands on none.
+    pub step: u32,
+}
+
+impl Token {
+    /// Reads what [`Token`] prints, `None` if it is anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (command, place) = text.split_once(' ')?;
+        let command = Command::ALL.into_iter().find(|known| known.as_str() == command)?;
+        let (attempt, step) = place.split_once('/')?;
+        Some(Self { command, attempt: number(attempt)?, step: number(step)? })
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.command.as_str(), self.attempt, self.step)
+    }
+}
+
+/// The command annotations of a Rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Commands {
+    /// What is asked for.
+    pub asked: Vec<Asked>,
+    /// The annotation that holds an accepted token: its key, and the token where it can be read.
+    pub accepted: Option<(String, Option<Token>)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_true_or_names_attempt_and_step() {
+        for (text, want) in [
+            ("true", Value::Present),
+            ("7/2", Value::Named { attempt: 7, step: 2 }),
+            ("7/0", Value::Named { attempt: 7, step: 0 }),
+            ("TRUE", Value::Unknown("TRUE".into())),
+            ("yes", Value::Unknown("yes".into())),
+            ("", Value::Unknown(String::new())),
+            ("+7/2", Value::Unknown("+7/2".into())),
+            ("7/", Value::Unknown("7/".into())),
+            ("99999999999/1", Value::Unknown("99999999999/1".into())),
+        ] {
+            assert_eq!(Value::parse(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_prints_as_it_is_read() {
+        for command in Command::ALL {
+            let token = Token { command, attempt: 7, step: 2 };
+            assert_eq!(Token::parse(&token.to_string()), Some(token));
+        }
+        for text in ["promote", "promote 7", "promote 7/x", "drop 7/2", "promote  7/2"] {
+            assert_eq!(Token::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! Hold: why nothing moves. A closed list; each says who or what ends it.
+
+/// Why nothing moves.
+///
+/// The code of each goes into `status.waitingFor[].kind`, into conditions, events and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// A pause of the ladder runs until its time.
+    Paused,
+    /// A pause of the ladder that a person ends.
+    AwaitingPromotion,
+    /// `spec.paused` freezes ladder and deliveries.
+    Suspended,
+    /// Too few pods of a side are available.
+    PodsNotReady {
+        /// The ReplicaSet.
+        replica_set: String,
+        /// Pods available.
+        available: u32,
+        /// Pods needed.
+        needed: u32,
+    },
+    /// Too few endpoints of a Service are ready.
+    EndpointsNotReady {
+        /// The Service.
+        service: String,
+        /// Endpoints ready.
+        ready: u32,
+        /// Endpoints needed.
+        needed: u32,
+    },
+    /// The gateway has not yet said anything about the present route.
+    RouteNotAccepted {
+        /// The route.
+        route: String,
+    },
+    /// The gateway refuses the route.
+    RouteRefused {
+        /// The route.
+        route: String,
+        /// What the gateway says.
+        why: String,
+    },
+    /// No side has ready endpoints to take the traffic back.
+    NoHealthyBackend,
+    /// The old side may still answer requests until its time.
+    Draining,
+    /// The source offers nothing, and the template has no image.
+    NoRelease,
+    /// The source is not Ready at its generation.
+    SourceNotReady {
+        /// The source.
+        source: String,
+        /// What its condition says.
+        why: String,
+    },
+    /// The source does not exist.
+    SourceMissing {
+        /// The source.
+        source: String,
+    },
+    /// The source is in a namespace that references may not reach.
+    AccessDenied {
+        /// The source.
+        source: String,
+    },
+    /// The kind of the source or the route is not installed in this cluster.
+    KindMissing {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// What the source offers is not a release: its tag or digest is malformed.
+    UnusableRelease {
+        /// The source.
+        source: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The source offers an image of another repository than the template's.
+    ImageMismatch {
+        /// What the source offers.
+        offered: String,
+        /// What the template has.
+        present: String,
+    },
+    /// The offered version lies outside `spec.semver`.
+    OutOfRange {
+        /// The version.
+        version: String,
+        /// The range.
+        range: String,
+    },
+    /// The offered version is older than the one that runs.
+    OlderRelease {
+        /// The version offered.
+        offered: String,
+        /// The version that runs.
+        running: String,
+    },
+    /// A person set the image by hand; releases wait.
+    ManualImage {
+        /// The image that was set.
+        image: String,
+    },
+    /// A GitOps tool owns the image.
+    ImageOwned {
+        /// The container.
+        container: String,
+        /// The field manager.
+        manager: String,
+    },
+    /// No container of the template takes the release.
+    ContainerUnknown {
+        /// The containers that there are.
+        present: String,
+    },
+    /// The API server refuses the template.
+    InvalidTemplate {
+        /// What it says.
+        why: String,
+    },
+    /// A Service that we would have to change would be put back by a GitOps tool.
+    ServiceOwned {
+        /// The Service.
+        service: String,
+        /// Who would put it back.
+        owner: String,
+    },
+    /// A Service selects other pods than the Rollout's.
+    ServiceMismatch {
+        /// The Service.
+        service: String,
+        /// What does not fit.
+        why: String,
+    },
+    /// The port that a new Service needs is not told by the template.
+    PortUnknown {
+        /// The Service.
+        service: String,
+        /// The port asked for.
+        port: u16,
+    },
+    /// The route would be put back by a GitOps tool.
+    RouteOwned {
+        /// The route.
+        route: String,
+        /// Who would put it back.
+        owner: String,
+    },
+    /// The route, or a rule of it that holds both Services, does not exist.
+    BackendNotFound {
+        /// What is missing.
+        what: String,
+    },
+    /// The route's rules can be read in two ways.
+    RouteAmbiguous {
+        /// The route.
+        route: String,
+        /// What is ambiguous.
+        why: String,
+    },
+    /// Another Rollout came first with this Service or route.
+    DuplicateBinding {
+        /// The object.
+        what: String,
+        /// The Rollout that came first.
+        holder: String,
+    },
+    /// No replicas are wanted, so no pods can prove the release.
+    ScaledToZero,
+    /// The release or template failed before and is not tried again.
+    Quarantined {
+        /// What failed.
+        what: String,
+        /// Its attempt.
+        attempt: u32,
+    },
+    /// The API server refuses a write.
+    Refused {
+        /// The object.
+        what: String,
+        /// What it says.
+        why: String,
+    },
+}
+
+/// Who or what ends a [`Hold`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// Time, pods, a gateway: no one has to act.
+    Itself,
+    /// A command.
+    Command(&'static str),
+    /// A change that a person makes; the message names it.
+    Person,
+}
+
+impl Hold {
+    /// Tells the stable CamelCase name.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Paused => "Paused",
+            Self::AwaitingPromotion => "AwaitingPromotion",
+            Self::Suspended => "Suspended",
+            Self::PodsNotReady { .. } => "PodsNotReady",
+            Self::EndpointsNotReady { .. } => "EndpointsNotReady",
+            Self::RouteNotAccepted { .. } => "RouteNotAccepted",
+            Self::RouteRefused { .. } => "RouteRefused",
+            Self::NoHealthyBackend => "NoHealthyBackend",
+            Self::Draining => "Draining",
+            Self::NoRelease => "NoRelease",
+            Self::SourceNotReady { .. } => "SourceNotReady",
+            Self::SourceMissing { .. } => "SourceMissing",
+            Self::AccessDenied { .. } => "AccessDenied",
+            Self::KindMissing { .. } => "KindMissing",
+            Self::UnusableRelease { .. } => "UnusableRelease",
+            Self::ImageMismatch { .. } => "ImageMismatch",
+            Self::OutOfRange { .. } => "OutOfRange",
+            Self::OlderRelease { .. } => "OlderRelease",
+            Self::ManualImage { .. } => "ManualImage",
+            Self::ImageOwned { .. } => "ImageOwned",
+            Self::ContainerUnknown { .. } => "ContainerUnknown",
+            Self::InvalidTemplate { .. } => "InvalidTemplate",
+            Self::ServiceOwned { .. } => "ServiceOwned",
+            Self::ServiceMismatch { .. } => "ServiceMismatch",
+            Self::PortUnknown { .. } => "PortUnknown",
+            Self::RouteOwned { .. } => "RouteOwned",
+            Self::BackendNotFound { .. } => "BackendNotFound",
+            Self::RouteAmbiguous { .. } => "RouteAmbiguous",
+            Self::DuplicateBinding { .. } => "DuplicateBinding",
+            Self::ScaledToZero => "ScaledToZero",
+            Self::Quarantined { .. } => "Quarantined",
+            Self::Refused { .. } => "Refused",
+        }
+    }
+
+    /// Tells who or what ends it.
+    pub fn ended_by(&self) -> EndedBy {
+        match self {
+            Self::Paused
+            | Self::PodsNotReady { .. }
+            | Self::EndpointsNotReady { .. }
+            | Self::RouteNotAccepted { .. }
+            | Self::NoHealthyBackend
+            | Self::Draining
+            | Self::NoRelease
+            | Self::SourceNotReady { .. }
+            | Self::Refused { .. } => EndedBy::Itself,
+            Self::AwaitingPromotion => EndedBy::Command("promote"),
+            Self::ManualImage { .. } | Self::Quarantined { .. } => EndedBy::Command("retry"),
+            Self::Suspended
+            | Self::RouteRefused { .. }
+            | Self::SourceMissing { .. }
+            | Self::AccessDenied { .. }
+            | Self::KindMissing { .. }
+            | Self::UnusableRelease { .. }
+            | Self::ImageMismatch { .. }
+            | Self::OutOfRange { .. }
+            | Self::OlderRelease { .. }
+            | Self::ImageOwned { .. }
+            | Self::ContainerUnknown { .. }
+            | Self::InvalidTemplate { .. }
+            | Self::ServiceOwned { .. }
+            | Self::ServiceMismatch { .. }
+            | Self::PortUnknown { .. }
+            | Self::RouteOwned { .. }
+            | Self::BackendNotFound { .. }
+            | Self::RouteAmbiguous { .. }
+            | Self::DuplicateBinding { .. }
+            | Self::ScaledToZero => EndedBy::Person,
+        }
+    }
+
+    /// Tells whether a new template or release is kept from starting, which a person has to mend.
+    pub fn blocks(&self) -> bool {
+        match self {
+            Self::KindMissing { .. }
+            | Self::ImageMismatch { .. }
+            | Self::ImageOwned { .. }
+            | Self::ContainerUnknown { .. }
+            | Self::InvalidTemplate { .. }
+            | Self::ServiceOwned { .. }
+            | Self::ServiceMismatch { .. }
+            | Self::PortUnknown { .. }
+            | Self::RouteOwned { .. }
+            | Self::BackendNotFound { .. }
+            | Self::RouteAmbiguous { .. }
+            | Self::DuplicateBinding { .. }
+            | Self::AccessDenied { .. }
+            | Self::SourceMissing { .. }
+            | Self::UnusableRelease { .. } => true,
+            Self::Paused
+            | Self::AwaitingPromotion
+            | Self::Suspended
+            | Self::PodsNotReady { .. }
+            | Self::EndpointsNotReady { .. }
+            | Self::RouteNotAccepted { .. }
+            | Self::RouteRefused { .. }
+            | Self::NoHealthyBackend
+            | Self::Draining
+            | Self::NoRelease
+            | Self::SourceNotReady { .. }
+            | Self::OutOfRange { .. }
+            | Self::OlderRelease { .. }
+            | Self::ManualImage { .. }
+            | Self::ScaledToZero
+            | Self::Quarantined { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+
+    /// Tells which object it is about, empty where it is about the Rollout itself.
+    pub fn object(&self) -> &str {
+        match self {
+            Self::PodsNotReady { replica_set, .. } => replica_set,
+            Self::EndpointsNotReady { service, .. }
+            | Self::ServiceOwned { service, .. }
+            | Self::ServiceMismatch { service, .. }
+            | Self::PortUnknown { service, .. } => service,
+            Self::RouteNotAccepted { route }
+            | Self::RouteRefused { route, .. }
+            | Self::RouteOwned { route, .. }
+            | Self::RouteAmbiguous { route, .. } => route,
+            Self::SourceNotReady { source, .. }
+            | Self::SourceMissing { source }
+            | Self::AccessDenied { source }
+            | Self::UnusableRelease { source, .. } => source,
+            Self::KindMissing { kind } => kind,
+            Self::BackendNotFound { what }
+            | Self::DuplicateBinding { what, .. }
+            | Self::Refused { what, .. } => what,
+            Self::ImageOwned { container, .. } => container,
+            Self::Paused
+            | Self::AwaitingPromotion
+            | Self::Suspended
+            | Self::NoHealthyBackend
+            | Self::Draining
+            | Self::NoRelease
+            | Self::ImageMismatch { .. }
+            | Self::OutOfRange { .. }
+            | Self::OlderRelease { .. }
+            | Self::ManualImage { .. }
+            | Self::ContainerUnknown { .. }
+            | Self::InvalidTemplate { .. }
+            | Self::ScaledToZero
+            | Self::Quarantined { .. } => "",
+        }
+    }
+
+    /// Tells a person what is waited for and what to do about it.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Paused => "the pause of this step runs".to_owned(),
+            Self::AwaitingPromotion => "waits to be promoted".to_owned(),
+            Self::Suspended => "spec.paused is true; set it to false to go on".to_owned(),
+            Self::PodsNotReady { replica_set, available, needed } => {
+                format!("{available} of {needed} pods of {replica_set} are available")
+            }
+            Self::EndpointsNotReady { service, ready, needed } => {
+                format!("{ready} of {needed} endpoints of Service {service} are ready")
+            }
+            Self::RouteNotAccepted { route } => {
+                format!("no gateway has accepted the present HTTPRoute {route} yet")
+            }
+            Self::RouteRefused { route, why } => {
+                format!("the gateway refuses HTTPRoute {route}: {why}")
+            }
+            Self::NoHealthyBackend => {
+                "the stable side has too few ready endpoints to take the traffic back".to_owned()
+            }
+            Self::Draining => "the old side finishes its requests".to_owned(),
+            Self::NoRelease => {
+                "the template has no image and the source offers no release yet".to_owned()
+            }
+            Self::SourceNotReady { source, why } => format!("{source} is not ready: {why}"),
+            Self::SourceMissing { source } => format!("{source} does not exist"),
+            Self::AccessDenied { source } => format!(
+                "{source} is in another namespace; start the controller with \
+                 --allow-cross-namespace-refs=<its namespace> or move it here"
+            ),
+            Self::KindMissing { kind } => {
+                format!("the kind {kind} is not installed in this cluster; install its CRD")
+            }
+            Self::UnusableRelease { source, why } => {
+                format!("what {source} offers is not a release: {why}")
+            }
+            Self::ImageMismatch { offered, present } => format!(
+                "the source offers {offered}, the template has {present}; use a source of the \
+                 same repository"
+            ),
+            Self::OutOfRange { version, range } => {
+                format!("version {version} is outside spec.semver {range:?}")
+            }
+            Self::OlderRelease { offered, running } => {
+                format!("version {offered} is older than {running}, which runs")
+            }
+            Self::ManualImage { image } => format!(
+                "{image} was set by hand and stays until a newer release or the command retry"
+            ),
+            Self::ImageOwned { container, manager } => format!(
+                "{manager} owns the image of container {container}; leave image out of Git, or \
+                 list its path in the Kustomization's spec.ignore"
+            ),
+            Self::ContainerUnknown { present } => format!(
+                "no container takes the release; set spec.container to one of: {present}"
+            ),
+            Self::InvalidTemplate { why } => format!("the API server refuses the template: {why}"),
+            Self::ServiceOwned { service, owner } => format!(
+                "{owner} would put Service {service} back; leave it out of Git and let it be \
+                 created, annotate it kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, or list \
+                 /spec/selector in the Kustomization's spec.ignore"
+            ),
+            Self::ServiceMismatch { service, why } => format!("Service {service}: {why}"),
+            Self::PortUnknown { service, port } => format!(
+                "Service {service} cannot be created: no containerPort is {port} and there is \
+                 not exactly one; set strategy.canary.port to a containerPort"
+            ),
+            Self::RouteOwned { route, owner } => format!(
+                "{owner} would put HTTPRoute {route} back; annotate it \
+                 kustomize.toolkit.fluxcd.io/ssa: IfNotPresent or Ignore, or list /spec/rules in \
+                 the Kustomization's spec.ignore"
+            ),
+            Self::BackendNotFound { what } => format!("{what} does not exist"),
+            Self::RouteAmbiguous { route, why } => format!("HTTPRoute {route}: {why}"),
+            Self::DuplicateBinding { what, holder } => {
+                format!("{what} is already used by the older Rollout {holder}")
+            }
+            Self::ScaledToZero => {
+                "spec.replicas is 0, so no pod can prove the new revision".to_owned()
+            }
+            Self::Quarantined { what, attempt } => format!(
+                "{what} failed in attempt {attempt} and is not tried again until the command \
+                 retry or another release"
+            ),
+            Self::Refused { what, why } => format!("the API server refuses {what}: {why}"),
+        }
+    }
+}

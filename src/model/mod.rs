@@ -1,0 +1,19 @@
+//! Model: the vocabulary. Values that are legal by construction, and what a turn knows and may do.
+//!
+//! Start at [`snapshot`] (what a turn knows) and [`moves`] (what it may do).
+
+pub mod command;
+pub mod hold;
+pub mod image;
+pub mod moment;
+pub mod moves;
+pub mod notice;
+pub mod problem;
+pub mod range;
+pub mod release;
+pub mod snapshot;
+pub mod spec;
+pub mod status;
+pub mod template;
+pub mod version;
+pub mod weight;

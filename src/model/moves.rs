@@ -1,0 +1,160 @@
+//! Moves: everything that one turn may do. No choice is left to who carries a move out.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::model::command::Token;
+use crate::model::hold::Hold;
+use crate::model::moment::Timestamp;
+use crate::model::notice::Notice;
+use crate::model::status::Status;
+use crate::model::template::Revision;
+
+/// What one turn does. The first that is not empty, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Move {
+    /// Store an intent in status; resourceVersion must match.
+    Commit(Box<Status>),
+    /// Write what the stored intent says.
+    Apply(Vec<Write>),
+    /// Store what was seen.
+    Report(Box<Status>),
+    /// Send notices of stored transitions.
+    Announce(Vec<Notice>),
+    /// Do nothing until something changes, at the latest at `until`.
+    Wait {
+        /// Why, where there is a reason beyond being done.
+        hold: Option<Hold>,
+        /// When to look again without an event.
+        until: Option<Timestamp>,
+    },
+}
+
+impl Move {
+    /// Tells the kind in one word, for metrics and traces.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Commit(_) => "commit",
+            Self::Apply(_) => "apply",
+            Self::Report(_) => "report",
+            Self::Announce(_) => "announce",
+            Self::Wait { .. } => "wait",
+        }
+    }
+}
+
+/// An existing object at the state on which a write was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion; the write fails where it is another.
+    pub resource_version: String,
+}
+
+/// One write outside status: object, fields, values, precondition.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Create the ReplicaSet of a revision, owned by the Rollout.
+    CreateReplicaSet {
+        /// The revision.
+        revision: Revision,
+        /// The attempt that asks for it, kept on the ReplicaSet.
+        attempt: u32,
+        /// Pods to begin with.
+        replicas: u32,
+        /// Seconds that a pod must be ready to count.
+        min_ready_secs: u32,
+        /// The labels that select the Rollout's pods.
+        selector: BTreeMap<String, String>,
+        /// The template as written on the Rollout.
+        template: Value,
+    },
+    /// Set the number of pods of a ReplicaSet.
+    Resize {
+        /// The ReplicaSet.
+        target: Target,
+        /// Pods that it is to have.
+        replicas: u32,
+        /// Seconds that a pod must be ready to count.
+        min_ready_secs: u32,
+        /// Mark the revision as failed in this attempt, so that it is known without status.
+        quarantine: Option<u32>,
+    },
+    /// Delete an old ReplicaSet without pods.
+    DeleteReplicaSet(Target),
+    /// Make the Rollout the owner of a ReplicaSet that it made before and that has no owner.
+    AdoptReplicaSet(Target),
+    /// Create a Service, owned by the Rollout, that selects one revision.
+    CreateService {
+        /// Its name.
+        name: String,
+        /// The revision that it selects.
+        revision: Revision,
+        /// The labels that select the Rollout's pods.
+        selector: BTreeMap<String, String>,
+        /// Its port.
+        port: u16,
+        /// The port of the pods.
+        target_port: u16,
+    },
+    /// Make a Service select one revision (`Some`), or all of the Rollout's pods again (`None`).
+    Select {
+        /// The Service.
+        target: Target,
+        /// The revision that it selects at present.
+        from: Option<Revision>,
+        /// The revision that it is to select.
+        to: Option<Revision>,
+    },
+    /// Set weights of backends of a route.
+    SetWeights {
+        /// The route.
+        target: Target,
+        /// Each backend with its weight.
+        edits: Vec<WeightEdit>,
+    },
+    /// Set images in the Rollout's own template.
+    SetImages(Vec<ImageEdit>),
+    /// Take commands from the Rollout's annotations.
+    TakeCommands {
+        /// Annotations to remove.
+        remove: Vec<String>,
+        /// The accepted token to store in their place.
+        accept: Option<Token>,
+    },
+    /// Add or remove the finalizer of the Rollout.
+    Finalizer {
+        /// Whether it is to be there.
+        present: bool,
+    },
+}
+
+/// One weight of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeightEdit {
+    /// Place of the rule in the route.
+    pub rule: usize,
+    /// Place of the backend in the rule.
+    pub backend: usize,
+    /// The Service that has to stand there.
+    pub service: String,
+    /// Its weight.
+    pub weight: u32,
+}
+
+/// One image of the template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageEdit {
+    /// Whether the container stands in `initContainers`.
+    pub init: bool,
+    /// Its place in its list.
+    pub index: usize,
+    /// Its name, which has to stand there.
+    pub container: String,
+    /// The image to write.
+    pub image: String,
+}

@@ -1,0 +1,47 @@
+//! Release: one version of an image that a source offers. It never decides whether to take it.
+
+use crate::model::image::Image;
+use crate::model::version::Version;
+
+/// One version of an image that a source offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Its version, read from the tag.
+    pub version: Version,
+    /// The image, with its tag and, where the source tells one, its digest.
+    pub image: Image,
+}
+
+/// What is kept of a release in status: text, since a template may carry tags that are no versions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReleaseRef {
+    /// The version, empty where the tag is none.
+    pub version: String,
+    /// The tag, empty where there is none.
+    pub tag: String,
+    /// The digest, empty where there is none.
+    pub digest: String,
+    /// The whole image reference.
+    pub image: String,
+}
+
+impl ReleaseRef {
+    /// Makes what is kept of an image reference, whether or not its tag is a version.
+    pub fn of(image: &Image) -> Self {
+        let tag = image.tag.clone().unwrap_or_default();
+        let version = Version::from_tag(&tag).map(|version| version.to_string());
+        Self {
+            version: version.unwrap_or_default(),
+            tag,
+            digest: image.digest.clone().unwrap_or_default(),
+            image: image.to_string(),
+        }
+    }
+
+    /// Tells whether both are one release: the same tag, and not two different digests.
+    pub fn same(&self, other: &Self) -> bool {
+        let digests = [&self.digest, &other.digest];
+        let known = digests.iter().all(|digest| !digest.is_empty());
+        self.tag == other.tag && (!known || self.digest == other.digest)
+    }
+}

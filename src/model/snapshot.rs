@@ -1,0 +1,216 @@
+//! Snapshot: everything that one turn knows, validated. From here on every value is legal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::command::Commands;
+use crate::model::hold::Hold;
+use crate::model::moment::Timestamp;
+use crate::model::problem::Problem;
+use crate::model::release::Release;
+use crate::model::spec::Spec;
+use crate::model::status::Status;
+use crate::model::template::{Revision, Template, TemplateId};
+
+/// What a turn knows, or why it knows too little to act.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Known {
+    /// Everything is legal.
+    Valid(Box<Snapshot>),
+    /// The spec is not usable.
+    Invalid {
+        /// The Rollout.
+        rollout: Identity,
+        /// What is stored.
+        status: Box<Status>,
+        /// Why.
+        problem: Problem,
+    },
+}
+
+/// The Rollout itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// Its generation.
+    pub generation: i64,
+    /// Since when it is being deleted.
+    pub deleting: Option<Timestamp>,
+    /// Whether our finalizer is on it.
+    pub finalizer: bool,
+}
+
+/// Everything that one turn knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The Rollout.
+    pub rollout: Identity,
+    /// What it asks for.
+    pub spec: Spec,
+    /// Its template.
+    pub template: Template,
+    /// What the API server says about the template in a dry run: `None` until asked.
+    pub template_refused: Option<String>,
+    /// What is stored.
+    pub status: Status,
+    /// Its command annotations.
+    pub commands: Commands,
+    /// Its ReplicaSets, and those that it made before and that have no owner.
+    pub replica_sets: Vec<ReplicaSet>,
+    /// What the source offers.
+    pub offer: Offer,
+    /// The stable Service.
+    pub stable_service: Option<Service>,
+    /// The canary Service.
+    pub canary_service: Option<Service>,
+    /// The route.
+    pub route: Option<Route>,
+    /// An older Rollout that uses one of the Services or the route: object and holder.
+    pub duplicate: Option<(String, String)>,
+    /// The ids of notices that are known to be sent.
+    pub sent: BTreeSet<String>,
+    /// A write that the API server refused since the Rollout last changed: object and answer.
+    pub refused: Option<(String, String)>,
+}
+
+/// A ReplicaSet of the Rollout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaSet {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// Whether this Rollout is its controller; else it has none.
+    pub owned: bool,
+    /// Its revision.
+    pub revision: Revision,
+    /// The template that it was made of.
+    pub template: TemplateId,
+    /// The images of that template by container.
+    pub images: BTreeMap<String, String>,
+    /// The attempt that made it.
+    pub attempt: u32,
+    /// The attempt in which it failed.
+    pub quarantined: Option<u32>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Pods that it is to have.
+    pub desired: u32,
+    /// Seconds that a pod must be ready to count, as it has them.
+    pub min_ready_secs: u32,
+    /// Pods that are there.
+    pub replicas: u32,
+    /// Pods that are ready.
+    pub ready: u32,
+    /// Pods that are available, 0 while its status is of an older generation.
+    pub available: u32,
+    /// Whether its status is of the present generation.
+    pub settled: bool,
+}
+
+/// What the source offers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Offer {
+    /// There is no source.
+    NoSource,
+    /// Nothing usable, and why.
+    Nothing(Hold),
+    /// A release.
+    Release(Release),
+}
+
+/// A Service that the Rollout uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// What is known of it; `None`: it does not exist.
+    pub live: Option<LiveService>,
+}
+
+/// A Service as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveService {
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// Whether this Rollout owns it.
+    pub ours: bool,
+    /// The revision that it selects.
+    pub selects: Option<Revision>,
+    /// What keeps it from selecting our pods: labels that they do not have, no selector.
+    pub mismatch: Option<String>,
+    /// The GitOps tool that would put its selector back.
+    pub owner: Option<String>,
+    /// Ready endpoints by revision.
+    pub ready: BTreeMap<Revision, u32>,
+    /// Ready endpoints that are no pods of the Rollout's known revisions.
+    pub strangers: u32,
+}
+
+impl LiveService {
+    /// Tells the ready endpoints of a revision.
+    pub fn ready_of(&self, revision: &Revision) -> u32 {
+        self.ready.get(revision).copied().unwrap_or(0)
+    }
+}
+
+/// The route that splits traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Its name.
+    pub name: String,
+    /// What is known of it, or why it cannot be used.
+    pub live: Result<LiveRoute, Hold>,
+}
+
+/// A route as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveRoute {
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// The rules that hold both Services, at least one.
+    pub rules: Vec<Rule>,
+    /// What the gateways say about its present generation.
+    pub acceptance: Acceptance,
+    /// The GitOps tool that would put its rules back.
+    pub owner: Option<String>,
+}
+
+/// A rule that holds both Services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its place in the route.
+    pub index: usize,
+    /// The place of the stable backend and its weight, 1 where it has none.
+    pub stable: (usize, u32),
+    /// The place of the canary backend and its weight, 1 where it has none.
+    pub canary: (usize, u32),
+    /// Whether all weights are written out.
+    pub explicit: bool,
+    /// What both weights have to add up to: 100, or what they had where other backends share the
+    /// rule.
+    pub sum: u32,
+}
+
+/// What the gateways say about a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptance {
+    /// Nothing yet about the present generation.
+    Pending,
+    /// All accept it, with all references resolved.
+    Accepted,
+    /// At least one refuses it.
+    Refused(String),
+}

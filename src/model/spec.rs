@@ -1,0 +1,108 @@
+//! Spec: what a Rollout asks for, parsed. It holds no value that would be illegal.
+
+use std::collections::BTreeMap;
+
+use crate::model::moment::Duration;
+use crate::model::range::Range;
+use crate::model::weight::{Quantity, Weight};
+
+/// What a Rollout asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// Pods of a full side.
+    pub replicas: u32,
+    /// The labels that select the Rollout's pods.
+    pub selector: BTreeMap<String, String>,
+    /// Seconds that a pod must be ready to count as available.
+    pub min_ready_secs: u32,
+    /// The longest time that a step, the promotion or the first revision may need.
+    pub deadline: Duration,
+    /// Old ReplicaSets that are kept.
+    pub revisions_max: usize,
+    /// Ended attempts that are kept in the history.
+    pub history_max: usize,
+    /// Whether ladder and deliveries are frozen.
+    pub paused: bool,
+    /// Where releases come from, if from anywhere.
+    pub source: Option<SourceRef>,
+    /// A further range that a release has to lie in.
+    pub range: Option<Range>,
+    /// The one container that takes releases.
+    pub container: Option<String>,
+    /// The ladder.
+    pub canary: Canary,
+}
+
+/// The ImagePolicy that offers releases.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The canary strategy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canary {
+    /// The Service of the stable side.
+    pub stable_service: Option<String>,
+    /// The Service of the canary side.
+    pub canary_service: Option<String>,
+    /// The port of both Services and of the route's backends.
+    pub port: u16,
+    /// Pods allowed beyond the wanted replicas, without a route.
+    pub surge: Quantity,
+    /// Pods allowed to lack of the wanted replicas, without a route.
+    pub unavailable: Quantity,
+    /// The steps, at least one.
+    pub steps: Vec<Step>,
+    /// The HTTPRoute that splits traffic; none: the split is by numbers of pods.
+    pub route: Option<String>,
+}
+
+/// One step of the ladder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The canary's share once the step is in force.
+    pub weight: Weight,
+    /// How long it stays.
+    pub pause: Pause,
+}
+
+/// How long a step stays once it is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// Not at all.
+    None,
+    /// For a time.
+    For(Duration),
+    /// Until a person promotes.
+    UntilPromoted,
+}
+
+impl Canary {
+    /// Tells a step by its number, counted from 1. One past the last is the full weight without a
+    /// pause, where the last step stops short of it.
+    pub fn step(&self, number: u32) -> Option<Step> {
+        let count = self.steps.len();
+        match usize::try_from(number).unwrap_or(usize::MAX) {
+            0 => None,
+            n if n <= count => self.steps.get(n - 1).cloned(),
+            n if n == count + 1 && !self.ends_full() => {
+                Some(Step { weight: Weight::FULL, pause: Pause::None })
+            }
+            _ => None,
+        }
+    }
+
+    /// Tells the number of the step that carries the full weight.
+    pub fn last(&self) -> u32 {
+        let count = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        if self.ends_full() { count } else { count.saturating_add(1) }
+    }
+
+    fn ends_full(&self) -> bool {
+        self.steps.last().is_some_and(|step| step.weight == Weight::FULL)
+    }
+}

@@ -1,0 +1,342 @@
+//! Status: what is stored about a Rollout, parsed. Its resourceVersion is the only lock.
+
+use crate::model::moment::Timestamp;
+use crate::model::notice::Notice;
+use crate::model::release::ReleaseRef;
+use crate::model::template::Revision;
+use crate::model::weight::Weight;
+
+/// What is stored about a Rollout. `Default` is what an untouched Rollout has.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Status {
+    /// The generation that was last looked at, -1 before the first look.
+    pub observed_generation: i64,
+    /// Where the Rollout stands, in one word.
+    pub phase: Phase,
+    /// The present or last attempt.
+    pub attempt: Option<Attempt>,
+    /// The side that carries traffic at rest.
+    pub stable: Option<Side>,
+    /// The side that climbs.
+    pub canary: Option<Side>,
+    /// Sides that lost their traffic and still finish requests.
+    pub draining: Vec<Draining>,
+    /// Ended attempts, newest first.
+    pub history: Vec<Entry>,
+    /// What failed and is not tried again.
+    pub quarantine: Vec<Quarantined>,
+    /// An image set by hand.
+    pub pin: Option<Pin>,
+    /// Since when `spec.paused` freezes the attempt.
+    pub frozen_since: Option<Timestamp>,
+    /// Notices of stored transitions that are not known to be sent.
+    pub outbox: Vec<Notice>,
+    /// A command annotation whose value is not understood and that was answered.
+    pub rejected: Option<Rejected>,
+    /// Why nothing moves.
+    pub waiting: Vec<Waiting>,
+    /// The conditions, sorted by type.
+    pub conditions: Vec<Condition>,
+    /// Numbers of pods.
+    pub counts: Counts,
+    /// The selector as text, for the scale subresource.
+    pub selector: String,
+}
+
+/// Where a Rollout stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Phase {
+    /// The first revision comes up, or nothing happened yet.
+    #[default]
+    Initializing,
+    /// A revision climbs.
+    Progressing,
+    /// The ladder stands at a pause.
+    Paused,
+    /// The template carries all traffic.
+    Completed,
+    /// The last attempt failed; the stable revision carries all traffic.
+    Failed,
+}
+
+impl Phase {
+    /// All phases, in the order of a release.
+    pub const ALL: [Self; 5] =
+        [Self::Initializing, Self::Progressing, Self::Paused, Self::Completed, Self::Failed];
+
+    /// Tells the word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Initializing => "Initializing",
+            Self::Progressing => "Progressing",
+            Self::Paused => "Paused",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+/// One try to bring one release or template to full traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its number, from 1, without gaps.
+    pub number: u32,
+    /// What it delivers.
+    pub release: ReleaseRef,
+    /// The revision that climbs.
+    pub revision: Revision,
+    /// The template that the release is to be written into; `None` where the template itself is
+    /// the change.
+    pub trigger: Trigger,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Where it stands.
+    pub stage: Stage,
+    /// The highest weight that was reached.
+    pub weight: Weight,
+}
+
+/// What began an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// A release of the source.
+    Release,
+    /// An edit of the template.
+    Template,
+    /// A command.
+    Command,
+}
+
+/// The states of an attempt, each with only what it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// The first revision comes up; there is no ladder.
+    First {
+        /// Since when.
+        entered_at: Timestamp,
+    },
+    /// It stands on a step of the ladder.
+    Step {
+        /// The step, from 1.
+        number: u32,
+        /// Since when.
+        entered_at: Timestamp,
+        /// Since when the step is in force and its pause runs.
+        paused_at: Option<Timestamp>,
+    },
+    /// All traffic is on the new side; the stable Service and the route follow.
+    Promoting {
+        /// Since when.
+        entered_at: Timestamp,
+    },
+    /// Traffic and pods go back to stable.
+    RollingBack {
+        /// Since when.
+        entered_at: Timestamp,
+        /// Why.
+        cause: Cause,
+    },
+    /// It ended well.
+    Completed {
+        /// When.
+        at: Timestamp,
+    },
+    /// It ended badly, or was ended.
+    Ended {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        cause: Cause,
+    },
+}
+
+/// Why an attempt does not reach full traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The command abort.
+    Aborted,
+    /// A step or the first revision was not in force within the progress deadline.
+    DeadlineExceeded,
+    /// The template went back to the stable one: no failure.
+    Reverted,
+    /// Another template or release took over: no failure.
+    Superseded,
+}
+
+impl Cause {
+    /// Tells the stable CamelCase name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aborted => "Aborted",
+            Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::Reverted => "Reverted",
+            Self::Superseded => "Superseded",
+        }
+    }
+
+    /// Reads the name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Aborted, Self::DeadlineExceeded, Self::Reverted, Self::Superseded]
+            .into_iter()
+            .find(|cause| cause.as_str() == text)
+    }
+
+    /// Tells whether the release is to be blamed.
+    pub fn failed(self) -> bool {
+        match self {
+            Self::Aborted | Self::DeadlineExceeded => true,
+            Self::Reverted | Self::Superseded => false,
+        }
+    }
+}
+
+/// One revision as it serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side {
+    /// The revision.
+    pub revision: Revision,
+    /// What it delivers.
+    pub release: ReleaseRef,
+    /// Its pods.
+    pub replicas: u32,
+    /// Its pods that are ready.
+    pub ready: u32,
+}
+
+/// A side that lost its traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draining {
+    /// The revision.
+    pub revision: Revision,
+    /// When the route accepted weight 0 for it; `None`: not yet.
+    pub since: Option<Timestamp>,
+}
+
+/// One ended attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub number: u32,
+    /// What it delivered.
+    pub release: ReleaseRef,
+    /// The revision.
+    pub revision: Revision,
+    /// What began it.
+    pub trigger: Trigger,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How: `None` is success.
+    pub cause: Option<Cause>,
+    /// The highest weight that was reached.
+    pub weight: Weight,
+}
+
+/// What failed and is not tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The revision.
+    pub revision: Revision,
+    /// The release, with an empty tag where the template had no image tag.
+    pub release: ReleaseRef,
+    /// Whether it was a release of the source that failed.
+    pub trigger: Trigger,
+    /// The attempt in which it failed.
+    pub attempt: u32,
+    /// When.
+    pub since: Timestamp,
+}
+
+/// An image set by hand under an active source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The image that was set.
+    pub image: String,
+    /// The version that a release has to exceed to end the pin; empty: any release ends it.
+    pub until_newer_than: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A command annotation whose value is not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The annotation.
+    pub key: String,
+    /// Its value, cut to 64 characters.
+    pub value: String,
+}
+
+/// One entry of `waitingFor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The code of the hold.
+    pub kind: String,
+    /// The object that it is about.
+    pub name: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when at the latest, where that is known.
+    pub until: Option<Timestamp>,
+    /// Whether it ends without a person.
+    pub automatic: bool,
+    /// What is waited for, for a person.
+    pub message: String,
+    /// The command that ends it, where one does.
+    pub command: Option<String>,
+}
+
+/// One condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Its type.
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// A stable CamelCase word.
+    pub reason: String,
+    /// For a person.
+    pub message: String,
+    /// When the status last changed.
+    pub since: Timestamp,
+    /// The generation that it speaks of.
+    pub observed_generation: i64,
+}
+
+/// Numbers of pods over all revisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Pods that are there.
+    pub replicas: u32,
+    /// Pods that are ready.
+    pub ready: u32,
+    /// Pods that are available.
+    pub available: u32,
+    /// Pods of the present template.
+    pub updated: u32,
+}
+
+impl Stage {
+    /// Tells whether the attempt goes on.
+    pub fn open(&self) -> bool {
+        match self {
+            Self::First { .. }
+            | Self::Step { .. }
+            | Self::Promoting { .. }
+            | Self::RollingBack { .. } => true,
+            Self::Completed { .. } | Self::Ended { .. } => false,
+        }
+    }
+
+    /// Tells since when it stands where it stands.
+    pub fn entered_at(&self) -> Timestamp {
+        match self {
+            Self::First { entered_at }
+            | Self::Step { entered_at, .. }
+            | Self::Promoting { entered_at }
+            | Self::RollingBack { entered_at, .. } => *entered_at,
+            Self::Completed { at } | Self::Ended { at, .. } => *at,
+        }
+    }
+}

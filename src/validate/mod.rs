@@ -1,0 +1,3 @@
+//! Validate: wire to model, once. Every error carries a field path.
+
+pub mod seen;

@@ -1,0 +1,52 @@
+//! Seen: the raw objects and readings of one turn. Nothing here is checked yet.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::api::foreign::{
+    EndpointSlice, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+};
+use crate::api::rollout::Rollout;
+
+/// The raw objects and readings of one turn.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The Rollout; of its managedFields at least those entries that own an image.
+    pub rollout: Arc<Rollout>,
+    /// Every ReplicaSet of the namespace that carries our label with the Rollout's name, or that
+    /// the Rollout owns.
+    pub replica_sets: Vec<Arc<ReplicaSet>>,
+    /// The ImagePolicy of `spec.sourceRef`.
+    pub source: Found<ImagePolicy>,
+    /// The Services that the strategy names, as far as they exist.
+    pub services: Vec<Arc<Service>>,
+    /// The EndpointSlices of these Services.
+    pub slices: Vec<Arc<EndpointSlice>>,
+    /// The HTTPRoute that the strategy names.
+    pub route: Found<HttpRoute>,
+    /// The Kustomizations that the labels of the Rollout, the Services or the route name.
+    pub kustomizations: Vec<Arc<Kustomization>>,
+    /// Other Rollouts of the namespace that name one of the Services or the route.
+    pub rivals: Vec<Arc<Rollout>>,
+    /// What the API server said to a dry run of the present template's ReplicaSet, if it refused.
+    pub template_refused: Option<String>,
+    /// The ids of notices that are known to be sent.
+    pub sent: BTreeSet<String>,
+    /// A write that the API server refused since the Rollout last changed: object and answer.
+    pub refused: Option<(String, String)>,
+}
+
+/// An object that is referred to.
+#[derive(Debug, Clone)]
+pub enum Found<K> {
+    /// No reference.
+    NotAsked,
+    /// The reference reaches into a namespace that it may not reach.
+    Denied,
+    /// The kind is not installed.
+    KindMissing,
+    /// The object does not exist.
+    Missing,
+    /// The object.
+    Is(Arc<K>),
+}
