@@ -5,6 +5,8 @@
 #                             node: a real node beside them; contour: a Gateway API data plane (both need root)
 #                             default: everything possible
 #   rig.sh run COMMAND...     runs a command inside, with the variables of $RIG_STATE/env
+#   rig.sh expose             makes API server, registry and Gateway reachable on 127.0.0.1 of the machine itself, at
+#                             RIG_PORT, +7 and +8020, and prints the KUBECONFIG to use there
 #   rig.sh status | down
 # RIG_STATE names the rig (default ${TMPDIR:-/tmp}/stairlock-rig). As root each rig has a network namespace of its own;
 # without root it is on 127.0.0.1, at 40 ports from RIG_PORT (default 16440).
@@ -82,10 +84,23 @@ run() {
   exec "$@"
 }
 
+expose() {
+  [ -s "$S/env" ] || die "no rig is up in $S"
+  [ -e "/run/netns/$ns" ] || { say "$S/kubeconfig"; return; }
+  if ! alive portal; then
+    kubeconfig "$S/kubeconfig.host" admin "https://127.0.0.1:$P"
+    start portal "$B/portal" "/run/netns/$ns" "127.0.0.1:$P=10.243.0.1:443" \
+      "127.0.0.1:$((P + 7))=127.0.0.1:$((P + 7))" "127.0.0.1:$((P + 8020))=127.0.0.1:$((P + 8020))"
+    until_ok 10 portal "the portal" kubectl --kubeconfig "$S/kubeconfig.host" get --raw /readyz
+  fi
+  say "$S/kubeconfig.host"
+}
+
 status() { # name, pid, resident MiB, CPU seconds
   [ -d "$S/pids" ] || { say "no rig in $S"; return; }
   local f name pid
   for f in "$S"/pids/*; do
+    [ -e "$f" ] || continue
     name=$(basename "$f")
     alive "$name" || { printf '%-26s dead\n' "$name"; continue; }
     pid=$(cut -d' ' -f1 "$f")
@@ -117,6 +132,6 @@ stop() { # only what this rig started: by pid and start time, by its own cgroup,
 
 case ${1:-} in
 build) shift; exec "$rig/build.sh" "$@" ;;
-up | run | status | down) "$@" ;;
-*) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
+up | run | expose | status | down) "$@" ;;
+*) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
