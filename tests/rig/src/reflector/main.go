@@ -41,22 +41,30 @@ type reflector struct {
 	*kube.Kube
 	tags    map[string][]string  // by canonical image name
 	fetched map[string]time.Time // when a policy with digestReflectionPolicy Always last asked for its digest, by uid
+	due     time.Time            // of the next scan of all repositories
+	raw     map[string][]string  // what the registry answered in this round, by image
 }
 
 func main() {
 	every := flag.Duration("interval", 300*time.Millisecond, "time between scans")
-	k := &reflector{kube.Connect(), map[string][]string{}, map[string]time.Time{}}
+	k := &reflector{Kube: kube.Connect(), tags: map[string][]string{}, fetched: map[string]time.Time{}}
 	repositories, policies := k.Watch(image("imagerepositories")), k.Watch(image("imagepolicies"))
 	namespaces := k.Watch(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
 	k.Run(*every, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		repos := map[string]*unstructured.Unstructured{}
+		start := time.Now()
+		all := start.After(k.due)
+		k.raw = map[string][]string{}
 		for _, r := range repositories() {
-			if !suspended(r) {
+			if !suspended(r) && (all || changed(r)) {
 				k.scan(ctx, r)
 			}
 			repos[r.GetNamespace()+"/"+r.GetName()] = r
+		}
+		if all { // hundreds of repositories may not eat the machine: a tenth of the time at most
+			k.due = time.Now().Add(max(*every, 9*time.Since(start)) - *every/2)
 		}
 		labels := map[string]map[string]string{}
 		for _, n := range namespaces() {
@@ -77,7 +85,7 @@ func (k *reflector) scan(ctx context.Context, r *unstructured.Unstructured) {
 		k.write(ctx, "imagerepositories", r, outcome{stalled: true, reason: "ImageURLInvalid", message: err.Error()}, nil)
 		return
 	}
-	tags, err := remote.List(ref, remote.WithContext(ctx))
+	tags, err := k.list(ctx, ref)
 	if err == nil {
 		tags, err = exclude(r, tags)
 	}
@@ -98,6 +106,24 @@ func (k *reflector) scan(ctx context.Context, r *unstructured.Unstructured) {
 					"latestTags": anys(latest[:min(len(latest), 10)])}
 			}
 		})
+}
+
+// changed tells whether a repository has to be scanned now.
+func changed(r *unstructured.Unstructured) bool {
+	return !judged(r) || r.GetAnnotations()["reconcile.fluxcd.io/requestedAt"] != kube.Field(r, "status", "lastHandledReconcileAt")
+}
+
+// list asks the registry, once a round for each image. What repositories leave out is theirs.
+func (k *reflector) list(ctx context.Context, ref name.Repository) ([]string, error) {
+	tags, ok := k.raw[ref.Name()]
+	if !ok {
+		var err error
+		if tags, err = remote.List(ref, remote.WithContext(ctx)); err != nil {
+			return nil, err
+		}
+		k.raw[ref.Name()] = tags
+	}
+	return slices.Clone(tags), nil
 }
 
 func repository(r *unstructured.Unstructured) (name.Repository, error) {
@@ -194,9 +220,9 @@ func (k *reflector) reconcile(ctx context.Context, p *unstructured.Unstructured,
 		latest["digest"] = desc.Digest.String()
 		k.fetched[uid] = time.Now()
 	}
-	changed := !equality.Semantic.DeepEqual(was, latest)
+	moved := !equality.Semantic.DeepEqual(was, latest)
 	previous, _, _ := unstructured.NestedMap(p.Object, "status", "observedPreviousRef")
-	if changed && was != nil {
+	if moved && was != nil {
 		previous = was
 	}
 	k.write(ctx, "imagepolicies", p, outcome{ready: true, message: readyMessage(latest, previous)}, func(status obj) {
@@ -214,10 +240,8 @@ func (k *reflector) progressing(ctx context.Context, p *unstructured.Unstructure
 	if !known {
 		seen = 0
 	}
-	for _, c := range old { // it is being retried: the conditions say why
-		if c := c.(obj); c["type"] == "Ready" && c["observedGeneration"] == p.GetGeneration() {
-			return true
-		}
+	if judged(p) { // it is being retried: the conditions say why
+		return true
 	}
 	message := fmt.Sprintf("processing object: new generation %d -> %d", seen, p.GetGeneration())
 	conditions := []any{kube.Condition(old, p.GetGeneration(), "Reconciling", "True", "Progressing", message)}
@@ -442,6 +466,13 @@ func statusOf(u *unstructured.Unstructured) obj {
 		return obj{}
 	}
 	return runtime.DeepCopyJSON(status)
+}
+
+// judged tells whether the Ready condition is about the present generation; observedGeneration advances only by success.
+func judged(u *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+	ready, _ := find(conditions, "Ready").(obj)
+	return ready != nil && ready["observedGeneration"] == u.GetGeneration()
 }
 
 func find(conditions []any, kind string) any {
