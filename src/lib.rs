@@ -5,5 +5,6 @@
 //! wire, `render` the bodies of writes, `runtime` and `serve` what a process needs besides.
 
 pub mod api;
+pub mod decide;
 pub mod model;
 pub mod validate;

@@ -283,7 +283,7 @@ pub struct Waiting {
     pub automatic: bool,
     /// What is waited for, for a person.
     pub message: String,
-    /// The command that ends it, where one does.
+    /// The word of the command that ends it, where one does.
     pub command: Option<String>,
 }
 
