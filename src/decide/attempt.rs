@@ -241,14 +241,16 @@ fn begin(
         | Stage::Completed { .. }
         | Stage::Ended { .. } => Weight::NONE,
     };
-    let attempt = Attempt { number, release, revision, trigger, started_at: now, stage, weight };
+    let delivered = trigger != Trigger::Release;
+    let attempt =
+        Attempt { number, release, revision, trigger, delivered, started_at: now, stage, weight };
     notice::started(seen, &mut status, &attempt, now);
     status.attempt = Some(attempt);
     status.frozen_since = None;
     status
 }
 
-/// Ends the attempt in progress: history, drain of its side, quarantine where it is to blame.
+/// Ends the attempt in progress: history, and the drain of its side.
 pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Timestamp) {
     let Some(attempt) = status.attempt.as_mut() else { return };
     let entry = Entry {
@@ -265,18 +267,6 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
         None => Stage::Completed { at: now },
         Some(cause) => Stage::Ended { at: now, cause },
     };
-    if cause.is_some_and(Cause::failed) {
-        let entry = Quarantined {
-            revision: attempt.revision.clone(),
-            release: attempt.release.clone(),
-            trigger: attempt.trigger,
-            attempt: attempt.number,
-            since: now,
-        };
-        status.quarantine.retain(|old| old.revision != entry.revision);
-        status.quarantine.insert(0, entry);
-        status.quarantine.truncate(QUARANTINE_MAX);
-    }
     let made = side::replica_set(seen, &attempt.revision).is_some();
     if cause.is_some() && made && status.stable.is_some() && side::route(seen).is_some() {
         let since = cause.filter(|cause| *cause != Cause::Superseded).map(|_| now);
@@ -285,6 +275,29 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
     status.canary = None;
     status.history.insert(0, entry);
     status.history.truncate(seen.spec.history_max);
+}
+
+/// Goes back to stable; where the release is to blame, it is not tried again from here on.
+pub fn roll_back(status: &mut Status, cause: Cause, now: Timestamp) {
+    let Some(attempt) = status.attempt.as_mut() else { return };
+    attempt.stage = Stage::RollingBack { entered_at: now, cause };
+    status.frozen_since = None;
+    quarantine(status, cause, now);
+}
+
+/// Notes what failed.
+pub fn quarantine(status: &mut Status, cause: Cause, now: Timestamp) {
+    let Some(attempt) = status.attempt.as_ref().filter(|_| cause.failed()) else { return };
+    let entry = Quarantined {
+        revision: attempt.revision.clone(),
+        release: attempt.release.clone(),
+        trigger: attempt.trigger,
+        attempt: attempt.number,
+        since: now,
+    };
+    status.quarantine.retain(|old| old.revision != entry.revision);
+    status.quarantine.insert(0, entry);
+    status.quarantine.truncate(QUARANTINE_MAX);
 }
 
 /// The pin of an image that a person set by hand while a source is active.
@@ -318,8 +331,11 @@ fn pin(seen: &Snapshot, now: Timestamp) -> Option<Pin> {
     Some(Pin { image, until_newer_than, since: now })
 }
 
-/// The images before the present template: of the last attempt, whatever became of it.
+/// The images before the present template: of the attempt, unless it failed; else of stable.
 fn before(seen: &Snapshot) -> Option<BTreeMap<String, String>> {
-    let attempt = seen.status.attempt.as_ref()?;
-    side::replica_set(seen, &attempt.revision).map(|rs| rs.images.clone())
+    let status = &seen.status;
+    let attempt = status.attempt.as_ref()?;
+    let ended = matches!(attempt.stage, Stage::Ended { .. } | Stage::RollingBack { .. });
+    let stable = status.stable.as_ref().filter(|_| ended).map(|side| &side.revision);
+    side::replica_set(seen, stable.unwrap_or(&attempt.revision)).map(|rs| rs.images.clone())
 }

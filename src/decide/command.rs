@@ -4,6 +4,7 @@
 //! commit that makes the token void, then removed. After a crash at any point the same follows.
 
 use crate::decide::act::Act;
+use crate::decide::attempt;
 use crate::decide::notice;
 use crate::decide::stage;
 use crate::model::command::{Asked, Command, Token, Value};
@@ -44,11 +45,7 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
             stage::enter(seen, &mut status, last, now);
         }
         Command::Abort => match stage_of(seen)? {
-            Stage::Step { .. } => {
-                let cause = Cause::Aborted;
-                status.attempt.as_mut()?.stage = Stage::RollingBack { entered_at: now, cause };
-                status.frozen_since = None;
-            }
+            Stage::Step { .. } => attempt::roll_back(&mut status, Cause::Aborted, now),
             Stage::First { .. } => stage::fail_first(seen, &mut status, Cause::Aborted, now),
             Stage::Promoting { .. }
             | Stage::RollingBack { .. }

@@ -19,6 +19,7 @@ pub mod stage;
 pub mod status;
 
 use crate::decide::act::Act;
+use crate::model::command::Commands;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::moves::{Move, Write};
@@ -62,7 +63,7 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| command::obey(seen, now))
         .or_else(|| command::take(seen, now))
         .or_else(|| finalize::guard(seen))
-        .or_else(|| release::deliver(seen, now))
+        .or_else(|| release::deliver(seen))
         .unwrap_or_else(|| match attempt::start(seen, now) {
             attempt::Start::Commit(status) => Act::Commit(status),
             attempt::Start::Hold(hold) => stage::advance(seen, now).with(hold),
@@ -93,7 +94,8 @@ fn apply(seen: &Snapshot, writes: Vec<Write>, now: Timestamp) -> Move {
 
 /// A new status, with what the turn after it will wait for: so that no write is needed to show it.
 fn foretold(seen: &Snapshot, status: Status, now: Timestamp) -> Status {
-    let then = Snapshot { status, ..seen.clone() };
+    let commands = Commands::default();
+    let then = Snapshot { status, commands, ..seen.clone() };
     let waits = match act(&then, now) {
         Act::Wait(waits) => waits,
         Act::Apply(writes) => status::expected(&then, &writes),

@@ -63,13 +63,14 @@ pub fn completed(seen: &Snapshot, status: &mut Status, now: Timestamp) {
     push(seen, status, (attempt.number, 0), ("AttemptCompleted", false, message), now);
 }
 
-/// An attempt failed.
+/// An attempt ended without full traffic: it failed, or the template went back.
 pub fn failed(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp) {
     let Some(attempt) = status.attempt.clone() else { return };
     let back = if status.stable.is_some() { "; stable carries all traffic" } else { "" };
     let (number, why) = (attempt.number, cause.as_str());
-    let message = format!("attempt {number}: {} failed, {why}{back}", what(&attempt));
-    push(seen, status, (number, 0), ("AttemptFailed", true, message), now);
+    let message = format!("attempt {number}: {} ended, {why}{back}", what(&attempt));
+    let reason = if cause.failed() { "AttemptFailed" } else { "AttemptReverted" };
+    push(seen, status, (number, 0), (reason, cause.failed(), message), now);
 }
 
 /// A command that is not waited for was dropped. Tells whether this is news.

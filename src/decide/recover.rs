@@ -4,7 +4,6 @@ use crate::decide::act::Act;
 use crate::decide::side;
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
-use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{ReplicaSet, Snapshot};
 use crate::model::status::{Attempt, Cause, Quarantined, Stage, Trigger};
 use crate::model::template::Revision;
@@ -35,27 +34,37 @@ pub fn status(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     status.attempt = Some(match climbing {
         Some(rs) if failed(rs) => {
             let stage = Stage::Ended { at: now, cause: Cause::DeadlineExceeded };
-            attempt(rs, release(rs), stage, now)
+            attempt(seen, rs, stage, now)
         }
         Some(rs) => {
             let stage = Stage::Step { number: 1, entered_at: now, paused_at: None };
             status.canary = Some(side::shown(seen, &rs.revision, &release(rs)));
-            attempt(rs, release(rs), stage, now)
+            attempt(seen, rs, stage, now)
         }
-        None => attempt(stable, release(stable), Stage::Completed { at: now }, now),
+        None => attempt(seen, stable, Stage::Completed { at: now }, now),
     });
     Some(Act::Commit(Box::new(status)))
 }
 
-fn attempt(rs: &ReplicaSet, release: ReleaseRef, stage: Stage, now: Timestamp) -> Attempt {
+fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> Attempt {
+    let weight = match stage {
+        Stage::Completed { .. } => Some(Weight::FULL),
+        Stage::Step { number, .. } => seen.spec.canary.step(number).map(|step| step.weight),
+        Stage::First { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Ended { .. } => None,
+    };
+    let release = side::delivered(seen, &rs.images);
     Attempt {
         number: rs.attempt.max(1),
         release,
         revision: rs.revision.clone(),
         trigger: Trigger::Template,
+        delivered: true,
         started_at: now,
         stage,
-        weight: Weight::NONE,
+        weight: weight.unwrap_or(Weight::NONE),
     }
 }
 

@@ -6,11 +6,10 @@ use crate::decide::act::Act;
 use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::image::Image;
-use crate::model::moment::Timestamp;
 use crate::model::moves::{ImageEdit, Write};
 use crate::model::release::{Release, ReleaseRef};
 use crate::model::snapshot::{Offer, Snapshot};
-use crate::model::status::{Attempt, Cause, Stage, Trigger};
+use crate::model::status::{Attempt, Stage, Trigger};
 use crate::model::template::Container;
 use crate::model::version::Version;
 
@@ -37,38 +36,38 @@ pub fn wanted(seen: &Snapshot) -> Wanted {
         Offer::Nothing(hold) => return Wanted::Hold(hold.clone()),
         Offer::Release(release) => release,
     };
-    let targets = match targets(seen, release) {
+    let targets = match targets(seen, &release.image) {
         Ok(targets) => targets,
         Err(hold) => return Wanted::Hold(hold),
     };
-    if targets.iter().all(|container| carries(container, release)) {
+    if targets.iter().all(|container| carries(container, &release.image)) {
         return Wanted::Nothing;
     }
     if let Some(hold) = refusal(seen, release, &targets) {
         return Wanted::Hold(hold);
     }
     let images: BTreeMap<_, _> =
-        targets.iter().map(|c| (c.name.clone(), written(c, release))).collect();
+        targets.iter().map(|c| (c.name.clone(), written(c, &release.image))).collect();
     let first = images.values().next().and_then(|image| Image::parse(image).ok());
     let release = first.map(|image| ReleaseRef::of(&image)).unwrap_or_default();
     Wanted::Images { release, images }
 }
 
 /// The containers that take a release.
-fn targets<'a>(seen: &'a Snapshot, release: &Release) -> Result<Vec<&'a Container>, Hold> {
+fn targets<'a>(seen: &'a Snapshot, offered: &Image) -> Result<Vec<&'a Container>, Hold> {
     let all = &seen.template.containers;
     let names = || all.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(name) = &seen.spec.container {
         let named = all.iter().find(|c| c.name == *name);
         let named = named.ok_or_else(|| Hold::ContainerUnknown { present: names() })?;
         return match image(named) {
-            Some(present) if !present.same_repository(&release.image) => {
-                Err(mismatch(release, &present.to_string()))
+            Some(present) if !present.same_repository(offered) => {
+                Err(mismatch(offered, &present.to_string()))
             }
             Some(_) | None => Ok(vec![named]),
         };
     }
-    let same = |c: &&Container| image(c).is_some_and(|i| i.same_repository(&release.image));
+    let same = |c: &&Container| image(c).is_some_and(|i| i.same_repository(offered));
     let same: Vec<_> = all.iter().filter(same).collect();
     if !same.is_empty() {
         return Ok(same);
@@ -78,15 +77,15 @@ fn targets<'a>(seen: &'a Snapshot, release: &Release) -> Result<Vec<&'a Containe
         [one] => Ok(vec![one]),
         [] => {
             let present: Vec<_> = all.iter().filter_map(|c| c.image.as_deref()).collect();
-            Err(mismatch(release, &present.join(", ")))
+            Err(mismatch(offered, &present.join(", ")))
         }
         [_, _, ..] => Err(Hold::ContainerUnknown { present: names() }),
     }
 }
 
-fn mismatch(release: &Release, present: &str) -> Hold {
+fn mismatch(offered: &Image, present: &str) -> Hold {
     Hold::ImageMismatch {
-        offered: release.image.repository.clone(),
+        offered: offered.repository.clone(),
         present: present.chars().take(200).collect(),
     }
 }
@@ -96,19 +95,18 @@ fn image(container: &Container) -> Option<Image> {
 }
 
 /// The image to write: the release's, in the repository as the template spells it.
-fn written(container: &Container, release: &Release) -> String {
-    let offered = release.image.clone();
+fn written(container: &Container, offered: &Image) -> String {
     match image(container) {
-        Some(present) => Image { repository: present.repository, ..offered }.to_string(),
+        Some(present) => Image { repository: present.repository, ..offered.clone() }.to_string(),
         None => offered.to_string(),
     }
 }
 
 /// Tells whether a container runs the release. A digest counts only where both sides name one.
-fn carries(container: &Container, release: &Release) -> bool {
+fn carries(container: &Container, offered: &Image) -> bool {
     image(container).is_some_and(|present| {
-        let (ours, theirs) = (ReleaseRef::of(&present), ReleaseRef::of(&release.image));
-        present.same_repository(&release.image) && ours.same(&theirs)
+        let (ours, theirs) = (ReleaseRef::of(&present), ReleaseRef::of(offered));
+        present.same_repository(offered) && ours.same(&theirs)
     })
 }
 
@@ -138,7 +136,8 @@ fn refusal(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option
         return Some(Hold::Quarantined { what: offered.image, attempt: entry.attempt });
     }
     if let Some(pin) = &seen.status.pin {
-        let newer = Version::from_tag(&pin.until_newer_than).is_ok_and(|v| release.version <= v);
+        let newer = Version::from_tag(&pin.until_newer_than)
+            .is_ok_and(|v| release.version.precedence(&v).is_le());
         if newer {
             return Some(Hold::ManualImage { image: pin.image.clone() });
         }
@@ -157,13 +156,23 @@ fn owned(container: &Container) -> Option<Hold> {
 }
 
 /// Writes the release of the attempt into the template, as long as it did not arrive there.
-pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+pub fn deliver(seen: &Snapshot) -> Option<Act> {
     let attempt = pending(seen)?;
-    let images = match wanted(seen) {
-        Wanted::Images { release, images } if release.same(&attempt.release) => images,
-        // The offer changed meanwhile: the start of an attempt deals with it.
-        Wanted::Nothing | Wanted::Hold(_) | Wanted::Images { .. } => return withdrawn(seen, now),
+    if let Wanted::Images { release, .. } = wanted(seen)
+        && !release.same(&attempt.release)
+    {
+        return None; // Another release is offered meanwhile: the start of an attempt takes it.
+    }
+    let image = Image::parse(&attempt.release.image).ok()?;
+    let targets = match targets(seen, &image) {
+        Ok(targets) => targets,
+        Err(hold) => return Some(Act::hold(hold)),
     };
+    if let Some(hold) = targets.iter().find_map(|container| owned(container)) {
+        return Some(Act::hold(hold));
+    }
+    let images: BTreeMap<_, _> =
+        targets.iter().map(|c| (c.name.clone(), written(c, &image))).collect();
     let arriving = side::revision_of(seen, &seen.template.with_images(&images));
     if arriving != attempt.revision {
         // The template was edited between the decision and the write.
@@ -180,36 +189,13 @@ pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 pub fn pending(seen: &Snapshot) -> Option<&Attempt> {
     let attempt = seen.status.attempt.as_ref()?;
     let open = matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. });
-    let waits = attempt.trigger == Trigger::Release
-        && open
-        && side::replica_set(seen, &attempt.revision).is_none()
-        && side::present(seen) != attempt.revision;
-    waits.then_some(attempt)
-}
-
-/// A release that is no longer offered before it arrived: the attempt ends, nothing has moved.
-fn withdrawn(seen: &Snapshot, now: Timestamp) -> Option<Act> {
-    let newer = matches!(wanted(seen), Wanted::Images { .. });
-    let stable = seen.status.stable.is_some();
-    let held = match wanted(seen) {
-        Wanted::Hold(hold) => Some(hold),
-        Wanted::Nothing | Wanted::Images { .. } => None,
-    };
-    if newer {
+    let waits = attempt.trigger == Trigger::Release && open && !attempt.delivered;
+    if !waits || side::present(seen) == attempt.revision {
         return None;
     }
-    match (held, stable) {
-        // Without a stable side there is nothing to go back to: wait for the source.
-        (Some(hold), false) => Some(Act::hold(hold)),
-        (_, _) => {
-            let mut status = seen.status.clone();
-            if let Some(attempt) = &mut status.attempt {
-                let cause = Cause::Reverted;
-                attempt.stage = Stage::RollingBack { entered_at: now, cause };
-            }
-            Some(Act::Commit(Box::new(status)))
-        }
-    }
+    let image = Image::parse(&attempt.release.image).ok()?;
+    let arrived = targets(seen, &image).is_ok_and(|all| all.iter().all(|c| carries(c, &image)));
+    (!arrived).then_some(attempt)
 }
 
 /// Writes images back that vanished from the template: those of the attempt, else of stable.

@@ -158,14 +158,15 @@ fn fail(seen: &Snapshot, now: Timestamp) -> Act {
         let cause = Cause::DeadlineExceeded;
         if status.stable.is_none() {
             fail_first(seen, status, cause, now);
-        } else if let Some(attempt) = &mut status.attempt {
-            attempt.stage = Stage::RollingBack { entered_at: now, cause };
+        } else {
+            attempt::roll_back(status, cause, now);
         }
     })
 }
 
 /// Ends a first revision that never came up: there is nothing to go back to, its pods stay.
 pub fn fail_first(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp) {
+    attempt::quarantine(status, cause, now);
     attempt::close(seen, status, Some(cause), now);
     notice::failed(seen, status, cause, now);
 }
@@ -229,9 +230,7 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
     }
     commit(seen, |status| {
         attempt::close(seen, status, Some(cause), now);
-        if cause.failed() {
-            notice::failed(seen, status, cause, now);
-        }
+        notice::failed(seen, status, cause, now);
     })
 }
 

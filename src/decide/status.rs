@@ -8,7 +8,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::problem::Problem;
 use crate::model::snapshot::{Identity, Snapshot};
-use crate::model::status::{Counts, Phase, Side, Stage, Status, Waiting};
+use crate::model::status::{Attempt, Counts, Phase, Side, Stage, Status, Waiting};
 
 /// While an attempt moves, numbers and passing waits are shown at most this often.
 pub const REPORT_EVERY: Duration = Duration::from_secs(3);
@@ -31,6 +31,10 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
     status.draining.retain(|draining| {
         side::replica_set(seen, &draining.revision).is_some_and(|rs| rs.desired > 0)
     });
+    let present = side::present(seen);
+    if let Some(attempt) = status.attempt.as_mut().filter(|a| a.revision == present) {
+        attempt.delivered = true;
+    }
     status.counts = counts(seen);
     status.selector = selector(seen);
     for side in [&mut status.stable, &mut status.canary].into_iter().flatten() {
@@ -162,6 +166,7 @@ pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
         };
     }
     let calm = |status: &Status| Status {
+        attempt: status.attempt.clone().map(|attempt| Attempt { delivered: true, ..attempt }),
         outbox: Vec::new(),
         counts: Counts::default(),
         observed_generation: 0,
