@@ -1,1 +1,3 @@
 //! Stairlock.
+
+pub mod runtime;

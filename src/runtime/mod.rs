@@ -1,0 +1,7 @@
+//! What the program needs to run at all: settings, clock, client, leadership, metrics, health,
+//! logs, shutdown. Knows nothing about Rollouts and imports no other module of ours.
+
+
+pub mod clock;
+pub mod names;
+pub mod settings;
