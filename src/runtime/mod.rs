@@ -3,5 +3,7 @@
 
 
 pub mod clock;
+pub mod leader;
+pub mod lease;
 pub mod names;
 pub mod settings;
