@@ -91,6 +91,13 @@ impl Leadership {
         std::future::pending().await
     }
 
+    /// A leadership that a test decides.
+    #[cfg(test)]
+    pub(crate) fn set_by_hand(clock: Clock) -> (watch::Sender<Role>, Self) {
+        let (sender, receiver) = watch::channel(Role::Following);
+        (sender, Self { role: Some(receiver), clock })
+    }
+
     fn renewed(&self) -> Option<Instant> {
         match *self.role.as_ref()?.borrow() {
             Role::Following => None,

@@ -2,7 +2,9 @@
 //! logs, shutdown. Knows nothing about Rollouts and imports no other module of ours.
 
 
+pub mod client;
 pub mod clock;
+pub mod fence;
 pub mod leader;
 pub mod lease;
 pub mod names;
