@@ -5,7 +5,11 @@
 pub mod client;
 pub mod clock;
 pub mod fence;
+pub mod health;
 pub mod leader;
 pub mod lease;
+pub mod metrics;
 pub mod names;
 pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
