@@ -1,3 +1,4 @@
 //! Stairlock.
 
 pub mod runtime;
+pub mod serve;
