@@ -12,7 +12,7 @@ exec 9> "$cache/lock"
 flock -w 3600 9 || die "gave up waiting for another build ($cache/lock)"
 tmp=$(mktemp -d "$cache/build.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
-export CGO_ENABLED=0
+export CGO_ENABLED=0 GOWORK=off
 built=0 kept=0
 goenv="$(go version) $(go env GOOS GOARCH)"
 
@@ -84,11 +84,11 @@ kube() { # PROGRAM... — those that are missing, in one go build: they share mo
 own() {
   local stamp
   stamp=$(stamp_of src)
-  fresh own "$stamp" "$B"/{reflector,gateway-acceptor,backend,pause} && return
-  step own "$stamp" "reflector, gateway-acceptor, backend, pause" own_build
+  fresh own "$stamp" "$B"/{reflector,gateway-acceptor,portal,backend,pause} && return
+  step own "$stamp" "reflector, gateway-acceptor, portal, backend, pause" own_build
 }
 own_build() {
-  go_build src -ldflags '-s -w' ./reflector ./acceptor ./backend ./pause
+  go_build src -ldflags '-s -w' ./reflector ./acceptor ./portal ./backend ./pause
   mv -f "$B/acceptor" "$B/gateway-acceptor"
 }
 

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # what is set here is used there
 # lib.sh — sourced by the rig's scripts: places, processes with pid and log, bounded waits, certificates.
 set -euo pipefail
 rig=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,29 +11,40 @@ case $S in /*) ;; *) S=$PWD/$S ;; esac
 pki=$S/pki
 # the namespace and the cgroup bear the name of the state folder, so that two rigs never share them
 ns=stairlock-$(basename "$S")-$(cksum <<< "$S" | cut -d' ' -f1)
-cgroup=/$ns
+cgroup=$ns
 PATH=$B:$PATH
 export KUBECONFIG=$S/kubeconfig
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'rig: %s\n' "$*" >&2; exit 1; }
 
+cgroup_dirs() { # the rig's cgroup, once in each hierarchy that kubelet uses: one (v2) or one for each controller (v1)
+  local dir
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    printf '%s\n' "/sys/fs/cgroup/$cgroup"
+  else
+    for dir in /sys/fs/cgroup/*/; do printf '%s\n' "$dir$cgroup"; done
+  fi
+}
+
 now() { printf '%s' "${EPOCHREALTIME/,/.}"; }
 took() { # SINCE — seconds with one decimal
   awk -v a="$(now)" -v b="$1" 'BEGIN {printf "%.1f", a - b}'
 }
 
-began() { # PID — the start time of a process: with it a pid names one process for ever
+began() { # PID — the start time of a process that has not ended: with it a pid names one process for ever
   local line
   { read -r line < "/proc/$1/stat"; } 2> /dev/null || return 1
+  # shellcheck disable=SC2086 # split into words
   set -- ${line##*) }
+  [ "$1" != Z ] || return 1
   printf '%s' "${20}"
 }
 
 start() { # NAME COMMAND... — in the background, in a session of its own; pid and log are kept
   local name=$1 pid
   shift
-  setsid "$@" > "$S/logs/$name.log" 2>&1 < /dev/null &
+  setsid "$@" > "$S/logs/$name.log" 2>&1 < /dev/null 8>&- &
   pid=$!
   printf '%s %s\n' "$pid" "$(began "$pid")" > "$S/pids/$name"
 }
@@ -40,7 +52,7 @@ start() { # NAME COMMAND... — in the background, in a session of its own; pid 
 alive() { # NAME — whether the process that start() made is still there
   local pid born
   { read -r pid born < "$S/pids/$1"; } 2> /dev/null || return 1
-  [ "$(began "$pid")" = "$born" ]
+  [ -n "$born" ] && [ "$(began "$pid")" = "$born" ]
 }
 
 until_ok() { # SECONDS PARTS WHAT COMMAND... — polls; gives up by the clock, or when one of the PARTS has died

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# parts.sh up PART... — starts the parts of a rig; called by rig.sh inside the rig's network namespace.
+# parts.sh up PART... — starts the parts of a rig; called by rig.sh, as root inside namespaces of the rig's own (RIG_NS=1).
 # Everything that can start at once does; then each part is waited for in turn, one line each.
-# As a sourced file it gives rig.sh kill_part and node_down.
+# As a sourced file it gives rig.sh kill_parts and node_down.
 [ -n "${rig:-}" ] || . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 node=rig-node node_ip=10.243.0.1   # the node's address: kubelet refuses loopback, so one that only this namespace has
@@ -10,7 +10,7 @@ line() { printf '%-52s %5s s\n' "$1" "$(took "$2")"; }
 
 addresses() { # where the API server listens. In a namespace: at port 443 of any address, the kubernetes Service's among them,
   # so that pods reach it by the address that they are given, without kube-proxy
-  if [ "$(id -u)" = 0 ]; then
+  if [ "${RIG_NS:-}" = 1 ]; then
     api_host=$node_ip api_bind=0.0.0.0 api_port=443 reconciler=lease
     ip link add rignode type bridge   # not every kernel has dummy devices
     ip addr add "$node_ip/32" dev rignode
@@ -116,9 +116,9 @@ N
 runtime() { # containerd, and the pause image from nothing
   local c
   mkdir -p "$S/cni" "$S/kubelet" "$S/containerd"
-  for c in /sys/fs/cgroup/*/; do case $c in */unified/) ;; *) mkdir -p "$c$cgroup" ;; esac; done
-  if [ -d /sys/fs/cgroup/cpuset ]; then
-    for c in cpus mems; do cat "/sys/fs/cgroup/cpuset/cpuset.$c" > "/sys/fs/cgroup/cpuset$cgroup/cpuset.$c"; done
+  cgroup_dirs | xargs mkdir -p   # of its own: a kubelet kills what it finds below its root and does not know
+  if [ -e /sys/fs/cgroup/cpuset/cpuset.cpus ]; then
+    for c in cpus mems; do cat "/sys/fs/cgroup/cpuset/cpuset.$c" > "/sys/fs/cgroup/cpuset/$cgroup/cpuset.$c"; done
   fi
   cat > "$S/cni/10-rig.conflist" << C
 {"cniVersion":"1.0.0","name":"rig","plugins":[{"type":"bridge","bridge":"rig0","isDefaultGateway":true,"hairpinMode":true,
@@ -134,6 +134,7 @@ state = "$S/containerd/state"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "$reg/pause:1"
   restrict_oom_score_adj = true
+  netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$S/cni"
@@ -142,8 +143,13 @@ C
 }
 
 real_node() {
-  # kubelet sets these for the whole machine; node_down puts them back
-  sysctl vm.overcommit_memory kernel.panic kernel.panic_on_oops > "$S/sysctl"
+  # kubelet sets these for the whole machine: it gets to see copies (the mount namespace is the rig's own)
+  local key
+  mkdir "$S/sysctl"
+  for key in vm/overcommit_memory kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
+    cat "/proc/sys/$key" > "$S/sysctl/${key//\//.}"
+    mount --bind "$S/sysctl/${key//\//.}" "/proc/sys/$key"
+  done
   cert kubelet "system:node:$node" system:nodes "IP:$node_ip,DNS:$node"
   kubeconfig "$S/kubelet.kubeconfig" kubelet "$api_url"
   cat > "$S/kubelet.yaml" << K
@@ -160,7 +166,7 @@ authorization: {mode: AlwaysAllow}
 registerWithTaints: [{key: stairlock.dev/real, effect: NoSchedule}]
 containerRuntimeEndpoint: unix://$S/containerd.sock
 cgroupDriver: cgroupfs
-cgroupRoot: $cgroup
+cgroupRoot: /$cgroup
 failCgroupV1: false
 failSwapOn: false
 enforceNodeAllocatable: []
@@ -279,34 +285,36 @@ E
   mv "$S/env.new" "$S/env"
 }
 
-kill_part() { # NAME
-  ! alive "$1" || kill -9 "$(cut -d' ' -f1 "$S/pids/$1")" 2> /dev/null || true
-  rm -f "$S/pids/$1"
+kill_parts() { # NAME... — the state is thrown away, so without grace
+  local name _
+  for name in "$@"; do ! alive "$name" || kill -9 "$(cut -d' ' -f1 "$S/pids/$name")" 2> /dev/null || true; done
+  for _ in {1..100}; do
+    for name in "$@"; do ! alive "$name" || { sleep 0.05; continue 2; }; done
+    break
+  done
+  for name in "$@"; do rm -f "$S/pids/$name"; done
 }
 
 node_down() { # best effort: whatever half of a node there is
-  local p c n
-  # the pods' processes are in the rig's cgroup; the shims are told by the socket in their command line
-  for n in 1 2 3 4 5; do
-    c=$(find /sys/fs/cgroup/*"$cgroup" -name cgroup.procs -exec cat {} + 2> /dev/null | sort -u || true)
-    [ -n "$c" ] || break
-    for p in $c; do kill -9 "$p" 2> /dev/null || true; done
+  local dirs pids p _
+  mapfile -t dirs < <(cgroup_dirs)
+  for _ in {1..20}; do   # the pods' processes are in the rig's cgroup
+    pids=$(find "${dirs[@]}" -name cgroup.procs -exec cat {} + 2> /dev/null | sort -u || true)
+    [ -n "$pids" ] || break
+    for p in $pids; do kill -9 "$p" 2> /dev/null || true; done
     sleep 0.05
   done
-  for c in /proc/[0-9]*; do
-    if { tr '\0' ' ' < "$c/cmdline"; } 2> /dev/null | grep -q "^[^ ]*containerd-shim.* $S/containerd.sock "; then kill -9 "${c#/proc/}" 2> /dev/null || true; fi
+  for p in /proc/[0-9]*; do   # the shims are told by the socket in their command line
+    case $( { tr '\0' ' ' < "$p/cmdline"; } 2> /dev/null) in
+    *containerd-shim*" $S/containerd.sock "*) kill -9 "${p#/proc/}" 2> /dev/null || true ;;
+    esac
   done
-  for n in 1 2 3 4 5; do   # a mount is busy for a moment after its last process
-    awk -v s="$S/" 'index($2, s) == 1 {print $2}' /proc/mounts | sort -r | xargs -r -n1 umount -l 2> /dev/null || true
-    grep -q " $S/" /proc/mounts || break
+  for _ in {1..40}; do   # a cgroup is busy for a moment after its last process
+    find "${dirs[@]}" -depth -type d -exec rmdir {} \; > /dev/null 2>&1 || true
+    [ -n "$(find "${dirs[@]}" -maxdepth 0 2> /dev/null || true)" ] || return 0
     sleep 0.05
   done
-  for n in 1 2 3 4 5 6 7 8 9 10; do
-    find /sys/fs/cgroup/*"$cgroup" -depth -type d -exec rmdir {} + > /dev/null 2>&1 || true
-    compgen -G "/sys/fs/cgroup/*$cgroup" > /dev/null || break
-    sleep 0.05
-  done
-  [ ! -s "$S/sysctl" ] || sysctl -q -p "$S/sysctl" > /dev/null 2>&1 || true
+  say "rig: could not remove the cgroup $cgroup"
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

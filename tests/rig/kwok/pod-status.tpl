@@ -1,7 +1,7 @@
 {{ $now := Now }}
 {{ $started := or .status.startTime $now }}
 {{ $ready := true }}
-{{ range .spec.containers }}{{ if regexMatch ":[^/@]*bad" .image }}{{ $ready = false }}{{ end }}{{ end }}
+{{ range .spec.containers }}{{ if regexMatch "^[^@]*:[^/@]*bad" .image }}{{ $ready = false }}{{ end }}{{ end }}
 {{ with .metadata.annotations }}
 {{ with index . "test.stairlock.dev/ready" }}{{ $ready = eq . "true" }}{{ end }}
 {{ if and (index . "test.stairlock.dev/ready-after") (ne $.status.phase "Running") }}{{ $ready = false }}{{ end }}
