@@ -24,18 +24,6 @@ fn told(wanted: Wanted) -> String {
 
 #[test]
 fn a_release_is_wanted_only_where_the_template_should_have_it() {
-    let digest = "@sha256:1111111111111111111111111111111111111111111111111111111111111111";
-    let other = "@sha256:2222222222222222222222222222222222222222222222222222222222222222";
-    let pin = |until: &str| {
-        Some(Pin { image: "shop:1.0.0".into(), until_newer_than: until.into(), since: at(0) })
-    };
-    let failed = |tag: &str, trigger| Quarantined {
-        revision: template("shop:9.9.9").id.revision(0),
-        release: delivered(&format!("shop:{tag}")),
-        trigger,
-        attempt: 5,
-        since: at(0),
-    };
     let none: Change = |_| {};
     for (case, present, offered, change, want) in [
         ("a newer version is taken", "shop:1.0.0", "1.1.0", none, "shop:1.1.0"),
@@ -88,6 +76,12 @@ fn a_release_is_wanted_only_where_the_template_should_have_it() {
         change(&mut seen);
         assert_eq!(told(wanted(&seen)), want, "{case}");
     }
+}
+
+#[test]
+fn a_digest_counts_where_both_sides_name_one() {
+    let digest = "@sha256:1111111111111111111111111111111111111111111111111111111111111111";
+    let other = "@sha256:2222222222222222222222222222222222222222222222222222222222222222";
     for (case, present, offered, want) in [
         ("a digest is pinned when given", "shop:1.0.0", ("1.1.0", digest), ("1.1.0", digest)),
         ("a tag pushed again is new", "D1.0.0", ("1.0.0", other), ("1.0.0", other)),
@@ -104,6 +98,20 @@ fn a_release_is_wanted_only_where_the_template_should_have_it() {
         };
         assert_eq!(told(wanted(&seen)), want, "{case}");
     }
+}
+
+#[test]
+fn pins_and_failures_hold_a_release_until_another_one() {
+    let pin = |until: &str| {
+        Some(Pin { image: "shop:1.0.0".into(), until_newer_than: until.into(), since: at(0) })
+    };
+    let failed = |tag: &str, trigger| Quarantined {
+        revision: template("shop:9.9.9").id.revision(0),
+        release: delivered(&format!("shop:{tag}")),
+        trigger,
+        attempt: 5,
+        since: at(0),
+    };
     for (case, pinned, quarantine, want) in [
         ("a hand-set image holds what it knew", pin("1.1.0"), None, "ManualImage"),
         ("a newer release ends it", pin("1.0.9"), None, "shop:1.1.0"),
@@ -121,10 +129,9 @@ fn a_release_is_wanted_only_where_the_template_should_have_it() {
 }
 
 #[test]
-fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
-    let edited: Change = |s| s.template = template("shop:2.0.0");
-    for (case, change, want) in [
-        ("an edit climbs", edited, "commit"),
+fn an_attempt_starts_only_where_it_can_be_proven() {
+    starts(&[
+        ("an edit climbs", |_| {}, "commit"),
         ("nothing new starts nothing", |_| {}, "nothing"),
         ("a frozen Rollout starts nothing", |s| s.spec.paused = true, "Suspended"),
         ("no pods prove nothing", |s| s.spec.replicas = 0, "ScaledToZero"),
@@ -133,6 +140,25 @@ fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
             |s| s.template_refused = Some("bad".into()),
             "InvalidTemplate",
         ),
+        (
+            "what failed as a template is left",
+            |s| {
+                s.status.quarantine.push(Quarantined {
+                    revision: s.template.id.revision(0),
+                    release: delivered("shop:2.0.0"),
+                    trigger: Trigger::Template,
+                    attempt: 5,
+                    since: at(0),
+                });
+            },
+            "Quarantined",
+        ),
+    ]);
+}
+
+#[test]
+fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
+    starts(&[
         (
             "an older Rollout keeps its Service",
             |s| {
@@ -179,24 +205,14 @@ fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
             },
             "PortUnknown",
         ),
-        (
-            "what failed as a template is left",
-            |s| {
-                s.status.quarantine.push(Quarantined {
-                    revision: s.template.id.revision(0),
-                    release: delivered("shop:2.0.0"),
-                    trigger: Trigger::Template,
-                    attempt: 5,
-                    since: at(0),
-                });
-            },
-            "Quarantined",
-        ),
-    ] as [(&str, Change, &str); 12]
-    {
+    ]);
+}
+
+fn starts(rows: &[(&str, Change, &str)]) {
+    for (case, change, want) in rows {
         let mut seen = at_rest();
-        if want != "nothing" {
-            edited(&mut seen);
+        if *want != "nothing" {
+            seen.template = template("shop:2.0.0");
         }
         change(&mut seen);
         let got = match attempt::start(&seen, at(1)) {
@@ -204,7 +220,7 @@ fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
             Start::Commit(_) => "commit",
             Start::Hold(hold) | Start::Stop(hold) => hold.code(),
         };
-        assert_eq!(got, want, "{case}");
+        assert_eq!(got, *want, "{case}");
     }
 }
 
