@@ -5,6 +5,7 @@
 //! wire, `render` the bodies of writes, `runtime` and `serve` what a process needs besides.
 
 pub mod api;
+pub mod cli;
 pub mod decide;
 pub mod model;
 pub mod validate;

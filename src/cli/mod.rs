@@ -1,0 +1,3 @@
+//! Cli: what a person starts from a shell.
+
+pub mod crd;
