@@ -260,6 +260,7 @@ mod tests {
             release: delivers.clone(),
             revision: revision.clone(),
             trigger: by,
+            delivered: true,
             started_at: at(0),
             stage,
             weight,
