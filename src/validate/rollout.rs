@@ -27,6 +27,7 @@ pub fn identity(rollout: &Rollout) -> Identity {
     let meta = &rollout.metadata;
     let deleting = meta.deletion_timestamp.as_ref();
     Identity {
+        group: keys::GROUP,
         namespace: rollout.namespace().unwrap_or_default(),
         name: rollout.name_any(),
         uid: rollout.uid().unwrap_or_default(),
