@@ -148,8 +148,8 @@ async fn turn(key: Key, ctx: &Arc<Context>) -> (Key, Option<Instant>) {
         Ok(next) => {
             ctx.remember_success(&key);
             match next {
-                Next::OnChange => (ReconcileResult::Waited, None),
-                Next::At(at) => (ReconcileResult::Moved, Some(at)),
+                Next::Wait(at) => (ReconcileResult::Waited, at),
+                Next::Moved(at) => (ReconcileResult::Moved, Some(at)),
             }
         }
         Err(error) => (ReconcileResult::Failed, fail(ctx, &key, &error, now)),
