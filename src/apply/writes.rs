@@ -224,3 +224,6 @@ fn same(there: &DynamicObject, owner: &Owner, template: &Value) -> bool {
     let written = written.and_then(|text| serde_json::from_str::<Value>(text).ok());
     ours && written.is_some_and(|written| TemplateId::of(&written) == TemplateId::of(template))
 }
+
+#[cfg(test)]
+mod tests;
