@@ -68,23 +68,15 @@ fn refusal(code: u16, reason: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn each_write_is_one_request_with_our_field_manager() {
-    let edit = crate::model::moves::WeightEdit {
-        rule: 0,
-        backend: 0,
-        service: "s".to_owned(),
-        weight: 1,
-    };
+    let edit =
+        crate::model::moves::WeightEdit { rule: 0, backend: 0, service: "s".to_owned(), weight: 1 };
     let json = "?&fieldManager=stairlock application/json-patch+json";
     let sets = "/apis/apps/v1/namespaces/prod/replicasets";
     let routes = "/apis/gateway.networking.k8s.io/v1/namespaces/prod/httproutes";
     let own = "/apis/stairlock.dev/v1alpha1/namespaces/prod/rollouts";
     let services = "/api/v1/namespaces/prod/services";
-    let resize = Write::Resize {
-        target: target(),
-        replicas: 1,
-        min_ready_secs: 0,
-        quarantine: None,
-    };
+    let resize =
+        Write::Resize { target: target(), replicas: 1, min_ready_secs: 0, quarantine: None };
     let select = Write::Select { target: target(), from: None, to: None };
     let weights = Write::SetWeights { target: target(), edits: vec![edit] };
     for (write, want) in [
