@@ -169,7 +169,8 @@ pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
     if !open {
         // Sent notices are crossed out once all are; numbers are shown once they stand still.
         let told = shown.outbox.len() < stored.outbox.len() && shown.outbox.is_empty();
-        let late = !same && !(quiet && shrinking(seen));
+        let passing = quiet && shrinking(seen);
+        let late = !(same || passing);
         return if news || told || late { Due::Now } else { Due::Never };
     }
     if !quiet {
