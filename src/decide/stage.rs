@@ -70,11 +70,10 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         Stage::Step { number, entered_at, paused_at } => {
             step(seen, attempt, (*number, *entered_at, *paused_at), now)
         }
-        Stage::Promoting { .. } => match order::promotion(seen, revision) {
-            Err(Next::Write(writes)) => Act::Apply(writes),
-            Err(Next::Hold(hold)) => Act::hold(hold),
-            Ok(()) => commit(seen, |status| complete(seen, status, now)),
-        },
+        Stage::Promoting { entered_at } => {
+            let step = order::promotion(seen, revision);
+            timed(seen, step, *entered_at, now, |status| complete(seen, status, now))
+        }
         Stage::RollingBack { cause, .. } => roll_back(seen, *cause, now),
         Stage::Completed { .. } | Stage::Ended { .. } => at_rest(seen),
     }
@@ -196,7 +195,8 @@ pub fn enter(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp) 
     if let Some(attempt) = &mut status.attempt {
         attempt.stage = Stage::Step { number, entered_at: now, paused_at: None };
         let weight = seen.spec.canary.step(number).map_or(Weight::FULL, |step| step.weight);
-        attempt.weight = attempt.weight.max(weight);
+        attempt.weight = weight;
+        attempt.highest = attempt.highest.max(weight);
     }
     notice::entered(seen, status, number, now);
 }
@@ -205,7 +205,7 @@ pub fn enter(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp) 
 fn complete(seen: &Snapshot, status: &mut Status, now: Timestamp) {
     let old = status.stable.as_ref().map(|side| side.revision.clone());
     if let Some(attempt) = &mut status.attempt {
-        attempt.weight = Weight::FULL;
+        attempt.highest = Weight::FULL;
         status.stable = Some(side::shown(seen, &attempt.revision, &attempt.release));
     }
     attempt::close(seen, status, None, now);

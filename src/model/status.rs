@@ -93,8 +93,10 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// Where it stands.
     pub stage: Stage,
-    /// The highest weight that was reached.
+    /// The share of traffic that its revision is to have at present.
     pub weight: Weight,
+    /// The highest share that it was to have.
+    pub highest: Weight,
 }
 
 /// What began an attempt.
@@ -284,7 +286,7 @@ pub struct Waiting {
     pub automatic: bool,
     /// What is waited for, for a person.
     pub message: String,
-    /// The word of the command that ends it, where one does.
+    /// The line for a shell that ends it, where a command does.
     pub command: Option<String>,
 }
 
