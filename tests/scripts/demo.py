@@ -26,7 +26,9 @@ SAMPLE = 200
 # Requests a second, over two connections.
 RATE = 200
 # A step that lasts is shown again after so many seconds.
-SHOW_EVERY = 3.0
+SHOW_EVERY = 5.0
+# The longest that the last line of a chapter waits for a sample.
+LINGER = 2.0
 # The longest that any one thing of the story may take.
 PATIENCE = 90
 
@@ -148,11 +150,18 @@ class Ladder:
             item = self.store.objects.get("shop")
             if item and self.changes.empty() and holds(item):
                 if not self.row_shown:
+                    self.sampled()
                     self.row()
                 return item
             if time.monotonic() > end:
                 state = json.dumps(field(item, "status", {}), indent=1) if item else "no Rollout"
                 raise TimeoutError(f"gave up on {what} after {PATIENCE} s\n{state}")
+
+    def sampled(self):
+        """Waits a moment for answers that came after the last change."""
+        end = time.monotonic() + LINGER
+        while self.traffic and self.traffic.share()[1] < SAMPLE and time.monotonic() < end:
+            time.sleep(0.05)
 
     def watch(self, seconds):
         """Shows what happens for some seconds."""
@@ -283,7 +292,7 @@ def story(kube, ladder, bad):
     push("1.1.0")
     ladder.head()
     ladder.until("the manual pause", lambda item: phase_of("1.1.0", "Paused")(item) and awaits_promotion(item))
-    ladder.watch(2 * SHOW_EVERY)
+    ladder.watch(SHOW_EVERY + 2)
     kubectl("annotate", "slr", "shop", "stairlock.dev/promote=true")
     ladder.until("1.1.0 to complete", completed("1.1.0"))
     served_by(ladder.traffic, "1.1.0")
@@ -293,11 +302,13 @@ def story(kube, ladder, bad):
     ladder.head()
     ladder.until("the rollback", phase_of(bad, "Failed"))
     served_by(ladder.traffic, "1.1.0")
+    say("the failed pods go 30 s after they lost their traffic")
     end = time.monotonic() + PATIENCE
     while pods_of(kube, "1.1.0") != (2, 0):
         if time.monotonic() > end:
             raise TimeoutError(f"pods (of 1.1.0, others): {pods_of(kube, '1.1.0')}")
-        ladder.watch(0.5)
+        time.sleep(0.5)
+    say(f"{time.monotonic() - began:6.1f}s  2 pods of 1.1.0, none of {bad}")
 
 
 def served(traffic):

