@@ -24,9 +24,9 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
             if order::available(seen, canary, enough).is_ok() {
                 order::select(seen, service, canary)?;
             }
-            rest = rest.max(1);
+            rest = rest.max(last_pod(bounds));
         }
-    } else if let Some(stable) = &stable {
+    } else if let Some(stable) = stable.as_ref().filter(|stable| may_turn(seen, stable)) {
         select(seen, service, stable)?;
     }
     sized(seen, stable.as_ref().map(|s| (s, rest)), Some((canary, share)), bounds)?;
@@ -42,7 +42,7 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     let bounds = bounds(seen);
     let size = bounds.replicas;
     order::created(seen, stable, size)?;
-    if order::available(seen, stable, size.min(1)).is_ok() {
+    if may_turn(seen, stable) {
         select(seen, seen.stable_service.as_ref(), stable)?;
     }
     sized(seen, Some((stable, size)), None, bounds)?;
@@ -63,6 +63,20 @@ pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
 fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
     order::create_service(seen, service, revision)?;
     order::select(seen, service, revision)
+}
+
+/// The stable Service may turn to this revision: it has a pod, and no fewer than what the Service
+/// selects at present.
+fn may_turn(seen: &Snapshot, to: &Revision) -> bool {
+    let available =
+        |revision: &Revision| side::replica_set(seen, revision).map_or(0, |rs| rs.available);
+    let from = side::selected(seen.stable_service.as_ref()).filter(|from| *from != to);
+    available(to) >= from.map_or(1, available).max(1)
+}
+
+/// The pods that a side behind the stable Service keeps: one, unless all may lack.
+fn last_pod(bounds: Bounds) -> u32 {
+    u32::from(bounds.unavailable < bounds.replicas)
 }
 
 fn bounds(seen: &Snapshot) -> Bounds {
@@ -134,7 +148,12 @@ fn sides<'a>(
         [stable, canary].into_iter().flatten().any(|(revision, _)| *revision == rs.revision)
     };
     let others = seen.replica_sets.iter().filter(|rs| rs.owned && !named(rs) && rs.desired > 0);
-    sides.extend(others.map(|rs| (Some(rs), set(Some(rs), 0))));
+    // A side behind the stable Service keeps a pod until the Service turns.
+    let last = |rs: &ReplicaSet| match side::selected(seen.stable_service.as_ref()) {
+        Some(selected) if *selected == rs.revision => last_pod(bounds(seen)),
+        Some(_) | None => 0,
+    };
+    sides.extend(others.map(|rs| (Some(rs), set(Some(rs), last(rs)))));
     (sides, missing)
 }
 

@@ -195,6 +195,11 @@ impl World {
                     self.seen.offer = Offer::Nothing(hold);
                 }
                 "route" => self.route(),
+                "services" => {
+                    self.route();
+                    self.seen.route = None;
+                    self.seen.spec.canary.route = None;
+                }
                 "image" => self.seen.template = template(value, "a"),
                 other => panic!("no such setting: {other}"),
             }
