@@ -3,6 +3,7 @@
 //! Lean structs, since a store of whole objects costs ten times the memory.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -22,6 +23,18 @@ pub struct ReplicaSet {
     /// What it has.
     #[serde(default)]
     pub status: ReplicaSetStatus,
+    /// What its template annotation says, read once: every turn of its Rollout asks.
+    #[serde(skip)]
+    pub made_of: OnceLock<Option<MadeOf>>,
+}
+
+/// What a template annotation says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MadeOf {
+    /// The identity of the template.
+    pub template: [u8; 32],
+    /// Its images by container.
+    pub images: BTreeMap<String, String>,
 }
 
 /// What a ReplicaSet is to have.

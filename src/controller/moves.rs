@@ -22,6 +22,7 @@ use crate::model::template::TemplateId;
 use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
 use crate::observe::seen::{Remembered, gather};
 use crate::runtime::metrics::WriteResult;
+use crate::validate::replica_set::made_of;
 use crate::validate::seen::Seen;
 
 /// Tries to send a notice before it counts as sent: nobody is helped by one that comes late.
@@ -115,12 +116,7 @@ fn complete(rollout: &Rollout) -> bool {
 /// Tells whether a ReplicaSet was made of this template.
 fn is_made(ctx: &Context, rollout: &Rollout, id: TemplateId) -> bool {
     let sets = ctx.stores.replica_sets.by(&writes::own(rollout));
-    sets.iter().any(|set| {
-        let annotations = set.metadata.annotations.as_ref();
-        let written = annotations.and_then(|a| a.get(crate::api::keys::ANNOTATION_TEMPLATE));
-        let written = written.and_then(|text| serde_json::from_str(text).ok());
-        written.is_some_and(|template: serde_json::Value| TemplateId::of(&template) == id)
-    })
+    sets.iter().any(|set| made_of(set).is_some_and(|made| made.template == id.bytes()))
 }
 
 /// Stores an intent, and says so.

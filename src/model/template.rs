@@ -20,6 +20,16 @@ impl TemplateId {
         Self(Sha256::digest(normal(template).to_string().as_bytes()).into())
     }
 
+    /// Makes an identity of its bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Tells its bytes.
+    pub const fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// Tells the name of the revision that a template becomes; `salt` avoids a name that is taken.
     pub fn revision(self, salt: u32) -> Revision {
         let mut hash = Sha256::new_with_prefix(self.0);

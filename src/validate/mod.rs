@@ -5,7 +5,7 @@ mod excerpt;
 #[cfg(test)]
 mod fixture;
 mod owner;
-mod replica_set;
+pub mod replica_set;
 mod rival;
 mod rollout;
 mod route;

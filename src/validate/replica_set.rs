@@ -5,11 +5,11 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-use crate::api::foreign;
+use crate::api::foreign::{self, MadeOf};
 use crate::api::keys;
 use crate::model::moment::Timestamp;
 use crate::model::snapshot::{Identity, ReplicaSet};
-use crate::model::template::{Revision, Template};
+use crate::model::template::{Revision, Template, TemplateId};
 
 /// Reads the ReplicaSets that the Rollout controls, and those that carry its label and that
 /// nothing controls. Sorted by name.
@@ -28,8 +28,7 @@ fn read(rollout: &Identity, set: &foreign::ReplicaSet) -> Option<ReplicaSet> {
     };
     let revision = Revision::parse(set.labels().get(keys::LABEL_REVISION)?)?;
     let annotations = set.annotations();
-    let template = serde_json::from_str(annotations.get(keys::ANNOTATION_TEMPLATE)?).ok()?;
-    let template = Template::new(template);
+    let made_of = made_of(set)?;
     let number = |key| annotations.get(key).and_then(|text: &String| text.parse::<u32>().ok());
     let created = set.metadata.creation_timestamp.as_ref();
     let settled = set.status.observed_generation == set.metadata.generation;
@@ -40,8 +39,8 @@ fn read(rollout: &Identity, set: &foreign::ReplicaSet) -> Option<ReplicaSet> {
         resource_version: set.resource_version().unwrap_or_default(),
         owned,
         revision,
-        template: template.id,
-        images: template.images(),
+        template: TemplateId::from_bytes(made_of.template),
+        images: made_of.images.clone(),
         attempt: number(keys::ANNOTATION_ATTEMPT).unwrap_or(0),
         quarantined: number(keys::ANNOTATION_QUARANTINED),
         created_at: Timestamp::from_millis(created.map_or(0, |time| time.0.as_millisecond())),
@@ -52,6 +51,16 @@ fn read(rollout: &Identity, set: &foreign::ReplicaSet) -> Option<ReplicaSet> {
         available: if settled { available } else { 0 },
         settled,
     })
+}
+
+/// Tells what a ReplicaSet was made of, `None` where its annotation cannot be read.
+pub fn made_of(set: &foreign::ReplicaSet) -> Option<&MadeOf> {
+    let read = || {
+        let written = set.annotations().get(keys::ANNOTATION_TEMPLATE)?;
+        let template = Template::new(serde_json::from_str(written).ok()?);
+        Some(MadeOf { template: template.id.bytes(), images: template.images() })
+    };
+    set.made_of.get_or_init(read).as_ref()
 }
 
 /// The uid of the object that controls this one.
