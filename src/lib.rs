@@ -4,6 +4,14 @@
 //! `apply` carries out one move; `controller` runs turns. `model` is the vocabulary, `api` the
 //! wire, `render` the bodies of writes, `runtime` and `serve` what a process needs besides.
 
-pub mod api;
 pub mod model;
+
+pub mod api;
+
 pub mod validate;
+
+pub mod decide;
+
+pub mod runtime;
+
+pub mod serve;

@@ -1,5 +1,8 @@
 //! The Rollout: spec, scale, columns and the rules that the API server checks.
 
+// Each printer column repeats the word `type_`; the lint takes them for one attribute.
+#![allow(clippy::duplicated_attributes)]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};

@@ -106,6 +106,9 @@ pub struct Attempt {
     pub revision: String,
     /// What began it: Release, Template or Command.
     pub trigger: String,
+    /// Whether the release was seen in the template.
+    #[serde(default)]
+    pub delivered: bool,
     /// Where it stands: First, Step, Promoting, RollingBack, Completed or Ended.
     pub stage: String,
     /// The step of the ladder, counted from 1; 0 off the ladder.

@@ -374,52 +374,28 @@ impl Hold {
             }
             Self::SourceNotReady { source, why } => format!("{source} is not ready: {why}"),
             Self::SourceMissing { source } => format!("{source} does not exist"),
-            Self::AccessDenied { source } => format!(
-                "{source} is in another namespace; start the controller with \
-                 --allow-cross-namespace-refs=<its namespace> or move it here"
-            ),
+            Self::AccessDenied { source } => access_denied(source),
             Self::KindMissing { kind } => {
                 format!("the kind {kind} is not installed in this cluster; install its CRD")
             }
             Self::UnusableRelease { source, why } => {
                 format!("what {source} offers is not a release: {why}")
             }
-            Self::ImageMismatch { offered, present } => format!(
-                "the source offers {offered}, the template has {present}; use a source of the \
-                 same repository"
-            ),
+            Self::ImageMismatch { offered, present } => image_mismatch(offered, present),
             Self::OutOfRange { version, range } => {
                 format!("version {version} is outside spec.semver {range:?}")
             }
             Self::OlderRelease { offered, running } => {
                 format!("version {offered} is older than {running}, which runs")
             }
-            Self::ManualImage { image } => format!(
-                "{image} was set by hand and stays until a newer release or the command retry"
-            ),
-            Self::ImageOwned { container, manager } => format!(
-                "{manager} owns the image of container {container}; leave image out of Git, or \
-                 list its path in the Kustomization's spec.ignore"
-            ),
-            Self::ContainerUnknown { present } => format!(
-                "no container takes the release; set spec.container to one of: {present}"
-            ),
+            Self::ManualImage { image } => manual_image(image),
+            Self::ImageOwned { container, manager } => image_owned(container, manager),
+            Self::ContainerUnknown { present } => container_unknown(present),
             Self::InvalidTemplate { why } => format!("the API server refuses the template: {why}"),
-            Self::ServiceOwned { service, owner } => format!(
-                "{owner} would put Service {service} back; leave it out of Git and let it be \
-                 created, annotate it kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, or list \
-                 /spec/selector in the Kustomization's spec.ignore"
-            ),
+            Self::ServiceOwned { service, owner } => service_owned(service, owner),
             Self::ServiceMismatch { service, why } => format!("Service {service}: {why}"),
-            Self::PortUnknown { service, port } => format!(
-                "Service {service} cannot be created: no containerPort is {port} and there is \
-                 not exactly one; set strategy.canary.port to a containerPort"
-            ),
-            Self::RouteOwned { route, owner } => format!(
-                "{owner} would put HTTPRoute {route} back; annotate it \
-                 kustomize.toolkit.fluxcd.io/ssa: IfNotPresent or Ignore, or list /spec/rules in \
-                 the Kustomization's spec.ignore"
-            ),
+            Self::PortUnknown { service, port } => port_unknown(service, *port),
+            Self::RouteOwned { route, owner } => route_owned(route, owner),
             Self::BackendNotFound { what } => format!("{what} does not exist"),
             Self::RouteAmbiguous { route, why } => format!("HTTPRoute {route}: {why}"),
             Self::DuplicateBinding { what, holder } => {
@@ -428,11 +404,67 @@ impl Hold {
             Self::ScaledToZero => {
                 "spec.replicas is 0, so no pod can prove the new revision".to_owned()
             }
-            Self::Quarantined { what, attempt } => format!(
-                "{what} failed in attempt {attempt} and is not tried again until the command \
-                 retry or another release"
-            ),
+            Self::Quarantined { what, attempt } => quarantined(what, *attempt),
             Self::Refused { what, why } => format!("the API server refuses {what}: {why}"),
         }
     }
+}
+
+fn access_denied(source: &str) -> String {
+    format!(
+        "{source} is in another namespace; start the controller with \
+                 --allow-cross-namespace-refs=<its namespace> or move it here"
+    )
+}
+
+fn image_mismatch(offered: &str, present: &str) -> String {
+    format!(
+        "the source offers {offered}, the template has {present}; use a source of the \
+                 same repository"
+    )
+}
+
+fn manual_image(image: &str) -> String {
+    format!("{image} was set by hand and stays until a newer release or the command retry")
+}
+
+fn image_owned(container: &str, manager: &str) -> String {
+    format!(
+        "{manager} owns the image of container {container}; leave image out of Git, or \
+                 list its path in the Kustomization's spec.ignore"
+    )
+}
+
+fn container_unknown(present: &str) -> String {
+    format!("no container takes the release; set spec.container to one of: {present}")
+}
+
+fn service_owned(service: &str, owner: &str) -> String {
+    format!(
+        "{owner} would put Service {service} back; leave it out of Git and let it be \
+                 created, annotate it kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, or list \
+                 /spec/selector in the Kustomization's spec.ignore"
+    )
+}
+
+fn port_unknown(service: &str, port: u16) -> String {
+    format!(
+        "Service {service} cannot be created: no containerPort is {port} and there is \
+                 not exactly one; set strategy.canary.port to a containerPort"
+    )
+}
+
+fn route_owned(route: &str, owner: &str) -> String {
+    format!(
+        "{owner} would put HTTPRoute {route} back; annotate it \
+                 kustomize.toolkit.fluxcd.io/ssa: IfNotPresent or Ignore, or list /spec/rules in \
+                 the Kustomization's spec.ignore"
+    )
+}
+
+fn quarantined(what: &str, attempt: u32) -> String {
+    format!(
+        "{what} failed in attempt {attempt} and is not tried again until the command \
+                 retry or another release"
+    )
 }

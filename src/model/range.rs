@@ -7,7 +7,7 @@ use std::fmt;
 
 use semver::BuildMetadata;
 
-use super::version::{Cursor, Fault, Version, compare, parse_component, suffix};
+use super::version::{Cursor, Fault, Version, compare, identifiers, parse_component, suffix};
 
 /// Longest range in bytes: far beyond what a person writes, and it bounds the work of a check.
 pub const RANGE_MAX: usize = 256;
@@ -20,13 +20,14 @@ pub const GROUPS_MAX: usize = 32;
 const CONSTRAINT: &str =
     "a version such as 1.2.3, 1.2, 1.x or *, with = != > >= < <= ~ or ^ before it";
 const SEPARATOR: &str = "a space, \",\" or \"||\" between constraints";
+const SPACED: &str = "a space between \"||\" and a hyphen range";
 const COMPONENT: &str = "a number, x, X or *";
 
 /// This is a set of versions, written as constraints: `>=1.2.0 <2`, `1.x || ^3.1`, `1.2 - 2.3`.
 ///
 /// Constraints joined by a space or a comma must all hold; of the groups joined by `||`, one must.
-/// A prerelease is allowed only by a group in which some constraint has a prerelease part: `>=1.0.0`
-/// refuses 1.1.0-rc.1, `>=1.0.0-0` takes it.
+/// A prerelease is allowed only by a group in which some constraint has a prerelease part:
+/// `>=1.0.0` refuses 1.1.0-rc.1, `>=1.0.0-0` takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range {
     text: String,
@@ -48,15 +49,10 @@ impl Range {
         if count > GROUPS_MAX {
             return Err(RangeError::TooManyGroups { groups: count });
         }
-        let mut groups = Vec::with_capacity(count);
-        let mut position: usize = 0;
-        for part in text.split("||") {
-            let group = Group::parse(Cursor::new(part, position))
-                .map_err(|fault| RangeError::Malformed { range: text.to_owned(), fault })?;
-            groups.push(group);
-            position = position.saturating_add(part.len()).saturating_add(2);
+        match Reader::new(text).read() {
+            Ok(groups) => Ok(Range { text: text.to_owned(), groups }),
+            Err(fault) => Err(RangeError::Malformed { range: text.to_owned(), fault }),
         }
-        Ok(Range { text: text.to_owned(), groups })
     }
 
     /// Tells if the version is in the set. Build metadata does not matter.
@@ -76,13 +72,13 @@ impl fmt::Display for Range {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RangeError {
     /// The text is longer than [`RANGE_MAX`].
-    #[error("range of {bytes} bytes, allowed are {RANGE_MAX}")]
+    #[error("range of {bytes} bytes, allowed: up to {RANGE_MAX}")]
     TooLong {
         /// Length of the text.
         bytes: usize,
     },
     /// There are more alternatives than [`GROUPS_MAX`].
-    #[error("range of {groups} groups between \"||\", allowed are {GROUPS_MAX}")]
+    #[error("range of {groups} groups between \"||\", allowed: up to {GROUPS_MAX}")]
     TooManyGroups {
         /// Number of groups.
         groups: usize,
@@ -98,37 +94,16 @@ pub enum RangeError {
 }
 
 /// This is a list of constraints that must all hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Group {
     constraints: Vec<Constraint>,
     prereleases: bool,
 }
 
 impl Group {
-    fn parse(mut cursor: Cursor<'_>) -> Result<Group, Fault> {
-        let mut constraints = Vec::new();
-        spaces(&mut cursor);
-        let mut may_span = true;
-        loop {
-            let (first, second) = constraint(&mut cursor, may_span)?;
-            let spanned = second.is_some();
-            constraints.push(first);
-            constraints.extend(second);
-            let spaced = spaces(&mut cursor);
-            let comma = cursor.eat(",");
-            spaces(&mut cursor);
-            if cursor.at_end() && !comma {
-                break;
-            }
-            // Flux puts a separator of its own behind a hyphen range, so none is needed there.
-            if !(spaced || comma || spanned) {
-                return Err(cursor.fault(SEPARATOR));
-            }
-            may_span = comma || spanned;
-        }
-        let prereleases =
-            constraints.iter().any(|constraint| !constraint.bound.number.pre.is_empty());
-        Ok(Group { constraints, prereleases })
+    fn add(&mut self, operator: Operator, bound: Bound) {
+        self.prereleases |= !bound.number.pre.is_empty();
+        self.constraints.push(Constraint { operator, bound });
     }
 
     fn allows(&self, version: &semver::Version) -> bool {
@@ -137,25 +112,149 @@ impl Group {
     }
 }
 
-/// Reads one constraint, or the two that a hyphen range stands for. A hyphen range may only begin
-/// where `may_span` says so: first in its group, behind a comma, or behind another one.
-fn constraint(
-    cursor: &mut Cursor<'_>,
-    may_span: bool,
-) -> Result<(Constraint, Option<Constraint>), Fault> {
-    if let Some(operator) = Operator::read(cursor) {
-        spaces(cursor);
-        return Ok((Constraint { operator, bound: Bound::read(cursor)? }, None));
+/// This reads a range from left to right.
+///
+/// Flux rewrites hyphen ranges, `1 - 2` into `>= 1, <= 2 `, before it divides the text at `||`, and
+/// what it takes for a version there may contain `||`. The reader gives the same results: a hyphen
+/// range may not touch a `||` or follow a constraint without a comma; what follows it needs no
+/// separator; and `1||2 - 3` is `>=1 || 2 <=3`.
+struct Reader<'a> {
+    cursor: Cursor<'a>,
+    full: Vec<Group>,
+    open: Group,
+}
+
+/// This is what joins a constraint to the one behind it.
+enum Joint {
+    And { may_span: bool },
+    Or { may_span: bool },
+    End,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Reader<'a> {
+        Reader { cursor: Cursor::new(text, 0), full: Vec::new(), open: Group::default() }
     }
-    let bound = Bound::read(cursor)?;
-    let mut ahead = cursor.clone();
-    if may_span && spaces(&mut ahead) && ahead.eat("-") && spaces(&mut ahead) {
-        let last = Bound::read(&mut ahead)?;
-        *cursor = ahead;
-        let last = Constraint { operator: Operator::LessEqual, bound: last };
-        return Ok((Constraint { operator: Operator::GreaterEqual, bound }, Some(last)));
+
+    fn read(mut self) -> Result<Vec<Group>, Fault> {
+        spaces(&mut self.cursor);
+        let mut span = Span::find(&self.cursor);
+        loop {
+            match &span {
+                Some(span) => self.span(span)?,
+                None => self.constraint()?,
+            }
+            let may_span = match self.joint(span.is_some())? {
+                Joint::And { may_span } => may_span,
+                Joint::Or { may_span } => {
+                    self.close();
+                    may_span
+                }
+                Joint::End => {
+                    self.close();
+                    return Ok(self.full);
+                }
+            };
+            span = if may_span { Span::find(&self.cursor) } else { None };
+        }
     }
-    Ok((Constraint { operator: Operator::Equal, bound }, None))
+
+    fn close(&mut self) {
+        self.full.push(std::mem::take(&mut self.open));
+    }
+
+    fn constraint(&mut self) -> Result<(), Fault> {
+        let operator = Operator::read(&mut self.cursor);
+        if operator.is_some() {
+            spaces(&mut self.cursor);
+        }
+        let bound = Bound::read(&mut self.cursor)?;
+        self.open.add(operator.unwrap_or(Operator::Equal), bound);
+        Ok(())
+    }
+
+    fn span(&mut self, span: &Span) -> Result<(), Fault> {
+        self.chain(Operator::GreaterEqual, span.left_end)?;
+        spaces(&mut self.cursor);
+        self.cursor.eat("-");
+        spaces(&mut self.cursor);
+        self.chain(Operator::LessEqual, span.right_end)
+    }
+
+    /// Reads one side of a hyphen range: `operator` belongs to the first version, those behind a
+    /// `||` have none.
+    fn chain(&mut self, mut operator: Operator, end: usize) -> Result<(), Fault> {
+        loop {
+            let before = self.cursor.clone();
+            let bound = Bound::read(&mut self.cursor)?;
+            self.open.add(operator, bound);
+            match self.cursor.position().cmp(&end) {
+                Ordering::Equal => return Ok(()),
+                Ordering::Greater => return Err(before.fault(SPACED)),
+                Ordering::Less if self.cursor.eat("||") => self.close(),
+                Ordering::Less => return Err(self.cursor.fault(SEPARATOR)),
+            }
+            operator = Operator::Equal;
+        }
+    }
+
+    fn joint(&mut self, spanned: bool) -> Result<Joint, Fault> {
+        let spaced = spaces(&mut self.cursor);
+        if self.cursor.at_end() {
+            return Ok(Joint::End);
+        }
+        if self.cursor.eat("||") {
+            let may_span = spaces(&mut self.cursor) || self.cursor.is_next("v");
+            return Ok(Joint::Or { may_span });
+        }
+        let comma = self.cursor.eat(",");
+        spaces(&mut self.cursor);
+        if !(spaced || comma || spanned) {
+            return Err(self.cursor.fault(SEPARATOR));
+        }
+        Ok(Joint::And { may_span: comma || spanned })
+    }
+}
+
+/// This is where the two sides of a hyphen range end.
+struct Span {
+    left_end: usize,
+    right_end: usize,
+}
+
+impl Span {
+    /// Looks for a hyphen range at the cursor, without a judgement of its versions.
+    fn find(cursor: &Cursor<'_>) -> Option<Span> {
+        let mut ahead = cursor.clone();
+        let left_end = Span::side(&mut ahead)?;
+        if !(spaces(&mut ahead) && ahead.eat("-") && spaces(&mut ahead)) {
+            return None;
+        }
+        let right_end = Span::side(&mut ahead)?;
+        Some(Span { left_end, right_end })
+    }
+
+    /// Steps over one side; returns where it ends, not counting a `||` behind it.
+    fn side(cursor: &mut Cursor<'_>) -> Option<usize> {
+        cursor.eat("v");
+        let mut end = None;
+        for place in 0..3_u8 {
+            if place > 0 && !cursor.eat(".") {
+                break;
+            }
+            let numbers = cursor.take(|byte| is_component(byte) || byte == b'|');
+            let bars = numbers.len().saturating_sub(numbers.trim_end_matches('|').len());
+            let behind = if bars < 2 { 0 } else { bars };
+            end = (!numbers.is_empty()).then(|| cursor.position().saturating_sub(behind));
+        }
+        for sign in ["-", "+"] {
+            if cursor.eat(sign) {
+                identifiers(cursor);
+                end = Some(cursor.position());
+            }
+        }
+        end
+    }
 }
 
 /// Steps over white space; tells if there was any.
@@ -223,11 +322,9 @@ impl Bound {
                 break;
             }
             let start = cursor.position();
-            let digits = component(cursor, if place > 0 { COMPONENT } else { allowed })?;
-            wild |= digits.is_none();
-            // What follows a wildcard says nothing: 1.x.3 is 1.x.
-            if let (Some(digits), false) = (digits, wild) {
-                numbers.push(parse_component(digits, start, cursor)?);
+            match component(cursor, if place > 0 { COMPONENT } else { allowed }, wild)? {
+                Some(digits) => numbers.push(parse_component(digits, start, cursor)?),
+                None => wild = true,
             }
         }
         let (pre, _) = suffix(cursor)?;
@@ -242,15 +339,32 @@ impl Bound {
     }
 }
 
-/// Reads the digits of a number, or a wildcard, which is `None`.
-fn component<'a>(cursor: &mut Cursor<'a>, allowed: &'static str) -> Result<Option<&'a str>, Fault> {
+/// Reads the digits of a number, or a wildcard, which is `None`. What is behind a wildcard says
+/// nothing: `1.x.3` is `1.x`, and so is `1.x.*3|x`.
+fn component<'a>(
+    cursor: &mut Cursor<'a>,
+    allowed: &'static str,
+    wild: bool,
+) -> Result<Option<&'a str>, Fault> {
     let before = cursor.clone();
-    match cursor.take(|byte| byte.is_ascii_digit() || matches!(byte, b'x' | b'X' | b'*')) {
+    let text = cursor.take(is_component);
+    if wild {
+        while !cursor.is_next("||") && cursor.eat("|") {
+            cursor.take(is_component);
+        }
+        let empty = cursor.position() == before.position();
+        return if empty { Err(before.fault(allowed)) } else { Ok(None) };
+    }
+    match text {
         "" => Err(before.fault(allowed)),
         "x" | "X" | "*" => Ok(None),
         digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(digits)),
         _ => Err(before.fault(COMPONENT)),
     }
+}
+
+fn is_component(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'x' | b'X' | b'*')
 }
 
 /// This is one comparison with a bound.
@@ -370,5 +484,135 @@ mod tests {
         }
         assert_eq!(differences, Vec::<&str>::new());
         assert!(TABLE.lines().count() > 60 * 45);
+    }
+
+    #[test]
+    fn a_refusal_names_the_place_what_was_given_and_what_is_allowed() {
+        for (range, want) in [
+            ("", "range \"\" has its end at byte 0, allowed: a version such as"),
+            ("1 ||", "its end at byte 4, allowed: a version"),
+            ("1 || || 2", "\"|\" at byte 5, allowed: a version"),
+            (">=1 foo", "\"foo\" at byte 4, allowed: a version"),
+            (">=1<2", "\"<2\" at byte 3, allowed: a space, \",\" or \"||\""),
+            ("1.2.3.4", "\".4\" at byte 5, allowed: a space"),
+            ("1.", "its end at byte 2, allowed: a number, x, X or *"),
+            ("1.2x", "\"2x\" at byte 2, allowed: a number, x, X or *"),
+            ("1 - 2 - 3", "\"-\" at byte 6, allowed: a version"),
+            ("^1.2.3-01", "\"01\" at byte 7, allowed: identifiers"),
+            ("99999999999999999999", "at byte 0, allowed: a number below 2^64"),
+            ("~1 || 1.0 - 2.0.0||3.1", "\"3.1\" at byte 19, allowed: a space between"),
+            (">=1\u{a0}", "\"\\u{a0}\" at byte 3, allowed: a space"),
+            ("1 || ≥2", "\"≥2\" at byte 5, allowed: a version"),
+        ] {
+            let text =
+                Range::parse(range).map_or_else(|error| error.to_string(), |r| r.to_string());
+            assert!(text.contains(want), "{range}: {text}");
+        }
+    }
+
+    #[test]
+    fn text_and_groups_are_limited() {
+        let spaced = |length: usize| format!("1{}", " ".repeat(length - 1));
+        assert!(Range::parse(&spaced(RANGE_MAX)).is_ok());
+        assert_eq!(
+            Range::parse(&spaced(RANGE_MAX + 1)),
+            Err(RangeError::TooLong { bytes: RANGE_MAX + 1 })
+        );
+        let grouped = |groups: usize| vec!["1"; groups].join("||");
+        assert!(Range::parse(&grouped(GROUPS_MAX)).is_ok());
+        assert_eq!(
+            Range::parse(&grouped(GROUPS_MAX + 1)),
+            Err(RangeError::TooManyGroups { groups: GROUPS_MAX + 1 })
+        );
+    }
+
+    #[test]
+    fn a_range_prints_as_it_was_written() {
+        for text in [" >=1.0 ,<2 ", "=>1", "1 - 2", "v1||^0.0.3", "1.x.3"] {
+            assert_eq!(Range::parse(text).map(|range| range.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    /// Pieces that mean something in a range or a tag, and some that do not.
+    const PIECES: [&str; 32] = [
+        "",
+        " ",
+        "\t",
+        "\n",
+        "\u{b}",
+        "\u{a0}",
+        "\0",
+        ",",
+        "|",
+        "||",
+        "-",
+        " - ",
+        "+",
+        ".",
+        "..",
+        "v",
+        "V",
+        "x",
+        "*",
+        "=",
+        "!",
+        ">",
+        "<",
+        "~",
+        "^",
+        "0",
+        "01",
+        "18446744073709551616",
+        "rc",
+        "é",
+        "٣",
+        "\u{1f980}",
+    ];
+
+    /// Replaces the character at `place` (modulo the length) by `piece`.
+    fn mutate(text: &str, place: usize, piece: &str) -> String {
+        let at = place % text.chars().count().max(1);
+        text.chars()
+            .enumerate()
+            .map(|(i, c)| if i == at { piece.to_owned() } else { c.to_string() })
+            .collect()
+    }
+
+    #[test]
+    fn no_mutation_of_a_range_or_tag_panics() {
+        let ranges =
+            [">=1.0.0-0 <2 || 1.2 - 2.3.x, !=2.1", "0.1||1.x - v2.0.0-rc.1+b ~>2", "* - x", "1"];
+        let tags = ["v1.2.3-rc.1+b.2", "0.0.0", "1-a.2.3", "18446744073709551615.0.0-0"];
+        let mut read = 0;
+        for (range, tag) in ranges.into_iter().zip(tags) {
+            for first in 0..range.len() * PIECES.len() {
+                let second = first * 7 + 3;
+                let piece = |n: usize| PIECES[n % PIECES.len()];
+                let range = mutate(
+                    &mutate(range, first / PIECES.len(), piece(first)),
+                    second,
+                    piece(second / 5),
+                );
+                let tag = mutate(
+                    &mutate(tag, first / PIECES.len(), piece(first)),
+                    second,
+                    piece(second / 5),
+                );
+                match (Range::parse(&range), Version::from_tag(&tag)) {
+                    (Ok(range), Ok(version)) => {
+                        range.allows(&version);
+                        read += 1;
+                    }
+                    (range, version) => {
+                        let errors =
+                            (range.map_err(|e| e.to_string()), version.map_err(|e| e.to_string()));
+                        assert!(
+                            !matches!(errors, (Err(ref e), _) | (_, Err(ref e)) if e.is_empty())
+                        );
+                    }
+                }
+            }
+        }
+        assert!(read > 0, "no mutation was legal: the loop tests refusals only");
     }
 }

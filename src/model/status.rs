@@ -85,9 +85,10 @@ pub struct Attempt {
     pub release: ReleaseRef,
     /// The revision that climbs.
     pub revision: Revision,
-    /// The template that the release is to be written into; `None` where the template itself is
-    /// the change.
+    /// What began it.
     pub trigger: Trigger,
+    /// Whether the template of this revision was seen on the Rollout.
+    pub delivered: bool,
     /// When it began.
     pub started_at: Timestamp,
     /// Where it stands.
@@ -283,7 +284,7 @@ pub struct Waiting {
     pub automatic: bool,
     /// What is waited for, for a person.
     pub message: String,
-    /// The command that ends it, where one does.
+    /// The word of the command that ends it, where one does.
     pub command: Option<String>,
 }
 

@@ -9,7 +9,7 @@ use semver::{BuildMetadata, Prerelease};
 
 /// Longest tag in bytes.
 ///
-/// Source: OCI distribution specification 1.1, "Pulling manifests": a tag has at most 128 characters.
+/// Source: OCI distribution specification 1.1, "Pulling manifests": at most 128 characters.
 pub const TAG_MAX: usize = 128;
 
 /// Longest excerpt of a text, in characters, that an error repeats.
@@ -17,8 +17,8 @@ const GIVEN_MAX: usize = 24;
 
 /// This is the version in a tag, with the tag it was read from.
 ///
-/// Two versions are equal if their tags are. Comparison is by precedence, so versions that differ in
-/// build metadata, or in a leading `v` alone, are neither equal nor less nor greater; sort with
+/// Two versions are equal if their tags are. Comparison is by precedence, so versions that differ
+/// only in build metadata or in a leading `v` are neither equal nor less nor greater; sort with
 /// [`Version::precedence`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
@@ -29,13 +29,13 @@ pub struct Version {
 impl Version {
     /// Reads the version in a tag, by the rules that select tags for a Flux ImagePolicy.
     ///
-    /// A `v` may lead. Three parts between dots are needed, but the dots of a prerelease or of build
-    /// metadata count: `1.2-rc.1` is 1.2.0-rc.1. Leading zeros are read over in the three numbers and
-    /// refused in numeric prerelease identifiers.
+    /// A `v` may lead. Three parts between dots are needed, but the dots of a prerelease or of
+    /// build metadata count: `1.2-rc.1` is 1.2.0-rc.1. Leading zeros are read over in the three
+    /// numbers and refused in numeric prerelease identifiers.
     ///
     /// # Errors
-    /// [`TagError::TooLong`], [`TagError::Parts`] or [`TagError::Malformed`]; such a tag is skipped by
-    /// Flux, too.
+    /// [`TagError::TooLong`], [`TagError::Parts`] or [`TagError::Malformed`]. Flux skips such a
+    /// tag, too.
     ///
     /// Source: behaviour of fluxcd/pkg/version 0.16.0 with Masterminds/semver 3.5.0, measured by
     /// tests/semver.
@@ -64,8 +64,8 @@ impl Version {
         !self.number.pre.is_empty()
     }
 
-    /// Orders by precedence: `Greater` is the newer version, `Equal` are versions that only differ in
-    /// build metadata or in the spelling of the tag.
+    /// Orders by precedence: `Greater` is the newer version, `Equal` are versions that only differ
+    /// in build metadata or in the spelling of the tag.
     ///
     /// A numeric prerelease identifier of 2^64 or more is compared as text, as Flux does.
     ///
@@ -90,10 +90,7 @@ impl PartialOrd for Version {
         if self == other {
             return Some(Ordering::Equal);
         }
-        match self.precedence(other) {
-            Ordering::Equal => None,
-            unequal => Some(unequal),
-        }
+        Some(self.precedence(other)).filter(|order| order.is_ne())
     }
 }
 
@@ -108,13 +105,13 @@ impl fmt::Display for Version {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TagError {
     /// The tag is longer than any registry may serve.
-    #[error("tag of {bytes} bytes, allowed are {TAG_MAX}")]
+    #[error("tag of {bytes} bytes, allowed: up to {TAG_MAX}")]
     TooLong {
         /// Length of the tag.
         bytes: usize,
     },
     /// The tag is not divided like a version: `latest`, `1.2`.
-    #[error("tag {tag:?} has {parts} of the parts MAJOR.MINOR.PATCH, allowed are all 3")]
+    #[error("tag {tag:?} has {parts} of the parts MAJOR.MINOR.PATCH, allowed: all 3")]
     Parts {
         /// The tag as given.
         tag: String,
@@ -132,7 +129,7 @@ pub enum TagError {
 }
 
 /// This is one place where a text leaves its grammar. Prints as the end of a sentence:
-/// `"01" at byte 6, allowed is a number without leading zero`.
+/// `"01" at byte 6, allowed: a number without leading zero`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Where it begins, counted in bytes from 0.
@@ -149,7 +146,7 @@ impl fmt::Display for Fault {
             "" => write!(f, "its end")?,
             given => write!(f, "{given:?}")?,
         }
-        write!(f, " at byte {}, allowed is {}", self.position, self.allowed)
+        write!(f, " at byte {}, allowed: {}", self.position, self.allowed)
     }
 }
 
@@ -197,15 +194,14 @@ impl PartialEq for Identifier<'_> {
 impl Eq for Identifier<'_> {}
 
 fn number(cursor: &mut Cursor<'_>) -> Result<semver::Version, Fault> {
+    const MORE: &str = "\".\" and a number, \"-\" and a prerelease, \"+\" and build metadata";
     cursor.eat("v");
     let major = component(cursor)?;
     let minor = if cursor.eat(".") { component(cursor)? } else { 0 };
     let patch = if cursor.eat(".") { component(cursor)? } else { 0 };
     let (pre, build) = suffix(cursor)?;
     if !cursor.at_end() {
-        return Err(
-            cursor.fault("\".\" and a number, \"-\" and a prerelease, or \"+\" and build metadata")
-        );
+        return Err(cursor.fault(MORE));
     }
     Ok(semver::Version { major, minor, patch, pre, build })
 }
@@ -229,8 +225,9 @@ pub(super) fn parse_component(
 
 /// Reads what may follow the numbers: `-` and a prerelease, `+` and build metadata.
 pub(super) fn suffix(cursor: &mut Cursor<'_>) -> Result<(Prerelease, BuildMetadata), Fault> {
-    const PRERELEASE: &str = "identifiers of 0-9 A-Z a-z and \"-\", with \".\" between, none empty, no number with a leading zero";
-    const BUILD: &str = "identifiers of 0-9 A-Z a-z and \"-\", with \".\" between, none empty";
+    const PRERELEASE: &str = "identifiers of 0-9 A-Z a-z \"-\", split by \".\", none empty, no \
+                              number with a leading zero";
+    const BUILD: &str = "identifiers of 0-9 A-Z a-z \"-\", split by \".\", none empty";
     let mut pre = Prerelease::EMPTY;
     if cursor.eat("-") {
         let (start, text) = (cursor.position(), identifiers(cursor));
@@ -250,7 +247,8 @@ pub(super) fn suffix(cursor: &mut Cursor<'_>) -> Result<(Prerelease, BuildMetada
     Ok((pre, build))
 }
 
-fn identifiers<'a>(cursor: &mut Cursor<'a>) -> &'a str {
+/// Steps over what may be dotted identifiers, and returns it.
+pub(super) fn identifiers<'a>(cursor: &mut Cursor<'a>) -> &'a str {
     cursor.take(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
 }
 
@@ -279,6 +277,10 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn at_end(&self) -> bool {
         self.rest.is_empty()
+    }
+
+    pub(super) fn is_next(&self, expected: &str) -> bool {
+        self.rest.starts_with(expected)
     }
 
     /// Steps over `expected` if it is next; tells if it was.
@@ -349,16 +351,16 @@ mod tests {
     #[test]
     fn a_refusal_says_what_was_given_and_what_is_allowed() {
         for (tag, want) in [
-            ("", "tag \"\" has 1 of the parts MAJOR.MINOR.PATCH, allowed are all 3"),
-            ("latest", "tag \"latest\" has 1 of the parts MAJOR.MINOR.PATCH, allowed are all 3"),
-            ("1.2", "tag \"1.2\" has 2 of the parts MAJOR.MINOR.PATCH, allowed are all 3"),
-            ("1.2.", "tag \"1.2.\" has its end at byte 4, allowed is a number"),
-            ("V1.2.3", "tag \"V1.2.3\" has \"V1.2.3\" at byte 0, allowed is a number"),
-            ("1.٢.3", "tag \"1.٢.3\" has \"٢.3\" at byte 2, allowed is a number"),
+            ("", "tag \"\" has 1 of the parts MAJOR.MINOR.PATCH, allowed: all 3"),
+            ("latest", "tag \"latest\" has 1 of the parts MAJOR.MINOR.PATCH, allowed: all 3"),
+            ("1.2", "tag \"1.2\" has 2 of the parts MAJOR.MINOR.PATCH, allowed: all 3"),
+            ("1.2.", "tag \"1.2.\" has its end at byte 4, allowed: a number"),
+            ("V1.2.3", "tag \"V1.2.3\" has \"V1.2.3\" at byte 0, allowed: a number"),
+            ("1.٢.3", "tag \"1.٢.3\" has \"٢.3\" at byte 2, allowed: a number"),
             (
                 "1.2.3.4",
-                "tag \"1.2.3.4\" has \".4\" at byte 5, allowed is \".\" and a number, \"-\" and a \
-                 prerelease, or \"+\" and build metadata",
+                "tag \"1.2.3.4\" has \".4\" at byte 5, allowed: \".\" and a number, \"-\" and a \
+                 prerelease, \"+\" and build metadata",
             ),
         ] {
             assert_eq!(read(tag), want);
@@ -366,14 +368,14 @@ mod tests {
         for (tag, want) in [
             (
                 "99999999999999999999.0.0",
-                "\"99999999999999999999\" at byte 0, allowed is a number below 2^64",
+                "\"99999999999999999999\" at byte 0, allowed: a number below 2^64",
             ),
-            ("1.2.3-01", "\"01\" at byte 6, allowed is identifiers"),
-            ("1.2.3-a..b", "\"a..b\" at byte 6, allowed is identifiers"),
-            ("1.2.3-", "its end at byte 6, allowed is identifiers"),
-            ("1.2.3+", "its end at byte 6, allowed is identifiers"),
-            ("1.2.3_4", "\"_4\" at byte 5, allowed is"),
-            ("1.2.3\u{0}", "\"\\0\" at byte 5, allowed is"),
+            ("1.2.3-01", "\"01\" at byte 6, allowed: identifiers"),
+            ("1.2.3-a..b", "\"a..b\" at byte 6, allowed: identifiers"),
+            ("1.2.3-", "its end at byte 6, allowed: identifiers"),
+            ("1.2.3+", "its end at byte 6, allowed: identifiers"),
+            ("1.2.3_4", "\"_4\" at byte 5, allowed: "),
+            ("1.2.3\u{0}", "\"\\0\" at byte 5, allowed: "),
         ] {
             assert!(read(tag).contains(want), "{tag}: {}", read(tag));
         }
@@ -384,7 +386,7 @@ mod tests {
         let tag = |length: usize| format!("1.2.3-{}", "a".repeat(length - 6));
         assert!(Version::from_tag(&tag(TAG_MAX)).is_ok());
         assert_eq!(Version::from_tag(&tag(TAG_MAX + 1)), Err(TagError::TooLong { bytes: 129 }));
-        assert_eq!(read(&tag(1000)), "tag of 1000 bytes, allowed are 128");
+        assert_eq!(read(&tag(1000)), "tag of 1000 bytes, allowed: up to 128");
     }
 
     #[test]

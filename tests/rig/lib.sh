@@ -13,7 +13,7 @@ pki=$S/pki
 ns=stairlock-$(basename "$S")-$(cksum <<< "$S" | cut -d' ' -f1)
 cgroup=$ns
 PATH=$B:$PATH
-export KUBECONFIG=$S/kubeconfig
+export KUBECONFIG=$S/kubeconfig KUBECACHEDIR=$S/kubecache   # another rig at this address has other kinds
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'rig: %s\n' "$*" >&2; exit 1; }

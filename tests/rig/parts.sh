@@ -116,6 +116,11 @@ N
 runtime() { # containerd, and the pause image from nothing
   local c
   mkdir -p "$S/cni" "$S/kubelet" "$S/containerd"
+  # folders that cannot be set by an option: here they are empty ones of the rig's own, gone with its mount namespace
+  for c in /run/containerd /var/lib/cni /var/lib/kubelet /var/log/containers; do
+    mkdir -p "$c"
+    mount -t tmpfs tmpfs "$c"
+  done
   cgroup_dirs | xargs mkdir -p   # of its own: a kubelet kills what it finds below its root and does not know
   if [ -e /sys/fs/cgroup/cpuset/cpuset.cpus ]; then
     for c in cpus mems; do cat "/sys/fs/cgroup/cpuset/cpuset.$c" > "/sys/fs/cgroup/cpuset/$cgroup/cpuset.$c"; done
@@ -273,6 +278,7 @@ parts_up() {
 RIG_STATE=$S
 RIG_PORT=$P
 KUBECONFIG=$KUBECONFIG
+KUBECACHEDIR=$KUBECACHEDIR
 API_URL=$api_url
 API_CA=$pki/ca.crt
 AUDIT_LOG=$S/audit.log

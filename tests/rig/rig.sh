@@ -36,6 +36,7 @@ up() {
     *) die "unknown part $word (kwok node contour)" ;;
   esac; done
   wants kwok || parts=(kwok "${parts[@]}")
+  for word in openssl curl setsid flock awk tar; do command -v "$word" > /dev/null || die "$word is missing on this machine"; done
   "$rig/build.sh" core "${parts[@]}"
   command -v ip > /dev/null || isolated=''
   lock

@@ -1,0 +1,341 @@
+//! Attempt: when one starts, what it supersedes, and what keeps it from starting.
+
+use std::collections::BTreeMap;
+
+use crate::decide::act::Act;
+use crate::decide::notice;
+use crate::decide::release::{self, Wanted};
+use crate::decide::side;
+use crate::model::hold::Hold;
+use crate::model::image::Image;
+use crate::model::moment::{Duration, Timestamp};
+use crate::model::release::ReleaseRef;
+use crate::model::snapshot::{Offer, Service, Snapshot};
+use crate::model::status::{
+    Attempt, Cause, Draining, Entry, Pin, Quarantined, Stage, Status, Trigger,
+};
+use crate::model::template::Revision;
+use crate::model::version::Version;
+use crate::model::weight::Weight;
+
+/// Entries of the quarantine that are kept: more than a team keeps apart, small in status.
+pub const QUARANTINE_MAX: usize = 20;
+
+/// What there is to do about templates and releases that the present attempt does not cover.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Start {
+    /// Nothing.
+    Nothing,
+    /// A new attempt, or another stage of the present one.
+    Commit(Box<Status>),
+    /// A release cannot be taken; the present attempt goes on.
+    Hold(Hold),
+    /// A template cannot be taken; the present attempt, which is another, stands still.
+    Stop(Hold),
+}
+
+/// Freezes and unfreezes the attempt; the time between counts for no pause and no deadline.
+pub fn freeze(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    let attempt = seen.status.attempt.as_ref()?;
+    let moving =
+        matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. });
+    let mut status = seen.status.clone();
+    match status.frozen_since {
+        None if seen.spec.paused && moving => status.frozen_since = Some(now),
+        Some(since) if !seen.spec.paused || !moving => {
+            let length = now.since(since);
+            status.frozen_since = None;
+            if let Some(attempt) = &mut status.attempt {
+                attempt.stage = later(&attempt.stage, length);
+            }
+        }
+        Some(_) | None => return None,
+    }
+    Some(Act::Commit(Box::new(status)))
+}
+
+fn later(stage: &Stage, length: Duration) -> Stage {
+    match stage {
+        Stage::First { entered_at } => Stage::First { entered_at: *entered_at + length },
+        Stage::Step { number, entered_at, paused_at } => Stage::Step {
+            number: *number,
+            entered_at: *entered_at + length,
+            paused_at: paused_at.map(|at| at + length),
+        },
+        Stage::Promoting { entered_at } => Stage::Promoting { entered_at: *entered_at + length },
+        Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => stage.clone(),
+    }
+}
+
+/// Tells whether a new attempt starts. A template edit goes before a release of the source.
+pub fn start(seen: &Snapshot, now: Timestamp) -> Start {
+    match of_template(seen, now) {
+        Start::Nothing => of_release(seen, now),
+        start @ (Start::Commit(_) | Start::Hold(_) | Start::Stop(_)) => start,
+    }
+}
+
+fn of_template(seen: &Snapshot, now: Timestamp) -> Start {
+    if seen.template.containers.iter().any(|c| c.image.is_none())
+        || release::pending(seen).is_some()
+    {
+        return Start::Nothing; // The first release, or the one on its way, fills the template.
+    }
+    let status = &seen.status;
+    let present = side::present(seen);
+    if let Some(attempt) = &status.attempt {
+        let same = present == attempt.revision;
+        let failed = matches!(attempt.stage, Stage::Ended { .. });
+        if same && (attempt.stage.open() || !failed) {
+            return Start::Nothing;
+        }
+        if let Stage::Promoting { .. } = attempt.stage {
+            return Start::Nothing; // All traffic is on the new side: finish first.
+        }
+        if !same && status.stable.as_ref().is_some_and(|stable| stable.revision == present) {
+            return back_to_stable(seen, attempt, now);
+        }
+    }
+    if let Some(entry) = status.quarantine.iter().find(|entry| entry.revision == present) {
+        let what = format!("the template of revision {present}");
+        return Start::Stop(Hold::Quarantined { what, attempt: entry.attempt });
+    }
+    let delivers = side::delivered(seen, &seen.template.images());
+    if let Some(hold) = blocked(seen).or_else(|| refused_template(seen)) {
+        return Start::Stop(hold);
+    }
+    let mut next = begin(seen, present, delivers, Trigger::Template, now);
+    next.pin = pin(seen, now).or(next.pin);
+    Start::Commit(Box::new(next))
+}
+
+fn refused_template(seen: &Snapshot) -> Option<Hold> {
+    seen.template_refused.clone().map(|why| Hold::InvalidTemplate { why })
+}
+
+/// The template is the stable one again: an attempt in progress ends at once.
+fn back_to_stable(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Start {
+    let mut status = seen.status.clone();
+    let cause = Cause::Reverted;
+    let stage = match &attempt.stage {
+        Stage::Step { .. } => Stage::RollingBack { entered_at: now, cause },
+        Stage::Ended { cause: ended, .. }
+            if ended.failed() && attempt.trigger != Trigger::Release =>
+        {
+            Stage::Ended { at: now, cause }
+        }
+        Stage::First { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => return Start::Nothing,
+    };
+    if let Some(attempt) = &mut status.attempt {
+        attempt.stage = stage;
+    }
+    status.pin = pin(seen, now).or(status.pin);
+    Start::Commit(Box::new(status))
+}
+
+fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
+    let status = &seen.status;
+    let (release, images) = match release::wanted(seen) {
+        Wanted::Nothing => return no_image(seen),
+        Wanted::Hold(hold) => return Start::Hold(hold),
+        Wanted::Images { release, images } => (release, images),
+    };
+    let promoting = |a: &Attempt| matches!(a.stage, Stage::Promoting { .. });
+    let on_its_way = |a: &Attempt| release::pending(seen).is_some() && a.release.same(&release);
+    if status.attempt.as_ref().is_some_and(|a| promoting(a) || on_its_way(a)) {
+        return Start::Nothing;
+    }
+    let revision = side::revision_of(seen, &seen.template.with_images(&images));
+    if let Some(entry) = status.quarantine.iter().find(|entry| entry.revision == revision) {
+        let attempt = entry.attempt;
+        return Start::Hold(Hold::Quarantined { what: release.image, attempt });
+    }
+    if let Some(hold) = blocked(seen) {
+        return Start::Hold(hold);
+    }
+    let mut next = begin(seen, revision, release, Trigger::Release, now);
+    next.pin = None;
+    Start::Commit(Box::new(next))
+}
+
+fn no_image(seen: &Snapshot) -> Start {
+    let empty = seen.template.containers.iter().any(|c| c.image.is_none());
+    if empty { Start::Hold(Hold::NoRelease) } else { Start::Nothing }
+}
+
+/// What keeps any attempt from starting: better now than half-way up the ladder.
+fn blocked(seen: &Snapshot) -> Option<Hold> {
+    if seen.spec.paused {
+        return Some(Hold::Suspended);
+    }
+    if let Some((what, holder)) = &seen.duplicate {
+        return Some(Hold::DuplicateBinding { what: what.clone(), holder: holder.clone() });
+    }
+    if seen.spec.replicas == 0 {
+        return Some(Hold::ScaledToZero);
+    }
+    if let Some(route) = &seen.route {
+        match &route.live {
+            Err(hold) => return Some(hold.clone()),
+            Ok(live) => {
+                if let Some(owner) = live.owner.clone() {
+                    return Some(Hold::RouteOwned { route: route.name.clone(), owner });
+                }
+            }
+        }
+    }
+    let services = [&seen.stable_service, &seen.canary_service];
+    services.into_iter().flatten().find_map(|service| blocked_service(seen, service))
+}
+
+fn blocked_service(seen: &Snapshot, service: &Service) -> Option<Hold> {
+    let name = service.name.clone();
+    let Some(live) = &service.live else {
+        let port = seen.spec.canary.port;
+        return target_port(seen).is_none().then_some(Hold::PortUnknown { service: name, port });
+    };
+    if let Some(why) = live.mismatch.clone() {
+        return Some(Hold::ServiceMismatch { service: name, why });
+    }
+    live.owner.clone().map(|owner| Hold::ServiceOwned { service: name, owner })
+}
+
+/// The pods' port behind a new Service: the containerPort of that number, else the only one.
+pub fn target_port(seen: &Snapshot) -> Option<u16> {
+    let (port, ports) = (seen.spec.canary.port, &seen.template.ports);
+    match ports.as_slice() {
+        _ if ports.contains(&port) => Some(port),
+        [only] => Some(*only),
+        [] | [_, _, ..] => None,
+    }
+}
+
+/// The status with a new attempt; the one in progress is superseded.
+fn begin(
+    seen: &Snapshot,
+    revision: Revision,
+    release: ReleaseRef,
+    trigger: Trigger,
+    now: Timestamp,
+) -> Status {
+    let mut status = seen.status.clone();
+    if status.attempt.as_ref().is_some_and(|attempt| attempt.stage.open()) {
+        close(seen, &mut status, Some(Cause::Superseded), now);
+    }
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number).saturating_add(1);
+    let stage = match status.stable {
+        None => Stage::First { entered_at: now },
+        Some(_) => Stage::Step { number: 1, entered_at: now, paused_at: None },
+    };
+    status.draining.retain(|draining| draining.revision != revision);
+    status.canary = status.stable.as_ref().map(|_| side::shown(seen, &revision, &release));
+    let weight = match stage {
+        Stage::Step { .. } => seen.spec.canary.step(1).map_or(Weight::NONE, |step| step.weight),
+        Stage::First { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => Weight::NONE,
+    };
+    let delivered = trigger != Trigger::Release;
+    let attempt =
+        Attempt { number, release, revision, trigger, delivered, started_at: now, stage, weight };
+    notice::started(seen, &mut status, &attempt, now);
+    status.attempt = Some(attempt);
+    status.frozen_since = None;
+    status
+}
+
+/// Ends the attempt in progress: history, and the drain of its side.
+pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Timestamp) {
+    let Some(attempt) = status.attempt.as_mut() else { return };
+    let entry = Entry {
+        number: attempt.number,
+        release: attempt.release.clone(),
+        revision: attempt.revision.clone(),
+        trigger: attempt.trigger,
+        started_at: attempt.started_at,
+        ended_at: now,
+        cause,
+        weight: attempt.weight,
+    };
+    attempt.stage = match cause {
+        None => Stage::Completed { at: now },
+        Some(cause) => Stage::Ended { at: now, cause },
+    };
+    let made = side::replica_set(seen, &attempt.revision).is_some();
+    if cause.is_some() && made && status.stable.is_some() && side::route(seen).is_some() {
+        let since = cause.filter(|cause| *cause != Cause::Superseded).map(|_| now);
+        status.draining.push(Draining { revision: attempt.revision.clone(), since });
+    }
+    status.canary = None;
+    status.history.insert(0, entry);
+    status.history.truncate(seen.spec.history_max);
+}
+
+/// Goes back to stable; where the release is to blame, it is not tried again from here on.
+pub fn roll_back(status: &mut Status, cause: Cause, now: Timestamp) {
+    let Some(attempt) = status.attempt.as_mut() else { return };
+    attempt.stage = Stage::RollingBack { entered_at: now, cause };
+    status.frozen_since = None;
+    quarantine(status, cause, now);
+}
+
+/// Notes what failed.
+pub fn quarantine(status: &mut Status, cause: Cause, now: Timestamp) {
+    let Some(attempt) = status.attempt.as_ref().filter(|_| cause.failed()) else { return };
+    let entry = Quarantined {
+        revision: attempt.revision.clone(),
+        release: attempt.release.clone(),
+        trigger: attempt.trigger,
+        attempt: attempt.number,
+        since: now,
+    };
+    status.quarantine.retain(|old| old.revision != entry.revision);
+    status.quarantine.insert(0, entry);
+    status.quarantine.truncate(QUARANTINE_MAX);
+}
+
+/// The pin of an image that a person set by hand while a source is active.
+fn pin(seen: &Snapshot, now: Timestamp) -> Option<Pin> {
+    let offered = match &seen.offer {
+        Offer::NoSource => return None,
+        Offer::Nothing(_) => None,
+        Offer::Release(release) => Some(release),
+    };
+    let before = before(seen)?;
+    let changed = seen.template.containers.iter().find(|container| {
+        let image = container.image.as_ref();
+        image.is_some()
+            && before.get(&container.name).is_some_and(|old| Some(old) != image)
+            && container.foreign_owners.is_empty()
+    })?;
+    let image = changed.image.clone()?;
+    let set = Image::parse(&image).ok()?;
+    if offered.is_some_and(|o| {
+        ReleaseRef::of(&o.image).same(&ReleaseRef::of(&set)) && o.image.same_repository(&set)
+    }) {
+        return None; // The release itself, delivered by hand.
+    }
+    let by_hand = set.tag.as_deref().and_then(|tag| Version::from_tag(tag).ok());
+    let newest = offered
+        .map(|release| release.version.clone())
+        .into_iter()
+        .chain(by_hand)
+        .max_by(Version::precedence);
+    let until_newer_than = newest.map(|version| version.to_string()).unwrap_or_default();
+    Some(Pin { image, until_newer_than, since: now })
+}
+
+/// The images before the present template: of the attempt, unless it failed; else of stable.
+fn before(seen: &Snapshot) -> Option<BTreeMap<String, String>> {
+    let status = &seen.status;
+    let attempt = status.attempt.as_ref()?;
+    let ended = matches!(attempt.stage, Stage::Ended { .. } | Stage::RollingBack { .. });
+    let stable = status.stable.as_ref().filter(|_| ended).map(|side| &side.revision);
+    side::replica_set(seen, stable.unwrap_or(&attempt.revision)).map(|rs| rs.images.clone())
+}

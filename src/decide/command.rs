@@ -1,0 +1,152 @@
+//! Command: what people ask for, taken exactly once.
+//!
+//! An annotation is first turned into a token that names attempt and step, then acted on by one
+//! commit that makes the token void, then removed. After a crash at any point the same follows.
+
+use crate::decide::act::Act;
+use crate::decide::attempt;
+use crate::decide::notice;
+use crate::decide::stage;
+use crate::model::command::{Asked, Command, Token, Value};
+use crate::model::moment::Timestamp;
+use crate::model::moves::Write;
+use crate::model::snapshot::Snapshot;
+use crate::model::status::{Cause, Rejected, Stage, Status};
+
+/// Acts on the accepted token, or removes it once it is void.
+pub fn obey(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    let (key, token) = seen.commands.accepted.as_ref()?;
+    let next = token.and_then(|token| obeyed(seen, token, now));
+    Some(match next {
+        Some(status) => Act::Commit(Box::new(status)),
+        None => Act::Apply(vec![Write::TakeCommands { remove: vec![key.clone()], accept: None }]),
+    })
+}
+
+/// The status after a command, `None` where its token is void.
+fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
+    if place(seen) != Some((token.attempt, token.step)) {
+        return None;
+    }
+    let mut status = seen.status.clone();
+    match token.command {
+        Command::Promote => {
+            if !matches!(stage_of(seen)?, Stage::Step { .. }) {
+                return None;
+            }
+            stage::next(seen, &mut status, now);
+        }
+        Command::PromoteFull => {
+            let Stage::Step { number, .. } = stage_of(seen)? else { return None };
+            let last = seen.spec.canary.last();
+            if *number >= last {
+                return None;
+            }
+            stage::enter(seen, &mut status, last, now);
+        }
+        Command::Abort => match stage_of(seen)? {
+            Stage::Step { .. } => attempt::roll_back(&mut status, Cause::Aborted, now),
+            Stage::First { .. } => stage::fail_first(seen, &mut status, Cause::Aborted, now),
+            Stage::Promoting { .. }
+            | Stage::RollingBack { .. }
+            | Stage::Completed { .. }
+            | Stage::Ended { .. } => return None,
+        },
+        Command::Retry => {
+            status.quarantine.retain(|entry| entry.attempt != token.attempt);
+            status.pin = None;
+            if status == seen.status {
+                return None;
+            }
+        }
+    }
+    Some(status)
+}
+
+/// Turns annotations into one token, or drops them with a notice.
+pub fn take(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    if let Some(act) = reject(seen, now) {
+        return Some(act);
+    }
+    let known: Vec<&Asked> = seen
+        .commands
+        .asked
+        .iter()
+        .filter(|asked| !matches!(asked.value, Value::Unknown(_)))
+        .collect();
+    let mut wanted: Vec<_> = known.iter().filter(|asked| possible(seen, asked)).collect();
+    wanted.sort_by_key(|asked| asked.command);
+    let remove = known.iter().map(|asked| asked.key.clone()).collect();
+    let accept = match wanted.first() {
+        Some(asked) => {
+            let (attempt, step) = place(seen)?;
+            Some(Token { command: asked.command, attempt, step })
+        }
+        None => {
+            let first = known.first()?;
+            let mut status = seen.status.clone();
+            if notice::dropped(seen, &mut status, first, now) {
+                return Some(Act::Commit(Box::new(status)));
+            }
+            None
+        }
+    };
+    (!known.is_empty()).then(|| Act::Apply(vec![Write::TakeCommands { remove, accept }]))
+}
+
+/// Answers a value that is not understood, once; the annotation stays.
+fn reject(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    let unknown = seen.commands.asked.iter().find_map(|asked| match &asked.value {
+        Value::Unknown(value) => Some(Rejected { key: asked.key.clone(), value: value.clone() }),
+        Value::Present | Value::Named { .. } => None,
+    });
+    if unknown == seen.status.rejected || (unknown.is_none() && seen.status.attempt.is_none()) {
+        return None;
+    }
+    let mut status = seen.status.clone();
+    if let Some(rejected) = &unknown {
+        notice::rejected(seen, &mut status, rejected, now);
+    }
+    status.rejected = unknown;
+    Some(Act::Commit(Box::new(status)))
+}
+
+/// Tells whether a command is for what the Rollout waits for.
+fn possible(seen: &Snapshot, asked: &Asked) -> bool {
+    let here = match (&asked.value, place(seen)) {
+        (Value::Present, Some(_)) => true,
+        (Value::Named { attempt, step }, Some(place)) => place == (*attempt, *step),
+        (Value::Unknown(_), _) | (_, None) => false,
+    };
+    let Some(stage) = stage_of(seen).filter(|_| here) else { return false };
+    match asked.command {
+        Command::Promote => matches!(stage, Stage::Step { paused_at: Some(_), .. }),
+        Command::PromoteFull => {
+            matches!(stage, Stage::Step { number, .. } if *number < seen.spec.canary.last())
+        }
+        Command::Abort => matches!(stage, Stage::Step { .. } | Stage::First { .. }),
+        Command::Retry => {
+            let number = seen.status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+            let failed = seen.status.quarantine.iter().any(|entry| entry.attempt == number);
+            seen.status.pin.is_some() || (failed && !stage.open())
+        }
+    }
+}
+
+fn stage_of(seen: &Snapshot) -> Option<&Stage> {
+    seen.status.attempt.as_ref().map(|attempt| &attempt.stage)
+}
+
+/// The attempt and the step on which the Rollout stands, step 0 off the ladder.
+fn place(seen: &Snapshot) -> Option<(u32, u32)> {
+    let attempt = seen.status.attempt.as_ref()?;
+    let step = match attempt.stage {
+        Stage::Step { number, .. } => number,
+        Stage::First { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => 0,
+    };
+    Some((attempt.number, step))
+}

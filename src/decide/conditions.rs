@@ -1,0 +1,105 @@
+//! Conditions: what kubectl and kstatus read. Reconciling and Stalled are there only while true.
+
+use crate::decide::act::Waits;
+use crate::decide::status::on_stable;
+use crate::model::hold::Hold;
+use crate::model::moment::Timestamp;
+use crate::model::problem::Problem;
+use crate::model::snapshot::Snapshot;
+use crate::model::status::{Condition, Stage, Status};
+
+type At = (i64, Timestamp);
+type Said = (&'static str, String);
+
+/// The conditions of a status whose other fields are filled in.
+pub fn of(seen: &Snapshot, status: &Status, waits: &Waits, at: At) -> Vec<Condition> {
+    let blocking = waits.holds.iter().map(|(hold, _)| hold).find(|hold| hold.blocks());
+    let stalled = stalled(status, blocking);
+    let empty = waits.holds.iter().find(|(hold, _)| *hold == Hold::NoRelease);
+    let reconciling = match (&status.attempt, empty) {
+        (_, Some((hold, _))) => Some((hold.code(), hold.message())),
+        (None, None) if stalled.is_none() => {
+            Some(("Progressing", "the first attempt is about to begin".to_owned()))
+        }
+        (Some(_) | None, None) => None,
+    };
+    let ready = match (&stalled, &reconciling) {
+        (Some(said), _) => ("False", said.clone()),
+        (None, Some(said)) => ("False", said.clone()),
+        (None, None) => ("True", ("Admitted", "the present generation is admitted".to_owned())),
+    };
+    let ended = status.attempt.as_ref().is_some_and(|attempt| match attempt.stage {
+        Stage::Completed { .. } => true,
+        Stage::Ended { cause, .. } => !cause.failed(),
+        Stage::First { .. }
+        | Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. } => false,
+    });
+    let completed = if ended && on_stable(seen, status) {
+        ("True", ("Completed", "the present template carries all traffic".to_owned()))
+    } else {
+        let word = status.phase.as_str();
+        ("False", (word, "the present template does not carry all traffic".to_owned()))
+    };
+    assemble(&status.conditions, at, (ready, completed), (reconciling, stalled))
+}
+
+/// The conditions of a Rollout whose spec cannot be used.
+pub fn invalid(status: &Status, problem: &Problem, at: At) -> Vec<Condition> {
+    let said = (problem.code(), problem.to_string());
+    let completed = ("False", (problem.code(), "the spec cannot be used".to_owned()));
+    assemble(&status.conditions, at, (("False", said.clone()), completed), (None, Some(said)))
+}
+
+/// The same conditions, whatever generation they speak of.
+pub fn without_generation(conditions: &[Condition]) -> Vec<Condition> {
+    conditions.iter().map(|c| Condition { observed_generation: 0, ..c.clone() }).collect()
+}
+
+fn stalled(status: &Status, blocking: Option<&Hold>) -> Option<Said> {
+    if let Some(hold) = blocking {
+        return Some((hold.code(), hold.message()));
+    }
+    let attempt = status.attempt.as_ref()?;
+    match attempt.stage {
+        Stage::Ended { cause, .. } if cause.failed() => {
+            let what = &attempt.release.image;
+            Some((cause.as_str(), format!("attempt {} failed: {what}", attempt.number)))
+        }
+        Stage::First { .. }
+        | Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => None,
+    }
+}
+
+type Told = (&'static str, Said);
+
+fn assemble(
+    old: &[Condition],
+    (generation, now): At,
+    (ready, completed): (Told, Told),
+    (reconciling, stalled): (Option<Said>, Option<Said>),
+) -> Vec<Condition> {
+    let rows = [
+        Some(("Completed", completed)),
+        Some(("Ready", ready)),
+        reconciling.map(|said| ("Reconciling", ("True", said))),
+        stalled.map(|said| ("Stalled", ("True", said))),
+    ];
+    let condition = |(kind, (status, (reason, message))): (&str, Told)| {
+        let before = old.iter().find(|c| c.kind == kind && c.status == status);
+        Condition {
+            kind: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            since: before.map_or(now, |c| c.since),
+            observed_generation: generation,
+        }
+    };
+    rows.into_iter().flatten().map(condition).collect()
+}

@@ -1,0 +1,102 @@
+//! Drain: sides that lost their traffic finish their requests, then their pods go.
+
+use crate::decide::act::{Act, sooner};
+use crate::decide::side;
+use crate::model::moment::{Duration, Timestamp};
+use crate::model::moves::Write;
+use crate::model::snapshot::{Acceptance, ReplicaSet, Snapshot};
+use crate::model::status::{Draining, Stage, Status};
+use crate::model::template::Revision;
+use crate::model::weight::Weight;
+
+/// How long a side stays after the route accepted weight 0 for it: longer than data planes need to
+/// follow, and than most requests last.
+pub const DRAIN_DELAY: Duration = Duration::from_secs(30);
+
+/// Sides that drain at once; more appear only in a storm of releases.
+const DRAINING_MAX: usize = 32;
+
+/// Begins to drain a side whose weight is 0 and accepted.
+pub fn begin(status: &mut Status, revision: Revision, now: Timestamp) {
+    status.draining.retain(|draining| draining.revision != revision);
+    status.draining.push(Draining { revision, since: Some(now) });
+    let extra = status.draining.len().saturating_sub(DRAINING_MAX);
+    status.draining.drain(..extra);
+}
+
+/// The next thing to do for sides that drain; else when to look again.
+pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
+    if seen.route.is_none() {
+        return Err(None);
+    }
+    let mut wake = None;
+    for rs in leftovers(seen) {
+        let known = seen.status.draining.iter().find(|d| d.revision == rs.revision);
+        match known.map(|draining| draining.since) {
+            Some(Some(since)) if since + DRAIN_DELAY <= now => return Ok(end(seen, rs)),
+            Some(Some(since)) => wake = sooner(wake, Some(since + DRAIN_DELAY)),
+            Some(None) | None if without_traffic(seen, &rs.revision) => {
+                let mut status = seen.status.clone();
+                begin(&mut status, rs.revision.clone(), now);
+                return Ok(Act::Commit(Box::new(status)));
+            }
+            Some(None) | None => {}
+        }
+    }
+    Err(wake)
+}
+
+/// ReplicaSets with pods that are no side.
+fn leftovers(seen: &Snapshot) -> impl Iterator<Item = &ReplicaSet> {
+    let status = &seen.status;
+    let climbing =
+        status.attempt.as_ref().filter(|attempt| attempt.stage.open() || status.stable.is_none());
+    let sides = [
+        climbing.map(|attempt| attempt.revision.clone()),
+        status.stable.as_ref().map(|side| side.revision.clone()),
+    ];
+    seen.replica_sets.iter().filter(move |rs| {
+        rs.owned && rs.desired > 0 && !sides.iter().flatten().any(|side| *side == rs.revision)
+    })
+}
+
+/// Tells whether no backend with a weight leads to a revision, and the gateways know.
+fn without_traffic(seen: &Snapshot, revision: &Revision) -> bool {
+    let Some(route) = side::route(seen) else { return false };
+    let behind = |service| side::selected(service) == Some(revision);
+    let stable = behind(seen.stable_service.as_ref()) && !side::in_place(route, Weight::FULL);
+    let canary = behind(seen.canary_service.as_ref()) && !side::in_place(route, Weight::NONE);
+    route.acceptance == Acceptance::Accepted && !stable && !canary
+}
+
+fn end(seen: &Snapshot, rs: &ReplicaSet) -> Act {
+    let failed = seen.status.quarantine.iter().find(|entry| entry.revision == rs.revision);
+    Act::Apply(vec![Write::Resize {
+        target: side::target(rs),
+        replicas: 0,
+        min_ready_secs: seen.spec.min_ready_secs,
+        quarantine: failed.map(|entry| entry.attempt),
+    }])
+}
+
+/// Deletes the oldest ReplicaSets without pods beyond `spec.revisionHistoryLimit`, one turn all.
+pub fn trim(seen: &Snapshot) -> Option<Act> {
+    let status = &seen.status;
+    let attempt = status.attempt.as_ref();
+    if attempt.is_none_or(|attempt| matches!(attempt.stage, Stage::RollingBack { .. })) {
+        return None;
+    }
+    let present = side::present(seen);
+    let kept = |rs: &ReplicaSet| {
+        rs.revision == present
+            || attempt.is_some_and(|attempt| attempt.revision == rs.revision)
+            || status.stable.as_ref().is_some_and(|side| side.revision == rs.revision)
+    };
+    let empty = |rs: &&ReplicaSet| rs.owned && rs.desired == 0 && rs.replicas == 0 && rs.settled;
+    let mut old: Vec<_> = seen.replica_sets.iter().filter(empty).filter(|rs| !kept(rs)).collect();
+    old.sort_by_key(|rs| (rs.attempt, rs.created_at));
+    let extra = old.len().saturating_sub(seen.spec.revisions_max);
+    let writes: Vec<_> =
+        old.into_iter().take(extra).map(|rs| Write::DeleteReplicaSet(side::target(rs))).collect();
+    (!writes.is_empty()).then_some(Act::Apply(writes))
+}

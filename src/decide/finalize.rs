@@ -1,0 +1,89 @@
+//! Finalize: what is put back when a Rollout is deleted, and when that has to be guarded.
+
+use crate::decide::act::Act;
+use crate::decide::side;
+use crate::model::moment::{Duration, Timestamp};
+use crate::model::moves::{Move, Target, WeightEdit, Write};
+use crate::model::snapshot::{Acceptance, Service, Snapshot};
+use crate::model::weight::Weight;
+
+/// How long a deletion waits for gateways and endpoints: people expect it to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Tells whether the Rollout changes objects that outlive it.
+fn needed(seen: &Snapshot) -> bool {
+    let theirs = |service: &Option<Service>| {
+        service.as_ref().and_then(|s| s.live.as_ref()).is_some_and(|live| !live.ours)
+    };
+    seen.route.is_some() || theirs(&seen.stable_service) || theirs(&seen.canary_service)
+}
+
+/// Puts the finalizer on before the first write to an object that outlives the Rollout, and takes
+/// it off when there is none.
+pub fn guard(seen: &Snapshot) -> Option<Act> {
+    let needed = needed(seen) && seen.status.attempt.is_some();
+    let clean = !needed && seen.rollout.finalizer;
+    let missing = needed && !seen.rollout.finalizer;
+    (clean || missing).then(|| Act::Apply(vec![Write::Finalizer { present: needed }]))
+}
+
+/// The next move of a deletion: weights first, then Services, then the finalizer.
+pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
+    if !seen.rollout.finalizer {
+        return Move::Wait { hold: None, until: None };
+    }
+    let end = seen.rollout.deleting.map_or(now, |since| since + PATIENCE);
+    if let Some(write) = weights(seen) {
+        return Move::Apply(vec![write]);
+    }
+    let pending = side::route(seen).is_some_and(|route| {
+        side::in_place(route, Weight::NONE) && route.acceptance == Acceptance::Pending
+    });
+    if pending && now < end {
+        return Move::Wait { hold: None, until: Some(end) };
+    }
+    let services = [&seen.stable_service, &seen.canary_service];
+    let released: Vec<_> = services.into_iter().flatten().filter_map(released).collect();
+    if !released.is_empty() {
+        return Move::Apply(released);
+    }
+    Move::Apply(vec![Write::Finalizer { present: false }])
+}
+
+/// All traffic back to the stable backend, if a ready pod is behind it.
+fn weights(seen: &Snapshot) -> Option<Write> {
+    let route = side::route(seen).filter(|route| !side::in_place(route, Weight::NONE))?;
+    let stable = seen.stable_service.as_ref()?;
+    let ready: u32 =
+        stable.live.as_ref().map_or(0, |live| live.ready.values().sum::<u32>() + live.strangers);
+    let canary = seen.canary_service.as_ref()?;
+    if route.owner.is_some() || (ready == 0 && seen.spec.replicas > 0) {
+        return None;
+    }
+    let edits = route.rules.iter().flat_map(|rule| {
+        let edit = |backend, service: &Service, weight| WeightEdit {
+            rule: rule.index,
+            backend,
+            service: service.name.clone(),
+            weight,
+        };
+        [edit(rule.stable.0, stable, rule.sum), edit(rule.canary.0, canary, 0)]
+    });
+    let target = Target {
+        name: seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default(),
+        uid: route.uid.clone(),
+        resource_version: route.resource_version.clone(),
+    };
+    Some(Write::SetWeights { target, edits: edits.collect() })
+}
+
+/// A Service that is not ours selects the Rollout's pods of any revision again.
+fn released(service: &Service) -> Option<Write> {
+    let live = service.live.as_ref().filter(|live| !live.ours && live.owner.is_none())?;
+    live.selects.as_ref()?;
+    Some(Write::Select {
+        target: side::service_target(service, live),
+        from: live.selects.clone(),
+        to: None,
+    })
+}

@@ -1,0 +1,146 @@
+//! Notice: which transitions the world is told of, with ids that are derived from them.
+//!
+//! Start, step, hold that needs a person, end; nothing else.
+
+use sha2::{Digest, Sha256};
+
+use crate::decide::act::Waits;
+use crate::model::command::Asked;
+use crate::model::hold::EndedBy;
+use crate::model::moment::Timestamp;
+use crate::model::notice::Notice;
+use crate::model::snapshot::Snapshot;
+use crate::model::spec::Pause;
+use crate::model::status::{Attempt, Cause, Rejected, Stage, Status, Waiting};
+use crate::model::template::hex;
+
+/// Notices that wait to be sent: more than one attempt can have, small in status.
+pub const OUTBOX_MAX: usize = 20;
+
+/// An attempt began; for its first step no further notice follows.
+pub fn started(seen: &Snapshot, status: &mut Status, attempt: &Attempt, now: Timestamp) {
+    let what = what(attempt);
+    let message = match attempt.stage {
+        Stage::First { .. } => format!("attempt {}: {what} is the first revision", attempt.number),
+        Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => format!(
+            "attempt {}: {what} climbs in {} steps, first to weight {}",
+            attempt.number,
+            seen.spec.canary.last(),
+            attempt.weight
+        ),
+    };
+    let place = (attempt.number, 1);
+    push(seen, status, place, ("AttemptStarted", false, message), now);
+}
+
+/// A further step was entered; the last one is told by its end.
+pub fn entered(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp) {
+    let last = seen.spec.canary.last();
+    let Some(attempt) = status.attempt.clone().filter(|_| number < last) else { return };
+    let weight = attempt.weight;
+    let message = format!("attempt {}: step {number} of {last}, weight {weight}", attempt.number);
+    push(seen, status, (attempt.number, number), ("StepEntered", false, message), now);
+}
+
+/// A step waits for a person.
+pub fn paused(seen: &Snapshot, status: &mut Status, pause: Pause, now: Timestamp) {
+    let Some(attempt) = status.attempt.clone().filter(|_| pause == Pause::UntilPromoted) else {
+        return;
+    };
+    let Stage::Step { number, .. } = attempt.stage else { return };
+    let message = format!("attempt {}: step {number} waits to be promoted", attempt.number);
+    push(seen, status, (attempt.number, number), ("AwaitingPromotion", false, message), now);
+}
+
+/// An attempt ended well.
+pub fn completed(seen: &Snapshot, status: &mut Status, now: Timestamp) {
+    let Some(attempt) = status.attempt.clone() else { return };
+    let message = format!("attempt {}: {} carries all traffic", attempt.number, what(&attempt));
+    push(seen, status, (attempt.number, 0), ("AttemptCompleted", false, message), now);
+}
+
+/// An attempt ended without full traffic: it failed, or the template went back.
+pub fn failed(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp) {
+    let Some(attempt) = status.attempt.clone() else { return };
+    let back = if status.stable.is_some() { "; stable carries all traffic" } else { "" };
+    let (number, why) = (attempt.number, cause.as_str());
+    let message = format!("attempt {number}: {} ended, {why}{back}", what(&attempt));
+    let reason = if cause.failed() { "AttemptFailed" } else { "AttemptReverted" };
+    push(seen, status, (number, 0), (reason, cause.failed(), message), now);
+}
+
+/// A command that is not waited for was dropped. Tells whether this is news.
+pub fn dropped(seen: &Snapshot, status: &mut Status, asked: &Asked, now: Timestamp) -> bool {
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    let version = &seen.rollout.resource_version;
+    let message =
+        format!("{} was dropped: the Rollout does not wait for it (at {version})", asked.key);
+    let before = status.outbox.len();
+    let known = status
+        .outbox
+        .iter()
+        .any(|notice| notice.reason == "CommandDropped" && notice.message.starts_with(&asked.key));
+    if !known {
+        push(seen, status, (number, 0), ("CommandDropped", true, message), now);
+    }
+    status.outbox.len() > before
+}
+
+/// A command annotation has a value that is not understood.
+pub fn rejected(seen: &Snapshot, status: &mut Status, rejected: &Rejected, now: Timestamp) {
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    let message = format!(
+        "{}: unknown value {:?}, use \"true\" or <attempt>/<step>",
+        rejected.key, rejected.value
+    );
+    push(seen, status, (number, 0), ("CommandRejected", true, message), now);
+}
+
+/// Holds that a person has to end and that are not shown yet.
+pub fn of_holds(seen: &Snapshot, status: &mut Status, waits: &Waits, now: Timestamp) {
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    for (hold, _) in &waits.holds {
+        let shown = |w: &Waiting| w.kind == hold.code() && w.name == hold.object();
+        let news = hold.ended_by() == EndedBy::Person && !seen.status.waiting.iter().any(shown);
+        if news {
+            let message = format!("waits: {}", hold.message());
+            push(seen, status, (number, 0), (hold.code(), true, message), now);
+        }
+    }
+}
+
+fn what(attempt: &Attempt) -> String {
+    let release = &attempt.release;
+    match (release.version.is_empty(), release.image.is_empty()) {
+        (false, _) => release.version.clone(),
+        (true, false) => release.image.clone(),
+        (true, true) => format!("revision {}", attempt.revision),
+    }
+}
+
+fn push(
+    seen: &Snapshot,
+    status: &mut Status,
+    (attempt, step): (u32, u32),
+    (reason, warning, message): (&str, bool, String),
+    now: Timestamp,
+) {
+    let mut hash = Sha256::new();
+    let (number, step) = (attempt.to_string(), step.to_string());
+    for part in [seen.rollout.uid.as_str(), &number, &step, reason, &message] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let id = hex(&hash.finalize(), 16);
+    if status.outbox.iter().any(|notice| notice.id == id) {
+        return;
+    }
+    let reason = reason.to_owned();
+    status.outbox.push(Notice { id, warning, reason, message, at: now });
+    let extra = status.outbox.len().saturating_sub(OUTBOX_MAX);
+    status.outbox.drain(..extra);
+}

@@ -1,0 +1,315 @@
+//! Order: the safe order of writes where a route splits the traffic.
+//!
+//! Traffic rises only on ready endpoints and an accepted route; it falls first, and pods go last.
+//! Each function looks at what is, and names the next write or what it waits for.
+
+use crate::decide::attempt::target_port;
+use crate::decide::side;
+use crate::model::hold::Hold;
+use crate::model::moves::{Target, WeightEdit, Write};
+use crate::model::snapshot::{Acceptance, LiveRoute, Service, Snapshot};
+use crate::model::template::Revision;
+use crate::model::weight::Weight;
+
+/// What a goal needs next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// These writes come next.
+    Write(Vec<Write>),
+    /// Something else comes first.
+    Hold(Hold),
+}
+
+/// `Ok` once a part of a goal is in force, else what it needs next: so that `?` keeps the order.
+pub type Step = Result<(), Next>;
+
+fn waits(hold: Hold) -> Step {
+    Err(Next::Hold(hold))
+}
+
+fn writes(writes: Vec<Write>) -> Step {
+    Err(Next::Write(writes))
+}
+
+/// A step: the canary has `weight`, stable the rest.
+pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
+    let Some(route) = side::route(seen) else { return unusable(seen) };
+    let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
+        return waits(Hold::NoHealthyBackend);
+    };
+    let present = side::canary_weight(route);
+    let size = weight.max(present).share(seen.spec.replicas);
+    create_service(seen, seen.stable_service.as_ref(), stable)?;
+    create_service(seen, seen.canary_service.as_ref(), canary)?;
+    resized(seen, stable, seen.spec.replicas)?;
+    created(seen, canary, weight.share(seen.spec.replicas))?;
+    select_stable(seen, stable)?;
+    select_canary(seen, route, canary)?;
+    lowered(seen, route, weight, present)?;
+    grown(seen, canary, size)?;
+    healthy(seen, canary, weight)?;
+    weighed(seen, route, weight)?;
+    accepted(seen, route)?;
+    resized(seen, canary, weight.share(seen.spec.replicas))
+}
+
+/// The promotion: the stable Service selects the new side, then takes all traffic.
+pub fn promotion(seen: &Snapshot, canary: &Revision) -> Step {
+    let Some(route) = side::route(seen) else { return unusable(seen) };
+    let service = seen.stable_service.as_ref();
+    let moved = side::selected(service) == Some(canary);
+    resized(seen, canary, seen.spec.replicas)?;
+    create_service(seen, service, canary)?;
+    create_service(seen, seen.canary_service.as_ref(), canary)?;
+
+    if !moved {
+        weighed(seen, route, Weight::FULL)?;
+        accepted(seen, route)?;
+        return select(service, canary);
+    }
+    if side::in_place(route, Weight::NONE) {
+        return accepted(seen, route);
+    }
+    endpoints(seen, service, canary, seen.spec.replicas)?;
+    weighed(seen, route, Weight::NONE)?;
+    accepted(seen, route)
+}
+
+/// All traffic on stable: at rest, and on the way back.
+pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
+    let Some(route) = side::route(seen) else { return unusable(seen) };
+    let size = seen.spec.replicas;
+    created(seen, stable, size)?;
+    resized(seen, stable, size)?;
+    create_service(seen, seen.stable_service.as_ref(), stable)?;
+    create_service(seen, seen.canary_service.as_ref(), stable)?;
+    select_stable(seen, stable)?;
+
+    if side::in_place(route, Weight::NONE) {
+        return accepted(seen, route);
+    }
+    carries_all(seen, route, stable)?;
+    weighed(seen, route, Weight::NONE)?;
+    accepted(seen, route)
+}
+
+/// The first revision: its pods, then the Services, then the route.
+pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
+    let Some(route) = side::route(seen) else { return unusable(seen) };
+    let size = seen.spec.replicas;
+    created(seen, revision, size)?;
+    resized(seen, revision, size)?;
+    create_service(seen, seen.stable_service.as_ref(), revision)?;
+    create_service(seen, seen.canary_service.as_ref(), revision)?;
+    available(seen, revision, size)?;
+    select(seen.stable_service.as_ref(), revision)?;
+    endpoints(seen, seen.stable_service.as_ref(), revision, size)?;
+    weighed(seen, route, Weight::NONE)?;
+    accepted(seen, route)?;
+    select(seen.canary_service.as_ref(), revision)
+}
+
+fn unusable(seen: &Snapshot) -> Step {
+    let hold = seen.route.as_ref().and_then(|route| route.live.clone().err());
+    waits(hold.unwrap_or(Hold::BackendNotFound { what: "the HTTPRoute".to_owned() }))
+}
+
+/// The ReplicaSet of a revision exists.
+pub fn created(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
+    if side::replica_set(seen, revision).is_some() {
+        return Ok(());
+    }
+    if side::present(seen) != *revision {
+        // Its template is not known: only its pods could have told.
+        return waits(Hold::NoHealthyBackend);
+    }
+    let attempt = seen.status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    writes(vec![Write::CreateReplicaSet {
+        revision: revision.clone(),
+        attempt,
+        replicas,
+        min_ready_secs: seen.spec.min_ready_secs,
+        selector: seen.spec.selector.clone(),
+        template: seen.template.value.clone(),
+    }])
+}
+
+/// The ReplicaSet of a revision is asked for exactly so many pods.
+pub fn resized(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
+    let Some(rs) = side::replica_set(seen, revision) else { return Ok(()) };
+    let min_ready_secs = seen.spec.min_ready_secs;
+    let clear = rs.quarantined.filter(|attempt| *attempt > 0).map(|_| 0);
+    if rs.desired == replicas && rs.min_ready_secs == min_ready_secs && clear.is_none() {
+        return Ok(());
+    }
+    let target = side::target(rs);
+    writes(vec![Write::Resize { target, replicas, min_ready_secs, quarantine: clear }])
+}
+
+/// The ReplicaSet of a revision is asked for at least so many pods.
+fn grown(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
+    let desired = side::replica_set(seen, revision).map_or(0, |rs| rs.desired);
+    resized(seen, revision, replicas.max(desired))
+}
+
+/// So many pods of a revision are available.
+pub fn available(seen: &Snapshot, revision: &Revision, needed: u32) -> Step {
+    let rs = side::replica_set(seen, revision);
+    let available = rs.map_or(0, |rs| rs.available);
+    if available >= needed {
+        return Ok(());
+    }
+    let replica_set = revision.replica_set(&seen.rollout.name);
+    waits(Hold::PodsNotReady { replica_set, available, needed })
+}
+
+/// So many endpoints of a revision are ready behind a Service, at least one.
+pub fn endpoints(
+    seen: &Snapshot,
+    service: Option<&Service>,
+    revision: &Revision,
+    needed: u32,
+) -> Step {
+    let (Some(service), needed) = (service, needed.max(1)) else { return Ok(()) };
+    let ready = side::ready(Some(service), revision);
+    if ready >= needed || seen.spec.replicas == 0 {
+        return Ok(());
+    }
+    waits(Hold::EndpointsNotReady { service: service.name.clone(), ready, needed })
+}
+
+/// Enough of the canary is there for a weight.
+fn healthy(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
+    let needed = weight.share(seen.spec.replicas);
+    if weight == Weight::NONE {
+        return Ok(());
+    }
+    available(seen, canary, needed)?;
+    endpoints(seen, seen.canary_service.as_ref(), canary, needed)
+}
+
+/// Enough of stable is there for everything, or at least more than of the canary.
+fn carries_all(seen: &Snapshot, route: &LiveRoute, stable: &Revision) -> Step {
+    let needed = seen.spec.replicas.max(1);
+    let ready = side::ready(seen.stable_service.as_ref(), stable);
+    let canary = seen.canary_service.as_ref().and_then(|service| service.live.as_ref());
+    let other: u32 = canary.map_or(0, |live| live.ready.values().sum::<u32>() + live.strangers);
+    let fine = ready >= needed || ready > other || side::canary_weight(route) == Weight::NONE;
+    if fine || seen.spec.replicas == 0 { Ok(()) } else { waits(Hold::NoHealthyBackend) }
+}
+
+/// A Service exists; a new one selects this revision.
+pub fn create_service(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
+    let Some(service) = service.filter(|service| service.live.is_none()) else {
+        return Ok(());
+    };
+    let (name, port) = (service.name.clone(), seen.spec.canary.port);
+    let Some(target_port) = target_port(seen) else {
+        return waits(Hold::PortUnknown { service: name, port });
+    };
+    writes(vec![Write::CreateService {
+        name,
+        revision: revision.clone(),
+        selector: seen.spec.selector.clone(),
+        port,
+        target_port,
+    }])
+}
+
+/// A Service selects this revision.
+pub fn select(service: Option<&Service>, revision: &Revision) -> Step {
+    let Some((service, live)) = service.and_then(|s| Some((s, s.live.as_ref()?))) else {
+        return Ok(());
+    };
+    if live.selects.as_ref() == Some(revision) {
+        return Ok(());
+    }
+    if let Some(owner) = live.owner.clone() {
+        return waits(Hold::ServiceOwned { service: service.name.clone(), owner });
+    }
+    writes(vec![Write::Select {
+        target: side::service_target(service, live),
+        from: live.selects.clone(),
+        to: Some(revision.clone()),
+    }])
+}
+
+/// The stable Service selects the stable side, once that has a pod to answer.
+fn select_stable(seen: &Snapshot, stable: &Revision) -> Step {
+    let service = seen.stable_service.as_ref();
+    if side::selected(service) == Some(stable) {
+        return Ok(());
+    }
+    available(seen, stable, seen.spec.replicas.min(1))?;
+    select(service, stable)
+}
+
+/// The canary Service selects the canary; before it turns from another revision, that one has no
+/// traffic.
+fn select_canary(seen: &Snapshot, route: &LiveRoute, canary: &Revision) -> Step {
+    let service = seen.canary_service.as_ref();
+    if side::selected(service) == Some(canary) {
+        return Ok(());
+    }
+    let stable = seen.status.stable.as_ref().map(|side| &side.revision);
+    if let Some(stable) = stable.filter(|_| !side::in_place(route, Weight::NONE)) {
+        carries_all(seen, route, stable)?;
+        weighed(seen, route, Weight::NONE)?;
+        return accepted(seen, route);
+    }
+    accepted(seen, route)?;
+    select(service, canary)
+}
+
+/// Traffic that is to fall falls before anything else happens.
+fn lowered(seen: &Snapshot, route: &LiveRoute, weight: Weight, present: Weight) -> Step {
+    let stable = seen.status.stable.as_ref().map(|side| &side.revision);
+    match stable.filter(|_| weight < present) {
+        None => Ok(()),
+        Some(stable) => {
+            carries_all(seen, route, stable)?;
+            weighed(seen, route, weight)?;
+            accepted(seen, route)
+        }
+    }
+}
+
+/// The route has this weight for the canary, in every rule that holds both Services.
+fn weighed(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Step {
+    if side::in_place(route, weight) {
+        return Ok(());
+    }
+    let name = seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default();
+    if let Some(owner) = route.owner.clone() {
+        return waits(Hold::RouteOwned { route: name, owner });
+    }
+    let service = |service: &Option<Service>| {
+        service.as_ref().map(|service| service.name.clone()).unwrap_or_default()
+    };
+    let (stable, canary) = (service(&seen.stable_service), service(&seen.canary_service));
+    let mut edits = Vec::new();
+    for rule in &route.rules {
+        let share = side::canary_share(rule.sum, weight);
+        let edit = |backend, service: &String, weight| WeightEdit {
+            rule: rule.index,
+            backend,
+            service: service.clone(),
+            weight,
+        };
+        edits.push(edit(rule.stable.0, &stable, rule.sum.saturating_sub(share)));
+        edits.push(edit(rule.canary.0, &canary, share));
+    }
+    let target =
+        Target { name, uid: route.uid.clone(), resource_version: route.resource_version.clone() };
+    writes(vec![Write::SetWeights { target, edits }])
+}
+
+/// The gateways accept the present route.
+fn accepted(seen: &Snapshot, route: &LiveRoute) -> Step {
+    let name = seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default();
+    match &route.acceptance {
+        Acceptance::Accepted => Ok(()),
+        Acceptance::Pending => waits(Hold::RouteNotAccepted { route: name }),
+        Acceptance::Refused(why) => waits(Hold::RouteRefused { route: name, why: why.clone() }),
+    }
+}

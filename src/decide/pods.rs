@@ -1,0 +1,184 @@
+//! Pods: the order of writes where the numbers of pods split the traffic.
+
+use crate::decide::order::{self, Next, Step};
+use crate::decide::replicas::{self, Bounds, Set};
+use crate::decide::side;
+use crate::model::hold::Hold;
+use crate::model::moves::Write;
+use crate::model::snapshot::{ReplicaSet, Service, Snapshot};
+use crate::model::template::Revision;
+use crate::model::weight::Weight;
+
+/// A step: the canary has its share of the pods, stable the rest.
+pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
+    let bounds = bounds(seen);
+    let share = weight.share(bounds.replicas);
+    let stable = seen.status.stable.as_ref().map(|side| side.revision.clone());
+    let mut rest = replicas::stable_target(bounds, weight.rest().share(bounds.replicas), share);
+    let service = seen.stable_service.as_ref();
+    if weight == Weight::FULL && service.is_some() {
+        // The stable Service must not lose its last endpoint before it selects the new side.
+        let enough = bounds.replicas.saturating_sub(bounds.unavailable).max(1);
+        let moved = side::selected(service) == Some(canary) && side::ready(service, canary) > 0;
+        if !moved {
+            if order::available(seen, canary, enough).is_ok() {
+                order::select(service, canary)?;
+            }
+            rest = rest.max(1);
+        }
+    } else if let Some(stable) = &stable {
+        select(seen, service, stable)?;
+    }
+    sized(seen, stable.as_ref().map(|s| (s, rest)), Some((canary, share)), bounds)?;
+    if share > 0 {
+        select(seen, seen.canary_service.as_ref(), canary)?;
+    }
+    order::available(seen, canary, share)?;
+    gone(seen, stable.as_ref().filter(|_| rest == 0))
+}
+
+/// All pods are stable's: at rest, and on the way back.
+pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
+    let bounds = bounds(seen);
+    let size = bounds.replicas;
+    order::created(seen, stable, size)?;
+    if order::available(seen, stable, size.min(1)).is_ok() {
+        select(seen, seen.stable_service.as_ref(), stable)?;
+    }
+    sized(seen, Some((stable, size)), None, bounds)?;
+    order::available(seen, stable, size)
+}
+
+/// The first revision: its pods, then the Services.
+pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
+    let bounds = bounds(seen);
+    let size = bounds.replicas;
+    sized(seen, None, Some((revision, size)), bounds)?;
+    order::available(seen, revision, size)?;
+    select(seen, seen.stable_service.as_ref(), revision)?;
+    select(seen, seen.canary_service.as_ref(), revision)?;
+    order::endpoints(seen, seen.stable_service.as_ref(), revision, size)
+}
+
+fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
+    order::create_service(seen, service, revision)?;
+    order::select(service, revision)
+}
+
+fn bounds(seen: &Snapshot) -> Bounds {
+    let (replicas, canary) = (seen.spec.replicas, &seen.spec.canary);
+    Bounds {
+        replicas,
+        surge: canary.surge.up(replicas),
+        unavailable: canary.unavailable.down(replicas),
+    }
+}
+
+/// Every ReplicaSet is asked for its number of pods; all that are neither side go to none.
+fn sized(
+    seen: &Snapshot,
+    stable: Option<(&Revision, u32)>,
+    canary: Option<(&Revision, u32)>,
+    bounds: Bounds,
+) -> Step {
+    let (sides, missing) = sides(seen, stable, canary);
+    let sets: Vec<Set> = sides.iter().map(|(_, set)| *set).collect();
+    let next = replicas::next(bounds, &sets);
+    let mut writes = Vec::new();
+    for ((rs, set), replicas) in sides.iter().zip(next) {
+        match rs {
+            None => {
+                let revision = missing.as_ref();
+                if let Some(Err(Next::Write(write))) =
+                    revision.map(|revision| order::created(seen, revision, replicas))
+                {
+                    writes.extend(write);
+                }
+            }
+            Some(rs) => {
+                let same = replicas == set.desired && rs.min_ready_secs == seen.spec.min_ready_secs;
+                let other = set.target == 0 && canary.is_none_or(|(r, _)| *r != rs.revision);
+                if !same || (!other && rs.quarantined.is_some_and(|attempt| attempt > 0)) {
+                    writes.push(resize(seen, rs, replicas, other));
+                }
+            }
+        }
+    }
+    if !writes.is_empty() {
+        return Err(Next::Write(writes));
+    }
+    let late = sides.iter().find(|(_, set)| set.desired != set.target);
+    match late.and_then(|(rs, set)| Some(((*rs)?, set))) {
+        None => Ok(()),
+        Some(_) => waits_for(&sides, seen),
+    }
+}
+
+type Sides<'a> = Vec<(Option<&'a ReplicaSet>, Set)>;
+
+/// The sides that have or are to have pods: stable, then the canary, then all others.
+fn sides<'a>(
+    seen: &'a Snapshot,
+    stable: Option<(&Revision, u32)>,
+    canary: Option<(&Revision, u32)>,
+) -> (Sides<'a>, Option<Revision>) {
+    let (mut sides, mut missing) = (Vec::new(), None);
+    for (revision, target) in [stable, canary].into_iter().flatten() {
+        let rs = side::replica_set(seen, revision);
+        if rs.is_none() {
+            missing = Some(revision.clone());
+        }
+        sides.push((rs, set(rs, target)));
+    }
+    let named = |rs: &ReplicaSet| {
+        [stable, canary].into_iter().flatten().any(|(revision, _)| *revision == rs.revision)
+    };
+    let others = seen.replica_sets.iter().filter(|rs| rs.owned && !named(rs) && rs.desired > 0);
+    sides.extend(others.map(|rs| (Some(rs), set(Some(rs), 0))));
+    (sides, missing)
+}
+
+fn set(rs: Option<&ReplicaSet>, target: u32) -> Set {
+    Set {
+        desired: rs.map_or(0, |rs| rs.desired),
+        replicas: rs.map_or(0, |rs| rs.replicas),
+        available: rs.map_or(0, |rs| rs.available),
+        settled: rs.is_none_or(|rs| rs.settled),
+        target,
+    }
+}
+
+fn resize(seen: &Snapshot, rs: &ReplicaSet, replicas: u32, other: bool) -> Write {
+    let failed = seen.status.quarantine.iter().find(|entry| entry.revision == rs.revision);
+    let quarantine = match (other, failed, rs.quarantined) {
+        (true, Some(entry), None | Some(0)) => Some(entry.attempt),
+        (false, _, Some(attempt)) if attempt > 0 => Some(0),
+        (_, _, _) => None,
+    };
+    let min_ready_secs = seen.spec.min_ready_secs;
+    Write::Resize { target: side::target(rs), replicas, min_ready_secs, quarantine }
+}
+
+/// The first side whose pods are not there yet.
+fn waits_for(sides: &Sides<'_>, seen: &Snapshot) -> Step {
+    let late = sides.iter().find(|(_, set)| set.available < set.desired);
+    let late = late.or_else(|| sides.iter().find(|(_, set)| set.desired != set.target));
+    match late.and_then(|(rs, set)| Some(((*rs)?, set))) {
+        None => Ok(()),
+        Some((rs, set)) => {
+            let needed = set.desired.max(set.target).max(1);
+            let available = rs.available;
+            let replica_set = rs.revision.replica_set(&seen.rollout.name);
+            Err(Next::Hold(Hold::PodsNotReady { replica_set, available, needed }))
+        }
+    }
+}
+
+/// The pods of a side that lost everything are gone: only then is its traffic.
+fn gone(seen: &Snapshot, revision: Option<&Revision>) -> Step {
+    let left = revision.and_then(|revision| side::replica_set(seen, revision));
+    match left.filter(|rs| rs.replicas > 0 || !rs.settled) {
+        None => Ok(()),
+        Some(_) => Err(Next::Hold(Hold::Draining)),
+    }
+}

@@ -1,0 +1,97 @@
+//! Recover: what a Rollout is when its status is lost. Never a jump to full traffic.
+
+use crate::decide::act::Act;
+use crate::decide::side;
+use crate::model::moment::Timestamp;
+use crate::model::moves::Write;
+use crate::model::snapshot::{ReplicaSet, Snapshot};
+use crate::model::status::{Attempt, Cause, Quarantined, Stage, Trigger};
+use crate::model::template::Revision;
+use crate::model::weight::Weight;
+
+/// Takes back ReplicaSets that the Rollout made before and that have no owner.
+pub fn adopt(seen: &Snapshot) -> Option<Act> {
+    let orphans = seen.replica_sets.iter().filter(|rs| !rs.owned);
+    let writes: Vec<_> = orphans.map(|rs| Write::AdoptReplicaSet(side::target(rs))).collect();
+    (!writes.is_empty()).then_some(Act::Apply(writes))
+}
+
+/// Finds attempt, stable side and quarantine again from what the ReplicaSets carry.
+pub fn status(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    let lost = seen.status.attempt.is_none() && seen.replica_sets.iter().any(|rs| rs.owned);
+    if !lost {
+        return None;
+    }
+    let mut status = seen.status.clone();
+    status.quarantine =
+        seen.replica_sets.iter().filter_map(|rs| quarantined(seen, rs, now)).collect();
+    let stable = stable(seen)?;
+    let release = |rs: &ReplicaSet| side::delivered(seen, &rs.images);
+    status.stable = Some(side::shown(seen, &stable.revision, &release(stable)));
+    let present = side::present(seen);
+    let climbing = side::replica_set(seen, &present).filter(|rs| rs.revision != stable.revision);
+    let failed = |rs: &ReplicaSet| rs.quarantined.is_some_and(|attempt| attempt > 0);
+    status.attempt = Some(match climbing {
+        Some(rs) if failed(rs) => {
+            let stage = Stage::Ended { at: now, cause: Cause::DeadlineExceeded };
+            attempt(seen, rs, stage, now)
+        }
+        Some(rs) => {
+            let stage = Stage::Step { number: 1, entered_at: now, paused_at: None };
+            status.canary = Some(side::shown(seen, &rs.revision, &release(rs)));
+            attempt(seen, rs, stage, now)
+        }
+        None => attempt(seen, stable, Stage::Completed { at: now }, now),
+    });
+    Some(Act::Commit(Box::new(status)))
+}
+
+fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> Attempt {
+    let weight = match stage {
+        Stage::Completed { .. } => Some(Weight::FULL),
+        Stage::Step { number, .. } => seen.spec.canary.step(number).map(|step| step.weight),
+        Stage::First { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Ended { .. } => None,
+    };
+    let release = side::delivered(seen, &rs.images);
+    Attempt {
+        number: rs.attempt.max(1),
+        release,
+        revision: rs.revision.clone(),
+        trigger: Trigger::Template,
+        delivered: true,
+        started_at: now,
+        stage,
+        weight: weight.unwrap_or(Weight::NONE),
+    }
+}
+
+fn quarantined(seen: &Snapshot, rs: &ReplicaSet, now: Timestamp) -> Option<Quarantined> {
+    let attempt = rs.quarantined.filter(|attempt| *attempt > 0)?;
+    Some(Quarantined {
+        revision: rs.revision.clone(),
+        release: side::delivered(seen, &rs.images),
+        trigger: Trigger::Release,
+        attempt,
+        since: now,
+    })
+}
+
+/// The side that the stable Service selects; else, mid-way, the one that is not of the present
+/// template; else the present template's.
+fn stable(seen: &Snapshot) -> Option<&ReplicaSet> {
+    let owned = || seen.replica_sets.iter().filter(|rs| rs.owned);
+    let find = |revision: &Revision| owned().find(|rs| rs.revision == *revision);
+    if let Some(selected) = side::selected(seen.stable_service.as_ref()).and_then(find) {
+        return Some(selected);
+    }
+    let present = side::present(seen);
+    let serving = owned().filter(|rs| rs.desired > 0 && rs.quarantined.is_none_or(|a| a == 0));
+    let others = serving.filter(|rs| rs.revision != present);
+    others
+        .max_by_key(|rs| (rs.available, rs.desired, rs.attempt))
+        .or_else(|| find(&present))
+        .or_else(|| owned().max_by_key(|rs| rs.attempt))
+}

@@ -1,0 +1,128 @@
+//! Side: what is known of a revision in a snapshot. It decides nothing.
+
+use std::collections::BTreeMap;
+
+use crate::model::image::Image;
+use crate::model::moves::Target;
+use crate::model::release::ReleaseRef;
+use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapshot};
+use crate::model::status::Side;
+use crate::model::template::{Revision, Template};
+use crate::model::weight::Weight;
+
+/// The longest base of a generated pod name; the API server cuts what is longer.
+const POD_BASE_MAX: usize = 58;
+/// How many names are tried for a revision whose name is taken.
+const SALTS_MAX: u32 = 16;
+
+/// The ReplicaSet of a revision, if the Rollout owns one.
+pub fn replica_set<'a>(seen: &'a Snapshot, revision: &Revision) -> Option<&'a ReplicaSet> {
+    seen.replica_sets.iter().find(|rs| rs.owned && rs.revision == *revision)
+}
+
+/// The revision of a template: that of the ReplicaSet made of it, else the name that it will get.
+pub fn revision_of(seen: &Snapshot, template: &Template) -> Revision {
+    if let Some(known) = seen.replica_sets.iter().find(|rs| rs.template == template.id) {
+        return known.revision.clone();
+    }
+    let prefix = |revision: &Revision| -> String {
+        let base = format!("{}-", revision.replica_set(&seen.rollout.name));
+        base.chars().take(POD_BASE_MAX).collect()
+    };
+    let taken: Vec<String> = seen.replica_sets.iter().map(|rs| prefix(&rs.revision)).collect();
+    (0..SALTS_MAX)
+        .map(|salt| template.id.revision(salt))
+        .find(|name| !taken.contains(&prefix(name)))
+        .unwrap_or_else(|| template.id.revision(0))
+}
+
+/// The revision of the template as it stands on the Rollout.
+pub fn present(seen: &Snapshot) -> Revision {
+    revision_of(seen, &seen.template)
+}
+
+/// What these images deliver: the image of the container that takes releases, else of the first.
+pub fn delivered(seen: &Snapshot, images: &BTreeMap<String, String>) -> ReleaseRef {
+    let first = seen.template.containers.iter().find(|c| !c.init).map(|c| &c.name);
+    let image = seen
+        .spec
+        .container
+        .as_ref()
+        .or(first)
+        .and_then(|name| images.get(name))
+        .or_else(|| images.values().next());
+    image.and_then(|image| Image::parse(image).ok()).map(|i| ReleaseRef::of(&i)).unwrap_or_default()
+}
+
+/// A side as it is shown.
+pub fn shown(seen: &Snapshot, revision: &Revision, release: &ReleaseRef) -> Side {
+    let rs = replica_set(seen, revision);
+    Side {
+        revision: revision.clone(),
+        release: release.clone(),
+        replicas: rs.map_or(0, |rs| rs.replicas),
+        ready: rs.map_or(0, |rs| rs.ready),
+    }
+}
+
+/// A ReplicaSet as the target of a write.
+pub fn target(rs: &ReplicaSet) -> Target {
+    Target {
+        name: rs.name.clone(),
+        uid: rs.uid.clone(),
+        resource_version: rs.resource_version.clone(),
+    }
+}
+
+/// A Service as the target of a write.
+pub fn service_target(service: &Service, live: &LiveService) -> Target {
+    Target {
+        name: service.name.clone(),
+        uid: live.uid.clone(),
+        resource_version: live.resource_version.clone(),
+    }
+}
+
+/// Ready endpoints of a revision behind a Service, 0 where there is no Service.
+pub fn ready(service: Option<&Service>, revision: &Revision) -> u32 {
+    service.and_then(|s| s.live.as_ref()).map_or(0, |live| live.ready_of(revision))
+}
+
+/// The revision that a Service selects.
+pub fn selected(service: Option<&Service>) -> Option<&Revision> {
+    service.and_then(|s| s.live.as_ref()).and_then(|live| live.selects.as_ref())
+}
+
+/// The route, as far as it can be used.
+pub fn route(seen: &Snapshot) -> Option<&LiveRoute> {
+    seen.route.as_ref().and_then(|route| route.live.as_ref().ok())
+}
+
+/// The share of the canary backend that a rule has to have for a weight.
+pub fn canary_share(sum: u32, weight: Weight) -> u32 {
+    weight.share(sum)
+}
+
+/// Tells whether every rule has this weight written out.
+pub fn in_place(route: &LiveRoute, weight: Weight) -> bool {
+    route.rules.iter().all(|rule| {
+        let canary = canary_share(rule.sum, weight);
+        rule.explicit && rule.canary.1 == canary && rule.stable.1 == rule.sum.saturating_sub(canary)
+    })
+}
+
+/// The highest share of traffic that the canary backend has in any rule, in percent, rounded up.
+pub fn canary_weight(route: &LiveRoute) -> Weight {
+    let percent = |stable: u32, canary: u32| {
+        let sum = u64::from(stable) + u64::from(canary);
+        let share = (u64::from(canary) * 100).checked_div(sum).unwrap_or(0);
+        let exact = share * sum == u64::from(canary) * 100;
+        Weight::new(u32::try_from(share + u64::from(!exact)).unwrap_or(100))
+    };
+    route
+        .rules
+        .iter()
+        .filter_map(|rule| percent(rule.stable.1, rule.canary.1))
+        .max()
+        .unwrap_or(Weight::NONE)
+}

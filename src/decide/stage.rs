@@ -1,0 +1,251 @@
+//! Stage: how an attempt goes from one stage to the next. Start reading at [`advance`].
+
+use crate::decide::act::{Act, Waits, sooner};
+use crate::decide::attempt;
+use crate::decide::drain;
+use crate::decide::notice;
+use crate::decide::order::{self, Next, Step};
+use crate::decide::pods;
+use crate::decide::release;
+use crate::decide::side;
+use crate::model::hold::Hold;
+use crate::model::moment::Timestamp;
+use crate::model::snapshot::Snapshot;
+use crate::model::spec::Pause;
+use crate::model::status::{Attempt, Cause, Stage, Status};
+use crate::model::template::Revision;
+use crate::model::weight::Weight;
+
+/// Brings the present stage into force, and goes on to the next one once it is.
+pub fn advance(seen: &Snapshot, now: Timestamp) -> Act {
+    let drained = drain::next(seen, now);
+    let act = match drained {
+        Ok(act) => return act,
+        Err(wake) => match &seen.status.attempt {
+            None => Act::Wait(Waits::wake(wake)),
+            Some(attempt) => with_wake(stage(seen, attempt, now), wake),
+        },
+    };
+    match act {
+        Act::Wait(waits) if waits.holds.is_empty() => drain::trim(seen).unwrap_or(Act::Wait(waits)),
+        act @ (Act::Wait(_) | Act::Commit(_) | Act::Apply(_)) => act,
+    }
+}
+
+/// Keeps what is in force as it is: an attempt at another template waits, all else goes on.
+pub fn stand(seen: &Snapshot, now: Timestamp) -> Act {
+    match seen.status.attempt.as_ref().map(|attempt| &attempt.stage) {
+        Some(Stage::Step { .. } | Stage::First { .. }) => Act::Wait(Waits::default()),
+        Some(
+            Stage::Promoting { .. }
+            | Stage::RollingBack { .. }
+            | Stage::Completed { .. }
+            | Stage::Ended { .. },
+        )
+        | None => advance(seen, now),
+    }
+}
+
+fn with_wake(act: Act, wake: Option<Timestamp>) -> Act {
+    match act {
+        Act::Wait(waits) => Act::Wait(waits.and_wake(wake)),
+        Act::Commit(_) | Act::Apply(_) => act,
+    }
+}
+
+fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
+    let routed = seen.route.is_some();
+    let revision = &attempt.revision;
+    match &attempt.stage {
+        Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. } if seen.spec.paused => {
+            Act::hold(Hold::Suspended)
+        }
+        Stage::First { entered_at } => {
+            let toward =
+                if routed { order::first(seen, revision) } else { pods::first(seen, revision) };
+            timed(seen, toward, *entered_at, now, |status| {
+                complete(seen, status, now);
+            })
+        }
+        Stage::Step { number, entered_at, paused_at } => {
+            step(seen, attempt, (*number, *entered_at, *paused_at), now)
+        }
+        Stage::Promoting { .. } => match order::promotion(seen, revision) {
+            Err(Next::Write(writes)) => Act::Apply(writes),
+            Err(Next::Hold(hold)) => Act::hold(hold),
+            Ok(()) => commit(seen, |status| complete(seen, status, now)),
+        },
+        Stage::RollingBack { cause, .. } => roll_back(seen, *cause, now),
+        Stage::Completed { .. } | Stage::Ended { .. } => at_rest(seen),
+    }
+}
+
+fn commit(seen: &Snapshot, change: impl FnOnce(&mut Status)) -> Act {
+    let mut status = seen.status.clone();
+    change(&mut status);
+    Act::Commit(Box::new(status))
+}
+
+/// One step of the ladder: its weight in force, then its pause, then the next one.
+fn step(
+    seen: &Snapshot,
+    attempt: &Attempt,
+    (number, entered_at, paused_at): (u32, Timestamp, Option<Timestamp>),
+    now: Timestamp,
+) -> Act {
+    let number = number.min(seen.spec.canary.last());
+    let Some(step) = seen.spec.canary.step(number) else {
+        return Act::Wait(Waits::default());
+    };
+    let toward = if seen.route.is_some() {
+        order::ladder(seen, &attempt.revision, step.weight)
+    } else {
+        pods::ladder(seen, &attempt.revision, step.weight)
+    };
+    let Some(paused_at) = paused_at else {
+        return timed(seen, toward, entered_at, now, |status| match step.pause {
+            Pause::None => next(seen, status, now),
+            Pause::For(_) | Pause::UntilPromoted => paused(seen, status, step.pause, now),
+        });
+    };
+    match (toward, step.pause) {
+        (Err(Next::Write(writes)), _) => late(seen, now).unwrap_or(Act::Apply(writes)),
+        (Err(Next::Hold(hold)), _) => {
+            late(seen, now).unwrap_or_else(|| Act::Wait(Waits::of(hold).and_wake(late_at(seen))))
+        }
+        (Ok(()), Pause::None) => commit(seen, |status| next(seen, status, now)),
+        (Ok(()), Pause::For(length)) if paused_at + length <= now => {
+            commit(seen, |status| next(seen, status, now))
+        }
+        (Ok(()), Pause::For(length)) => Act::Wait(Waits::until(Hold::Paused, paused_at + length)),
+        (Ok(()), Pause::UntilPromoted) => Act::hold(Hold::AwaitingPromotion),
+    }
+}
+
+/// A stage that has to be in force within the progress deadline.
+fn timed(
+    seen: &Snapshot,
+    toward: Step,
+    since: Timestamp,
+    now: Timestamp,
+    reached: impl FnOnce(&mut Status),
+) -> Act {
+    let end = since + seen.spec.deadline;
+    let counts = seen.spec.replicas > 0;
+    match toward {
+        Ok(()) => commit(seen, reached),
+        Err(Next::Write(_)) | Err(Next::Hold(_)) if counts && end <= now => fail(seen, now),
+        Err(Next::Write(writes)) => Act::Apply(writes),
+        Err(Next::Hold(hold)) if counts => Act::Wait(Waits::of(hold).and_wake(Some(end))),
+        Err(Next::Hold(hold)) => Act::hold(hold),
+    }
+}
+
+/// A step that was in force and no longer is: over when it stays so for the progress deadline.
+fn late(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    (late_at(seen)? <= now && seen.spec.replicas > 0).then(|| fail(seen, now))
+}
+
+fn late_at(seen: &Snapshot) -> Option<Timestamp> {
+    let unhealthy = ["PodsNotReady", "EndpointsNotReady", "RouteNotAccepted", "RouteRefused"];
+    let waiting = seen.status.waiting.first()?;
+    let counts = unhealthy.contains(&waiting.kind.as_str());
+    counts.then(|| waiting.since + seen.spec.deadline)
+}
+
+fn fail(seen: &Snapshot, now: Timestamp) -> Act {
+    commit(seen, |status| {
+        let cause = Cause::DeadlineExceeded;
+        if status.stable.is_none() {
+            fail_first(seen, status, cause, now);
+        } else {
+            attempt::roll_back(status, cause, now);
+        }
+    })
+}
+
+/// Ends a first revision that never came up: there is nothing to go back to, its pods stay.
+pub fn fail_first(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp) {
+    attempt::quarantine(status, cause, now);
+    attempt::close(seen, status, Some(cause), now);
+    notice::failed(seen, status, cause, now);
+}
+
+fn paused(seen: &Snapshot, status: &mut Status, pause: Pause, now: Timestamp) {
+    if let Some(Attempt { stage: Stage::Step { paused_at, .. }, .. }) = &mut status.attempt {
+        *paused_at = Some(now);
+    }
+    notice::paused(seen, status, pause, now);
+}
+
+/// Goes on from a step: to the next one, to the promotion, or to the end.
+pub fn next(seen: &Snapshot, status: &mut Status, now: Timestamp) {
+    let Some(attempt) = &mut status.attempt else { return };
+    let Stage::Step { number, .. } = attempt.stage else { return };
+    if number < seen.spec.canary.last() {
+        enter(seen, status, number + 1, now);
+    } else if seen.route.is_some() {
+        attempt.stage = Stage::Promoting { entered_at: now };
+    } else {
+        complete(seen, status, now);
+    }
+}
+
+/// Enters a step.
+pub fn enter(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp) {
+    if let Some(attempt) = &mut status.attempt {
+        attempt.stage = Stage::Step { number, entered_at: now, paused_at: None };
+        let weight = seen.spec.canary.step(number).map_or(Weight::FULL, |step| step.weight);
+        attempt.weight = attempt.weight.max(weight);
+    }
+    notice::entered(seen, status, number, now);
+}
+
+/// The attempt's revision becomes stable; the old side drains.
+fn complete(seen: &Snapshot, status: &mut Status, now: Timestamp) {
+    let old = status.stable.as_ref().map(|side| side.revision.clone());
+    if let Some(attempt) = &mut status.attempt {
+        attempt.weight = Weight::FULL;
+        status.stable = Some(side::shown(seen, &attempt.revision, &attempt.release));
+    }
+    attempt::close(seen, status, None, now);
+    if let Some(revision) = old.filter(|_| seen.route.is_some()) {
+        drain::begin(status, revision, now);
+    }
+    notice::completed(seen, status, now);
+}
+
+/// Traffic first, then the image; the pods go once they are drained.
+fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
+    let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
+        return commit(seen, |status| attempt::close(seen, status, Some(cause), now));
+    };
+    match all_on(seen, stable) {
+        Err(Next::Write(writes)) => return Act::Apply(writes),
+        Err(Next::Hold(hold)) => return Act::hold(hold),
+        Ok(()) => {}
+    }
+    if let Some(act) = release::put_back(seen).filter(|_| cause.failed()) {
+        return act;
+    }
+    commit(seen, |status| {
+        attempt::close(seen, status, Some(cause), now);
+        notice::failed(seen, status, cause, now);
+    })
+}
+
+fn all_on(seen: &Snapshot, revision: &Revision) -> Step {
+    if seen.route.is_some() { order::stable(seen, revision) } else { pods::stable(seen, revision) }
+}
+
+/// Nothing climbs: sizes, Services and weights are kept as they are to be.
+fn at_rest(seen: &Snapshot) -> Act {
+    let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
+        return Act::Wait(Waits::default());
+    };
+    match all_on(seen, stable) {
+        Err(Next::Write(writes)) => Act::Apply(writes),
+        Err(Next::Hold(hold)) if hold.blocks() => Act::hold(hold),
+        Err(Next::Hold(_)) | Ok(()) => Act::Wait(Waits::wake(sooner(None, None))),
+    }
+}

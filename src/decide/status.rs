@@ -1,0 +1,212 @@
+//! Status: how what is known is shown, and when showing it is worth a write.
+
+use crate::decide::act::Waits;
+use crate::decide::conditions;
+use crate::decide::side;
+use crate::model::hold::{EndedBy, Hold};
+use crate::model::moment::{Duration, Timestamp};
+use crate::model::moves::Write;
+use crate::model::problem::Problem;
+use crate::model::snapshot::{Identity, Snapshot};
+use crate::model::status::{Attempt, Counts, Phase, Side, Stage, Status, Waiting};
+
+/// While an attempt moves, numbers and passing waits are shown at most this often.
+pub const REPORT_EVERY: Duration = Duration::from_secs(3);
+
+/// When a status is worth a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// It says nothing new.
+    Never,
+    /// At once.
+    Now,
+    /// At this time, unless another write takes it along.
+    At(Timestamp),
+}
+
+/// Fills in all that follows from the rest: phase, numbers, waits, conditions.
+pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestamp) -> Status {
+    status.observed_generation = seen.rollout.generation;
+    status.outbox.retain(|notice| !seen.sent.contains(&notice.id));
+    status.draining.retain(|draining| {
+        side::replica_set(seen, &draining.revision).is_some_and(|rs| rs.desired > 0)
+    });
+    let present = side::present(seen);
+    if let Some(attempt) = status.attempt.as_mut().filter(|a| a.revision == present) {
+        attempt.delivered = true;
+    }
+    status.counts = counts(seen);
+    status.selector = selector(seen);
+    for side in [&mut status.stable, &mut status.canary].into_iter().flatten() {
+        *side = side_now(seen, side);
+    }
+    status.phase = phase(seen, &status);
+    let old = std::mem::take(&mut status.waiting);
+    status.waiting =
+        waits.holds.iter().map(|(hold, until)| waiting(&old, hold, *until, now)).collect();
+    let generation = seen.rollout.generation;
+    status.conditions = conditions::of(seen, &status, waits, (generation, now));
+    status
+}
+
+fn side_now(seen: &Snapshot, side: &Side) -> Side {
+    match side::replica_set(seen, &side.revision) {
+        Some(_) => side::shown(seen, &side.revision, &side.release),
+        None => Side { replicas: 0, ready: 0, ..side.clone() },
+    }
+}
+
+fn counts(seen: &Snapshot) -> Counts {
+    let present = side::present(seen);
+    let mut counts = Counts::default();
+    for rs in seen.replica_sets.iter().filter(|rs| rs.owned) {
+        counts.replicas += rs.replicas;
+        counts.ready += rs.ready;
+        counts.available += rs.available;
+        if rs.revision == present {
+            counts.updated += rs.replicas;
+        }
+    }
+    counts
+}
+
+fn selector(seen: &Snapshot) -> String {
+    let pairs: Vec<_> =
+        seen.spec.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(",")
+}
+
+/// The phase, in one word. `Completed` speaks of the present template.
+fn phase(seen: &Snapshot, status: &Status) -> Phase {
+    let Some(attempt) = &status.attempt else { return Phase::Initializing };
+    match &attempt.stage {
+        Stage::First { .. } => Phase::Initializing,
+        Stage::Step { paused_at: Some(_), .. } => Phase::Paused,
+        Stage::Step { .. } | Stage::Promoting { .. } | Stage::RollingBack { .. } => {
+            Phase::Progressing
+        }
+        Stage::Ended { cause, .. } if cause.failed() => Phase::Failed,
+        Stage::Completed { .. } | Stage::Ended { .. } => {
+            if on_stable(seen, status) {
+                Phase::Completed
+            } else {
+                Phase::Progressing
+            }
+        }
+    }
+}
+
+/// Tells whether the present template is the one that carries all traffic.
+pub fn on_stable(seen: &Snapshot, status: &Status) -> bool {
+    let present = side::present(seen);
+    status.stable.as_ref().is_some_and(|side| side.revision == present)
+}
+
+fn waiting(old: &[Waiting], hold: &Hold, until: Option<Timestamp>, now: Timestamp) -> Waiting {
+    let before = old.iter().find(|w| w.kind == hold.code() && w.name == hold.object());
+    let (automatic, command) = match hold.ended_by() {
+        EndedBy::Itself => (true, None),
+        EndedBy::Person => (false, None),
+        EndedBy::Command(command) => (false, Some(command.to_owned())),
+    };
+    Waiting {
+        kind: hold.code().to_owned(),
+        name: hold.object().to_owned(),
+        since: before.map_or(now, |w| w.since),
+        until,
+        automatic,
+        message: hold.message(),
+        command,
+    }
+}
+
+/// What is waited for once these writes are done, as far as that is foreseen.
+pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
+    let name = &seen.rollout.name;
+    let hold = writes.iter().find_map(|write| match write {
+        Write::CreateReplicaSet { revision, replicas, .. } => Some(Hold::PodsNotReady {
+            replica_set: revision.replica_set(name),
+            available: 0,
+            needed: *replicas,
+        }),
+        Write::Resize { target, replicas, .. } if *replicas > 0 => Some(Hold::PodsNotReady {
+            replica_set: target.name.clone(),
+            available: 0,
+            needed: *replicas,
+        }),
+        Write::SetWeights { target, .. } => {
+            Some(Hold::RouteNotAccepted { route: target.name.clone() })
+        }
+        Write::SetImages(_) => {
+            let attempt = seen.status.attempt.as_ref()?;
+            let replica_set = attempt.revision.replica_set(name);
+            Some(Hold::PodsNotReady { replica_set, available: 0, needed: 1 })
+        }
+        Write::Resize { .. }
+        | Write::DeleteReplicaSet(_)
+        | Write::AdoptReplicaSet(_)
+        | Write::CreateService { .. }
+        | Write::Select { .. }
+        | Write::TakeCommands { .. }
+        | Write::Finalizer { .. } => None,
+    });
+    hold.map(Waits::of).unwrap_or_default()
+}
+
+/// Tells when the shown status is worth a write of its own.
+pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
+    let stored = &seen.status;
+    let open = stored.attempt.as_ref().is_some_and(|attempt| attempt.stage.open());
+    if !open {
+        let told = shown.outbox.len() < stored.outbox.len() && !shown.outbox.is_empty();
+        let same = Status { outbox: stored.outbox.clone(), ..shown.clone() } == *stored;
+        return match same {
+            true if told || shown.outbox == stored.outbox => Due::Never,
+            true | false => Due::Now,
+        };
+    }
+    let calm = |status: &Status| Status {
+        attempt: status.attempt.clone().map(|attempt| Attempt { delivered: true, ..attempt }),
+        outbox: Vec::new(),
+        counts: Counts::default(),
+        observed_generation: 0,
+        stable: None,
+        canary: None,
+        waiting: status.waiting.iter().filter(|w| !w.automatic).cloned().collect(),
+        conditions: conditions::without_generation(&status.conditions),
+        ..status.clone()
+    };
+    let news = shown.outbox.iter().any(|notice| !stored.outbox.contains(notice));
+    if news || calm(stored) != calm(shown) {
+        return Due::Now;
+    }
+    let outboxless = |status: &Status| Status { outbox: Vec::new(), ..status.clone() };
+    if outboxless(stored) == outboxless(shown) {
+        return Due::Never;
+    }
+    let last = last_shown(stored) + REPORT_EVERY;
+    if last <= now { Due::Now } else { Due::At(last) }
+}
+
+/// When the stored status was last written, as far as it tells.
+fn last_shown(status: &Status) -> Timestamp {
+    let entered = status.attempt.iter().map(|attempt| {
+        if let Stage::Step { paused_at: Some(at), .. } = attempt.stage {
+            at
+        } else {
+            attempt.stage.entered_at()
+        }
+    });
+    let waits = status.waiting.iter().map(|w| w.since);
+    let conditions = status.conditions.iter().map(|c| c.since);
+    entered.chain(waits).chain(conditions).max().unwrap_or(Timestamp::from_millis(0))
+}
+
+/// The status of a Rollout whose spec cannot be used.
+pub fn invalid(rollout: &Identity, status: &Status, problem: &Problem, now: Timestamp) -> Status {
+    let mut shown = status.clone();
+    shown.observed_generation = rollout.generation;
+    shown.waiting = Vec::new();
+    shown.conditions = conditions::invalid(status, problem, (rollout.generation, now));
+    shown
+}
