@@ -123,7 +123,7 @@ async fn promote_full_climbs_without_further_pauses() {
     story.command("stairlock.dev/promote-full", "true").await;
     story.completed(2).await;
 
-    assert_eq!(sequence(&routes), [(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)]);
+    assert_eq!(sequence(&routes), [(100, 0), (80, 20), (0, 100), (100, 0)]);
 }
 
 #[tokio::test]

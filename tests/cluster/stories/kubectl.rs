@@ -18,12 +18,11 @@ fn gated() -> Value {
 /// Compares `kubectl get slr` with the stored table; `UPDATE=1` stores it. The age is left out.
 async fn shows(story: &Story, phase: &str) {
     let table = story.kubectl(&["get", "slr"]).await;
-    let lines = table.lines().enumerate().map(|(at, line)| {
-        let line = line.trim_end();
-        let cut = line.rfind(' ').map_or(0, |space| space + 1);
-        let last = if at == 0 { &line[cut..] } else { "<age>" };
-        format!("{}{last}\n", &line[..cut])
-    });
+    let lines =
+        table.lines().enumerate().map(|(at, line)| match line.trim_end().rsplit_once(' ') {
+            Some((columns, _)) if at > 0 => format!("{columns} <age>\n"),
+            Some(_) | None => format!("{}\n", line.trim_end()),
+        });
     let table: String = lines.collect();
     let path = format!("{GOLDEN}/get-{}.txt", phase.to_lowercase());
     if std::env::var_os("UPDATE").is_some() {

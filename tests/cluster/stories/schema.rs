@@ -97,7 +97,7 @@ fn fields(schema: &Value, path: &[String], found: &mut Vec<Field>) {
     let Some(properties) = items.get("properties").and_then(Value::as_object) else { return };
     let required = list(items, "/required");
     for (name, schema) in properties {
-        let path = [path, &[name.clone()]].concat();
+        let path = [path, std::slice::from_ref(name)].concat();
         let required = required.iter().any(|needed| needed == name);
         fields(schema, &path, found);
         found.push(Field { path, required, schema: schema.clone() });
@@ -120,8 +120,9 @@ async fn every_field_is_explained_with_default_range_and_example() {
     for Field { path, required, schema } in &found {
         let words = text(schema, "/description");
         let path = path.join(".");
+        let block = schema.get("properties").is_some(); // its range is that of its fields
         let needs: &[(&str, bool)] = match path.starts_with("spec.") {
-            true => &[("Default:", !*required), ("Range:", true), ("Example:", true)],
+            true => &[("Default:", !*required && !block), ("Range:", !block), ("Example:", true)],
             false => &[],
         };
         let top = ["apiVersion", "kind", "metadata", "spec", "status"].contains(&path.as_str());

@@ -1,7 +1,7 @@
 //! The program as a process: with the shipped ServiceAccount, behind a proxy of its own.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -76,11 +76,6 @@ impl Controller {
         ended.expect("the controller does not end after SIGTERM").unwrap()
     }
 
-    /// Its log so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
-
     /// Requests that its Roles do not allow.
     pub fn forbidden(&self) -> Vec<String> {
         let calls = self.proxy.calls().into_iter();
@@ -109,7 +104,7 @@ impl Drop for Controller {
     }
 }
 
-fn spawn(name: &str, kubeconfig: &PathBuf, log: &PathBuf, flags: &[String]) -> Child {
+fn spawn(name: &str, kubeconfig: &Path, log: &Path, flags: &[String]) -> Child {
     let log = File::options().create(true).append(true).open(log).unwrap();
     Command::new(env!("CARGO_BIN_EXE_stairlock"))
         .arg(format!("--kubeconfig={}", kubeconfig.display()))
