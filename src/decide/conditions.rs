@@ -1,7 +1,7 @@
 //! Conditions: what kubectl and kstatus read. Reconciling and Stalled are there only while true.
 
 use crate::decide::act::Waits;
-use crate::decide::status::on_stable;
+use crate::decide::side::on_stable;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::problem::Problem;

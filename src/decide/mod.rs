@@ -28,6 +28,11 @@ use crate::model::status::Status;
 
 pub mod act;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tables;
+
 /// Tells the one move that brings a Rollout closer to its goal.
 ///
 /// `now`: the time of the turn. The first of commit, apply, report, announce and wait that is not

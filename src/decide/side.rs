@@ -6,7 +6,7 @@ use crate::model::image::Image;
 use crate::model::moves::Target;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapshot};
-use crate::model::status::Side;
+use crate::model::status::{Side, Status};
 use crate::model::template::{Revision, Template};
 use crate::model::weight::Weight;
 
@@ -39,6 +39,12 @@ pub fn revision_of(seen: &Snapshot, template: &Template) -> Revision {
 /// The revision of the template as it stands on the Rollout.
 pub fn present(seen: &Snapshot) -> Revision {
     revision_of(seen, &seen.template)
+}
+
+/// Tells whether the present template is the one that carries all traffic.
+pub fn on_stable(seen: &Snapshot, status: &Status) -> bool {
+    let template = present(seen);
+    status.stable.as_ref().is_some_and(|side| side.revision == template)
 }
 
 /// What these images deliver: the image of the container that takes releases, else of the first.

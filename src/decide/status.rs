@@ -87,19 +87,13 @@ fn phase(seen: &Snapshot, status: &Status) -> Phase {
         }
         Stage::Ended { cause, .. } if cause.failed() => Phase::Failed,
         Stage::Completed { .. } | Stage::Ended { .. } => {
-            if on_stable(seen, status) {
+            if side::on_stable(seen, status) {
                 Phase::Completed
             } else {
                 Phase::Progressing
             }
         }
     }
-}
-
-/// Tells whether the present template is the one that carries all traffic.
-pub fn on_stable(seen: &Snapshot, status: &Status) -> bool {
-    let present = side::present(seen);
-    status.stable.as_ref().is_some_and(|side| side.revision == present)
 }
 
 fn waiting(old: &[Waiting], hold: &Hold, until: Option<Timestamp>, now: Timestamp) -> Waiting {

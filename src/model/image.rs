@@ -94,7 +94,8 @@ pub fn parse_tag(tag: &str) -> Result<String, ImageError> {
 /// Reads a digest.
 ///
 /// # Errors
-/// [`ImageError::Digest`] where it is neither sha256 nor sha512 with the right number of hex digits.
+/// [`ImageError::Digest`] where it is neither sha256 nor sha512 with as many hex digits as these
+/// have.
 pub fn parse_digest(digest: &str) -> Result<String, ImageError> {
     let hex = |hex: &str, length: usize| {
         hex.len() == length && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))

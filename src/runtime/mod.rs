@@ -1,7 +1,6 @@
 //! What the program needs to run at all: settings, clock, client, leadership, metrics, health,
 //! logs, shutdown. Knows nothing about Rollouts and imports no other module of ours.
 
-
 pub mod client;
 pub mod clock;
 pub mod fence;

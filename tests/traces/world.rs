@@ -7,7 +7,7 @@ use stairlock::decide::decide;
 use stairlock::model::command::{Asked, Command, Commands, Token, Value};
 use stairlock::model::image::Image;
 use stairlock::model::moment::{Duration, Timestamp};
-use stairlock::model::moves::{Move, Write};
+use stairlock::model::moves::{Move, WeightEdit, Write};
 use stairlock::model::range::Range;
 use stairlock::model::release::Release;
 use stairlock::model::snapshot::{
@@ -16,7 +16,7 @@ use stairlock::model::snapshot::{
 };
 use stairlock::model::spec::{Canary, Pause, SourceRef, Spec, Step};
 use stairlock::model::status::{Stage, Status};
-use stairlock::model::template::Template;
+use stairlock::model::template::{Revision, Template};
 use stairlock::model::version::Version;
 use stairlock::model::weight::{Quantity, Weight};
 
@@ -256,7 +256,9 @@ impl World {
                     }
                     return told;
                 }
-                next => self.carry_out(next, &mut told),
+                next @ (Move::Commit(_) | Move::Apply(_) | Move::Report(_) | Move::Announce(_)) => {
+                    self.carry_out(next, &mut told)
+                }
             }
         }
         panic!("no end after {TURNS_MAX} turns: {:#?}", told.last());
@@ -293,28 +295,7 @@ impl World {
     fn write(&mut self, write: Write) -> String {
         match write {
             Write::CreateReplicaSet { revision, attempt, replicas, template, .. } => {
-                let name = revision.replica_set("shop");
-                let template = Template::new(template);
-                let text = format!("create {name} of {} with {replicas} pods", self.image());
-                self.seen.replica_sets.push(ReplicaSet {
-                    uid: name.clone(),
-                    name,
-                    resource_version: "1".into(),
-                    owned: true,
-                    revision,
-                    template: template.id,
-                    images: template.images(),
-                    attempt,
-                    quarantined: None,
-                    created_at: self.now,
-                    desired: replicas,
-                    min_ready_secs: 0,
-                    replicas: 0,
-                    ready: 0,
-                    available: 0,
-                    settled: true,
-                });
-                text
+                self.create_replica_set(revision, attempt, replicas, template)
             }
             Write::Resize { target, replicas, quarantine, .. } => {
                 let rs = self.seen.replica_sets.iter_mut().find(|rs| rs.name == target.name);
@@ -336,40 +317,14 @@ impl World {
                 format!("adopt {}", target.name)
             }
             Write::CreateService { name, revision, port, target_port, .. } => {
-                let text = format!("create Service {name} {port}->{target_port} of {revision}");
-                let live = LiveService {
-                    uid: name.clone(),
-                    resource_version: "1".into(),
-                    ours: true,
-                    selects: Some(revision),
-                    mismatch: None,
-                    owner: None,
-                    ready: BTreeMap::new(),
-                    strangers: 0,
-                };
-                self.service(&name).live = Some(live);
-                text
+                self.create_service(&name, revision, (port, target_port))
             }
             Write::Select { target, to, .. } => {
                 let to_text = to.as_ref().map_or("all".to_owned(), ToString::to_string);
                 self.service(&target.name).live.as_mut().unwrap().selects = to;
                 format!("select {to_text} by Service {}", target.name)
             }
-            Write::SetWeights { edits, .. } => {
-                let weights: Vec<_> =
-                    edits.iter().map(|e| format!("{} {}", e.service, e.weight)).collect();
-                let silent = self.silent;
-                if let Some(Route { live: Ok(live), .. }) = &mut self.seen.route {
-                    let rule = &mut live.rules[0];
-                    rule.explicit = true;
-                    rule.stable.1 = edits[0].weight;
-                    rule.canary.1 = edits[1].weight;
-                    if silent {
-                        live.acceptance = Acceptance::Pending;
-                    }
-                }
-                format!("weigh {}", weights.join(", "))
-            }
+            Write::SetWeights { edits, .. } => self.set_weights(&edits),
             Write::SetImages(edits) => {
                 let images: BTreeMap<_, _> =
                     edits.into_iter().map(|e| (e.container, e.image)).collect();
@@ -388,6 +343,73 @@ impl World {
                 format!("finalizer {present}")
             }
         }
+    }
+
+    fn create_replica_set(
+        &mut self,
+        revision: Revision,
+        attempt: u32,
+        replicas: u32,
+        template: serde_json::Value,
+    ) -> String {
+        let name = revision.replica_set("shop");
+        let template = Template::new(template);
+        let text = format!("create {name} of {} with {replicas} pods", self.image());
+        self.seen.replica_sets.push(ReplicaSet {
+            uid: name.clone(),
+            name,
+            resource_version: "1".into(),
+            owned: true,
+            revision,
+            template: template.id,
+            images: template.images(),
+            attempt,
+            quarantined: None,
+            created_at: self.now,
+            desired: replicas,
+            min_ready_secs: 0,
+            replicas: 0,
+            ready: 0,
+            available: 0,
+            settled: true,
+        });
+        text
+    }
+
+    fn create_service(
+        &mut self,
+        name: &str,
+        revision: Revision,
+        (port, target_port): (u16, u16),
+    ) -> String {
+        let text = format!("create Service {name} {port}->{target_port} of {revision}");
+        let live = LiveService {
+            uid: name.to_owned(),
+            resource_version: "1".into(),
+            ours: true,
+            selects: Some(revision),
+            mismatch: None,
+            owner: None,
+            ready: BTreeMap::new(),
+            strangers: 0,
+        };
+        self.service(name).live = Some(live);
+        text
+    }
+
+    fn set_weights(&mut self, edits: &[WeightEdit]) -> String {
+        let weights: Vec<_> = edits.iter().map(|e| format!("{} {}", e.service, e.weight)).collect();
+        let silent = self.silent;
+        if let Some(Route { live: Ok(live), .. }) = &mut self.seen.route {
+            let rule = &mut live.rules[0];
+            rule.explicit = true;
+            rule.stable.1 = edits[0].weight;
+            rule.canary.1 = edits[1].weight;
+            if silent {
+                live.acceptance = Acceptance::Pending;
+            }
+        }
+        format!("weigh {}", weights.join(", "))
     }
 
     fn service(&mut self, name: &str) -> &mut Service {

@@ -1,0 +1,193 @@
+//! Snapshots for the tables of this folder: a Rollout at rest, and what can happen to it.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::model::command::Commands;
+use crate::model::image::Image;
+use crate::model::moment::{Duration, Timestamp};
+use crate::model::release::{Release, ReleaseRef};
+use crate::model::snapshot::{
+    Acceptance, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule, Service, Snapshot,
+};
+use crate::model::spec::{Canary, Pause, Spec, Step};
+use crate::model::status::{Attempt, Side, Stage, Status, Trigger};
+use crate::model::template::{Revision, Template};
+use crate::model::version::Version;
+use crate::model::weight::{Quantity, Weight};
+
+pub fn at(minutes: u64) -> Timestamp {
+    Timestamp::from_millis(0) + Duration::from_secs(60 * minutes)
+}
+
+pub fn template(image: &str) -> Template {
+    let mut app = json!({"name": "app", "ports": [{"containerPort": 80}]});
+    if !image.is_empty() {
+        app["image"] = json!(image);
+    }
+    Template::new(json!({"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [app]}}))
+}
+
+pub fn release(tag: &str) -> Release {
+    let image = Image::parse(&format!("shop:{tag}")).unwrap();
+    Release { version: Version::from_tag(image.tag.as_deref().unwrap()).unwrap(), image }
+}
+
+pub fn delivered(image: &str) -> ReleaseRef {
+    ReleaseRef::of(&Image::parse(image).unwrap())
+}
+
+/// Four pods of `shop:1.0.0` carry all traffic; steps: 50 %, 5 min; 75 %, by hand; 100 %.
+pub fn at_rest() -> Snapshot {
+    let stable = template("shop:1.0.0");
+    let revision = stable.id.revision(0);
+    let service = |name: &str| Service {
+        name: name.to_owned(),
+        live: Some(LiveService {
+            uid: name.to_owned(),
+            resource_version: "1".to_owned(),
+            ours: true,
+            selects: Some(revision.clone()),
+            mismatch: None,
+            owner: None,
+            ready: BTreeMap::from([(revision.clone(), 4)]),
+            strangers: 0,
+        }),
+    };
+    Snapshot {
+        rollout: Identity {
+            namespace: "prod".to_owned(),
+            name: "shop".to_owned(),
+            uid: "uid".to_owned(),
+            resource_version: "7".to_owned(),
+            generation: 3,
+            deleting: None,
+            finalizer: true,
+        },
+        spec: spec(),
+        template: stable.clone(),
+        template_refused: None,
+        status: status(&revision),
+        commands: Commands::default(),
+        replica_sets: vec![replica_set(&stable, 4, 4)],
+        offer: Offer::NoSource,
+        stable_service: Some(service("stable")),
+        canary_service: Some(service("canary")),
+        route: Some(Route { name: "shop".to_owned(), live: Ok(route((100, 0))) }),
+        duplicate: None,
+        sent: Default::default(),
+        refused: None,
+    }
+}
+
+fn spec() -> Spec {
+    let step = |weight, pause| Step { weight: Weight::new(weight).unwrap(), pause };
+    Spec {
+        replicas: 4,
+        selector: BTreeMap::from([("app".to_owned(), "shop".to_owned())]),
+        min_ready_secs: 0,
+        deadline: Duration::from_secs(600),
+        revisions_max: 10,
+        history_max: 10,
+        paused: false,
+        source: None,
+        range: None,
+        container: None,
+        canary: Canary {
+            stable_service: Some("stable".to_owned()),
+            canary_service: Some("canary".to_owned()),
+            port: 80,
+            surge: Quantity::Percent(25),
+            unavailable: Quantity::Count(0),
+            steps: vec![
+                step(50, Pause::For(Duration::from_secs(300))),
+                step(75, Pause::UntilPromoted),
+                step(100, Pause::None),
+            ],
+            route: Some("shop".to_owned()),
+        },
+    }
+}
+
+fn status(revision: &Revision) -> Status {
+    let attempt = Attempt {
+        number: 1,
+        release: delivered("shop:1.0.0"),
+        revision: revision.clone(),
+        trigger: Trigger::Template,
+        delivered: true,
+        started_at: at(0),
+        stage: Stage::Completed { at: at(0) },
+        weight: Weight::FULL,
+    };
+    let release = delivered("shop:1.0.0");
+    let stable = Side { revision: revision.clone(), release, replicas: 4, ready: 4 };
+    Status { attempt: Some(attempt), stable: Some(stable), ..Status::default() }
+}
+
+pub fn route((stable, canary): (u32, u32)) -> LiveRoute {
+    LiveRoute {
+        uid: "route".to_owned(),
+        resource_version: "1".to_owned(),
+        rules: vec![Rule {
+            index: 0,
+            stable: (0, stable),
+            canary: (1, canary),
+            explicit: true,
+            sum: 100,
+        }],
+        acceptance: Acceptance::Accepted,
+        owner: None,
+    }
+}
+
+pub fn replica_set(template: &Template, desired: u32, available: u32) -> ReplicaSet {
+    let revision = template.id.revision(0);
+    ReplicaSet {
+        name: revision.replica_set("shop"),
+        uid: revision.to_string(),
+        resource_version: "1".to_owned(),
+        owned: true,
+        revision,
+        template: template.id,
+        images: template.images(),
+        attempt: 1,
+        quarantined: None,
+        created_at: at(0),
+        desired,
+        min_ready_secs: 0,
+        replicas: desired,
+        ready: available,
+        available,
+        settled: true,
+    }
+}
+
+/// `shop:1.1.0` stands on a step since minute 0, in force since `paused_at`; its pods are
+/// available and the route has the weights of the step.
+pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
+    let mut seen = at_rest();
+    let next = template("shop:1.1.0");
+    let revision = next.id.revision(0);
+    let weight = seen.spec.canary.step(number).unwrap().weight;
+    let pods = weight.share(4);
+    seen.replica_sets.push(replica_set(&next, pods, pods));
+    seen.template = next;
+    let service = seen.canary_service.as_mut().unwrap().live.as_mut().unwrap();
+    service.selects = Some(revision.clone());
+    service.ready = BTreeMap::from([(revision.clone(), pods)]);
+    let split = (weight.rest().percent(), weight.percent());
+    seen.route.as_mut().unwrap().live = Ok(route(split));
+    seen.status.attempt = Some(Attempt {
+        number: 2,
+        release: delivered("shop:1.1.0"),
+        revision,
+        trigger: Trigger::Release,
+        delivered: true,
+        started_at: at(0),
+        stage: Stage::Step { number, entered_at: at(0), paused_at },
+        weight,
+    });
+    seen
+}

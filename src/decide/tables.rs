@@ -1,0 +1,437 @@
+//! The tables of the decision: one row for each sentence of docs/spec/rollout.md.
+
+use crate::decide::act::{Act, Waits};
+use crate::decide::attempt::{self, Start};
+use crate::decide::fixture::{at, at_rest, climbing, delivered, release, route, template};
+use crate::decide::release::{Wanted, wanted};
+use crate::decide::{command, stage};
+use crate::model::command::{Asked, Command, Token, Value};
+use crate::model::hold::Hold;
+use crate::model::moves::Write;
+use crate::model::snapshot::{Acceptance, Offer, Snapshot};
+use crate::model::status::{Cause, Pin, Quarantined, Stage, Trigger};
+use crate::model::weight::Weight;
+
+type Change = fn(&mut Snapshot);
+
+fn told(wanted: Wanted) -> String {
+    match wanted {
+        Wanted::Nothing => "nothing".to_owned(),
+        Wanted::Hold(hold) => hold.code().to_owned(),
+        Wanted::Images { images, .. } => images.into_values().collect::<Vec<_>>().join(" "),
+    }
+}
+
+#[test]
+fn a_release_is_wanted_only_where_the_template_should_have_it() {
+    let none: Change = |_| {};
+    for (case, present, offered, change, want) in [
+        ("a newer version is taken", "shop:1.0.0", "1.1.0", none, "shop:1.1.0"),
+        ("the same version is there already", "shop:1.0.0", "1.0.0", none, "nothing"),
+        ("an older version is never taken", "shop:1.2.0", "1.1.0", none, "OlderRelease"),
+        ("order is precedence, not text", "shop:1.9.0", "1.10.0", none, "shop:1.10.0"),
+        ("a tag that is no version gives way", "shop:latest", "1.0.0", none, "shop:1.0.0"),
+        ("an image that is absent is filled", "", "1.0.0", none, "shop:1.0.0"),
+        ("another repository is refused", "other:1.0.0", "1.1.0", none, "ImageMismatch"),
+        ("two tags of one version stay", "shop:v1.0.0", "1.0.0", none, "OlderRelease"),
+        (
+            "the spelling of the repository stays",
+            "docker.io/library/shop:1.0.0",
+            "1.1.0",
+            none,
+            "docker.io/library/shop:1.1.0",
+        ),
+        (
+            "a named container has to exist",
+            "shop:1.0.0",
+            "1.1.0",
+            |s| {
+                s.spec.container = Some("web".into());
+            },
+            "ContainerUnknown",
+        ),
+        (
+            "a GitOps owner keeps its image",
+            "shop:1.0.0",
+            "1.1.0",
+            |s| {
+                s.template.containers[0].foreign_owners = vec!["kustomize-controller".into()];
+            },
+            "ImageOwned",
+        ),
+        (
+            "an owner that ignores the field does not",
+            "shop:1.0.0",
+            "1.1.0",
+            |s| {
+                s.template.containers[0].foreign_owners = vec!["kustomize-controller".into()];
+                s.template.containers[0].released = true;
+            },
+            "shop:1.1.0",
+        ),
+    ] {
+        let mut seen = at_rest();
+        seen.template = template(present);
+        seen.offer = Offer::Release(release(offered));
+        change(&mut seen);
+        assert_eq!(told(wanted(&seen)), want, "{case}");
+    }
+}
+
+#[test]
+fn a_digest_counts_where_both_sides_name_one() {
+    let digest = "@sha256:1111111111111111111111111111111111111111111111111111111111111111";
+    let other = "@sha256:2222222222222222222222222222222222222222222222222222222222222222";
+    for (case, present, offered, want) in [
+        ("a digest is pinned when given", "shop:1.0.0", ("1.1.0", digest), ("1.1.0", digest)),
+        ("a tag pushed again is new", "D1.0.0", ("1.0.0", other), ("1.0.0", other)),
+        ("a tag without digest is kept", "shop:1.0.0", ("1.0.0", digest), ("nothing", "")),
+        ("a digest not told is kept", "D1.0.0", ("1.0.0", ""), ("nothing", "")),
+    ] {
+        let mut seen = at_rest();
+        let text = present.strip_prefix('D').map(|tag| format!("shop:{tag}{digest}"));
+        seen.template = template(&text.unwrap_or(present.to_owned()));
+        seen.offer = Offer::Release(release(&format!("{}{}", offered.0, offered.1)));
+        let want = match want {
+            ("nothing", _) => "nothing".to_owned(),
+            (tag, digest) => format!("shop:{tag}{digest}"),
+        };
+        assert_eq!(told(wanted(&seen)), want, "{case}");
+    }
+}
+
+#[test]
+fn pins_and_failures_hold_a_release_until_another_one() {
+    let pin = |until: &str| {
+        Some(Pin { image: "shop:1.0.0".into(), until_newer_than: until.into(), since: at(0) })
+    };
+    let failed = |tag: &str, trigger| Quarantined {
+        revision: template("shop:9.9.9").id.revision(0),
+        release: delivered(&format!("shop:{tag}")),
+        trigger,
+        attempt: 5,
+        since: at(0),
+    };
+    for (case, pinned, quarantine, want) in [
+        ("a hand-set image holds what it knew", pin("1.1.0"), None, "ManualImage"),
+        ("a newer release ends it", pin("1.0.9"), None, "shop:1.1.0"),
+        ("what failed is not tried again", None, Some(failed("1.1.0", Trigger::Release)), "Q"),
+        ("another release is", None, Some(failed("1.0.5", Trigger::Release)), "shop:1.1.0"),
+        ("an edit does not blame it", None, Some(failed("1.1.0", Trigger::Template)), "shop:1.1.0"),
+    ] {
+        let mut seen = at_rest();
+        seen.offer = Offer::Release(release("1.1.0"));
+        seen.status.pin = pinned;
+        seen.status.quarantine.extend(quarantine);
+        let want = if want == "Q" { "Quarantined" } else { want };
+        assert_eq!(told(wanted(&seen)), want, "{case}");
+    }
+}
+
+#[test]
+fn an_attempt_starts_only_where_it_can_be_proven() {
+    starts(&[
+        ("an edit climbs", |_| {}, "commit"),
+        ("nothing new starts nothing", |_| {}, "nothing"),
+        ("a frozen Rollout starts nothing", |s| s.spec.paused = true, "Suspended"),
+        ("no pods prove nothing", |s| s.spec.replicas = 0, "ScaledToZero"),
+        (
+            "a refused template is told",
+            |s| s.template_refused = Some("bad".into()),
+            "InvalidTemplate",
+        ),
+        (
+            "what failed as a template is left",
+            |s| {
+                s.status.quarantine.push(Quarantined {
+                    revision: s.template.id.revision(0),
+                    release: delivered("shop:2.0.0"),
+                    trigger: Trigger::Template,
+                    attempt: 5,
+                    since: at(0),
+                });
+            },
+            "Quarantined",
+        ),
+    ]);
+}
+
+#[test]
+fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
+    starts(&[
+        (
+            "an older Rollout keeps its Service",
+            |s| {
+                s.duplicate = Some(("Service stable".into(), "older".into()));
+            },
+            "DuplicateBinding",
+        ),
+        (
+            "a route that would be put back is left",
+            |s| {
+                s.route.as_mut().unwrap().live.as_mut().unwrap().owner = Some("K".into());
+            },
+            "RouteOwned",
+        ),
+        (
+            "a route that is missing is told",
+            |s| {
+                let hold = Hold::BackendNotFound { what: "HTTPRoute shop".into() };
+                s.route.as_mut().unwrap().live = Err(hold);
+            },
+            "BackendNotFound",
+        ),
+        (
+            "a Service that would be put back is left",
+            |s| {
+                let live = s.stable_service.as_mut().unwrap().live.as_mut().unwrap();
+                live.owner = Some("K".into());
+            },
+            "ServiceOwned",
+        ),
+        (
+            "a Service of other pods is left",
+            |s| {
+                let live = s.canary_service.as_mut().unwrap().live.as_mut().unwrap();
+                live.mismatch = Some("label tier".into());
+            },
+            "ServiceMismatch",
+        ),
+        (
+            "a Service without a port is not made",
+            |s| {
+                s.canary_service.as_mut().unwrap().live = None;
+                s.template.ports = vec![81, 82];
+            },
+            "PortUnknown",
+        ),
+    ]);
+}
+
+fn starts(rows: &[(&str, Change, &str)]) {
+    for (case, change, want) in rows {
+        let mut seen = at_rest();
+        if *want != "nothing" {
+            seen.template = template("shop:2.0.0");
+        }
+        change(&mut seen);
+        let got = match attempt::start(&seen, at(1)) {
+            Start::Nothing => "nothing",
+            Start::Commit(_) => "commit",
+            Start::Hold(hold) | Start::Stop(hold) => hold.code(),
+        };
+        assert_eq!(got, *want, "{case}");
+    }
+}
+
+fn shown(act: Act) -> String {
+    match act {
+        Act::Commit(status) => match status.attempt.map(|attempt| attempt.stage) {
+            Some(Stage::Step { number, paused_at: None, .. }) => format!("step {number}"),
+            Some(Stage::Step { number, .. }) => format!("step {number} in force"),
+            Some(Stage::Promoting { .. }) => "promoting".to_owned(),
+            Some(Stage::RollingBack { cause, .. }) => format!("back: {}", cause.as_str()),
+            Some(Stage::Completed { .. }) => "completed".to_owned(),
+            Some(Stage::Ended { .. }) => "ended".to_owned(),
+            Some(Stage::First { .. }) | None => "first".to_owned(),
+        },
+        Act::Apply(writes) => match writes.first() {
+            Some(Write::SetWeights { edits, .. }) => format!("weigh {}", edits[1].weight),
+            Some(Write::Resize { replicas, .. }) => format!("resize {replicas}"),
+            Some(Write::Select { target, .. }) => format!("select by {}", target.name),
+            Some(Write::CreateReplicaSet { .. }) => "create".to_owned(),
+            Some(other) => format!("{other:?}"),
+            None => "no write".to_owned(),
+        },
+        Act::Wait(Waits { holds, .. }) => {
+            holds.first().map_or("rest".to_owned(), |(hold, _)| hold.code().to_owned())
+        }
+    }
+}
+
+#[test]
+fn a_step_is_left_only_for_a_stated_reason() {
+    let canary = |s: &mut Snapshot, available: u32| {
+        s.replica_sets[1].available = available;
+    };
+    for (case, number, paused_at, change, minute, want) in [
+        ("a weight in force starts the pause", 1, None, 0, 1, "step 1 in force"),
+        ("the pause runs", 1, Some(at(1)), 0, 5, "Paused"),
+        ("the pause is over at its end", 1, Some(at(1)), 0, 6, "step 2"),
+        ("an unready canary does not end a pause", 1, Some(at(1)), 1, 6, "PodsNotReady"),
+        ("pods come before weight", 1, None, 2, 1, "PodsNotReady"),
+        ("endpoints come before weight", 1, None, 3, 1, "EndpointsNotReady"),
+        ("then the weight rises", 1, None, 4, 1, "weigh 50"),
+        ("then the gateway has to accept", 1, None, 5, 1, "RouteNotAccepted"),
+        ("a refusing gateway is waited for", 1, None, 6, 1, "RouteRefused"),
+        ("the deadline is over at its end", 1, None, 2, 10, "back: DeadlineExceeded"),
+        ("and not before", 1, None, 2, 9, "PodsNotReady"),
+        ("a person is waited for", 2, Some(at(1)), 0, 999, "AwaitingPromotion"),
+        ("no pause goes on at once", 3, None, 0, 1, "promoting"),
+        ("edited weights are put back", 2, Some(at(1)), 7, 2, "weigh 75"),
+        ("a frozen ladder stands", 1, Some(at(1)), 8, 99, "Suspended"),
+        ("a larger side comes first", 1, None, 9, 1, "resize 8"),
+    ] {
+        let mut seen = climbing(number, paused_at);
+        let revision = seen.status.attempt.as_ref().unwrap().revision.clone();
+        let live = seen.route.as_mut().unwrap().live.as_mut().unwrap();
+        match change {
+            1 => canary(&mut seen, 0),
+            2 => {
+                *live = route((100, 0));
+                canary(&mut seen, 1);
+            }
+            3 => {
+                *live = route((100, 0));
+                let service = seen.canary_service.as_mut().unwrap().live.as_mut().unwrap();
+                service.ready.insert(revision, 1);
+            }
+            4 => *live = route((100, 0)),
+            5 => live.acceptance = Acceptance::Pending,
+            6 => live.acceptance = Acceptance::Refused("no".into()),
+            7 => *live = route((90, 10)),
+            8 => seen.spec.paused = true,
+            9 => seen.spec.replicas = 8,
+            _ => {}
+        }
+        assert_eq!(shown(stage::advance(&seen, at(minute))), want, "{case}");
+    }
+}
+
+#[test]
+fn a_command_acts_only_on_what_is_waited_for() {
+    let paused = || climbing(2, Some(at(1)));
+    let moving = || climbing(1, None);
+    let named = |attempt, step| Value::Named { attempt, step };
+    let token = |command, step| Some(Token { command, attempt: 2, step });
+    use Command::{Abort, Promote, PromoteFull, Retry};
+    for (case, seen, command, value, want) in [
+        ("true names the present step", paused(), Promote, Value::Present, token(Promote, 2)),
+        ("the step may be named", paused(), Promote, named(2, 2), token(Promote, 2)),
+        ("another step is dropped", paused(), Promote, named(2, 1), None),
+        ("another attempt is dropped", paused(), Promote, named(1, 2), None),
+        ("nothing waits for promote", moving(), Promote, Value::Present, None),
+        ("nothing waits at rest", at_rest(), Promote, Value::Present, None),
+        ("abort needs no pause", moving(), Abort, Value::Present, token(Abort, 1)),
+        ("nothing to abort at rest", at_rest(), Abort, Value::Present, None),
+        (
+            "promote-full needs no pause",
+            moving(),
+            PromoteFull,
+            Value::Present,
+            token(PromoteFull, 1),
+        ),
+        ("the last step has no rest", climbing(3, None), PromoteFull, Value::Present, None),
+        ("nothing failed", at_rest(), Retry, Value::Present, None),
+    ] {
+        let mut seen = seen;
+        let key = format!("x/{}", command.as_str());
+        seen.commands.asked.push(Asked { command, key: key.clone(), value });
+        let mut act = command::take(&seen, at(2)).unwrap();
+        if let Act::Commit(status) = act {
+            let notice = status.outbox.last().unwrap();
+            assert_eq!(notice.reason, "CommandDropped", "{case}");
+            seen.status = *status;
+            act = command::take(&seen, at(2)).unwrap();
+        }
+        let want = Act::Apply(vec![Write::TakeCommands { remove: vec![key], accept: want }]);
+        assert_eq!(act, want, "{case}");
+    }
+}
+
+#[test]
+fn abort_wins_over_every_other_command() {
+    let mut seen = climbing(2, Some(at(1)));
+    for command in [Command::Promote, Command::PromoteFull, Command::Abort] {
+        let key = format!("x/{}", command.as_str());
+        seen.commands.asked.push(Asked { command, key, value: Value::Present });
+    }
+    let accept = Some(Token { command: Command::Abort, attempt: 2, step: 2 });
+    let remove = ["x/promote", "x/promote-full", "x/abort"].map(str::to_owned).to_vec();
+    let want = Act::Apply(vec![Write::TakeCommands { remove, accept }]);
+    assert_eq!(command::take(&seen, at(2)), Some(want));
+}
+
+#[test]
+fn an_accepted_token_acts_once() {
+    for (case, command, step, want) in [
+        ("promote enters the next step", Command::Promote, 2, "step 3"),
+        ("promote-full enters the last step", Command::PromoteFull, 2, "step 3"),
+        ("abort goes back", Command::Abort, 2, "back: Aborted"),
+        ("a token of another step is void", Command::Promote, 1, "void"),
+    ] {
+        let mut seen = climbing(2, Some(at(1)));
+        let token = Token { command, attempt: 2, step };
+        seen.commands.accepted = Some(("x/accepted".to_owned(), Some(token)));
+        let act = command::obey(&seen, at(2)).unwrap();
+        let Act::Commit(status) = act else {
+            assert_eq!(want, "void", "{case}");
+            continue;
+        };
+        assert_eq!(shown(Act::Commit(status.clone())), want, "{case}");
+        seen.status = *status;
+        let again = command::obey(&seen, at(3)).unwrap();
+        assert!(matches!(again, Act::Apply(_)), "{case}: {again:?}");
+    }
+}
+
+#[test]
+fn a_promotion_moves_the_service_before_the_traffic() {
+    let promoting = || {
+        let mut seen = climbing(3, None);
+        seen.status.attempt.as_mut().unwrap().stage = Stage::Promoting { entered_at: at(0) };
+        seen
+    };
+    let moved = |ready: u32| {
+        let mut seen = promoting();
+        let revision = seen.status.attempt.as_ref().unwrap().revision.clone();
+        let service = seen.stable_service.as_mut().unwrap().live.as_mut().unwrap();
+        service.selects = Some(revision.clone());
+        service.ready = [(revision, ready)].into();
+        seen
+    };
+    let full = |mut seen: Snapshot, weights| {
+        seen.route.as_mut().unwrap().live = Ok(route(weights));
+        seen
+    };
+    for (case, seen, want) in [
+        ("the stable Service turns at full weight", promoting(), "select by stable"),
+        ("not before", full(promoting(), (1, 99)), "weigh 100"),
+        ("its endpoints come next", moved(3), "EndpointsNotReady"),
+        ("then it takes all traffic", moved(4), "weigh 0"),
+        ("then the attempt is over", full(moved(4), (100, 0)), "completed"),
+        ("pods that go then do not turn it back", full(moved(0), (100, 0)), "completed"),
+    ] {
+        assert_eq!(shown(stage::advance(&seen, at(1))), want, "{case}");
+    }
+}
+
+#[test]
+fn the_way_back_needs_pods_to_go_back_to() {
+    let back = |stable: u32, canary: u32| {
+        let mut seen = climbing(2, None);
+        let cause = Cause::Aborted;
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        attempt.stage = Stage::RollingBack { entered_at: at(0), cause };
+        let (attempt, first) = (attempt.revision.clone(), seen.replica_sets[0].revision.clone());
+        let live = |s: &mut Option<crate::model::snapshot::Service>| {
+            s.as_mut().unwrap().live.as_mut().unwrap().clone()
+        };
+        let mut service = live(&mut seen.stable_service);
+        service.ready = [(first, stable)].into();
+        seen.stable_service.as_mut().unwrap().live = Some(service);
+        let mut service = live(&mut seen.canary_service);
+        service.ready = [(attempt, canary)].into();
+        seen.canary_service.as_mut().unwrap().live = Some(service);
+        seen
+    };
+    for (case, seen, want) in [
+        ("a whole stable side takes all", back(4, 3), "weigh 0"),
+        ("part of it does where the canary has less", back(2, 1), "weigh 0"),
+        ("less than the canary does not", back(2, 3), "NoHealthyBackend"),
+        ("nothing does not", back(0, 0), "NoHealthyBackend"),
+    ] {
+        assert_eq!(shown(stage::advance(&seen, at(1))), want, "{case}");
+    }
+    assert_eq!(Weight::FULL.rest(), Weight::NONE);
+}
