@@ -22,6 +22,18 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
+/// A case, in the namespace of the story.
+fn case(story: &Story, file: &Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    text.replace("namespace: default", &format!("namespace: {}", story.namespace()))
+}
+
+/// What the first line of a case expects.
+fn expected(yaml: &str) -> String {
+    let line = yaml.lines().next().unwrap_or_default();
+    line.strip_prefix("# expect: ").expect("a first line `# expect: …`").trim().to_owned()
+}
+
 /// What the API server says to an object that it is asked to try, strictly.
 async fn tried(story: &Story, yaml: &str) -> Result<String, String> {
     let path = format!("/apis/stairlock.dev/v1alpha1/namespaces/{}/rollouts", story.namespace());
@@ -35,42 +47,51 @@ async fn tried(story: &Story, yaml: &str) -> Result<String, String> {
     }
 }
 
-/// Tries a file: its first object; with a second one, that one as an edit of the first.
-async fn tried_file(story: &Story, file: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(file).unwrap();
-    let documents: Vec<&str> = text.split("\n---\n").collect();
-    let [first, edits @ ..] = &documents[..] else { panic!("an empty file") };
-    let [edit] = edits else { return tried(story, first).await };
-    let namespace = ["-n", story.namespace()];
-    let create = [&namespace[..], &["create", "-f", "-"]].concat();
-    succeeded("the object before", rig().kubectl_with(&create, first).await);
-    let replace = [&namespace[..], &["replace", "--dry-run=server", "-f", "-"]].concat();
-    let output = rig().kubectl_with(&replace, edit).await;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-    }
-}
-
 #[tokio::test]
 async fn every_accepted_object_is_accepted() {
     let story = Story::begin("accept", 60).await;
+    let mut wrong = Vec::new();
     for file in files("accept") {
-        let answer = tried_file(&story, &file).await;
-        assert!(answer.is_ok(), "{}: {answer:?}", file.display());
+        if let Err(message) = tried(&story, &case(&story, &file)).await {
+            wrong.push(format!("{}: {message}", file.display()));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test]
 async fn every_rejected_object_is_rejected_with_its_remedy() {
     let story = Story::begin("reject", 60).await;
+    let mut wrong = Vec::new();
     for file in files("reject") {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let first = text.lines().next().unwrap_or_default();
-        let expect = first.strip_prefix("# expect: ").expect("a first line `# expect: …`").trim();
-        let answer = tried_file(&story, &file).await;
-        let message = answer.expect_err(&file.display().to_string());
-        assert!(message.contains(expect), "{}: {message}", file.display());
+        let yaml = case(&story, &file);
+        let expect = expected(&yaml);
+        match tried(&story, &yaml).await {
+            Err(message) if message.contains(&expect) => {}
+            other => wrong.push(format!("{}: {expect}: {other:?}", file.display())),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn every_rejected_edit_is_rejected_with_its_remedy() {
+    let story = Story::begin("edit", 60).await;
+    let namespace = ["-n", story.namespace()];
+    for file in files("reject-update") {
+        let yaml = case(&story, &file);
+        let before = yaml.lines().nth(1).and_then(|line| line.strip_prefix("# before: "));
+        let before = Path::new(CASES).join(before.expect("a second line `# before: …`"));
+        let before = case(&story, &before);
+        let create = [&namespace[..], &["create", "-f", "-"]].concat();
+        succeeded("the object before", rig().kubectl_with(&create, &before).await);
+        let replace = [&namespace[..], &["replace", "--dry-run=server", "-f", "-"]].concat();
+        let output = rig().kubectl_with(&replace, &yaml).await;
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{}", file.display());
+        assert!(message.contains(&expected(&yaml)), "{}: {message}", file.display());
+        let delete = [&namespace[..], &["delete", "--wait=false", "-f", "-"]].concat();
+        succeeded("deleting it", rig().kubectl_with(&delete, &before).await);
     }
 }
 
@@ -78,7 +99,7 @@ async fn every_rejected_object_is_rejected_with_its_remedy() {
 async fn an_unknown_field_outside_the_template_is_refused() {
     let story = Story::begin("unknown", 60).await;
     let [file, ..] = &files("accept")[..] else { panic!("no file") };
-    let yaml = std::fs::read_to_string(file).unwrap();
+    let yaml = case(&story, file);
     let yaml = yaml.replacen("\nspec:\n", "\nspec:\n  replica: 3\n", 1);
     let message = tried(&story, &yaml).await.expect_err("a typo");
     assert!(message.contains("unknown field \"spec.replica\""), "{message}");
