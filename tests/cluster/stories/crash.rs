@@ -61,18 +61,21 @@ async fn play(kill: Option<(usize, Moment)>, permit: OwnedSemaphorePermit) -> En
     if let Some((at, moment)) = kill {
         controller.kill_at(at, moment);
     }
+    let climbed = async {
+        climb(&story, permit).await;
+        settled(&story, &routes).await
+    };
     let revived = async {
         if kill.is_some() {
             controller.proxy.killed(story.end).await;
             controller.restart();
         }
-        std::future::pending::<()>().await;
+        std::future::pending::<Value>().await
     };
-    tokio::select! {
-        () = climb(&story, permit) => {}
-        () = revived => {}
-    }
-    let normal = settled(&story, &routes).await;
+    let normal = tokio::select! {
+        normal = climbed => normal,
+        normal = revived => normal,
+    };
     assert_eq!(controller.forbidden(), [""; 0]);
     let writes = controller.proxy.writes(mark);
     if let Some((at, _)) = kill {

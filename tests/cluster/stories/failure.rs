@@ -144,9 +144,9 @@ async fn a_paused_rollout_starts_nothing_until_it_goes_on() {
     let controller = story.controller().await;
     story.completed(1).await;
     story.cluster.merge("Rollout", SHOP, json!({"spec": {"paused": true}})).await;
+    story.set_image(&story.image("1.1.0")).await;
     story.held("Suspended").await;
     let mark = controller.proxy.mark();
-    story.set_image(&story.image("1.1.0")).await;
     story.clock("clock").await;
     let calls = controller.proxy.calls();
     let made = calls.iter().skip(mark).filter(|call| call.mutates());

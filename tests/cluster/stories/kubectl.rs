@@ -26,6 +26,7 @@ async fn shows(story: &Story, phase: &str) {
     let table: String = lines.collect();
     let path = format!("{GOLDEN}/get-{}.txt", phase.to_lowercase());
     if std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(GOLDEN).unwrap();
         std::fs::write(&path, &table).unwrap();
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();

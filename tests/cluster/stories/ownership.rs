@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::json::{merged, text, version};
+use crate::support::json::{holds, merged, text, version};
 use crate::support::proxy::Call;
 use crate::support::shop::{CANARY, STABLE, from_git, kustomization, rollout, route, routed};
 use crate::support::shop::{service, sourced};
@@ -108,7 +108,8 @@ async fn merge_is_no_remedy() {
     let merge = json!({"metadata": {"annotations": {"kustomize.toolkit.fluxcd.io/ssa": "Merge"}}});
     story.cluster.merge("HTTPRoute", SHOP, merge).await;
     story.clock("clock").await;
-    story.held("RouteOwned").await;
+    let after = story.cluster.get("Rollout", SHOP).await;
+    assert_eq!(holds(&after), ["RouteOwned"]);
 }
 
 #[tokio::test]

@@ -85,8 +85,8 @@ async fn weights_shared_with_a_backend_of_the_users_keep_their_sum() {
     let story = Story::begin("shared", 90).await;
     story.cluster.add(service("legacy")).await;
     let rules = json!([{"backendRefs": [
-        {"name": "legacy", "port": 8080, "weight": 40},
-        {"name": STABLE, "port": 8080, "weight": 60},
+        {"name": "legacy", "port": 8080, "weight": 200},
+        {"name": STABLE, "port": 8080, "weight": 300},
         {"name": CANARY, "port": 8080, "weight": 0},
     ]}]);
     story.cluster.add(merged(route(), &json!({"spec": {"rules": rules}}))).await;
@@ -97,11 +97,26 @@ async fn weights_shared_with_a_backend_of_the_users_keep_their_sum() {
     story.set_image(&story.image("1.1.0")).await;
     story.completed(2).await;
 
-    assert_eq!(sequence(&routes), [(60, 0), (48, 12), (30, 30), (0, 60), (60, 0)]);
+    assert_eq!(sequence(&routes), [(300, 0), (240, 60), (150, 150), (0, 300), (300, 0)]);
     for state in routes.states(SHOP) {
         let theirs = state.pointer("/spec/rules/0/backendRefs/0/weight");
-        assert_eq!(theirs, Some(&json!(40)));
+        assert_eq!(theirs, Some(&json!(200)));
     }
+}
+
+#[tokio::test]
+async fn shared_weights_that_are_too_small_to_split_are_held_with_the_remedy() {
+    let story = Story::begin("small", 60).await;
+    let rules = json!([{"backendRefs": [
+        {"name": "legacy", "port": 8080, "weight": 40},
+        {"name": STABLE, "port": 8080, "weight": 60},
+        {"name": CANARY, "port": 8080, "weight": 0},
+    ]}]);
+    story.cluster.add(merged(route(), &json!({"spec": {"rules": rules}}))).await;
+    story.cluster.add(routed(&story, "1.0.0", quick())).await;
+    let _controller = story.controller().await;
+    let message = story.held("RouteAmbiguous").await;
+    assert!(message.contains("at least 100"), "{message}");
 }
 
 #[tokio::test]
