@@ -12,6 +12,16 @@ pub mod validate;
 
 pub mod decide;
 
+pub mod render;
+
+pub mod observe;
+
+pub mod apply;
+
+pub mod controller;
+
 pub mod runtime;
 
 pub mod serve;
+
+pub mod cli;

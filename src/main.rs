@@ -1,2 +1,12 @@
-//! Stairlock.
-fn main() {}
+//! Stairlock: parses arguments and runs.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use stairlock::cli::{self, Arguments};
+
+// Two threads: one may decode a large list while the other gives turns.
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    cli::run(Arguments::parse()).await
+}

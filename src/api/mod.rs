@@ -2,6 +2,7 @@
 
 pub mod foreign;
 pub mod keys;
+pub mod kind;
 pub mod rollout;
 pub mod status;
 pub mod strategy;

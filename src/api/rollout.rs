@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::api::keys::GROUP;
 use crate::api::status::RolloutStatus;
 use crate::api::strategy::Strategy;
 
@@ -38,13 +39,33 @@ use crate::api::strategy::Strategy;
     ),
     printcolumn(name = "Waiting-For", type_ = "string", json_path = ".status.waitingFor[0].kind"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 52").message(
+        "metadata.name may have at most 52 characters, since names of pods are made of it: \
+         choose a shorter name"),
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new(
+        "has(self.template.metadata) && has(self.template.metadata.labels) \
+         && self.selector.matchLabels.all(key, key in self.template.metadata.labels \
+         && self.template.metadata.labels[key] == self.selector.matchLabels[key])"
+    ).message("spec.selector.matchLabels has a label that the pods would not carry: add it to \
+        spec.template.metadata.labels with the same value"),
+    validation = Rule::new(format!(
+        "!has(self.template.metadata) || !has(self.template.metadata.labels) \
+         || self.template.metadata.labels.all(key, !key.startsWith('{GROUP}/'))"
+    )).message(format!("spec.template.metadata.labels has keys that begin with {GROUP}/: \
+        remove them, Stairlock sets its own").as_str()),
+    validation = Rule::new(
+        "!has(self.template.spec.initContainers) || self.template.spec.initContainers.all(init, \
+         !self.template.spec.containers.exists(other, other.name == init.name))"
+    ).message("a container and an init container have the same name: rename one of them")
+)]
 pub struct RolloutSpec {
     /// The Flux object that offers releases. Default: none; then every edit of the template is a
-    /// new revision and the version is read from the image tag. Example: `{kind: ImagePolicy,
-    /// name: shop, namespace: flux-system}`.
+    /// new revision and the version is read from the image tag. Range: one ImagePolicy. Example:
+    /// `{kind: ImagePolicy, name: shop, namespace: flux-system}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ref: Option<SourceRef>,
     /// A further range that the version of a release has to lie in, in the grammar of Flux:
@@ -58,7 +79,7 @@ pub struct RolloutSpec {
     /// image is of the release's repository. Range: a container name of the template, at most 63
     /// characters. Example: `app`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub container: Option<String>,
     /// How many ended attempts `status.history` keeps. Default: 10. Range: 1 to 100. Example: 20.
     #[serde(default = "ten")]
@@ -76,7 +97,7 @@ pub struct RolloutSpec {
     pub selector: Selector,
     /// The pods to run. The containers' images may be absent until the first release fills them.
     /// Unknown fields are kept; the API server checks the template when a revision is made of it.
-    /// Example: `{metadata: {labels: {app: shop}}, spec: {containers: [{name: app, image:
+    /// Range: a PodTemplateSpec whose labels include those of spec.selector. Example: `{metadata: {labels: {app: shop}}, spec: {containers: [{name: app, image:
     /// "registry.example/shop:1.2.3"}]}}`.
     #[schemars(schema_with = "template_schema")]
     pub template: Value,
@@ -111,13 +132,13 @@ pub struct SourceRef {
     /// Its kind. Range: `ImagePolicy`. Example: `ImagePolicy`.
     pub kind: SourceKind,
     /// Its name. Range: 1 to 253 characters. Example: `shop`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: String,
     /// Its namespace; another than the Rollout's only where the controller was started with
     /// `--allow-cross-namespace-refs` for it. Default: the Rollout's. Range: 1 to 63 characters.
     /// Example: `flux-system`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub namespace: Option<String>,
 }
 
@@ -158,7 +179,11 @@ fn labels_schema(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "minProperties": 1,
         "maxProperties": 32,
-        "additionalProperties": {"type": "string", "maxLength": 63},
+        "additionalProperties": {
+            "type": "string",
+            "maxLength": 63,
+            "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+        },
     }))
 }
 
@@ -175,7 +200,7 @@ fn template_schema(_: &mut SchemaGenerator) -> Schema {
             "x-kubernetes-list-map-keys": ["name"],
             "items": {
                 "type": "object",
-                "description": "One container.",
+                "description": "One container, with all fields that a pod's container has.",
                 "required": ["name"],
                 "x-kubernetes-preserve-unknown-fields": true,
                 "properties": {
@@ -205,15 +230,15 @@ fn template_schema(_: &mut SchemaGenerator) -> Schema {
             "metadata": {
                 "type": "object",
                 "x-kubernetes-preserve-unknown-fields": true,
-                "description": "Labels and annotations of the pods; the labels have to include \
-                    those of spec.selector. Example: `{labels: {app: shop}}`.",
+                "description": "Labels and annotations of the pods. Default: none. Range: the labels have to \
+                    include those of spec.selector. Example: `{labels: {app: shop}}`.",
                 "properties": {
                     "labels": {
                         "type": "object",
                         "maxProperties": 64,
                         "additionalProperties": {"type": "string", "maxLength": 63},
-                        "description": "Labels of the pods. Range: at most 64 labels. Example: \
-                            `{app: shop}`.",
+                        "description": "Labels of the pods. Default: none. Range: at most 64 labels, none of \
+                            Stairlock's own. Example: `{app: shop}`.",
                     },
                 },
             },
@@ -221,7 +246,7 @@ fn template_schema(_: &mut SchemaGenerator) -> Schema {
                 "type": "object",
                 "required": ["containers"],
                 "x-kubernetes-preserve-unknown-fields": true,
-                "description": "The PodSpec. Example: `{containers: [{name: app, image: \
+                "description": "The PodSpec. Range: as in a Deployment. Example: `{containers: [{name: app, image: \
                     \"registry.example/shop:1.2.3\"}]}`.",
                 "properties": {
                     "containers": containers("The containers, told apart by name. Range: 1 to \

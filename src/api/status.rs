@@ -16,61 +16,74 @@ pub struct RolloutStatus {
     /// Progressing, Paused, Completed, Failed. Example: Paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
-    /// The present or last attempt to bring a release or template to full traffic.
+    /// The present or last attempt to bring a release or template to full traffic. Range: one
+    /// attempt. Example: `{number: 7, stage: Step, step: 2, weight: 50}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
-    /// The side that carries all traffic at rest.
+    /// The side that carries all traffic at rest. Range: one revision. Example: `{revision:
+    /// 5f6c0a91be, replicas: 5, readyReplicas: 5}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable: Option<Side>,
-    /// The side that climbs.
+    /// The side that climbs. Range: one revision. Example: `{revision: 0c31d7e2aa, replicas: 1,
+    /// readyReplicas: 1}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Side>,
-    /// Revisions that lost their traffic and still finish requests.
+    /// Revisions that lost their traffic and still finish requests. Range: at most 32. Example:
+    /// `[{revision: 5f6c0a91be}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub draining: Vec<Draining>,
-    /// Ended attempts, newest first; as many as spec.versionHistoryLimit.
+    /// Ended attempts, newest first; as many as spec.versionHistoryLimit. Range: at most 100.
+    /// Example: `[{number: 6, outcome: Completed, weight: 100}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub history: Vec<Entry>,
-    /// What failed and is not tried again.
+    /// What failed and is not tried again. Range: at most 32. Example: `[{revision: 0c31d7e2aa,
+    /// attempt: 6}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub quarantine: Vec<Quarantined>,
-    /// An image that a person set by hand; releases wait.
+    /// An image that a person set by hand; releases wait. Range: one image. Example: `{image:
+    /// "registry.example/shop:1.2.3"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
-    /// Since when spec.paused freezes the attempt, RFC 3339.
+    /// Since when spec.paused freezes the attempt, RFC 3339. Range: a time. Example:
+    /// `2026-01-02T03:04:05Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen_since: Option<String>,
-    /// Notices of stored transitions that are not known to be sent.
+    /// Notices of stored transitions that are not known to be sent. Range: at most 32. Example:
+    /// `[{type: Normal, reason: Started}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub outbox: Vec<Notice>,
-    /// A command annotation whose value was not understood.
+    /// A command annotation whose value was not understood. Range: one annotation. Example:
+    /// `{value: "yes"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<Rejected>,
-    /// Why nothing moves, and who or what ends that.
+    /// Why nothing moves, and who or what ends that. Range: at most 8. Example: `[{kind:
+    /// AwaitingPromotion}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub waiting_for: Vec<Waiting>,
-    /// Ready, Completed, and Reconciling and Stalled while they are true.
+    /// Ready, Completed, and Reconciling and Stalled while they are true. Range: at most 8.
+    /// Example: `[{type: Ready, status: "True"}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
-    /// Pods of all revisions.
+    /// Pods of all revisions. Range: 0 and more. Example: `6`.
     #[serde(default)]
     pub replicas: i32,
-    /// Pods of all revisions that are ready.
+    /// Pods of all revisions that are ready. Range: 0 and more. Example: `6`.
     #[serde(default)]
     pub ready_replicas: i32,
-    /// Pods of all revisions that are available.
+    /// Pods of all revisions that are available. Range: 0 and more. Example: `6`.
     #[serde(default)]
     pub available_replicas: i32,
-    /// Pods of the present template.
+    /// Pods of the present template. Range: 0 and more. Example: `1`.
     #[serde(default)]
     pub updated_replicas: i32,
-    /// The labels that select the pods, as text for the scale subresource. Example: `app=shop`.
+    /// The labels that select the pods, as text for the scale subresource. Range: a label selector.
+    /// Example: `app=shop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
 }
@@ -79,16 +92,17 @@ pub struct RolloutStatus {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Release {
-    /// The version, absent where the tag is none. Example: `1.2.3`.
+    /// The version, absent where the tag is none. Range: a semantic version. Example: `1.2.3`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
-    /// The tag. Example: `v1.2.3`.
+    /// The tag. Range: at most 128 characters. Example: `v1.2.3`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tag: String,
-    /// The digest, where it is known. Example: `sha256:5f6c…`.
+    /// The digest, where it is known. Range: sha256 or sha512. Example: `sha256:5f6c…`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,
-    /// The image as it stands in the template. Example: `registry.example/shop:v1.2.3`.
+    /// The image as it stands in the template. Range: an image reference. Example:
+    /// `registry.example/shop:v1.2.3`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image: String,
 }
@@ -97,51 +111,80 @@ pub struct Release {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// Its number, counted from 1 without gaps.
+    /// Its number, counted from 1 without gaps. Range: 1 and more. Example: `7`.
     pub number: i64,
-    /// What it delivers.
+    /// What it delivers. Range: one release. Example: `{version: 1.2.3, tag: v1.2.3}`.
     #[serde(default)]
     pub release: Release,
-    /// The revision that climbs: ten hex digits, part of the name of its ReplicaSet.
+    /// The revision that climbs: ten hex digits, part of the name of its ReplicaSet. Range: ten hex
+    /// digits. Example: `5f6c0a91be`.
     pub revision: String,
-    /// What began it: Release, Template or Command.
+    /// What began it. Range: Release, Template, Command. Example:
+    /// `Release`.
     pub trigger: String,
-    /// Whether the release was seen in the template.
+    /// Whether the release was seen in the template. Default: false. Range: true or false.
+    /// Example: `true`.
     #[serde(default)]
     pub delivered: bool,
-    /// Where it stands: First, Step, Promoting, RollingBack, Completed or Ended.
+    /// Where it stands. Range: First,
+    /// Step, Promoting, RollingBack, Completed, Ended. Example: `Step`.
     pub stage: String,
-    /// The step of the ladder, counted from 1; 0 off the ladder.
+    /// The step of the ladder, counted from 1; 0 off the ladder. Range: 0 to 51. Example: `2`.
     #[serde(default)]
     pub step: i64,
-    /// The share of traffic of the new revision that was last asked for, in percent.
+    /// The share of traffic of the new revision that was last asked for, in percent. Range: 0 to
+    /// 100. Example: `50`.
     #[serde(default)]
     pub weight: i64,
-    /// Why it did not reach full traffic: Aborted, DeadlineExceeded, Reverted or Superseded.
+    /// Why it did not reach full traffic: Aborted, DeadlineExceeded, Reverted or Superseded. Range:
+    /// Aborted, DeadlineExceeded, Reverted, Superseded. Example: `Aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// When it began, RFC 3339.
+    /// When it began, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub started_at: String,
-    /// Since when it stands where it stands, RFC 3339.
+    /// Since when it stands where it stands, RFC 3339. Range: a time. Example:
+    /// `2026-01-02T03:04:05Z`.
     pub entered_at: String,
-    /// Since when the step is in force and its pause runs, RFC 3339.
+    /// Since when the step is in force and its pause runs, RFC 3339. Range: a time. Example:
+    /// `2026-01-02T03:04:05.678Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<String>,
+}
+
+impl Attempt {
+    /// Stage: the first revision comes up.
+    pub const FIRST: &str = "First";
+    /// Stage: it stands on a step.
+    pub const STEP: &str = "Step";
+    /// Stage: all traffic is on the new side, Service and route follow.
+    pub const PROMOTING: &str = "Promoting";
+    /// Stage: traffic and pods go back to stable.
+    pub const ROLLING_BACK: &str = "RollingBack";
+    /// Stage: it ended well.
+    pub const COMPLETED: &str = "Completed";
+    /// Stage: it ended badly, or was ended.
+    pub const ENDED: &str = "Ended";
+    /// Trigger: a release of the source.
+    pub const BY_RELEASE: &str = "Release";
+    /// Trigger: an edit of the template.
+    pub const BY_TEMPLATE: &str = "Template";
+    /// Trigger: a command.
+    pub const BY_COMMAND: &str = "Command";
 }
 
 /// One revision as it serves.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Side {
-    /// The revision.
+    /// The revision. Range: ten hex digits. Example: `5f6c0a91be`.
     pub revision: String,
-    /// What it delivers.
+    /// What it delivers. Range: one release. Example: `{version: 1.2.3, tag: v1.2.3}`.
     #[serde(default)]
     pub release: Release,
-    /// Its pods.
+    /// Its pods. Range: 0 and more. Example: `5`.
     #[serde(default)]
     pub replicas: i32,
-    /// Its pods that are ready.
+    /// Its pods that are ready. Range: 0 and more. Example: `5`.
     #[serde(default)]
     pub ready_replicas: i32,
 }
@@ -150,9 +193,10 @@ pub struct Side {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Draining {
-    /// The revision.
+    /// The revision. Range: ten hex digits. Example: `5f6c0a91be`.
     pub revision: String,
-    /// When the route accepted weight 0 for it, RFC 3339; absent before.
+    /// When the route accepted weight 0 for it, RFC 3339; absent before. Range: a time. Example:
+    /// `2026-01-02T03:04:05Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
 }
@@ -161,39 +205,47 @@ pub struct Draining {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// Its number.
+    /// Its number. Range: 1 and more. Example: `6`.
     pub number: i64,
-    /// What it delivered.
+    /// What it delivered. Range: one release. Example: `{version: 1.2.3, tag: v1.2.3}`.
     #[serde(default)]
     pub release: Release,
-    /// The revision.
+    /// The revision. Range: ten hex digits. Example: `5f6c0a91be`.
     pub revision: String,
-    /// What began it: Release, Template or Command.
+    /// What began it. Range: Release, Template, Command. Example:
+    /// `Release`.
     pub trigger: String,
-    /// How it ended: Completed, or a cause: Aborted, DeadlineExceeded, Reverted, Superseded.
+    /// How it ended: Completed, or a cause: Aborted, DeadlineExceeded, Reverted, Superseded. Range:
+    /// Completed, Aborted, DeadlineExceeded, Reverted, Superseded. Example: `Completed`.
     pub outcome: String,
-    /// The highest weight that it reached, in percent.
+    /// The highest weight that it reached, in percent. Range: 0 to 100. Example: `100`.
     pub weight: i64,
-    /// When it began, RFC 3339.
+    /// When it began, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub started_at: String,
-    /// When it ended, RFC 3339.
+    /// When it ended, RFC 3339. Range: a time. Example: `2026-01-02T03:09:05Z`.
     pub ended_at: String,
+}
+
+impl Entry {
+    /// Outcome: it reached full traffic.
+    pub const COMPLETED: &str = "Completed";
 }
 
 /// What failed and is not tried again.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Quarantined {
-    /// The revision.
+    /// The revision. Range: ten hex digits. Example: `0c31d7e2aa`.
     pub revision: String,
-    /// What it delivered.
+    /// What it delivered. Range: one release. Example: `{version: 1.2.4, tag: v1.2.4}`.
     #[serde(default)]
     pub release: Release,
-    /// What began the attempt: Release, Template or Command.
+    /// What began the attempt. Range: Release, Template, Command.
+    /// Example: `Release`.
     pub trigger: String,
-    /// The attempt in which it failed.
+    /// The attempt in which it failed. Range: 1 and more. Example: `6`.
     pub attempt: i64,
-    /// When, RFC 3339.
+    /// When, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub since: String,
 }
 
@@ -201,12 +253,13 @@ pub struct Quarantined {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Pin {
-    /// The image.
+    /// The image. Range: an image reference. Example: `registry.example/shop:1.2.3`.
     pub image: String,
-    /// The version that a release has to exceed to end the pin; absent: any release ends it.
+    /// The version that a release has to exceed to end the pin; absent: any release ends it. Range:
+    /// a semantic version. Example: `1.2.3`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub until_newer_than: String,
-    /// Since when, RFC 3339.
+    /// Since when, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub since: String,
 }
 
@@ -214,26 +267,33 @@ pub struct Pin {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Notice {
-    /// Derived from Rollout, attempt, step and reason.
+    /// Derived from Rollout, attempt, step and reason. Range: a text. Example: `3f0c9d27a1`.
     pub id: String,
-    /// Normal or Warning.
+    /// Normal or Warning. Range: Normal, Warning. Example: `Normal`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// A CamelCase word.
+    /// A CamelCase word. Range: a CamelCase word. Example: `StepEntered`.
     pub reason: String,
-    /// One sentence.
+    /// One sentence. Range: a sentence. Example: `attempt 7 stands on step 2`.
     pub message: String,
-    /// When the transition was stored, RFC 3339.
+    /// When the transition was stored, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub at: String,
+}
+
+impl Notice {
+    /// Type: for information.
+    pub const NORMAL: &str = "Normal";
+    /// Type: a person should look.
+    pub const WARNING: &str = "Warning";
 }
 
 /// A command annotation whose value was not understood.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
-    /// The annotation.
+    /// The annotation. Range: the key of a command. Example: `kulta.io/promote`.
     pub annotation: String,
-    /// Its value, cut to 64 characters.
+    /// Its value, cut to 64 characters. Range: at most 64 characters. Example: `yes`.
     pub value: String,
 }
 
@@ -241,21 +301,23 @@ pub struct Rejected {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// The code of the hold. Example: AwaitingPromotion.
+    /// The code of the hold. Range: the codes of docs/spec/rollout.md. Example: AwaitingPromotion.
     pub kind: String,
-    /// The object that it is about; absent: the Rollout itself.
+    /// The object that it is about; absent: the Rollout itself. Range: a name. Example:
+    /// `shop-canary`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// Since when, RFC 3339.
+    /// Since when, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub since: String,
-    /// Until when, RFC 3339, where that is known.
+    /// Until when, RFC 3339, where that is known. Range: a time. Example: `2026-01-02T03:09:05Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// Whether it ends without a person.
+    /// Whether it ends without a person. Range: true or false. Example: `true`.
     pub automatic: bool,
-    /// What is waited for and what ends it.
+    /// What is waited for and what ends it. Range: a sentence. Example: `waits to be promoted`.
     pub message: String,
-    /// The command that ends it, as a line for a shell.
+    /// The command that ends it: the name of the annotation behind `stairlock.dev/`. Range: a
+    /// command. Example: `promote`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }
@@ -264,18 +326,19 @@ pub struct Waiting {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// Ready, Completed, Reconciling or Stalled.
+    /// Ready, Completed, Reconciling or Stalled. Range: Ready, Completed, Reconciling, Stalled.
+    /// Example: `Ready`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// True, False or Unknown.
+    /// True, False or Unknown. Range: True, False, Unknown. Example: `True`.
     pub status: String,
-    /// A CamelCase word.
+    /// A CamelCase word. Range: a CamelCase word. Example: `Completed`.
     pub reason: String,
-    /// For a person.
+    /// For a person. Range: a sentence. Example: `all traffic is on the present template`.
     pub message: String,
-    /// When the status last changed, RFC 3339.
+    /// When the status last changed, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub last_transition_time: String,
-    /// The generation that it speaks of.
+    /// The generation that it speaks of. Range: 1 and more. Example: `3`.
     pub observed_generation: i64,
 }
 

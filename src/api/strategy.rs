@@ -3,14 +3,14 @@
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 /// How a new revision gets its traffic.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Strategy {
-    /// A ladder of weights, each with an optional pause. Example: `{steps: [{setWeight: 20, pause:
+    /// A ladder of weights, each with an optional pause. Range: 1 to 50 steps. Example: `{steps: [{setWeight: 20, pause:
     /// {duration: 5m}}, {setWeight: 50, pause: {}}, {setWeight: 100}]}`.
     pub canary: Canary,
 }
@@ -29,9 +29,9 @@ pub struct Strategy {
          || self.stableService != self.canaryService"
     ).message("stableService and canaryService have to be two Services: name another one"),
     validation = Rule::new(
-        "!((type(self.maxSurge) == int ? self.maxSurge == 0 : self.maxSurge == '0%' \
-         || self.maxSurge == '0') && (type(self.maxUnavailable) == int ? self.maxUnavailable == 0 \
-         : self.maxUnavailable == '0%' || self.maxUnavailable == '0'))"
+        "!((type(self.maxSurge) == int ? self.maxSurge == 0 : self.maxSurge.matches('^0+%$')) \
+         && (type(self.maxUnavailable) == int ? self.maxUnavailable == 0 \
+         : self.maxUnavailable.matches('^0+%$')))"
     ).message("maxSurge and maxUnavailable cannot both be 0: raise one of them"),
     validation = Rule::new(
         "self.steps.filter(s, has(s.setWeight)).map(s, s.setWeight).isSorted()"
@@ -70,7 +70,7 @@ pub struct Canary {
     #[schemars(length(min = 1, max = 50))]
     pub steps: Vec<Step>,
     /// What splits the traffic. Default: none; then it is split by the numbers of pods.
-    /// Example: `{gatewayAPI: {httpRoute: shop}}`.
+    /// Range: one route. Example: `{gatewayAPI: {httpRoute: shop}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic_routing: Option<TrafficRouting>,
 }
@@ -86,20 +86,31 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub set_weight: Option<i32>,
-    /// How long to stay once the weight is in force. Default: not at all. Example:
-    /// `{duration: 5m}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// How long to stay once the weight is in force. Default: not at all. Range: a duration, or
+    /// `{}` or null for until promoted. Example: `{duration: 5m}`.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
 }
 
 /// How long a step stays.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Pause {
     /// The time. Default: until the command promote. Range: 1ms to 8760h, in h, m, s and ms.
     /// Example: `1h30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 24), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[schemars(length(min = 1, max = 28), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[x_kube(
+        validation = Rule::new("self.matches('[1-9]')").message(
+            "has to be longer than 0: write a time such as 5m, or leave duration out to wait for \
+             the command promote"),
+        validation = Rule::new(
+            "!self.matches('h.*h|[0-9]s.*[0-9]s|ms.*ms|[0-9]m([0-9].*)?[0-9]m([0-9]|$)')"
+        ).message("repeats a unit: write each of h, m, s and ms once, such as 1h30m"),
+        validation = Rule::new("duration(self) <= duration('8760h')").message(
+            "is longer than 8760h: write a shorter time, or leave duration out to wait for the \
+             command promote")
+    )]
     pub duration: Option<String>,
 }
 
@@ -107,7 +118,7 @@ pub struct Pause {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficRouting {
-    /// A route of the Gateway API. Example: `{httpRoute: shop}`.
+    /// A route of the Gateway API. Range: one route. Example: `{httpRoute: shop}`.
     #[serde(rename = "gatewayAPI")]
     pub gateway_api: GatewayApi,
 }
@@ -119,8 +130,14 @@ pub struct GatewayApi {
     /// The name of an HTTPRoute in the Rollout's namespace. In each rule that holds both Services
     /// the weights of these two backends are set and nothing else. Range: 1 to 253 characters.
     /// Example: `shop`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub http_route: String,
+}
+
+/// Reads `pause:` without a value as `pause: {}`: a pause that was asked for is never skipped.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Pause>, D::Error> {
+    let pause = Option::deserialize(deserializer)?;
+    Ok(Some(pause.unwrap_or(Pause { duration: None })))
 }
 
 fn http() -> i32 {

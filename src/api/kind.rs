@@ -1,0 +1,134 @@
+//! Kind: the kinds of objects that are read or written, by name. No logic.
+
+use std::fmt;
+
+use kube::core::gvk::GroupVersionKind;
+use kube::discovery::ApiResource;
+
+use crate::api::keys;
+
+/// A kind of object that is read or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Our own.
+    Rollout,
+    /// The pods of one revision.
+    ReplicaSet,
+    /// What selects pods.
+    Service,
+    /// The endpoints of a Service.
+    EndpointSlice,
+    /// Flux's choice of one tag.
+    ImagePolicy,
+    /// A route of the Gateway API.
+    HttpRoute,
+    /// What Flux applies.
+    Kustomization,
+    /// What people are told.
+    Event,
+}
+
+impl Kind {
+    /// All kinds that are watched, those first that are there in every cluster.
+    pub const WATCHED: [Self; 7] = [
+        Self::Rollout,
+        Self::ReplicaSet,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::ImagePolicy,
+        Self::HttpRoute,
+        Self::Kustomization,
+    ];
+
+    /// Tells the name, as Kubernetes spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rollout => "Rollout",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::ImagePolicy => "ImagePolicy",
+            Self::HttpRoute => "HTTPRoute",
+            Self::Kustomization => "Kustomization",
+            Self::Event => "Event",
+        }
+    }
+
+    /// Tells the group, the versions that can be read, best first, and the plural.
+    fn names(self) -> (&'static str, &'static [&'static str], &'static str) {
+        match self {
+            Self::Rollout => (keys::GROUP, &[keys::VERSION], "rollouts"),
+            Self::ReplicaSet => ("apps", &["v1"], "replicasets"),
+            Self::Service => ("", &["v1"], "services"),
+            Self::EndpointSlice => ("discovery.k8s.io", &["v1"], "endpointslices"),
+            Self::ImagePolicy => {
+                (keys::FLUX_IMAGE_GROUP, &["v1", "v1beta2", "v1beta1"], "imagepolicies")
+            }
+            Self::HttpRoute => (keys::GATEWAY_GROUP, &["v1"], "httproutes"),
+            Self::Kustomization => (keys::FLUX_KUSTOMIZE_GROUP, &["v1"], "kustomizations"),
+            Self::Event => ("events.k8s.io", &["v1"], "events"),
+        }
+    }
+
+    /// Tells the paths by which every version that can be read is asked for, best first.
+    pub fn resources(self) -> Vec<ApiResource> {
+        let (group, versions, plural) = self.names();
+        let resource = |version: &&str| {
+            let gvk = GroupVersionKind::gvk(group, version, self.as_str());
+            ApiResource::from_gvk_with_plural(&gvk, plural)
+        };
+        versions.iter().map(resource).collect()
+    }
+
+    /// Tells the path by which objects are written: the best version.
+    pub fn resource(self) -> ApiResource {
+        let (group, versions, plural) = self.names();
+        let version = versions.first().copied().unwrap_or_default();
+        let gvk = GroupVersionKind::gvk(group, version, self.as_str());
+        ApiResource::from_gvk_with_plural(&gvk, plural)
+    }
+}
+
+/// A name within a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl Key {
+    /// Makes a name within a namespace.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// An object by kind and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// The kind.
+    pub kind: Kind,
+    /// Namespace and name.
+    pub key: Key,
+}
+
+impl Reference {
+    /// Names an object.
+    pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { kind, key: Key::new(namespace, name) }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.key)
+    }
+}

@@ -1,0 +1,130 @@
+//! Errors: what became of a write that was not taken, by what has to happen next.
+
+use crate::api::kind::Reference;
+
+/// The longest answer of a server that is kept, in characters.
+const ANSWER_MAX: usize = 200;
+
+/// A write was not taken, or nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The object is not what it was when the write was decided on.
+    #[error("{target} was changed by someone else")]
+    Conflict {
+        /// The object.
+        target: Reference,
+        /// The resourceVersion that was stale, or 0.
+        stale: u64,
+    },
+    /// The name of a new object is taken by another one.
+    #[error("{target} exists and is not what was to be created")]
+    Taken {
+        /// The object.
+        target: Reference,
+        /// The resourceVersion of what stands there.
+        version: u64,
+    },
+    /// The API server will not take it: validation, admission, quota, permission.
+    #[error("{target} was refused: {why}")]
+    Refused {
+        /// The object.
+        target: Reference,
+        /// The answer, cut to 200 printable characters.
+        why: String,
+    },
+    /// There is no usable answer: the write may have been taken.
+    #[error("no usable answer to the write of {target}")]
+    Unanswered {
+        /// The object.
+        target: Reference,
+        /// What is known.
+        source: Box<kube::Error>,
+    },
+}
+
+impl Error {
+    /// Tells what a failed call means. `stale`: the resourceVersion that the write demanded.
+    pub fn of(target: &Reference, stale: u64, error: kube::Error) -> Self {
+        let target = target.clone();
+        let kube::Error::Api(status) = &error else {
+            return Self::Unanswered { target, source: Box::new(error) };
+        };
+        // A patch whose test fails is answered by 422 without causes. An object that is not there
+        // is a change too.
+        let causes = status.details.as_ref().map_or(0, |details| details.causes.len());
+        match status.code {
+            404 | 409 if 0 < stale => Self::Conflict { target, stale },
+            422 if 0 < stale && causes == 0 => Self::Conflict { target, stale },
+            409 if status.reason != "AlreadyExists" => Self::Conflict { target, stale },
+            400..=428 => Self::Refused { target, why: printable(&status.message) },
+            _ => Self::Unanswered { target, source: Box::new(error) },
+        }
+    }
+
+    /// Tells which object it is about.
+    pub fn target(&self) -> &Reference {
+        match self {
+            Self::Conflict { target, .. }
+            | Self::Taken { target, .. }
+            | Self::Refused { target, .. }
+            | Self::Unanswered { target, .. } => target,
+        }
+    }
+}
+
+/// Keeps what is printable of an answer, cut.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(ANSWER_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::response::{Status, StatusCause, StatusDetails};
+
+    use super::*;
+    use crate::api::kind::Kind;
+
+    fn answer(code: u16, reason: &str, causes: usize) -> kube::Error {
+        let cause =
+            StatusCause { reason: String::new(), message: String::new(), field: "f".into() };
+        let details = StatusDetails {
+            name: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            uid: String::new(),
+            causes: vec![cause; causes],
+            retry_after_seconds: 0,
+        };
+        let status = Status::failure("a\u{1b}b", reason).with_code(code).with_details(details);
+        kube::Error::Api(Box::new(status))
+    }
+
+    #[test]
+    fn an_answer_tells_what_has_to_happen_next() {
+        for (case, stale, error, want) in [
+            ("stale", 7, answer(409, "Conflict", 0), "conflict"),
+            ("deleted", 7, answer(404, "NotFound", 0), "conflict"),
+            ("a test of the patch failed", 7, answer(422, "", 0), "conflict"),
+            ("validation", 7, answer(422, "Invalid", 1), "refused"),
+            ("permission or quota", 7, answer(403, "Forbidden", 0), "refused"),
+            ("admission", 7, answer(400, "", 0), "refused"),
+            ("a new name is taken", 0, answer(409, "AlreadyExists", 0), "refused"),
+            ("the namespace is going", 0, answer(404, "NotFound", 0), "refused"),
+            ("a new object is not valid", 0, answer(422, "Invalid", 0), "refused"),
+            ("too many calls", 7, answer(429, "", 0), "unanswered"),
+            ("the server failed", 7, answer(500, "", 0), "unanswered"),
+        ] {
+            let target = Reference::new(Kind::Service, "prod", "shop");
+            let got = match Error::of(&target, stale, error) {
+                Error::Conflict { .. } => "conflict",
+                Error::Taken { .. } => "taken",
+                Error::Refused { why, .. } => {
+                    assert_eq!(why, "ab");
+                    "refused"
+                }
+                Error::Unanswered { .. } => "unanswered",
+            };
+            assert_eq!(got, want, "{case}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Send: the only way by which a write leaves. Verbs: create, patch and delete, nothing else.
+
+use json_patch::Patch as JsonPatch;
+use kube::Client;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
+use serde_json::Value;
+use tracing::debug;
+
+use crate::api::keys;
+use crate::api::kind::Reference;
+use crate::apply::error::Error;
+use crate::model::moves::Target;
+
+/// What a write has left behind, to be waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The object.
+    pub target: Reference,
+    /// What is to be seen of it.
+    pub effect: Effect,
+}
+
+/// What is to be seen of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The object at this resourceVersion or a newer one.
+    Version(u64),
+    /// That this object is gone.
+    Gone {
+        /// Its uid.
+        uid: String,
+    },
+}
+
+/// Whether a create is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// It is.
+    Real,
+    /// The API server checks it and stores nothing.
+    Dry,
+}
+
+/// The part of an object that a patch is sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All but the status.
+    Main,
+    /// The status.
+    Status,
+}
+
+/// Creates an object.
+///
+/// # Errors
+/// The client's; what it means is for the caller to say, who knows what may stand there.
+pub async fn create(
+    client: &Client,
+    target: &Reference,
+    body: Value,
+    run: Run,
+) -> Result<Written, kube::Error> {
+    let params = PostParams {
+        dry_run: run == Run::Dry,
+        field_manager: Some(keys::FIELD_MANAGER.to_owned()),
+    };
+    let body = serde_json::from_value(body).map_err(kube::Error::SerdeError)?;
+    debug!(object = %target, dry = run == Run::Dry, "create");
+    let reply = api(client, target).create(&params, &body).await?;
+    Ok(written(target, &reply))
+}
+
+/// Patches an object; the patch replaces its resourceVersion.
+///
+/// # Errors
+/// [`Error`] as the answer says; `stale` is the resourceVersion that the patch demands.
+pub async fn patch(
+    client: &Client,
+    target: &Reference,
+    patch: JsonPatch,
+    stale: &str,
+    part: Part,
+) -> Result<Written, Error> {
+    let params = PatchParams {
+        field_manager: Some(keys::FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch: Patch<()> = Patch::Json(patch);
+    debug!(object = %target, part = ?part, "patch");
+    let (api, name) = (api(client, target), &target.key.name);
+    let reply = match part {
+        Part::Main => api.patch(name, &params, &patch).await,
+        Part::Status => api.patch_status(name, &params, &patch).await,
+    };
+    match reply {
+        Ok(reply) => Ok(written(target, &reply)),
+        Err(error) => Err(Error::of(target, number(Some(stale)), error)),
+    }
+}
+
+/// Deletes an object as it was seen; what it owns goes after it.
+///
+/// # Errors
+/// [`Error`] as the answer says. An object that is gone already is no error.
+pub async fn delete(client: &Client, target: &Reference, seen: &Target) -> Result<Written, Error> {
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: Some(seen.uid.clone()),
+            resource_version: Some(seen.resource_version.clone()),
+        }),
+        ..DeleteParams::background()
+    };
+    debug!(object = %target, "delete");
+    let gone = Written { target: target.clone(), effect: Effect::Gone { uid: seen.uid.clone() } };
+    match api(client, target).delete(&target.key.name, &params).await {
+        Ok(_) => Ok(gone),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(gone),
+        Err(error) => Err(Error::of(target, number(Some(&seen.resource_version)), error)),
+    }
+}
+
+/// Gives access to the objects of a kind in a namespace.
+pub fn api(client: &Client, target: &Reference) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), &target.key.namespace, &target.kind.resource())
+}
+
+/// Reads a resourceVersion, 0 where there is none.
+pub fn number(version: Option<&str>) -> u64 {
+    version.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn written(target: &Reference, reply: &DynamicObject) -> Written {
+    let version = number(reply.metadata.resource_version.as_deref());
+    Written { target: target.clone(), effect: Effect::Version(version) }
+}

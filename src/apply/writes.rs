@@ -1,0 +1,225 @@
+//! Writes: one function for each. The order is the caller's; the first that fails ends it.
+
+use kube::Client;
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+use crate::api::keys;
+use crate::api::kind::{Kind, Reference};
+use crate::api::rollout::Rollout;
+use crate::apply::error::Error;
+use crate::apply::send::{self, Effect, Part, Run, Written};
+use crate::model::moves::{Target, Write};
+use crate::model::template::TemplateId;
+use crate::render::owner::Owner;
+use crate::render::{replica_set, rollout as own_patch, route, service};
+
+/// Names the object that a write is about, so that it can be looked at again when its answer is
+/// lost.
+pub fn target(rollout: &Rollout, write: &Write) -> Reference {
+    let owner = Owner::of(rollout);
+    let named = |kind, name: &str| Reference::new(kind, owner.namespace.as_str(), name);
+    match write {
+        Write::CreateReplicaSet { revision, .. } => {
+            named(Kind::ReplicaSet, &revision.replica_set(&owner.name))
+        }
+        Write::Resize { target, .. }
+        | Write::DeleteReplicaSet(target)
+        | Write::AdoptReplicaSet(target) => named(Kind::ReplicaSet, &target.name),
+        Write::CreateService { name, .. } => named(Kind::Service, name),
+        Write::Select { target, .. } => named(Kind::Service, &target.name),
+        Write::SetWeights { target, .. } => named(Kind::HttpRoute, &target.name),
+        Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => own(rollout),
+    }
+}
+
+/// Names a Rollout.
+pub fn own(rollout: &Rollout) -> Reference {
+    let owner = Owner::of(rollout);
+    Reference::new(Kind::Rollout, owner.namespace, owner.name)
+}
+
+/// Asks the API server whether it would take the ReplicaSet of a Rollout's present template.
+/// Returns its answer if it would not.
+///
+/// # Errors
+/// [`Error::Unanswered`] if there is no answer.
+pub async fn dry_run(client: &Client, rollout: &Rollout) -> Result<Option<String>, Error> {
+    let owner = Owner::of(rollout);
+    let template = &rollout.spec.template;
+    let revision = TemplateId::of(template).revision(0);
+    let birth = replica_set::Birth {
+        revision: &revision,
+        attempt: 0,
+        replicas: 0,
+        min_ready_secs: 0,
+        selector: &rollout.spec.selector.match_labels,
+        template,
+    };
+    let name = revision.replica_set(&owner.name);
+    let target = Reference::new(Kind::ReplicaSet, owner.namespace.as_str(), name);
+    match send::create(client, &target, replica_set::create(&owner, &birth), Run::Dry).await {
+        Ok(_) => Ok(None),
+        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(None),
+        Err(error) => match Error::of(&target, 0, error) {
+            Error::Refused { why, .. } => Ok(Some(why)),
+            error @ (Error::Conflict { .. } | Error::Taken { .. } | Error::Unanswered { .. }) => {
+                Err(error)
+            }
+        },
+    }
+}
+
+/// Carries out a write. `None`: there was nothing to write.
+///
+/// # Errors
+/// [`Error`] as the answer says.
+pub async fn apply(
+    client: &Client,
+    rollout: &Rollout,
+    write: &Write,
+) -> Result<Option<Written>, Error> {
+    let owner = Owner::of(rollout);
+    let reference = target(rollout, write);
+    match write {
+        Write::CreateReplicaSet {
+            revision,
+            attempt,
+            replicas,
+            min_ready_secs,
+            selector,
+            template,
+        } => {
+            let birth = replica_set::Birth {
+                revision,
+                attempt: *attempt,
+                replicas: *replicas,
+                min_ready_secs: *min_ready_secs,
+                selector,
+                template,
+            };
+            create_replica_set(client, reference, &owner, &birth).await
+        }
+        Write::Resize { target, replicas, min_ready_secs, quarantine } => {
+            let patch = replica_set::resize(target, *replicas, *min_ready_secs, *quarantine);
+            patched(client, reference, patch, target).await
+        }
+        Write::DeleteReplicaSet(target) => send::delete(client, &reference, target).await.map(Some),
+        Write::AdoptReplicaSet(target) => {
+            patched(client, reference, replica_set::adopt(&owner, target), target).await
+        }
+        Write::CreateService { name, revision, selector, port, target_port } => {
+            let (port, target_port) = (*port, *target_port);
+            let birth = service::Birth { name, revision, selector, port, target_port };
+            create_service(client, reference, service::create(&owner, &birth)).await
+        }
+        Write::Select { target, from, to } => {
+            let patch = service::select(target, from.as_ref(), to.as_ref());
+            patched(client, reference, patch, target).await
+        }
+        Write::SetWeights { target, edits } => {
+            let patch = route::set_weights(target, edits);
+            patched(client, reference, patch, target).await
+        }
+        Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => {
+            on_itself(client, rollout, write).await
+        }
+    }
+}
+
+/// Carries out a write to the Rollout itself.
+async fn on_itself(
+    client: &Client,
+    rollout: &Rollout,
+    write: &Write,
+) -> Result<Option<Written>, Error> {
+    let patch = match write {
+        Write::SetImages(edits) => Some(own_patch::set_images(rollout, edits)),
+        Write::TakeCommands { remove, accept } => {
+            Some(own_patch::take_commands(rollout, remove, *accept))
+        }
+        Write::Finalizer { present } => own_patch::finalizer(rollout, *present),
+        Write::CreateReplicaSet { .. }
+        | Write::Resize { .. }
+        | Write::DeleteReplicaSet(_)
+        | Write::AdoptReplicaSet(_)
+        | Write::CreateService { .. }
+        | Write::Select { .. }
+        | Write::SetWeights { .. } => None,
+    };
+    let Some(patch) = patch else { return Ok(None) };
+    let stale = rollout.metadata.resource_version.as_deref().unwrap_or_default();
+    send::patch(client, &own(rollout), patch, stale, Part::Main).await.map(Some)
+}
+
+async fn patched(
+    client: &Client,
+    reference: Reference,
+    patch: json_patch::Patch,
+    seen: &Target,
+) -> Result<Option<Written>, Error> {
+    send::patch(client, &reference, patch, &seen.resource_version, Part::Main).await.map(Some)
+}
+
+/// Creates a ReplicaSet. One that stands there already is as good if it is ours and of the same
+/// template: then the answer to our first try was lost.
+async fn create_replica_set(
+    client: &Client,
+    target: Reference,
+    owner: &Owner,
+    birth: &replica_set::Birth<'_>,
+) -> Result<Option<Written>, Error> {
+    let error =
+        match send::create(client, &target, replica_set::create(owner, birth), Run::Real).await {
+            Ok(written) => return Ok(Some(written)),
+            Err(error) => error,
+        };
+    let Some(there) = standing(client, &target, &error).await? else {
+        return Err(Error::of(&target, 0, error));
+    };
+    let version = send::number(there.metadata.resource_version.as_deref());
+    if same(&there, owner, birth.template) {
+        return Ok(Some(Written { target, effect: Effect::Version(version) }));
+    }
+    Err(Error::Taken { target, version })
+}
+
+/// Creates a Service. One that stands there already was not seen: it has to be.
+async fn create_service(
+    client: &Client,
+    target: Reference,
+    body: Value,
+) -> Result<Option<Written>, Error> {
+    let error = match send::create(client, &target, body, Run::Real).await {
+        Ok(written) => return Ok(Some(written)),
+        Err(error) => error,
+    };
+    let Some(there) = standing(client, &target, &error).await? else {
+        return Err(Error::of(&target, 0, error));
+    };
+    let version = send::number(there.metadata.resource_version.as_deref());
+    Err(Error::Taken { target, version })
+}
+
+/// Reads what stands in the way of a create, if that is what the answer says.
+async fn standing(
+    client: &Client,
+    target: &Reference,
+    error: &kube::Error,
+) -> Result<Option<DynamicObject>, Error> {
+    let kube::Error::Api(status) = error else { return Ok(None) };
+    if status.reason != "AlreadyExists" {
+        return Ok(None);
+    }
+    let there = send::api(client, target).get_opt(&target.key.name).await;
+    there.map_err(|error| Error::of(target, 0, error))
+}
+
+fn same(there: &DynamicObject, owner: &Owner, template: &Value) -> bool {
+    let owners = there.metadata.owner_references.iter().flatten();
+    let ours = owners.into_iter().any(|o| o.uid == owner.uid && o.controller == Some(true));
+    let annotations = there.metadata.annotations.as_ref();
+    let written = annotations.and_then(|all| all.get(keys::ANNOTATION_TEMPLATE));
+    let written = written.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    ours && written.is_some_and(|written| TemplateId::of(&written) == TemplateId::of(template))
+}

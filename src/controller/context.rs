@@ -1,0 +1,124 @@
+//! Context: what every turn works with, shared by all of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::Client;
+use tokio::time::Instant;
+
+use crate::api::kind::Key;
+use crate::controller::error::Failures;
+use crate::controller::memory::Memory;
+use crate::controller::queue::Queue;
+use crate::model::moment::Timestamp;
+use crate::observe::stores::Stores;
+use crate::runtime::clock::Clock;
+use crate::runtime::health::Health;
+use crate::runtime::leader::Leadership;
+use crate::runtime::metrics::Metrics;
+
+/// What every turn works with.
+pub struct Context {
+    /// The client; it refuses writes of a process that does not lead.
+    pub client: Client,
+    /// The clock.
+    pub clock: Clock,
+    /// What the watches told.
+    pub stores: Arc<Stores>,
+    /// Whose turn it is.
+    pub queue: Queue,
+    /// Whether this process leads.
+    pub leadership: Leadership,
+    /// The counters.
+    pub metrics: Metrics,
+    /// What the probes ask.
+    pub health: Health,
+    /// The name of this process, for Events.
+    pub identity: String,
+    memories: Mutex<BTreeMap<Key, Memory>>,
+}
+
+/// What a context is made of, besides its own parts.
+pub struct Parts {
+    /// The client; it has to refuse writes of a process that does not lead.
+    pub client: Client,
+    /// The clock.
+    pub clock: Clock,
+    /// Whether this process leads.
+    pub leadership: Leadership,
+    /// The counters.
+    pub metrics: Metrics,
+    /// What the probes ask.
+    pub health: Health,
+    /// The name of this process.
+    pub identity: String,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// Puts a context together.
+    pub fn new(parts: Parts, stores: Arc<Stores>) -> Self {
+        let Parts { client, clock, leadership, metrics, health, identity } = parts;
+        Self {
+            client,
+            clock,
+            stores,
+            queue: Queue::default(),
+            leadership,
+            metrics,
+            health,
+            identity,
+            memories: Mutex::default(),
+        }
+    }
+
+    /// Looks into what is remembered of a Rollout, and changes it.
+    pub fn remember<T>(&self, key: &Key, look: impl FnOnce(&mut Memory) -> T) -> T {
+        // A panic while the lock is held leaves memories that are still whole: go on with them.
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        look(memories.entry(key.clone()).or_default())
+    }
+
+    /// Notes that a turn did what it was to do.
+    pub fn remember_success(&self, key: &Key) {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = memories.get_mut(key) {
+            memory.failures = Failures::default();
+        }
+    }
+
+    /// Forgets a Rollout that is gone.
+    pub fn forget(&self, key: &Key) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.metrics.forget(&key.namespace, &key.name);
+    }
+
+    /// Forgets all Rollouts: another process acts on them.
+    pub fn forget_all(&self) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.metrics.forget_all();
+    }
+
+    /// Tells the wall time.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now().as_millisecond())
+    }
+
+    /// Tells when a point in wall time comes, by the clock that does not jump.
+    pub fn instant(&self, at: Timestamp, now: Timestamp) -> Instant {
+        self.clock.monotonic() + Duration::from_millis(at.since(now).millis())
+    }
+}

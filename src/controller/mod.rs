@@ -1,0 +1,10 @@
+//! Controller: runs turns. Each goes one way: observe, validate, decide, one move, stop.
+
+pub mod context;
+pub mod error;
+pub mod memory;
+pub mod moves;
+pub mod queue;
+pub mod reconcile;
+pub mod run;
+pub mod triggers;

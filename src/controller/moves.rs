@@ -1,0 +1,290 @@
+//! Moves: carries out what was decided, and remembers what has to be seen of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::api::kind::{Key, Reference};
+use crate::api::rollout::Rollout;
+use crate::apply::announce::{Announced, announce as send};
+use crate::apply::error::Error as WriteError;
+use crate::apply::send::{Effect, Written};
+use crate::apply::{commit, writes};
+use crate::controller::context::Context;
+use crate::controller::error::{Error, backoff, outcome};
+use crate::controller::memory::Verdict;
+use crate::model::moves::Write;
+use crate::model::notice::Notice;
+use crate::model::status::{Stage, Status};
+use crate::model::template::TemplateId;
+use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
+use crate::observe::seen::{Remembered, gather};
+use crate::runtime::metrics::WriteResult;
+use crate::validate::seen::Seen;
+
+/// Tries to send a notice before it counts as sent: nobody is helped by one that comes late.
+const NOTICE_TRIES_MAX: u32 = 5;
+/// How long a refused template is not asked about again, where nothing changes.
+const TEMPLATE_PAUSE: Duration = Duration::from_secs(300);
+
+/// When a Rollout's next turn is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// When something changes.
+    OnChange,
+    /// When something changes, at the latest then.
+    At(Instant),
+}
+
+/// Waits for the stores to show this Rollout's own writes; asks for what stays unseen.
+///
+/// # Errors
+/// [`Error::Read`] if there is no answer.
+pub async fn catch_up(ctx: &Context, key: &Key, rollout: &Rollout) -> Result<Gate, Error> {
+    ctx.remember(key, |memory| memory.meet(rollout));
+    loop {
+        let now = ctx.clock.monotonic();
+        let view = |reference: &Reference| View::of(&ctx.stores, reference);
+        match ctx.remember(key, |memory| memory.barrier.look(view, now)) {
+            Gate::Ask(target) => {
+                debug!(object = %target, "own write not seen: asking");
+                let asked = ctx.stores.refresh(&ctx.client, &target).await;
+                asked.map_err(|source| {
+                    let target = target.clone();
+                    Error::Read { target, source: Box::new(source) }
+                })?;
+                ctx.remember(key, |memory| memory.barrier.settle(&target));
+            }
+            gate @ (Gate::Open | Gate::Shut { .. }) => return Ok(gate),
+        }
+    }
+}
+
+/// Gathers what a turn needs, the API server's word on a new template included.
+///
+/// # Errors
+/// [`Error::Write`] if it does not answer about the template.
+pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result<Seen, Error> {
+    let now = ctx.clock.monotonic();
+    let template_refused = check_template(ctx, key, rollout, now).await?;
+    let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
+    let remembered = ctx.remember(key, |memory| {
+        let refusal = memory.refusal(rollout, version, now);
+        let refused = refusal.map(|refusal| (refusal.target.to_string(), refusal.why));
+        Remembered { template_refused, sent: memory.sent.clone(), refused }
+    });
+    Ok(gather(&ctx.stores, rollout, remembered))
+}
+
+async fn check_template(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+    now: Instant,
+) -> Result<Option<String>, Error> {
+    if !complete(rollout) || rollout.metadata.deletion_timestamp.is_some() {
+        return Ok(None);
+    }
+    let id = match ctx.remember(key, |memory| memory.template(rollout, now)) {
+        Verdict::Known(refused) => return Ok(refused),
+        Verdict::Unknown(id) => id,
+    };
+    let refused = if is_made(ctx, rollout, id) {
+        None
+    } else {
+        writes::dry_run(&ctx.client, rollout).await.map_err(Error::Write)?
+    };
+    let until = now + TEMPLATE_PAUSE;
+    ctx.remember(key, |memory| memory.checked(rollout, id, refused.clone(), until));
+    Ok(refused)
+}
+
+/// Tells whether every container of the template has an image.
+fn complete(rollout: &Rollout) -> bool {
+    let spec = rollout.spec.template.get("spec");
+    let list = |key| spec.and_then(|spec| spec.get(key)).and_then(|list| list.as_array());
+    let mut all = ["initContainers", "containers"].into_iter().filter_map(list).flatten();
+    let image = |item: &serde_json::Value| {
+        item.get("image").and_then(|image| image.as_str()).is_some_and(|text| !text.is_empty())
+    };
+    all.all(image)
+}
+
+/// Tells whether a ReplicaSet was made of this template.
+fn is_made(ctx: &Context, rollout: &Rollout, id: TemplateId) -> bool {
+    let sets = ctx.stores.replica_sets.by(&writes::own(rollout));
+    sets.iter().any(|set| {
+        let annotations = set.metadata.annotations.as_ref();
+        let written = annotations.and_then(|a| a.get(crate::api::keys::ANNOTATION_TEMPLATE));
+        let written = written.and_then(|text| serde_json::from_str(text).ok());
+        written.is_some_and(|template: serde_json::Value| TemplateId::of(&template) == id)
+    })
+}
+
+/// Stores an intent, and says so.
+///
+/// # Errors
+/// [`Error::Write`].
+pub async fn commit(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+    status: &Status,
+) -> Result<Next, Error> {
+    let next = report(ctx, key, rollout, status).await?;
+    let attempt = status.attempt.as_ref();
+    let step = attempt.and_then(|attempt| match attempt.stage {
+        Stage::Step { number, .. } => Some(number),
+        Stage::First { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => None,
+    });
+    info!(
+        rollout = %key,
+        attempt = attempt.map(|attempt| attempt.number),
+        phase = status.phase.as_str(),
+        step,
+        weight = attempt.map(|attempt| attempt.weight.to_string()),
+        image = attempt.map(|attempt| attempt.release.image.as_str()),
+        "stored"
+    );
+    Ok(next)
+}
+
+/// Stores what was seen.
+///
+/// # Errors
+/// [`Error::Write`].
+pub async fn report(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+    status: &Status,
+) -> Result<Next, Error> {
+    let own = writes::own(rollout);
+    ctx.remember(key, |memory| memory.depart(own));
+    let stored = commit::commit(&ctx.client, rollout, status).await;
+    land(ctx, key, rollout, stored.map(Some))?;
+    Ok(Next::At(ctx.clock.monotonic() + UNSEEN_MAX))
+}
+
+/// Carries out writes in order; the first that fails ends it.
+///
+/// # Errors
+/// [`Error::Write`].
+pub async fn apply(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+    all: &[Write],
+) -> Result<Next, Error> {
+    for write in all {
+        let target = writes::target(rollout, write);
+        ctx.remember(key, |memory| memory.depart(target));
+        let written = writes::apply(&ctx.client, rollout, write).await;
+        land(ctx, key, rollout, written)?;
+    }
+    ctx.remember(key, |memory| memory.refusals = 0);
+    Ok(Next::At(ctx.clock.monotonic() + UNSEEN_MAX))
+}
+
+/// Counts a write and remembers what has to be seen of it.
+fn land(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+    written: Result<Option<Written>, WriteError>,
+) -> Result<(), Error> {
+    let now = ctx.clock.monotonic();
+    let error = match written {
+        Ok(written) => {
+            ctx.remember(key, |memory| {
+                memory.land();
+                if let Some(Written { target, effect }) = written {
+                    ctx.metrics.wrote(target.kind.as_str(), WriteResult::Done);
+                    let expect = match effect {
+                        Effect::Version(version) => Expect::Version(version),
+                        Effect::Gone { uid } => Expect::Gone { uid },
+                    };
+                    memory.barrier.expect(target, expect, now);
+                }
+            });
+            return Ok(());
+        }
+        Err(error) => error,
+    };
+    let target = error.target().clone();
+    ctx.metrics.wrote(target.kind.as_str(), outcome(&error));
+    let version = ctx.stores.version(&target).map(|(_, version)| version);
+    ctx.remember(key, |memory| {
+        memory.land();
+        match &error {
+            WriteError::Conflict { stale, .. } => {
+                memory.barrier.expect(target, Expect::Newer(*stale), now);
+            }
+            WriteError::Taken { version, .. } => {
+                memory.barrier.expect(target, Expect::Version(*version), now);
+            }
+            WriteError::Refused { why, .. } => {
+                let until = now + backoff(memory.refusals, key);
+                memory.refusals = memory.refusals.saturating_add(1);
+                memory.refuse(rollout, target, why.clone(), version, until);
+            }
+            WriteError::Unanswered { .. } => memory.barrier.expect(target, Expect::Asked, now),
+        }
+    });
+    Err(Error::Write(error))
+}
+
+/// Sends notices. One that cannot be sent after some tries counts as sent.
+///
+/// # Errors
+/// [`Error::Notice`], [`Error::NoticeLate`].
+pub async fn announce(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+    notices: &[Notice],
+) -> Result<Next, Error> {
+    let now = ctx.clock.monotonic();
+    let (tries, due) = ctx.remember(key, |memory| memory.notice);
+    if let Some(due) = due.filter(|due| now < *due) {
+        return Ok(Next::At(due));
+    }
+    let mut sent = Vec::new();
+    let announced = send(&ctx.client, rollout, notices, &ctx.identity, &mut sent).await;
+    let unsent = notices.get(sent.len()).map(|notice| notice.id.clone());
+    sent.iter().for_each(|_| ctx.metrics.wrote("Event", WriteResult::Done));
+    let error = match announced {
+        Announced::All => None,
+        Announced::Failed(error) => {
+            ctx.metrics.wrote("Event", outcome(&error));
+            Some(Error::Notice(error))
+        }
+        Announced::Late => {
+            ctx.metrics.wrote("Event", WriteResult::Unknown);
+            Some(Error::NoticeLate)
+        }
+    };
+    let given_up = error.is_some() && NOTICE_TRIES_MAX <= tries.saturating_add(1);
+    ctx.remember(key, |memory| {
+        memory.sent.extend(sent);
+        memory.notice = match (&error, given_up) {
+            (None, _) | (Some(_), true) => (0, None),
+            (Some(_), false) => (tries.saturating_add(1), Some(now + backoff(tries, key))),
+        };
+        memory.sent.extend(unsent.clone().filter(|_| given_up));
+    });
+    match error {
+        None => Ok(Next::At(now)),
+        Some(_) if given_up => {
+            warn!(rollout = %key, notice = unsent, "a notice cannot be sent and is dropped");
+            Ok(Next::At(now))
+        }
+        Some(error) => Err(error),
+    }
+}

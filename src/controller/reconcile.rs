@@ -1,0 +1,72 @@
+//! The loop: one turn of one Rollout. Start reading here.
+
+use crate::api::kind::Key;
+use crate::controller::context::Context;
+use crate::controller::error::Error;
+use crate::controller::moves::{Next, announce, apply, catch_up, commit, observe, report};
+use crate::decide::decide;
+use crate::model::hold::Hold;
+use crate::model::moment::Timestamp;
+use crate::model::moves::Move;
+use crate::model::snapshot::Known;
+use crate::observe::barrier::Gate;
+use crate::runtime::metrics::Stand;
+use crate::validate::validate;
+
+/// Brings one Rollout a single move closer to its goal.
+///
+/// A turn does exactly one kind of thing. Intent is stored (compare-and-swap on `status`) before
+/// anything outside the Rollout is touched, so a crash at any await is repaired by the next turn.
+///
+/// # Errors
+/// Any [`Error`]; what it means for the next turn is said there.
+pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
+    let Some(rollout) = ctx.stores.rollouts.get(key) else {
+        ctx.forget(key);
+        return Ok(Next::OnChange);
+    };
+    if let Gate::Shut { until } = catch_up(ctx, key, &rollout).await? {
+        return Ok(Next::At(until)); //                        our own last write is not seen yet
+    }
+    let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(Next::OnChange) };
+
+    let seen = observe(ctx, key, &rollout).await?; //         reads only
+    let known = validate(&seen); //                           parsed: from here all is legal
+    let now = ctx.now();
+    let next = decide(&known, now); //                        pure, cannot fail
+
+    ctx.metrics.moved(next.kind());
+    match next {
+        Move::Commit(status) => commit(ctx, key, &rollout, &status).await,
+        Move::Apply(writes) => apply(ctx, key, &rollout, &writes).await,
+        Move::Report(status) => report(ctx, key, &rollout, &status).await,
+        Move::Announce(notices) => announce(ctx, key, &rollout, &notices).await,
+        Move::Wait { hold, until } => Ok(wait(ctx, key, &known, hold.as_ref(), until, now)),
+    }
+}
+
+/// Shows where the Rollout stands, and tells when to look again without an event.
+fn wait(
+    ctx: &Context,
+    key: &Key,
+    known: &Known,
+    hold: Option<&Hold>,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Next {
+    let status = match known {
+        Known::Valid(snapshot) => &snapshot.status,
+        Known::Invalid { status, .. } => status.as_ref(),
+    };
+    let revision = |side: &crate::model::status::Side| side.revision.to_string();
+    let stand = Stand {
+        phase: status.phase.as_str(),
+        holds: hold.map(Hold::code).into_iter().collect(),
+        stable: status.stable.as_ref().map(revision),
+        canary: status.canary.as_ref().map(revision),
+    };
+    ctx.metrics.show(&key.namespace, &key.name, stand);
+    let due = ctx.remember(key, |memory| memory.due());
+    let until = until.map(|until| ctx.instant(until, now));
+    due.into_iter().chain(until).min().map_or(Next::OnChange, Next::At)
+}

@@ -1,0 +1,222 @@
+//! Run: keeps the stores filled and gives turns to the Rollouts that are due.
+
+use std::collections::BTreeSet;
+use std::error::Error as StdError;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use kube::runtime::watcher;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::api::kind::{Key, Kind};
+use crate::controller::context::{Context, Parts};
+use crate::controller::error::{Error, Retry};
+use crate::controller::moves::Next;
+use crate::controller::reconcile::reconcile;
+use crate::controller::triggers::touched;
+use crate::observe::stores::{Reach, Stores};
+use crate::observe::watch::{self, Sighting, Watches};
+use crate::runtime::health::DUE_TIME;
+use crate::runtime::leader::Standing;
+use crate::runtime::metrics::ReconcileResult;
+use crate::runtime::shutdown::Shutdown;
+
+/// How long an event of pods waits for others of its kind: one change of a ReplicaSet comes as
+/// three or four, and each may cost a write of status.
+const SETTLE: Duration = Duration::from_millis(20);
+/// How long turns may go on after the end was requested.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What is watched, and how.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Namespaces.
+    pub reach: Reach,
+    /// Rollouts, as a label selector.
+    pub selector: Option<String>,
+    /// How watches are opened.
+    pub config: watcher::Config,
+    /// How many turns may run at a time.
+    pub concurrency: usize,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// No turn was under way any more.
+    Idle,
+    /// Turns were cut: a write may still be under way.
+    Cut,
+}
+
+/// Runs until the end is requested.
+pub async fn run(parts: Parts, scope: Scope, shutdown: Shutdown) -> End {
+    let stores = Arc::new(Stores::new(scope.reach));
+    let ctx = Arc::new(Context::new(parts, Arc::clone(&stores)));
+    let told = Arc::clone(&ctx);
+    let complained = Mutex::new(BTreeSet::new());
+    let watches = Watches {
+        client: ctx.client.clone(),
+        config: scope.config,
+        selector: scope.selector,
+        stores,
+        tell: Arc::new(move |sighting| hear(&told, &complained, sighting)),
+        bell: Arc::new(Notify::new()),
+    };
+    let watching = tokio::spawn(watch::run(watches));
+    let end = turns(&ctx, scope.concurrency, &shutdown).await;
+    watching.abort();
+    end
+}
+
+/// Gives turns to the Rollouts that are due, while this process leads and the stores are ready.
+async fn turns(ctx: &Arc<Context>, concurrency: usize, shutdown: &Shutdown) -> End {
+    let mut leadership = ctx.leadership.clone();
+    let mut leading = false;
+    let mut running = FuturesUnordered::new();
+    loop {
+        let ready = ctx.stores.ready();
+        ctx.health.set_synced(ready);
+        if leading != (leadership.standing() == Standing::Leading) {
+            leading = !leading;
+            change(ctx, leading);
+        }
+        let now = ctx.clock.monotonic();
+        while ready && leading && running.len() < concurrency {
+            let Some(key) = ctx.queue.pop(now) else { break };
+            running.push(turn(key, ctx));
+        }
+        let waiting = ctx.queue.waiting(now);
+        ctx.metrics.set_queued(waiting);
+        ctx.health.beat(ready && leading && 0 < waiting);
+        let open = ready && leading && running.len() < concurrency;
+        let next = ctx.queue.next().filter(|_| open);
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => break,
+            Some((key, next)) = running.next(), if !running.is_empty() => {
+                ctx.queue.done(&key, next);
+            }
+            _ = leadership.changed() => {}
+            () = ctx.queue.rung() => {}
+            () = until(next) => {}
+        }
+    }
+    let rest = running.for_each(|_| async {});
+    match tokio::time::timeout(DRAIN_TIMEOUT, rest).await {
+        Ok(()) => End::Idle,
+        Err(_) => End::Cut,
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Begins to act, or stops. What was remembered is void: others have written meanwhile.
+fn change(ctx: &Context, leading: bool) {
+    info!(leading, "standing changed");
+    ctx.metrics.set_leader(leading);
+    ctx.forget_all();
+    let now = ctx.clock.monotonic();
+    if leading {
+        ctx.stores.rollouts.keys().into_iter().for_each(|key| ctx.queue.push(key, now));
+    }
+}
+
+/// One turn, within its time; a fault of the program ends this turn and nothing else.
+async fn turn(key: Key, ctx: &Arc<Context>) -> (Key, Option<Instant>) {
+    let began = ctx.clock.monotonic();
+    let alive = ctx.health.begin();
+    let guarded = AssertUnwindSafe(reconcile(&key, ctx)).catch_unwind();
+    let result = match tokio::time::timeout(DUE_TIME, guarded).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(Error::Panicked(said(panic.as_ref()))),
+        Err(_) => Err(Error::Cut),
+    };
+    drop(alive);
+    let now = ctx.clock.monotonic();
+    let (result, next) = match result {
+        Ok(next) => {
+            ctx.remember_success(&key);
+            match next {
+                Next::OnChange => (ReconcileResult::Waited, None),
+                Next::At(at) => (ReconcileResult::Moved, Some(at)),
+            }
+        }
+        Err(error) => (ReconcileResult::Failed, fail(ctx, &key, &error, now)),
+    };
+    ctx.metrics.reconciled(result, now.saturating_duration_since(began));
+    (key, next)
+}
+
+/// Says what failed, once a turn, and tells when to try again.
+fn fail(ctx: &Context, key: &Key, error: &Error, now: Instant) -> Option<Instant> {
+    let retry = error.retry();
+    let pause = ctx.remember(key, |memory| {
+        memory.crash(now);
+        memory.failures.pause(retry, key)
+    });
+    let (reason, chain) = (error.reason(), error as &dyn StdError);
+    match retry {
+        Retry::OnChange | Retry::Now => {
+            debug!(rollout = %key, reason, error = chain, "turn failed")
+        }
+        Retry::Backoff => warn!(rollout = %key, reason, error = chain, ?pause, "turn failed"),
+    }
+    pause.map(|pause| now + pause)
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+/// Hears what the watches tell of: wakes Rollouts, counts, complains once.
+fn hear(ctx: &Context, complained: &Mutex<BTreeSet<Kind>>, sighting: Sighting) {
+    match sighting {
+        Sighting::Changed(change) => {
+            let now = ctx.clock.monotonic();
+            let pods = matches!(change.reference.kind, Kind::ReplicaSet | Kind::EndpointSlice);
+            let at = if pods { now + SETTLE } else { now };
+            touched(&ctx.stores, &change).into_iter().for_each(|key| ctx.queue.push(key, at));
+        }
+        Sighting::Listed => ctx.queue.ring(),
+        Sighting::Restarted { kind, error } => {
+            ctx.metrics.watch_restarted(kind.as_str());
+            let error = error.as_ref() as &dyn StdError;
+            let first = complained.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
+            match first {
+                true => warn!(kind = kind.as_str(), error, "a watch failed and is opened again"),
+                false => debug!(kind = kind.as_str(), error, "a watch failed and is opened again"),
+            }
+        }
+        Sighting::Malformed { kind, key, error } => {
+            let object = key.to_string();
+            warn!(kind = kind.as_str(), object, error, "an object cannot be read; it is left out");
+        }
+        Sighting::MalformedCount { kind, count } => ctx.metrics.set_malformed(kind.as_str(), count),
+        Sighting::Installed { kind, installed } => {
+            complained.lock().unwrap_or_else(PoisonError::into_inner).remove(&kind);
+            info!(kind = kind.as_str(), installed, "looked for a kind");
+            // What refers to the kind looks again, and the stores may be ready.
+            let now = ctx.clock.monotonic();
+            let users = ctx.stores.rollouts.named().into_iter().filter(|named| named.kind == kind);
+            let keys = users.flat_map(|named| ctx.stores.rollouts.keys_by(&named));
+            keys.for_each(|key| ctx.queue.push(key, now));
+            ctx.queue.ring();
+        }
+        Sighting::Unanswered { kind, error } => {
+            let error = error.as_ref() as &dyn StdError;
+            warn!(kind = kind.as_str(), error, "cannot tell whether a kind is installed");
+        }
+    }
+}

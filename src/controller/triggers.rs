@@ -1,0 +1,39 @@
+//! Triggers: which Rollouts a change is about. Pure maps over the stores.
+
+use std::collections::BTreeSet;
+
+use crate::api::kind::{Key, Kind, Reference};
+use crate::observe::store::Change;
+use crate::observe::stores::Stores;
+
+/// Tells which Rollouts a change is about.
+pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
+    let users = |reference: &Reference| stores.rollouts.keys_by(reference);
+    let named = |kind| change.refs.iter().filter(move |reference| reference.kind == kind);
+    match change.reference.kind {
+        Kind::Rollout => {
+            let shared = named(Kind::Service).chain(named(Kind::HttpRoute));
+            let rivals = shared.flat_map(users);
+            rivals.chain([change.reference.key.clone()]).collect()
+        }
+        Kind::ReplicaSet => named(Kind::Rollout).map(|rollout| rollout.key.clone()).collect(),
+        Kind::EndpointSlice => named(Kind::Service).flat_map(users).collect(),
+        Kind::Service | Kind::HttpRoute | Kind::ImagePolicy => {
+            users(&change.reference).into_iter().collect()
+        }
+        Kind::Kustomization => under(stores, &change.reference),
+        Kind::Event => BTreeSet::new(),
+    }
+}
+
+/// Tells the Rollouts that a Kustomization applies, or whose Services or route it applies.
+fn under(stores: &Stores, kustomization: &Reference) -> BTreeSet<Key> {
+    let named = |kind: Kind| move |key: Key| Reference { kind, key };
+    let services = stores.services.keys_by(kustomization).into_iter().map(named(Kind::Service));
+    let routes = stores.routes.keys_by(kustomization).into_iter().map(named(Kind::HttpRoute));
+    let indirect = services.chain(routes).flat_map(|used| stores.rollouts.keys_by(&used));
+    indirect.chain(stores.rollouts.keys_by(kustomization)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::observe::stores::Reach;
+
+const FLUX: &str = "kustomize.toolkit.fluxcd.io";
+
+fn object(kind: &str, name: &str, labels: Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": kind, "spec": {}, "status": {},
+        "metadata": {"name": name, "namespace": "prod", "resourceVersion": "1", "labels": labels},
+    })
+}
+
+fn applied_by(name: &str) -> Value {
+    json!({format!("{FLUX}/name"): name, format!("{FLUX}/namespace"): "flux"})
+}
+
+/// Two Rollouts share a route; one has a source elsewhere; one is applied by Flux.
+fn stores() -> Stores {
+    let stores = Stores::new(Reach::default());
+    for (name, route, policy, labels) in [
+        ("shop", "shop", "tags", json!({})),
+        ("till", "shop", "", json!({})),
+        ("desk", "", "", applied_by("apps")),
+    ] {
+        let mut canary = json!({"steps": [], "stableService": format!("{name}-stable"),
+            "canaryService": format!("{name}-canary")});
+        if !route.is_empty() {
+            canary["trafficRouting"] = json!({"gatewayAPI": {"httpRoute": route}});
+        }
+        let mut rollout = object("Rollout", name, labels);
+        rollout["spec"] = json!({
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"spec": {"containers": []}},
+            "strategy": {"canary": canary},
+        });
+        if !policy.is_empty() {
+            rollout["spec"]["sourceRef"] =
+                json!({"kind": "ImagePolicy", "name": policy, "namespace": "flux"});
+        }
+        stores.rollouts.apply(&None, serde_json::from_value(rollout).unwrap());
+    }
+    let service = object("Service", "till-canary", applied_by("net"));
+    stores.services.apply(&None, serde_json::from_value(service).unwrap());
+    let route = object("HTTPRoute", "shop", applied_by("net"));
+    stores.routes.apply(&None, serde_json::from_value(route).unwrap());
+    stores
+}
+
+#[test]
+fn a_change_wakes_the_rollouts_that_it_is_about() {
+    use Kind::{
+        EndpointSlice, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Rollout, Service,
+    };
+    let stores = stores();
+    let at = |kind, namespace: &str, name: &str| Reference::new(kind, namespace, name);
+    let in_prod = |kind, name: &str| Reference::new(kind, "prod", name);
+    let (shop, till) = (in_prod(Rollout, "shop"), in_prod(Rollout, "till"));
+    let (set, route) = (in_prod(ReplicaSet, "shop-1"), in_prod(HttpRoute, "shop"));
+    let stable = in_prod(Service, "shop-stable");
+    for (case, changed, refs, want) in [
+        ("a Rollout", in_prod(Rollout, "desk"), vec![], "desk"),
+        ("a Rollout with a rival", shop.clone(), vec![route.clone()], "shop till"),
+        ("a deleted Rollout", in_prod(Rollout, "gone"), vec![route.clone()], "gone shop till"),
+        ("a ReplicaSet", set.clone(), vec![shop.clone()], "shop"),
+        ("a ReplicaSet relabelled", set, vec![shop, till], "shop till"),
+        ("a Service", in_prod(Service, "till-canary"), vec![], "till"),
+        ("a Service of nobody", in_prod(Service, "other"), vec![], ""),
+        ("a slice", in_prod(EndpointSlice, "x"), vec![stable], "shop"),
+        ("a route", route, vec![], "shop till"),
+        ("a route elsewhere", at(HttpRoute, "test", "shop"), vec![], ""),
+        ("a source elsewhere", at(ImagePolicy, "flux", "tags"), vec![], "shop"),
+        ("a source of nobody", in_prod(ImagePolicy, "tags"), vec![], ""),
+        ("what applies a Rollout", at(Kustomization, "flux", "apps"), vec![], "desk"),
+        ("what applies what it uses", at(Kustomization, "flux", "net"), vec![], "shop till"),
+    ] {
+        let change = Change { reference: changed, refs: refs.into_iter().collect() };
+        let keys = touched(&stores, &change);
+        let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names.join(" "), want, "{case}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Observe: reads. Stores that watches fill, and what one turn takes out of them.
+//!
+//! It never writes to the cluster and never decides.
+
+pub mod barrier;
+pub mod refs;
+pub mod seen;
+pub mod store;
+pub mod stores;
+pub mod watch;

@@ -1,0 +1,241 @@
+//! Refs: which other objects an object names, and what of it is worth keeping in memory.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use kube::Resource;
+use serde_json::Value;
+
+use crate::api::foreign::{
+    EndpointSlice, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+};
+use crate::api::keys;
+use crate::api::kind::{Kind, Reference};
+use crate::api::rollout::Rollout;
+
+/// The copy of the whole object that client-side apply leaves on it.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// A kind that a store holds.
+pub trait Watched: Resource + Send + Sync + 'static {
+    /// The kind.
+    const KIND: Kind;
+
+    /// Tells which objects it names; a store finds it by each of them.
+    fn refs(&self) -> Vec<Reference>;
+
+    /// Drops what nobody reads.
+    fn trim(&mut self);
+}
+
+impl Watched for Rollout {
+    const KIND: Kind = Kind::Rollout;
+
+    fn refs(&self) -> Vec<Reference> {
+        let own = namespace(&self.metadata);
+        let canary = &self.spec.strategy.canary;
+        let services = [&canary.stable_service, &canary.canary_service];
+        let services = services.into_iter().flatten();
+        let mut refs: Vec<Reference> =
+            services.map(|name| Reference::new(Kind::Service, own, name)).collect();
+        if let Some(routing) = &canary.traffic_routing {
+            refs.push(Reference::new(Kind::HttpRoute, own, &routing.gateway_api.http_route));
+        }
+        if let Some(source) = &self.spec.source_ref {
+            let namespace = source.namespace.as_deref().unwrap_or(own);
+            refs.push(Reference::new(Kind::ImagePolicy, namespace, &source.name));
+        }
+        refs.extend(kustomization(&self.metadata));
+        refs
+    }
+
+    fn trim(&mut self) {
+        if let Some(entries) = &mut self.metadata.managed_fields {
+            entries.retain(owns_image);
+        }
+        drop_last_applied(&mut self.metadata);
+    }
+}
+
+impl Watched for ReplicaSet {
+    const KIND: Kind = Kind::ReplicaSet;
+
+    fn refs(&self) -> Vec<Reference> {
+        let own = namespace(&self.metadata);
+        let labels = self.metadata.labels.as_ref();
+        let label = labels.and_then(|labels| labels.get(keys::LABEL_ROLLOUT));
+        let owners = self.metadata.owner_references.iter().flatten();
+        let group = format!("{}/", keys::GROUP);
+        let owner = owners
+            .filter(|owner| owner.kind == "Rollout" && owner.api_version.starts_with(&group))
+            .map(|owner| &owner.name);
+        let names = label.into_iter().chain(owner);
+        names.map(|name| Reference::new(Kind::Rollout, own, name)).collect()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+    }
+}
+
+impl Watched for Service {
+    const KIND: Kind = Kind::Service;
+
+    fn refs(&self) -> Vec<Reference> {
+        kustomization(&self.metadata).into_iter().collect()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        drop_last_applied(&mut self.metadata);
+    }
+}
+
+impl Watched for EndpointSlice {
+    const KIND: Kind = Kind::EndpointSlice;
+
+    fn refs(&self) -> Vec<Reference> {
+        let labels = self.metadata.labels.as_ref();
+        let service = labels.and_then(|labels| labels.get(keys::SLICE_SERVICE));
+        let own = namespace(&self.metadata);
+        service.map(|name| Reference::new(Kind::Service, own, name)).into_iter().collect()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        self.metadata.annotations = None;
+        self.metadata.owner_references = None;
+    }
+}
+
+impl Watched for ImagePolicy {
+    const KIND: Kind = Kind::ImagePolicy;
+
+    fn refs(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        self.metadata.annotations = None;
+        self.spec = Value::Null;
+    }
+}
+
+impl Watched for HttpRoute {
+    const KIND: Kind = Kind::HttpRoute;
+
+    fn refs(&self) -> Vec<Reference> {
+        kustomization(&self.metadata).into_iter().collect()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        drop_last_applied(&mut self.metadata);
+    }
+}
+
+impl Watched for Kustomization {
+    const KIND: Kind = Kind::Kustomization;
+
+    fn refs(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        self.metadata.annotations = None;
+        self.status = None;
+    }
+}
+
+/// Names the Kustomization that applies an object.
+fn kustomization(meta: &ObjectMeta) -> Option<Reference> {
+    let labels = meta.labels.as_ref()?;
+    let (name, namespace) = (labels.get(keys::FLUX_NAME)?, labels.get(keys::FLUX_NAMESPACE)?);
+    Some(Reference::new(Kind::Kustomization, namespace, name))
+}
+
+fn namespace(meta: &ObjectMeta) -> &str {
+    meta.namespace.as_deref().unwrap_or_default()
+}
+
+fn drop_last_applied(meta: &mut ObjectMeta) {
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+}
+
+/// Tells whether a manager owns the image of a container, or the template as a whole.
+fn owns_image(entry: &ManagedFieldsEntry) -> bool {
+    let Some(fields) = &entry.fields_v1 else { return false };
+    let Some(template) = fields.0.pointer("/f:spec/f:template") else { return false };
+    let Some(spec) = template.get("f:spec") else {
+        return template.as_object().is_some_and(|fields| fields.is_empty());
+    };
+    let lists = ["f:containers", "f:initContainers"].into_iter().filter_map(|key| spec.get(key));
+    let mut items = lists.filter_map(Value::as_object).flat_map(|list| list.values());
+    items.any(|item| item.get("f:image").is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_entries_that_own_an_image_are_kept() {
+        let image = |list: &str| {
+            json!({"f:spec": {"f:template": {"f:spec": {
+                list: {"k:{\"name\":\"app\"}": {".": {}, "f:name": {}, "f:image": {}}}}}}})
+        };
+        let name = json!({"f:spec": {"f:template": {"f:spec": {
+            "f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:name": {}}}}}}});
+        for (case, fields, keep) in [
+            ("a container's image", image("f:containers"), true),
+            ("an init container's image", image("f:initContainers"), true),
+            ("a container without image", name, false),
+            ("replicas", json!({"f:spec": {"f:replicas": {}}}), false),
+            ("the template as one value", json!({"f:spec": {"f:template": {}}}), true),
+            ("status", json!({"f:status": {"f:phase": {}}}), false),
+        ] {
+            let entry: ManagedFieldsEntry =
+                serde_json::from_value(json!({"manager": "m", "fieldsV1": fields})).unwrap();
+            assert_eq!(owns_image(&entry), keep, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_rollout_names_what_it_uses() {
+        let rollout: Rollout = serde_json::from_value(json!({
+            "apiVersion": "stairlock.dev/v1alpha1", "kind": "Rollout",
+            "metadata": {
+                "name": "shop", "namespace": "prod",
+                "labels": {
+                    "kustomize.toolkit.fluxcd.io/name": "apps",
+                    "kustomize.toolkit.fluxcd.io/namespace": "flux-system",
+                },
+            },
+            "spec": {
+                "sourceRef": {"kind": "ImagePolicy", "name": "tags", "namespace": "flux-system"},
+                "selector": {"matchLabels": {"app": "shop"}},
+                "template": {"spec": {"containers": [{"name": "app"}]}},
+                "strategy": {"canary": {
+                    "stableService": "a", "canaryService": "b", "steps": [{"setWeight": 50}],
+                    "trafficRouting": {"gatewayAPI": {"httpRoute": "shop"}},
+                }},
+            },
+        }))
+        .unwrap();
+        let refs: Vec<String> = rollout.refs().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            refs,
+            [
+                "Service prod/a",
+                "Service prod/b",
+                "HTTPRoute prod/shop",
+                "ImagePolicy flux-system/tags",
+                "Kustomization flux-system/apps",
+            ]
+        );
+    }
+}

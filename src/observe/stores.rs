@@ -1,0 +1,187 @@
+//! Stores: one for each kind that is watched, and what they know of one object whatever its kind.
+
+use std::collections::BTreeSet;
+
+use kube::api::Api;
+use kube::core::{ApiResource, NamespaceScope};
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+
+use crate::api::foreign::{
+    EndpointSlice, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+};
+use crate::api::kind::{Kind, Reference};
+use crate::api::rollout::Rollout;
+use crate::observe::refs::Watched;
+use crate::observe::store::{Change, Scope, Store};
+
+/// Which namespaces are watched and which of them may be referred to.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// Namespaces with Rollouts; empty means all.
+    pub namespaces: BTreeSet<String>,
+    /// Namespaces whose sources may be named from others.
+    pub shared: BTreeSet<String>,
+}
+
+impl Reach {
+    /// Tells the scopes of the watches of a kind.
+    fn scopes(&self, kind: Kind) -> Vec<Scope> {
+        if self.namespaces.is_empty() {
+            return vec![None];
+        }
+        let shared = match kind {
+            Kind::ImagePolicy | Kind::Kustomization => self.shared.clone(),
+            Kind::Rollout
+            | Kind::ReplicaSet
+            | Kind::Service
+            | Kind::EndpointSlice
+            | Kind::HttpRoute
+            | Kind::Event => BTreeSet::new(),
+        };
+        self.namespaces.union(&shared).cloned().map(Some).collect()
+    }
+
+    /// Tells whether a Rollout of one namespace may name a source of another.
+    pub fn allows(&self, from: &str, to: &str) -> bool {
+        from == to || self.shared.contains(to)
+    }
+}
+
+/// One store for each kind.
+#[derive(Debug)]
+pub struct Stores {
+    /// What may be referred to.
+    pub reach: Reach,
+    /// Rollouts.
+    pub rollouts: Store<Rollout>,
+    /// ReplicaSets with our label.
+    pub replica_sets: Store<ReplicaSet>,
+    /// Services.
+    pub services: Store<Service>,
+    /// EndpointSlices.
+    pub slices: Store<EndpointSlice>,
+    /// ImagePolicies.
+    pub policies: Store<ImagePolicy>,
+    /// HTTPRoutes.
+    pub routes: Store<HttpRoute>,
+    /// Kustomizations.
+    pub kustomizations: Store<Kustomization>,
+}
+
+impl Stores {
+    /// Makes empty stores.
+    pub fn new(reach: Reach) -> Self {
+        Self {
+            rollouts: Store::new(reach.scopes(Kind::Rollout)),
+            replica_sets: Store::new(reach.scopes(Kind::ReplicaSet)),
+            services: Store::new(reach.scopes(Kind::Service)),
+            slices: Store::new(reach.scopes(Kind::EndpointSlice)),
+            policies: Store::new(reach.scopes(Kind::ImagePolicy)),
+            routes: Store::new(reach.scopes(Kind::HttpRoute)),
+            kustomizations: Store::new(reach.scopes(Kind::Kustomization)),
+            reach,
+        }
+    }
+
+    /// Tells whether everything has been read once.
+    pub fn ready(&self) -> bool {
+        self.rollouts.ready()
+            && self.replica_sets.ready()
+            && self.services.ready()
+            && self.slices.ready()
+            && self.policies.ready()
+            && self.routes.ready()
+            && self.kustomizations.ready()
+    }
+
+    /// Tells uid and resourceVersion of an object as it stands in its store.
+    pub fn version(&self, reference: &Reference) -> Option<(String, u64)> {
+        let key = &reference.key;
+        match reference.kind {
+            Kind::Rollout => self.rollouts.version(key),
+            Kind::ReplicaSet => self.replica_sets.version(key),
+            Kind::Service => self.services.version(key),
+            Kind::EndpointSlice => self.slices.version(key),
+            Kind::ImagePolicy => self.policies.version(key),
+            Kind::HttpRoute => self.routes.version(key),
+            Kind::Kustomization => self.kustomizations.version(key),
+            Kind::Event => None,
+        }
+    }
+
+    /// Tells up to which resourceVersion all changes near an object have been told.
+    pub fn seen(&self, reference: &Reference) -> u64 {
+        let namespace = &reference.key.namespace;
+        match reference.kind {
+            Kind::Rollout => self.rollouts.seen(namespace),
+            Kind::ReplicaSet => self.replica_sets.seen(namespace),
+            Kind::Service => self.services.seen(namespace),
+            Kind::EndpointSlice => self.slices.seen(namespace),
+            Kind::ImagePolicy => self.policies.seen(namespace),
+            Kind::HttpRoute => self.routes.seen(namespace),
+            Kind::Kustomization => self.kustomizations.seen(namespace),
+            Kind::Event => u64::MAX,
+        }
+    }
+
+    /// Tells whether any Rollout refers to a kind, directly or through what it uses.
+    pub fn referred(&self, kind: Kind) -> bool {
+        let named = |refs: &[Reference]| refs.iter().any(|reference| reference.kind == kind);
+        if named(&self.rollouts.named()) {
+            return true;
+        }
+        let used = |kind| {
+            let all = self.rollouts.named();
+            all.into_iter().filter(move |reference| reference.kind == kind)
+        };
+        used(Kind::Service)
+            .filter_map(|service| self.services.get(&service.key))
+            .any(|service| named(&service.refs()))
+            || used(Kind::HttpRoute)
+                .filter_map(|route| self.routes.get(&route.key))
+                .any(|route| named(&route.refs()))
+    }
+
+    /// Reads one object from the API server into its store, where it is written by us.
+    ///
+    /// # Errors
+    /// The client's, if there is no answer.
+    pub async fn refresh(
+        &self,
+        client: &Client,
+        reference: &Reference,
+    ) -> Result<Option<Change>, kube::Error> {
+        match reference.kind {
+            Kind::Rollout => fetch(client, &(), reference, &self.rollouts).await,
+            Kind::ReplicaSet => fetch(client, &(), reference, &self.replica_sets).await,
+            Kind::Service => fetch(client, &(), reference, &self.services).await,
+            Kind::HttpRoute => {
+                let resource = Kind::HttpRoute.resource();
+                fetch::<HttpRoute, ApiResource>(client, &resource, reference, &self.routes).await
+            }
+            // Nothing of these is written, or nothing of them is read.
+            Kind::EndpointSlice | Kind::ImagePolicy | Kind::Kustomization | Kind::Event => Ok(None),
+        }
+    }
+}
+
+async fn fetch<K, D>(
+    client: &Client,
+    resource: &D,
+    reference: &Reference,
+    store: &Store<K>,
+) -> Result<Option<Change>, kube::Error>
+where
+    K: Watched + Resource<DynamicType = D> + DeserializeOwned + Clone + std::fmt::Debug,
+    K::Scope: NamespaceScope,
+{
+    let key = &reference.key;
+    let api: Api<K> = Api::all_with(client.clone(), resource).constrain(&key.namespace);
+    // A scope that nobody watches: what is read here says nothing about older changes.
+    let nowhere = Some(String::new());
+    Ok(match api.get_opt(&key.name).await? {
+        Some(object) => store.apply(&nowhere, object),
+        None => store.delete(&nowhere, key, None),
+    })
+}

@@ -1,0 +1,348 @@
+//! Watch: fills the stores. One watch for each kind and scope; a kind that is not installed is
+//! asked for again only while a Rollout refers to it.
+//!
+//! Verbs: `list` and `watch` on each kind, and a GET of the discovery document of its version.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use kube::api::{Api, ApiResource, WatchEvent, WatchParams};
+use kube::core::{DeserializeGuard, NamespaceScope};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watcher_of};
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+
+use crate::api::keys;
+use crate::api::kind::{Key, Kind};
+use crate::api::rollout::Rollout;
+use crate::observe::refs::Watched;
+use crate::observe::store::{Change, Scope, Store, key};
+use crate::observe::stores::Stores;
+
+/// How often an absent kind is asked for while a Rollout refers to it.
+const PROBE_EVERY: Duration = Duration::from_secs(30);
+/// How long a server may take to show that it streams lists.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Objects in a page of a list: what is held twice while it is decoded.
+const PAGE_SIZE: u32 = 250;
+/// The mark of a streamed list's end.
+const LIST_END: &str = "k8s.io/initial-events-end";
+
+/// What the watches tell of.
+#[derive(Debug)]
+pub enum Sighting {
+    /// An object is another than before.
+    Changed(Change),
+    /// A scope of a kind has been listed: the stores may be ready.
+    Listed,
+    /// A watch failed and is opened again.
+    Restarted {
+        /// Its kind.
+        kind: Kind,
+        /// Why.
+        error: Box<watcher::Error>,
+    },
+    /// An object cannot be read; told once for each object.
+    Malformed {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        key: Key,
+        /// Why.
+        error: String,
+    },
+    /// The number of objects of a kind that cannot be read.
+    MalformedCount {
+        /// The kind.
+        kind: Kind,
+        /// How many there are.
+        count: usize,
+    },
+    /// A kind was found to be installed, or not to be.
+    Installed {
+        /// The kind.
+        kind: Kind,
+        /// Whether it is.
+        installed: bool,
+    },
+    /// A kind could not be asked for.
+    Unanswered {
+        /// The kind.
+        kind: Kind,
+        /// Why.
+        error: Box<kube::Error>,
+    },
+}
+
+/// Hears what the watches tell of. It must return at once.
+pub type Tell = Arc<dyn Fn(Sighting) + Send + Sync>;
+
+/// What all watches have in common.
+#[derive(Clone)]
+pub struct Watches {
+    /// The client.
+    pub client: Client,
+    /// How every watch is opened: timeout, bookmarks.
+    pub config: watcher::Config,
+    /// The Rollouts that are watched, as a label selector.
+    pub selector: Option<String>,
+    /// What is filled.
+    pub stores: Arc<Stores>,
+    /// Who hears of it.
+    pub tell: Tell,
+    /// Rings when Rollouts change what they refer to.
+    pub bell: Arc<Notify>,
+}
+
+impl Debug for Watches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watches").finish_non_exhaustive()
+    }
+}
+
+/// Watches everything, for ever. The server is asked first whether it streams lists.
+pub async fn run(watches: Watches) {
+    let mut watches = watches;
+    watches.config = if streams_lists(&watches.client).await {
+        watches.config.streaming_lists()
+    } else {
+        watches.config.page_size(PAGE_SIZE)
+    };
+    let stores = Arc::clone(&watches.stores);
+    let mut rollouts = watches.config.clone();
+    rollouts.label_selector.clone_from(&watches.selector);
+    let labelled = watches.config.clone().labels(keys::LABEL_ROLLOUT);
+    let plain = &watches.config;
+    tokio::join!(
+        watches.all(&stores.rollouts, &(), &rollouts),
+        watches.all(&stores.replica_sets, &(), &labelled),
+        watches.all(&stores.services, &(), plain),
+        watches.all(&stores.slices, &(), plain),
+        watches.installed(&stores.policies),
+        watches.installed(&stores.routes),
+        watches.installed(&stores.kustomizations),
+    );
+}
+
+impl Watches {
+    /// Watches all scopes of a kind that every cluster has.
+    async fn all<K, D>(&self, store: &Store<K>, resource: &D, config: &watcher::Config)
+    where
+        K: Watched + Resource<DynamicType = D> + DeserializeOwned + Clone + Debug,
+        K::Scope: NamespaceScope,
+        D: Clone + Send + Sync,
+    {
+        loop {
+            self.scopes(store, resource, config).await;
+            // The kind is not there: our own CRD is missing.
+            tokio::time::sleep(PROBE_EVERY).await;
+        }
+    }
+
+    /// Watches a kind while it is installed.
+    async fn installed<K>(&self, store: &Store<K>)
+    where
+        K: Watched + Resource<DynamicType = ApiResource> + DeserializeOwned + Clone + Debug,
+        K::Scope: NamespaceScope,
+    {
+        loop {
+            match self.discover(K::KIND).await {
+                Ok(Some(resource)) => {
+                    store.appear();
+                    (self.tell)(Sighting::Installed { kind: K::KIND, installed: true });
+                    self.scopes(store, &resource, &self.config).await;
+                    self.vanish(store);
+                }
+                Ok(None) => self.vanish(store),
+                Err(error) => {
+                    let error = Box::new(error);
+                    (self.tell)(Sighting::Unanswered { kind: K::KIND, error });
+                    tokio::time::sleep(PROBE_TIMEOUT).await;
+                    continue;
+                }
+            }
+            self.until_wanted(K::KIND).await;
+        }
+    }
+
+    fn vanish<K: Watched>(&self, store: &Store<K>) {
+        let known = store.absent();
+        store.vanish().into_iter().for_each(|change| self.changed(change));
+        if !known {
+            (self.tell)(Sighting::Installed { kind: K::KIND, installed: false });
+        }
+    }
+
+    /// Waits until an absent kind is to be asked for again.
+    async fn until_wanted(&self, kind: Kind) {
+        if self.stores.referred(kind) {
+            tokio::time::sleep(PROBE_EVERY).await;
+        }
+        loop {
+            let rung = self.bell.notified();
+            if self.stores.referred(kind) {
+                return;
+            }
+            rung.await;
+        }
+    }
+
+    /// Finds the best version of a kind that the server has.
+    async fn discover(&self, kind: Kind) -> Result<Option<ApiResource>, kube::Error> {
+        for resource in kind.resources() {
+            match self.client.list_api_group_resources(&resource.api_version).await {
+                Ok(list) if list.resources.iter().any(|known| known.name == resource.plural) => {
+                    return Ok(Some(resource));
+                }
+                Ok(_) => {}
+                Err(error) if missing(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Watches all scopes of a kind until the kind is gone.
+    async fn scopes<K, D>(&self, store: &Store<K>, resource: &D, config: &watcher::Config)
+    where
+        K: Watched + Resource<DynamicType = D> + DeserializeOwned + Clone + Debug,
+        K::Scope: NamespaceScope,
+        D: Clone + Send + Sync,
+    {
+        let watches = store.scopes().into_iter().map(|scope| async move {
+            let namespace = scope.as_deref().unwrap_or_default();
+            let api = Api::all_with(self.client.clone(), resource).constrain(namespace);
+            self.one(api, config.clone(), &scope, store).await;
+        });
+        futures::future::select_all(watches.map(Box::pin)).await;
+    }
+
+    /// Watches one scope until the kind is gone.
+    async fn one<K>(
+        &self,
+        api: Api<DeserializeGuard<K>>,
+        config: watcher::Config,
+        scope: &Scope,
+        store: &Store<K>,
+    ) where
+        K: Watched + DeserializeOwned + Clone + Debug,
+        K::DynamicType: Clone,
+    {
+        // client-go's backoff: 0.8 s to 30 s, doubled, with jitter.
+        let mut events = watcher_of(api, config).default_backoff().boxed();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => self.take(event, scope, store),
+                Err(error) if gone(&error) => return,
+                Err(error) => {
+                    let error = Box::new(error);
+                    (self.tell)(Sighting::Restarted { kind: K::KIND, error });
+                }
+            }
+        }
+    }
+
+    /// Brings one event into the store and tells of it.
+    fn take<K: Watched>(&self, event: Event<DeserializeGuard<K>>, scope: &Scope, store: &Store<K>) {
+        let before = store.malformed();
+        let changed = match event {
+            Event::Init => {
+                store.begin(scope);
+                None
+            }
+            Event::InitApply(DeserializeGuard(Ok(object))) => store.list(scope, object),
+            Event::Apply(DeserializeGuard(Ok(object))) => store.apply(scope, object),
+            Event::InitApply(guard) | Event::Apply(guard) => self.refuse(guard, scope, store),
+            Event::Delete(guard) => {
+                let version = guard.meta().resource_version.clone();
+                store.delete(scope, &key(&guard), version.as_deref())
+            }
+            Event::InitDone => {
+                store.finish(scope).into_iter().for_each(|change| self.changed(change));
+                (self.tell)(Sighting::Listed);
+                None
+            }
+        };
+        if let Some(change) = changed {
+            self.changed(change);
+        }
+        let count = store.malformed();
+        if count != before {
+            (self.tell)(Sighting::MalformedCount { kind: K::KIND, count });
+        }
+    }
+
+    fn changed(&self, change: Change) {
+        // These tell what Rollouts refer to, directly or not.
+        if matches!(change.reference.kind, Kind::Rollout | Kind::Service | Kind::HttpRoute) {
+            self.bell.notify_waiters();
+        }
+        (self.tell)(Sighting::Changed(change));
+    }
+
+    fn refuse<K: Watched>(
+        &self,
+        guard: DeserializeGuard<K>,
+        scope: &Scope,
+        store: &Store<K>,
+    ) -> Option<Change> {
+        let key = key(&guard);
+        let version = guard.meta().resource_version.clone();
+        let (change, first) = store.refuse(scope, key.clone(), version.as_deref());
+        if let (true, Err(invalid)) = (first, guard.0) {
+            let error = invalid.error.chars().filter(|c| !c.is_control()).take(200).collect();
+            (self.tell)(Sighting::Malformed { kind: K::KIND, key, error });
+        }
+        change
+    }
+}
+
+/// Tells whether the server streams lists, by asking for the list of one Rollout that is not there.
+/// kube itself would ask for ever.
+async fn streams_lists(client: &Client) -> bool {
+    let api: Api<kube::core::PartialObjectMeta<Rollout>> = Api::all(client.clone());
+    let params = WatchParams {
+        field_selector: Some("metadata.name=stairlock-probe".to_owned()),
+        timeout: Some(u32::try_from(PROBE_TIMEOUT.as_secs()).unwrap_or(5)),
+        bookmarks: true,
+        send_initial_events: true,
+        ..WatchParams::default()
+    };
+    bounded(async {
+        let Ok(events) = api.watch(&params, "0").await else { return false };
+        let mut events = events.boxed();
+        while let Ok(Some(event)) = events.try_next().await {
+            if let WatchEvent::Bookmark(mark) = event
+                && mark.metadata.annotations.contains_key(LIST_END)
+            {
+                return true;
+            }
+        }
+        false
+    })
+    .await
+}
+
+async fn bounded(probe: impl Future<Output = bool>) -> bool {
+    tokio::time::timeout(PROBE_TIMEOUT, probe).await.unwrap_or(false)
+}
+
+fn missing(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// Tells whether the kind that was watched is not there any more.
+fn gone(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => missing(error),
+        watcher::Error::WatchError(status) => status.code == 404,
+        watcher::Error::NoResourceVersion => false,
+    }
+}

@@ -1,0 +1,108 @@
+//! ReplicaSets: one for each revision. The template stands in them twice: as pods need it, and as
+//! it was written on the Rollout, to be recognised by.
+
+use std::collections::BTreeMap;
+
+use json_patch::Patch;
+use serde_json::{Map, Value, json};
+
+use crate::api::keys;
+use crate::model::moves::Target;
+use crate::model::template::Revision;
+use crate::render::owner::Owner;
+use crate::render::patch::Edit;
+
+/// What a new ReplicaSet is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Birth<'a> {
+    /// The revision.
+    pub revision: &'a Revision,
+    /// The attempt that asks for it.
+    pub attempt: u32,
+    /// Pods to begin with.
+    pub replicas: u32,
+    /// Seconds that a pod must be ready to count.
+    pub min_ready_secs: u32,
+    /// The labels that select the Rollout's pods.
+    pub selector: &'a BTreeMap<String, String>,
+    /// The template as written on the Rollout.
+    pub template: &'a Value,
+}
+
+/// Makes the body of a new ReplicaSet.
+pub fn create(owner: &Owner, birth: &Birth<'_>) -> Value {
+    let labels = labels(owner, birth);
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": birth.revision.replica_set(&owner.name),
+            "namespace": owner.namespace,
+            "labels": labels,
+            "annotations": {
+                keys::ANNOTATION_TEMPLATE: birth.template.to_string(),
+                keys::ANNOTATION_ATTEMPT: birth.attempt.to_string(),
+            },
+            "ownerReferences": [owner.reference()],
+        },
+        "spec": {
+            "replicas": birth.replicas,
+            "minReadySeconds": birth.min_ready_secs,
+            "selector": {"matchLabels": Owner::selector(birth.selector, birth.revision)},
+            "template": template(birth.template, &labels),
+        },
+    })
+}
+
+/// Sets the number of pods and what makes them count; marks a failed revision.
+pub fn resize(
+    target: &Target,
+    replicas: u32,
+    min_ready_secs: u32,
+    quarantine: Option<u32>,
+) -> Patch {
+    let edit = Edit::at(&target.resource_version)
+        .add(&["spec", "replicas"], replicas)
+        .add(&["spec", "minReadySeconds"], min_ready_secs);
+    match quarantine {
+        None => edit.done(),
+        Some(attempt) => {
+            let path = ["metadata", "annotations", keys::ANNOTATION_QUARANTINED];
+            edit.add(&path, attempt.to_string()).done()
+        }
+    }
+}
+
+/// Makes the Rollout the owner of a ReplicaSet that has none.
+pub fn adopt(owner: &Owner, target: &Target) -> Patch {
+    let path = ["metadata", "ownerReferences"];
+    Edit::at(&target.resource_version)
+        .test(&path, Value::Null)
+        .add(&path, json!([owner.reference()]))
+        .done()
+}
+
+/// The labels of the template and ours.
+fn labels(owner: &Owner, birth: &Birth<'_>) -> Value {
+    let written = birth.template.pointer("/metadata/labels").and_then(Value::as_object);
+    let mut labels = written.cloned().unwrap_or_default();
+    labels.insert(keys::LABEL_ROLLOUT.to_owned(), Value::from(owner.name.as_str()));
+    labels.insert(keys::LABEL_REVISION.to_owned(), Value::from(birth.revision.as_str()));
+    Value::Object(labels)
+}
+
+/// The template as written, with all labels.
+fn template(written: &Value, labels: &Value) -> Value {
+    let mut template = written.as_object().cloned().unwrap_or_default();
+    let metadata = template.remove("metadata");
+    let mut metadata = match metadata {
+        Some(Value::Object(fields)) => fields,
+        Some(_) | None => Map::new(),
+    };
+    metadata.insert("labels".to_owned(), labels.clone());
+    template.insert("metadata".to_owned(), Value::Object(metadata));
+    Value::Object(template)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use super::*;
+
+fn owner() -> Owner {
+    Owner { namespace: "prod".into(), name: "shop".into(), uid: "u1".into() }
+}
+
+fn target() -> Target {
+    Target { name: "shop-b6a05ce3fb".into(), uid: "u2".into(), resource_version: "41".into() }
+}
+
+fn selector() -> BTreeMap<String, String> {
+    BTreeMap::from([("app".to_owned(), "shop".to_owned())])
+}
+
+fn reference() -> Value {
+    json!({
+        "apiVersion": "stairlock.dev/v1alpha1", "kind": "Rollout", "name": "shop", "uid": "u1",
+        "controller": true, "blockOwnerDeletion": true,
+    })
+}
+
+#[test]
+fn a_replica_set_carries_the_template_as_written_and_as_run() {
+    let revision = Revision::parse("b6a05ce3fb").unwrap();
+    let written = json!({
+        "metadata": {"labels": {"app": "shop", "tier": "web"}, "annotations": {"a": "b"}},
+        "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
+    });
+    let birth = Birth {
+        revision: &revision,
+        attempt: 7,
+        replicas: 2,
+        min_ready_secs: 10,
+        selector: &selector(),
+        template: &written,
+    };
+    let labels = json!({
+        "app": "shop", "tier": "web",
+        "stairlock.dev/rollout": "shop", "stairlock.dev/revision": "b6a05ce3fb",
+    });
+    let golden = json!({
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": "shop-b6a05ce3fb",
+            "namespace": "prod",
+            "labels": labels,
+            "annotations": {
+                "stairlock.dev/template": written.to_string(),
+                "stairlock.dev/attempt": "7",
+            },
+            "ownerReferences": [reference()],
+        },
+        "spec": {
+            "replicas": 2,
+            "minReadySeconds": 10,
+            "selector": {"matchLabels": {"app": "shop", "stairlock.dev/revision": "b6a05ce3fb"}},
+            "template": {
+                "metadata": {"labels": labels, "annotations": {"a": "b"}},
+                "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
+            },
+        },
+    });
+    assert_eq!(create(&owner(), &birth), golden);
+}
+
+#[test]
+fn patches_fail_at_another_resource_version() {
+    let version = json!({"op": "replace", "path": "/metadata/resourceVersion", "value": "41"});
+    let replicas = json!({"op": "add", "path": "/spec/replicas", "value": 3});
+    let ready = json!({"op": "add", "path": "/spec/minReadySeconds", "value": 0});
+    let mark = json!({
+        "op": "add", "path": "/metadata/annotations/stairlock.dev~1quarantined", "value": "7",
+    });
+    let none = json!({"op": "test", "path": "/metadata/ownerReferences", "value": null});
+    let ours = json!({"op": "add", "path": "/metadata/ownerReferences", "value": [reference()]});
+    for (case, patch, golden) in [
+        ("resize", resize(&target(), 3, 0, None), json!([version, replicas, ready])),
+        ("quarantine", resize(&target(), 3, 0, Some(7)), json!([version, replicas, ready, mark])),
+        ("adopt", adopt(&owner(), &target()), json!([version, none, ours])),
+    ] {
+        assert_eq!(serde_json::to_value(patch).unwrap(), golden, "{case}");
+    }
+}

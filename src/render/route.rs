@@ -1,0 +1,45 @@
+//! Routes: the weights of our two backends, in place. Never a rule or a list of backends.
+
+use json_patch::Patch;
+
+use crate::model::moves::{Target, WeightEdit};
+use crate::render::patch::Edit;
+
+/// Sets weights. The backend has to stand where it stood, by name.
+pub fn set_weights(target: &Target, edits: &[WeightEdit]) -> Patch {
+    let begun = Edit::at(&target.resource_version);
+    let all = edits.iter().fold(begun, |patch, edit| {
+        let (rule, backend) = (edit.rule.to_string(), edit.backend.to_string());
+        let path = |field| ["spec", "rules", rule.as_str(), "backendRefs", backend.as_str(), field];
+        // `add` on a member sets it whether or not it is there: a route may have no weights.
+        patch.test(&path("name"), edit.service.as_str()).add(&path("weight"), edit.weight)
+    });
+    all.done()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn weights_are_set_where_the_backends_stand() {
+        let target = Target { name: "shop".into(), uid: "u".into(), resource_version: "7".into() };
+        let edit = |rule, backend, service: &str, weight| WeightEdit {
+            rule,
+            backend,
+            service: service.to_owned(),
+            weight,
+        };
+        let patch = set_weights(&target, &[edit(1, 0, "stable", 80), edit(1, 2, "canary", 20)]);
+        let golden = json!([
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
+            {"op": "test", "path": "/spec/rules/1/backendRefs/0/name", "value": "stable"},
+            {"op": "add", "path": "/spec/rules/1/backendRefs/0/weight", "value": 80},
+            {"op": "test", "path": "/spec/rules/1/backendRefs/2/name", "value": "canary"},
+            {"op": "add", "path": "/spec/rules/1/backendRefs/2/weight", "value": 20},
+        ]);
+        assert_eq!(serde_json::to_value(patch).unwrap(), golden);
+    }
+}

@@ -1,0 +1,354 @@
+//! Status: writes what is to be stored. `validate::status` reads it back to the same.
+
+use crate::api::status as wire;
+use crate::model::moment::Timestamp;
+use crate::model::notice::Notice;
+use crate::model::release::ReleaseRef;
+use crate::model::status::{
+    Attempt, Condition, Counts, Draining, Entry, Pin, Quarantined, Rejected, Side, Stage, Status,
+    Trigger, Waiting,
+};
+
+/// Writes a status as it is stored.
+pub fn status(status: &Status) -> wire::RolloutStatus {
+    let Status {
+        observed_generation,
+        phase,
+        attempt: present,
+        stable,
+        canary,
+        draining: drains,
+        history,
+        quarantine,
+        pin: pinned,
+        frozen_since,
+        outbox,
+        rejected: answered,
+        waiting: holds,
+        conditions,
+        counts,
+        selector,
+    } = status;
+    let Counts { replicas, ready, available, updated } = counts;
+    wire::RolloutStatus {
+        observed_generation: *observed_generation,
+        phase: Some(phase.as_str().to_owned()),
+        attempt: present.as_ref().map(attempt),
+        stable: stable.as_ref().map(side),
+        canary: canary.as_ref().map(side),
+        draining: drains.iter().map(draining).collect(),
+        history: history.iter().map(entry).collect(),
+        quarantine: quarantine.iter().map(quarantined).collect(),
+        pin: pinned.as_ref().map(pin),
+        frozen_since: time(*frozen_since),
+        outbox: outbox.iter().map(notice).collect(),
+        rejected: answered.as_ref().map(rejected),
+        waiting_for: holds.iter().map(waiting).collect(),
+        conditions: conditions.iter().map(condition).collect(),
+        replicas: count(*replicas),
+        ready_replicas: count(*ready),
+        available_replicas: count(*available),
+        updated_replicas: count(*updated),
+        selector: Some(selector.clone()).filter(|selector| !selector.is_empty()),
+    }
+}
+
+fn attempt(attempt: &Attempt) -> wire::Attempt {
+    let Attempt {
+        number,
+        release: delivers,
+        revision,
+        trigger: by,
+        delivered,
+        started_at,
+        stage,
+        weight,
+    } = attempt;
+    let (name, step, cause, paused_at) = match stage {
+        Stage::First { .. } => (wire::Attempt::FIRST, 0, None, None),
+        Stage::Step { number, paused_at, entered_at: _ } => {
+            (wire::Attempt::STEP, *number, None, *paused_at)
+        }
+        Stage::Promoting { .. } => (wire::Attempt::PROMOTING, 0, None, None),
+        Stage::RollingBack { cause, .. } => (wire::Attempt::ROLLING_BACK, 0, Some(cause), None),
+        Stage::Completed { .. } => (wire::Attempt::COMPLETED, 0, None, None),
+        Stage::Ended { cause, .. } => (wire::Attempt::ENDED, 0, Some(cause), None),
+    };
+    wire::Attempt {
+        number: i64::from(*number),
+        release: release(delivers),
+        revision: revision.to_string(),
+        trigger: trigger(*by),
+        delivered: *delivered,
+        stage: name.to_owned(),
+        step: i64::from(step),
+        weight: i64::from(weight.percent()),
+        cause: cause.map(|cause| cause.as_str().to_owned()),
+        started_at: started_at.to_string(),
+        entered_at: stage.entered_at().to_string(),
+        paused_at: time(paused_at),
+    }
+}
+
+fn side(side: &Side) -> wire::Side {
+    let Side { revision, release: delivers, replicas, ready } = side;
+    wire::Side {
+        revision: revision.to_string(),
+        release: release(delivers),
+        replicas: count(*replicas),
+        ready_replicas: count(*ready),
+    }
+}
+
+fn draining(draining: &Draining) -> wire::Draining {
+    let Draining { revision, since } = draining;
+    wire::Draining { revision: revision.to_string(), since: time(*since) }
+}
+
+fn entry(entry: &Entry) -> wire::Entry {
+    let Entry {
+        number,
+        release: delivered,
+        revision,
+        trigger: by,
+        started_at,
+        ended_at,
+        cause,
+        weight,
+    } = entry;
+    wire::Entry {
+        number: i64::from(*number),
+        release: release(delivered),
+        revision: revision.to_string(),
+        trigger: trigger(*by),
+        outcome: cause.map_or(wire::Entry::COMPLETED, |cause| cause.as_str()).to_owned(),
+        weight: i64::from(weight.percent()),
+        started_at: started_at.to_string(),
+        ended_at: ended_at.to_string(),
+    }
+}
+
+fn quarantined(quarantined: &Quarantined) -> wire::Quarantined {
+    let Quarantined { revision, release: delivered, trigger: by, attempt, since } = quarantined;
+    wire::Quarantined {
+        revision: revision.to_string(),
+        release: release(delivered),
+        trigger: trigger(*by),
+        attempt: i64::from(*attempt),
+        since: since.to_string(),
+    }
+}
+
+fn pin(pin: &Pin) -> wire::Pin {
+    let Pin { image, until_newer_than, since } = pin;
+    wire::Pin {
+        image: image.clone(),
+        until_newer_than: until_newer_than.clone(),
+        since: since.to_string(),
+    }
+}
+
+fn notice(notice: &Notice) -> wire::Notice {
+    let Notice { id, warning, reason, message, at } = notice;
+    let kind = if *warning { wire::Notice::WARNING } else { wire::Notice::NORMAL };
+    wire::Notice {
+        id: id.clone(),
+        kind: kind.to_owned(),
+        reason: reason.clone(),
+        message: message.clone(),
+        at: at.to_string(),
+    }
+}
+
+fn rejected(rejected: &Rejected) -> wire::Rejected {
+    let Rejected { key, value } = rejected;
+    wire::Rejected { annotation: key.clone(), value: value.clone() }
+}
+
+fn waiting(waiting: &Waiting) -> wire::Waiting {
+    let Waiting { kind, name, since, until, automatic, message, command } = waiting;
+    wire::Waiting {
+        kind: kind.clone(),
+        name: name.clone(),
+        since: since.to_string(),
+        until: time(*until),
+        automatic: *automatic,
+        message: message.clone(),
+        command: command.clone(),
+    }
+}
+
+fn condition(condition: &Condition) -> wire::Condition {
+    let Condition { kind, status, reason, message, since, observed_generation } = condition;
+    wire::Condition {
+        kind: kind.clone(),
+        status: status.clone(),
+        reason: reason.clone(),
+        message: message.clone(),
+        last_transition_time: since.to_string(),
+        observed_generation: *observed_generation,
+    }
+}
+
+fn release(release: &ReleaseRef) -> wire::Release {
+    let ReleaseRef { version, tag, digest, image } = release;
+    wire::Release {
+        version: version.clone(),
+        tag: tag.clone(),
+        digest: digest.clone(),
+        image: image.clone(),
+    }
+}
+
+fn trigger(trigger: Trigger) -> String {
+    let word = match trigger {
+        Trigger::Release => wire::Attempt::BY_RELEASE,
+        Trigger::Template => wire::Attempt::BY_TEMPLATE,
+        Trigger::Command => wire::Attempt::BY_COMMAND,
+    };
+    word.to_owned()
+}
+
+fn time(time: Option<Timestamp>) -> Option<String> {
+    time.map(|time| time.to_string())
+}
+
+fn count(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::moment::Timestamp;
+    use crate::model::status::{Cause, Phase};
+    use crate::model::template::Revision;
+    use crate::model::weight::Weight;
+    use crate::validate::status::parse;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_767_323_045_000 + millis)
+    }
+
+    fn full(stage: Stage, by: Trigger) -> Status {
+        let revision = Revision::parse("5f6c0a91be").unwrap();
+        let weight = Weight::new(50).unwrap();
+        let delivers = ReleaseRef {
+            version: "1.2.3".into(),
+            tag: "v1.2.3".into(),
+            digest: format!("sha256:{}", "a".repeat(64)),
+            image: "registry.example/shop:v1.2.3".into(),
+        };
+        let side = |ready| Side {
+            revision: revision.clone(),
+            release: delivers.clone(),
+            replicas: 5,
+            ready,
+        };
+        let entry = |cause| Entry {
+            number: 6,
+            release: ReleaseRef::default(),
+            revision: revision.clone(),
+            trigger: by,
+            started_at: at(0),
+            ended_at: at(1),
+            cause,
+            weight,
+        };
+        let attempt = Attempt {
+            number: 7,
+            release: delivers.clone(),
+            revision: revision.clone(),
+            trigger: by,
+            delivered: true,
+            started_at: at(0),
+            stage,
+            weight,
+        };
+        Status {
+            observed_generation: 3,
+            phase: Phase::Paused,
+            attempt: Some(attempt),
+            stable: Some(side(5)),
+            canary: Some(side(0)),
+            draining: [None, Some(at(7))]
+                .map(|since| Draining { revision: revision.clone(), since })
+                .to_vec(),
+            history: [None, Some(Cause::Aborted), Some(Cause::Superseded)].map(entry).to_vec(),
+            quarantine: vec![Quarantined {
+                revision: revision.clone(),
+                release: delivers.clone(),
+                trigger: by,
+                attempt: 6,
+                since: at(8),
+            }],
+            pin: Some(Pin {
+                image: "shop:1".into(),
+                until_newer_than: "1.2.3".into(),
+                since: at(9),
+            }),
+            frozen_since: Some(at(10)),
+            outbox: [true, false].map(said).to_vec(),
+            rejected: Some(Rejected { key: "kulta.io/promote".into(), value: "yes".into() }),
+            waiting: [None, Some(at(11))].map(held).to_vec(),
+            conditions: vec![Condition {
+                kind: "Ready".into(),
+                status: "True".into(),
+                reason: "Admitted".into(),
+                message: "m".into(),
+                since: at(12),
+                observed_generation: 3,
+            }],
+            counts: Counts { replicas: 4, ready: 3, available: 2, updated: 1 },
+            selector: "app=shop".into(),
+        }
+    }
+
+    fn said(warning: bool) -> Notice {
+        Notice { id: "i".into(), warning, reason: "R".into(), message: "m".into(), at: at(1) }
+    }
+
+    fn held(until: Option<Timestamp>) -> Waiting {
+        Waiting {
+            kind: "Paused".into(),
+            name: "shop".into(),
+            since: at(0),
+            until,
+            automatic: true,
+            message: "m".into(),
+            command: until.map(|_| "kubectl stairlock promote shop".into()),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_to_the_same() {
+        let stages = [
+            Stage::First { entered_at: at(1) },
+            Stage::Step { number: 2, entered_at: at(1), paused_at: None },
+            Stage::Step { number: 2, entered_at: at(1), paused_at: Some(at(678)) },
+            Stage::Promoting { entered_at: at(1) },
+            Stage::RollingBack { entered_at: at(1), cause: Cause::DeadlineExceeded },
+            Stage::Completed { at: at(1) },
+            Stage::Ended { at: at(1), cause: Cause::Reverted },
+        ];
+        for stage in stages {
+            for by in [Trigger::Release, Trigger::Template, Trigger::Command] {
+                let model = full(stage.clone(), by);
+                let stored = serde_json::to_value(status(&model)).unwrap();
+                let wire = serde_json::from_value(stored).unwrap();
+                assert_eq!(parse(Some(&wire)), model, "{stage:?}");
+            }
+        }
+        for phase in Phase::ALL {
+            let empty = Status { phase, observed_generation: -1, ..Status::default() };
+            assert_eq!(parse(Some(&status(&empty))), empty);
+        }
+    }
+
+    #[test]
+    fn a_count_that_does_not_fit_is_the_greatest() {
+        let counts = Counts { replicas: u32::MAX, ..Counts::default() };
+        let wire = status(&Status { counts, ..Status::default() });
+        assert_eq!(wire.replicas, i32::MAX);
+    }
+}

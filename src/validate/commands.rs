@@ -1,0 +1,92 @@
+//! Commands: reads what a person asks for from the Rollout's annotations. It never obeys.
+
+use kube::ResourceExt;
+
+use crate::api::keys;
+use crate::api::rollout::Rollout;
+use crate::model::command::{Asked, Command, Commands, Token, Value};
+
+/// Every annotation that asks for a command, aliases included.
+const KEYS: [(&str, Command); 5] = [
+    (keys::COMMAND_ABORT, Command::Abort),
+    (keys::COMMAND_PROMOTE_FULL, Command::PromoteFull),
+    (keys::COMMAND_PROMOTE, Command::Promote),
+    (keys::COMMAND_PROMOTE_KULTA, Command::Promote),
+    (keys::COMMAND_RETRY, Command::Retry),
+];
+
+/// Reads the command annotations, the command that wins first.
+pub fn asked(rollout: &Rollout) -> Commands {
+    let annotations = rollout.annotations();
+    let mut asked: Vec<Asked> = KEYS
+        .into_iter()
+        .filter_map(|(key, command)| {
+            let value = Value::parse(annotations.get(key)?);
+            Some(Asked { command, key: key.to_owned(), value })
+        })
+        .collect();
+    asked.sort_by(|a, b| a.command.cmp(&b.command).then_with(|| a.key.cmp(&b.key)));
+    let accepted = annotations.get(keys::ACCEPTED);
+    let accepted = accepted.map(|text| (keys::ACCEPTED.to_owned(), Token::parse(text)));
+    Commands { asked, accepted }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::validate::fixture;
+
+    fn of(annotations: Json) -> Commands {
+        asked(&fixture::rollout(json!({"metadata": {"annotations": annotations}})))
+    }
+
+    #[test]
+    fn commands_are_read_from_annotations() {
+        let asked = |command, key: &str, value| Asked { command, key: key.to_owned(), value };
+        let promote = asked(Command::Promote, "stairlock.dev/promote", Value::Present);
+        let kulta = asked(Command::Promote, "kulta.io/promote", Value::Present);
+        let abort = asked(Command::Abort, "stairlock.dev/abort", Value::Present);
+        let named = Value::Named { attempt: 7, step: 2 };
+        for (case, annotations, want) in [
+            ("no annotation, no command", json!({}), vec![]),
+            ("other keys are not ours", json!({"stairlock.dev/promoted": "true"}), vec![]),
+            ("a key of another case is not ours", json!({"stairlock.dev/Abort": "true"}), vec![]),
+            ("true is a command", json!({"stairlock.dev/promote": "true"}), vec![promote.clone()]),
+            (
+                "abort comes before promote",
+                json!({"stairlock.dev/promote": "true", "stairlock.dev/abort": "true"}),
+                vec![abort, promote.clone()],
+            ),
+            (
+                "KULTA's spelling is the same command",
+                json!({"stairlock.dev/promote": "true", "kulta.io/promote": "true"}),
+                vec![kulta, promote],
+            ),
+            (
+                "attempt and step are read",
+                json!({"stairlock.dev/promote-full": "7/2"}),
+                vec![asked(Command::PromoteFull, "stairlock.dev/promote-full", named)],
+            ),
+            (
+                "another value is kept to be answered",
+                json!({"stairlock.dev/retry": "yes"}),
+                vec![asked(Command::Retry, "stairlock.dev/retry", Value::Unknown("yes".into()))],
+            ),
+        ] {
+            assert_eq!(of(annotations).asked, want, "{case}");
+        }
+    }
+
+    #[test]
+    fn the_accepted_token_is_read() {
+        let key = "stairlock.dev/accepted".to_owned();
+        let token = Token { command: Command::Promote, attempt: 7, step: 2 };
+        assert_eq!(of(json!({})).accepted, None);
+        let accepted = of(json!({"stairlock.dev/accepted": "promote 7/2"})).accepted;
+        assert_eq!(accepted, Some((key.clone(), Some(token))));
+        let garbage = of(json!({"stairlock.dev/accepted": "promote"})).accepted;
+        assert_eq!(garbage, Some((key, None)));
+    }
+}

@@ -1,0 +1,108 @@
+//! Rival: finds an older Rollout that uses the same Service or route. It never settles the dispute.
+
+use kube::ResourceExt;
+
+use crate::api::rollout::Rollout;
+use crate::model::spec::Spec;
+use crate::validate::seen::Seen;
+
+/// Tells the object that an older Rollout of the namespace uses too, and that Rollout's name.
+///
+/// Older is who was created first, then who has the lesser uid. A Rollout that is being deleted
+/// gives its objects up.
+pub fn older(seen: &Seen, spec: &Spec) -> Option<(String, String)> {
+    let own = age(&seen.rollout);
+    let mut rivals: Vec<&Rollout> = seen
+        .rivals
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|rival| rival.metadata.deletion_timestamp.is_none())
+        .filter(|rival| rival.namespace() == seen.rollout.namespace())
+        .filter(|rival| age(rival) < own)
+        .collect();
+    rivals.sort_by_key(|rival| age(rival));
+    rivals.into_iter().find_map(|rival| Some((shared(rival, spec)?, rival.name_any())))
+}
+
+fn age(rollout: &Rollout) -> (i64, String) {
+    let created = rollout.metadata.creation_timestamp.as_ref();
+    let millis = created.map_or(i64::MAX, |time| time.0.as_millisecond());
+    (millis, rollout.uid().unwrap_or_default())
+}
+
+/// The object that a rival names as well.
+fn shared(rival: &Rollout, spec: &Spec) -> Option<String> {
+    let theirs = &rival.spec.strategy.canary;
+    let services = [&spec.canary.stable_service, &spec.canary.canary_service];
+    let taken = services.into_iter().flatten().find(|name| {
+        [&theirs.stable_service, &theirs.canary_service].contains(&&Some((*name).clone()))
+    });
+    if let Some(name) = taken {
+        return Some(format!("Service {name}"));
+    }
+    let route = theirs.traffic_routing.as_ref().map(|routing| &routing.gateway_api.http_route);
+    let own = spec.canary.route.as_ref()?;
+    (Some(own) == route).then(|| format!("HTTPRoute {own}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::validate::{fixture, rollout};
+
+    fn against(rivals: &[Value]) -> Option<(String, String)> {
+        let mut seen = fixture::seen(fixture::rollout(json!({})));
+        let older = json!({"metadata": {
+            "name": "old", "uid": "u0", "creationTimestamp": "2026-01-01T00:00:00Z"}});
+        let rivals = rivals.iter().map(|patch| fixture::merged(&older, patch));
+        seen.rivals = rivals.map(fixture::rollout).collect();
+        older_of(&seen)
+    }
+
+    fn older_of(seen: &Seen) -> Option<(String, String)> {
+        older(seen, &rollout::spec(&seen.rollout).unwrap())
+    }
+
+    #[test]
+    fn the_older_of_two_rollouts_keeps_the_object() {
+        let canary = |patch: Value| json!({"spec": {"strategy": {"canary": patch}}});
+        let others = json!({"stableService": "a", "canaryService": "b"});
+        let apart = json!({"stableService": "a", "canaryService": "b", "trafficRouting": null});
+        let crossed = json!({"stableService": "shop-canary", "canaryService": "b"});
+        let same = "2026-01-02T03:04:05Z";
+        for (case, rival, want) in [
+            ("the same Services", json!({}), Some("Service shop-stable")),
+            ("its canary is our stable", canary(crossed), Some("Service shop-canary")),
+            ("the same route", canary(others), Some("HTTPRoute shop")),
+            ("nothing shared", canary(apart), None),
+            ("being deleted", json!({"metadata": {"deletionTimestamp": same}}), None),
+            ("another namespace", json!({"metadata": {"namespace": "dev"}}), None),
+            (
+                "a second younger",
+                json!({"metadata": {
+                "creationTimestamp": "2026-01-02T03:04:06Z"}}),
+                None,
+            ),
+            (
+                "the same second, a lesser uid",
+                json!({"metadata": {"creationTimestamp": same}}),
+                Some("Service shop-stable"),
+            ),
+            (
+                "the same second, a greater uid",
+                json!({"metadata": {
+                "creationTimestamp": same, "uid": "u2"}}),
+                None,
+            ),
+        ] {
+            let want = want.map(|what| (what.to_owned(), "old".to_owned()));
+            assert_eq!(against(&[rival]), want, "{case}");
+        }
+        let oldest =
+            json!({"metadata": {"name": "oldest", "creationTimestamp": "2025-01-01T00:00:00Z"}});
+        let holder = against(&[json!({}), oldest]).map(|(_, holder)| holder);
+        assert_eq!(holder.as_deref(), Some("oldest"), "the oldest is named");
+    }
+}

@@ -1,0 +1,337 @@
+//! Route: reads the rules of an HTTPRoute that hold both Services. All other rules stay unread.
+
+use kube::ResourceExt;
+use serde_json::Value;
+
+use crate::api::foreign::{Condition, HttpRoute, RouteParent};
+use crate::api::keys;
+use crate::model::hold::Hold;
+use crate::model::snapshot::{Acceptance, Identity, LiveRoute, Route, Rule};
+use crate::model::spec::Spec;
+use crate::validate::excerpt::excerpt;
+use crate::validate::owner::{self, Object};
+use crate::validate::seen::{Found, Seen};
+
+/// What two weights have to add up to, so that a whole percentage fits.
+const SUM: u32 = 100;
+
+/// Reads the route of a Rollout, where it names one.
+pub fn of_rollout(seen: &Seen, rollout: &Identity, spec: &Spec) -> Option<Route> {
+    let name = spec.canary.route.clone()?;
+    let missing = || Hold::BackendNotFound { what: format!("HTTPRoute {name}") };
+    let live = match &seen.route {
+        Found::Is(route) => live(seen, route, &Backends::new(&name, rollout, spec)),
+        Found::KindMissing => Err(Hold::KindMissing { kind: "HTTPRoute" }),
+        Found::NotAsked | Found::Denied | Found::Missing => Err(missing()),
+    };
+    Some(Route { name, live })
+}
+
+/// What is looked for in a route.
+struct Backends<'a> {
+    route: &'a str,
+    namespace: &'a str,
+    stable: &'a str,
+    canary: &'a str,
+    port: u16,
+}
+
+impl<'a> Backends<'a> {
+    fn new(route: &'a str, rollout: &'a Identity, spec: &'a Spec) -> Self {
+        Self {
+            route,
+            namespace: &rollout.namespace,
+            stable: spec.canary.stable_service.as_deref().unwrap_or_default(),
+            canary: spec.canary.canary_service.as_deref().unwrap_or_default(),
+            port: spec.canary.port,
+        }
+    }
+
+    fn ambiguous(&self, why: String) -> Hold {
+        Hold::RouteAmbiguous { route: self.route.to_owned(), why }
+    }
+
+    /// The places of a Service in a rule.
+    fn places(&self, backends: &[Value], service: &str) -> Vec<usize> {
+        let places = backends.iter().enumerate();
+        places.filter(|(_, backend)| self.names(backend, service)).map(|(at, _)| at).collect()
+    }
+
+    /// Tells whether a backendRef is a Service of our namespace.
+    fn names(&self, backend: &Value, service: &str) -> bool {
+        let text = |key: &str| backend.get(key).and_then(Value::as_str);
+        text("name") == Some(service)
+            && text("kind").unwrap_or("Service") == "Service"
+            && text("group").unwrap_or_default().is_empty()
+            && text("namespace").unwrap_or(self.namespace) == self.namespace
+    }
+}
+
+fn live(seen: &Seen, route: &HttpRoute, wanted: &Backends) -> Result<LiveRoute, Hold> {
+    let object = Object {
+        group: keys::GATEWAY_GROUP,
+        version: version(route),
+        kind: "HTTPRoute",
+        meta: &route.metadata,
+    };
+    let mut rules = Vec::new();
+    let all = route.spec.get("rules").and_then(Value::as_array);
+    for (index, item) in all.into_iter().flatten().enumerate() {
+        let backends = item.get("backendRefs").and_then(Value::as_array);
+        rules.extend(rule(index, backends.map_or(&[], Vec::as_slice), wanted)?);
+    }
+    if rules.is_empty() {
+        let Backends { route, stable, canary, .. } = wanted;
+        let what =
+            format!("a rule of HTTPRoute {route} that holds both Services {stable} and {canary}");
+        return Err(Hold::BackendNotFound { what });
+    }
+    Ok(LiveRoute {
+        uid: route.uid().unwrap_or_default(),
+        resource_version: route.resource_version().unwrap_or_default(),
+        rules,
+        acceptance: acceptance(route),
+        owner: owner::of_field(&object, "/spec/rules", &seen.kustomizations),
+    })
+}
+
+fn version(route: &HttpRoute) -> &str {
+    let version = route.types.as_ref().and_then(|types| types.api_version.rsplit('/').next());
+    version.unwrap_or("v1")
+}
+
+/// Reads a rule, `None` where it does not hold both Services.
+fn rule(index: usize, backends: &[Value], wanted: &Backends) -> Result<Option<Rule>, Hold> {
+    let stable = wanted.places(backends, wanted.stable);
+    let canary = wanted.places(backends, wanted.canary);
+    let (stable_at, canary_at) = match (stable.as_slice(), canary.as_slice()) {
+        ([], _) | (_, []) => return Ok(None),
+        ([stable], [canary]) => (*stable, *canary),
+        (_, _) => {
+            let why = format!("rules[{index}] names one Service twice; remove one backendRef");
+            return Err(wanted.ambiguous(why));
+        }
+    };
+    let at = |place: usize| backends.get(place).unwrap_or(&Value::Null);
+    for (place, service) in [(stable_at, wanted.stable), (canary_at, wanted.canary)] {
+        if at(place).get("port").and_then(Value::as_u64) != Some(u64::from(wanted.port)) {
+            let Backends { route, port, .. } = wanted;
+            let what = format!(
+                "port {port} of Service {service} in rules[{index}] of HTTPRoute {route} \
+                 (spec.strategy.canary.port)"
+            );
+            return Err(Hold::BackendNotFound { what });
+        }
+    }
+    let (stable_weight, canary_weight) = (weight(at(stable_at)), weight(at(canary_at)));
+    let rest = backends.iter().enumerate();
+    let mut others = rest.filter(|(place, _)| *place != stable_at && *place != canary_at);
+    let shared = others.any(|(_, backend)| weight(backend) > 0);
+    let sum = if shared { stable_weight.saturating_add(canary_weight) } else { SUM };
+    if sum < SUM {
+        let Backends { stable, canary, .. } = wanted;
+        let why = format!(
+            "rules[{index}] shares its traffic with other backends, and the weights of {stable} \
+             and {canary} add up to {sum}; write weights for the two that add up to at least {SUM}"
+        );
+        return Err(wanted.ambiguous(why));
+    }
+    let explicit = [stable_at, canary_at].iter().all(|place| at(*place).get("weight").is_some());
+    Ok(Some(Rule {
+        index,
+        stable: (stable_at, stable_weight),
+        canary: (canary_at, canary_weight),
+        explicit,
+        sum,
+    }))
+}
+
+/// The weight of a backend; one that is not written is 1.
+fn weight(backend: &Value) -> u32 {
+    let written = backend.get("weight").and_then(Value::as_u64);
+    written.map_or(1, |weight| u32::try_from(weight).unwrap_or(u32::MAX))
+}
+
+/// What all gateways together say about the present generation.
+fn acceptance(route: &HttpRoute) -> Acceptance {
+    let parents = route.status.as_ref().map_or(&[][..], |status| &status.parents);
+    let generation = route.metadata.generation;
+    let said: Vec<Acceptance> = parents.iter().map(|parent| verdict(parent, generation)).collect();
+    let refused = said.iter().find(|said| matches!(said, Acceptance::Refused(_)));
+    match refused {
+        Some(refused) => refused.clone(),
+        None if said.is_empty() || said.contains(&Acceptance::Pending) => Acceptance::Pending,
+        None => Acceptance::Accepted,
+    }
+}
+
+fn verdict(parent: &RouteParent, generation: Option<i64>) -> Acceptance {
+    let present = |kind: &str| {
+        let conditions = parent.conditions.iter().flatten();
+        let mut current = conditions.filter(|said| said.observed_generation == generation);
+        current.find(|said| said.kind == kind)
+    };
+    let both = [present("Accepted"), present("ResolvedRefs")];
+    let refused = both.iter().flatten().find(|said| said.status == "False");
+    if let Some(Condition { kind, reason, message, .. }) = refused {
+        return Acceptance::Refused(excerpt(&format!("{kind} is False, {reason}: {message}")));
+    }
+    let accepted = both.iter().all(|said| said.is_some_and(|said| said.status == "True"));
+    if accepted { Acceptance::Accepted } else { Acceptance::Pending }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::validate::{fixture, rollout};
+
+    fn backend(name: &str, patch: Value) -> Value {
+        fixture::merged(&json!({"name": name, "port": 8080}), &patch)
+    }
+
+    fn weighed(name: &str, weight: u32) -> Value {
+        backend(name, json!({"weight": weight}))
+    }
+
+    fn pair(stable: u32, canary: u32) -> Vec<Value> {
+        vec![weighed("shop-stable", stable), weighed("shop-canary", canary)]
+    }
+
+    fn read(patch: Value) -> Result<LiveRoute, Hold> {
+        let base = json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+            "metadata": {"name": "shop", "namespace": "prod", "uid": "h1", "generation": 4,
+                "resourceVersion": "5"},
+            "spec": {"rules": [{"backendRefs": pair(100, 0)}]},
+        });
+        let mut seen = fixture::seen(fixture::rollout(json!({})));
+        seen.route = Found::Is(fixture::object(fixture::merged(&base, &patch)));
+        let spec = rollout::spec(&seen.rollout).unwrap();
+        of_rollout(&seen, &rollout::identity(&seen.rollout), &spec).unwrap().live
+    }
+
+    fn rules(rules: &[Vec<Value>]) -> Result<LiveRoute, Hold> {
+        let rules: Vec<Value> = rules.iter().map(|refs| json!({"backendRefs": refs})).collect();
+        read(json!({"spec": {"rules": rules}}))
+    }
+
+    #[test]
+    fn rules_that_hold_both_services_are_read() {
+        let bare = vec![backend("shop-canary", json!({})), backend("shop-stable", json!({}))];
+        let spelled = json!({"kind": "Service", "group": "", "namespace": "prod", "weight": 9});
+        let third = |weight: u32| [pair(60, 60), vec![weighed("cart", weight)]].concat();
+        for (case, given, want) in [
+            ("weights as written", pair(90, 10), (0, 90, 1, 10, true, 100)),
+            ("an absent weight is 1", bare, (1, 1, 0, 1, false, 100)),
+            (
+                "a reference in full",
+                vec![weighed("shop-stable", 1), backend("shop-canary", spelled)],
+                (0, 1, 1, 9, true, 100),
+            ),
+            ("another backend keeps its share", third(5), (0, 60, 1, 60, true, 120)),
+            ("another backend without weight 0", third(0), (0, 60, 1, 60, true, 100)),
+        ] {
+            let live = rules(&[given]).unwrap();
+            let Rule { stable, canary, explicit, sum, .. } = live.rules[0];
+            let got = (stable.0, stable.1, canary.0, canary.1, explicit, sum);
+            assert_eq!(got, want, "{case}");
+        }
+        let alone = vec![weighed("shop-stable", 1)];
+        let live = rules(&[alone, vec![], pair(1, 1), pair(2, 2)]).unwrap();
+        assert_eq!(live.rules.iter().map(|rule| rule.index).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn a_route_that_cannot_be_used_is_a_hold_that_says_why() {
+        let ported = |port: Value| vec![weighed("shop-stable", 1), backend("shop-canary", port)];
+        let elsewhere =
+            |patch: Value| vec![weighed("shop-stable", 1), backend("shop-canary", patch)];
+        let none = "BackendNotFound: a rule of HTTPRoute shop that holds both Services shop-stable \
+            and shop-canary";
+        let port =
+            "BackendNotFound: port 8080 of Service shop-canary in rules[0] of HTTPRoute shop";
+        let shared = "RouteAmbiguous: HTTPRoute shop: rules[0] shares its traffic with other \
+            backends, and the weights of shop-stable and shop-canary add up to 99";
+        let other = vec![backend("cart", json!({}))];
+        let third = backend("shop-stable", json!({"port": 9090}));
+        for (case, given, want) in [
+            ("no backends", vec![], none),
+            ("one of the two", vec![weighed("shop-stable", 1)], none),
+            ("another namespace", elsewhere(json!({"namespace": "dev"})), none),
+            ("another kind", elsewhere(json!({"kind": "Bucket"})), none),
+            ("another group", elsewhere(json!({"group": "x.example"})), none),
+            ("another port", ported(json!({"port": 80})), port),
+            ("no port", ported(json!({"port": null})), port),
+            (
+                "one Service twice",
+                [pair(1, 1), vec![third]].concat(),
+                "RouteAmbiguous: HTTPRoute shop: rules[0] names one Service twice",
+            ),
+            ("too small a share", [pair(50, 49), other].concat(), shared),
+        ] {
+            let hold = rules(&[given]).unwrap_err();
+            let said = format!("{}: {}", hold.code(), hold.message());
+            assert!(said.starts_with(want), "{case}: {said}");
+        }
+        let seen = fixture::seen(fixture::rollout(json!({})));
+        let spec = rollout::spec(&seen.rollout).unwrap();
+        let identity = rollout::identity(&seen.rollout);
+        for (found, want) in
+            [(Found::Missing, "BackendNotFound"), (Found::KindMissing, "KindMissing")]
+        {
+            let route = of_rollout(&Seen { route: found, ..seen.clone() }, &identity, &spec);
+            assert_eq!(route.unwrap().live.unwrap_err().code(), want);
+        }
+    }
+
+    #[test]
+    fn a_route_is_accepted_when_every_gateway_says_so_of_the_present_generation() {
+        let condition = |kind: &str, status: &str, generation: i64| {
+            json!({"type": kind, "status": status, "observedGeneration": generation,
+                "reason": "R", "message": "no\nlistener"})
+        };
+        let parent = |accepted: &str, resolved: &str, generation: i64| {
+            json!({"parentRef": {"name": "gw"}, "conditions": [
+                condition("Accepted", accepted, generation),
+                condition("ResolvedRefs", resolved, generation)]})
+        };
+        let good = || parent("True", "True", 4);
+        let refused = |kind: &str| Acceptance::Refused(format!("{kind} is False, R: no listener"));
+        let half = json!({"conditions": [condition("Accepted", "True", 4)]});
+        for (case, parents, want) in [
+            ("no gateway", json!([]), Acceptance::Pending),
+            ("one gateway", json!([good()]), Acceptance::Accepted),
+            ("two gateways", json!([good(), good()]), Acceptance::Accepted),
+            (
+                "one of an older generation",
+                json!([good(), parent("True", "True", 3)]),
+                Acceptance::Pending,
+            ),
+            (
+                "refused at an older generation",
+                json!([parent("False", "True", 3)]),
+                Acceptance::Pending,
+            ),
+            ("one without ResolvedRefs", json!([half]), Acceptance::Pending),
+            ("one unknown", json!([parent("Unknown", "True", 4)]), Acceptance::Pending),
+            ("one refuses", json!([good(), parent("False", "True", 4)]), refused("Accepted")),
+            (
+                "references are not resolved",
+                json!([parent("True", "False", 4)]),
+                refused("ResolvedRefs"),
+            ),
+            (
+                "a refusal outweighs what is pending",
+                json!([parent("True", "True", 3), parent("True", "False", 4)]),
+                refused("ResolvedRefs"),
+            ),
+        ] {
+            let live = read(json!({"status": {"parents": parents}})).unwrap();
+            assert_eq!(live.acceptance, want, "{case}");
+        }
+        let owned = read(json!({"metadata": {"labels": fixture::flux_labels()}})).unwrap();
+        assert_eq!(owned.owner.as_deref(), Some("Kustomization flux-system/apps"));
+    }
+}

@@ -1,0 +1,177 @@
+//! Source: reads what an ImagePolicy offers. Whether the template takes it is decided later.
+
+use crate::api::foreign::{ImagePolicy, ImagePolicyStatus};
+use crate::model::hold::Hold;
+use crate::model::image::{Image, parse_digest, parse_tag};
+use crate::model::release::Release;
+use crate::model::snapshot::Offer;
+use crate::model::spec::Spec;
+use crate::model::version::Version;
+use crate::validate::excerpt::excerpt;
+use crate::validate::seen::Found;
+
+/// Reads what the source of a Rollout offers.
+pub fn offer(found: &Found<ImagePolicy>, spec: &Spec) -> Offer {
+    let Some(source) = &spec.source else { return Offer::NoSource };
+    let source = format!("ImagePolicy {}/{}", source.namespace, source.name);
+    let release = match found {
+        Found::NotAsked => Err(not_ready(source, "it was not read yet")),
+        Found::Denied => Err(Hold::AccessDenied { source }),
+        Found::KindMissing => Err(Hold::KindMissing { kind: "ImagePolicy" }),
+        Found::Missing => Err(Hold::SourceMissing { source }),
+        Found::Is(policy) => release(policy, &source).and_then(|release| in_range(release, spec)),
+    };
+    release.map_or_else(Offer::Nothing, Offer::Release)
+}
+
+fn in_range(release: Release, spec: &Spec) -> Result<Release, Hold> {
+    match &spec.range {
+        Some(range) if !range.allows(&release.version) => {
+            Err(Hold::OutOfRange { version: release.version.to_string(), range: range.to_string() })
+        }
+        Some(_) | None => Ok(release),
+    }
+}
+
+/// The latest reference, only while the policy is Ready at its generation: Flux keeps it when the
+/// policy fails.
+fn release(policy: &ImagePolicy, source: &str) -> Result<Release, Hold> {
+    let unusable = |why: String| Hold::UnusableRelease { source: source.to_owned(), why };
+    let Some(status) = &policy.status else {
+        return Err(not_ready(source.to_owned(), "it has no status yet"));
+    };
+    if let Some(why) = unready(status, policy.metadata.generation) {
+        return Err(not_ready(source.to_owned(), &why));
+    }
+    let latest = status.latest_ref.clone().unwrap_or_default();
+    if latest.name.is_empty() || latest.tag.is_empty() {
+        return Err(Hold::NoRelease);
+    }
+    let mut image = Image::parse(&latest.name).map_err(|fault| unusable(fault.to_string()))?;
+    if image.tag.is_some() || image.digest.is_some() {
+        return Err(unusable(format!("{:?} is not a repository", excerpt(&latest.name))));
+    }
+    image.tag = Some(parse_tag(&latest.tag).map_err(|fault| unusable(fault.to_string()))?);
+    let digest = latest.digest.filter(|digest| !digest.is_empty());
+    let digest = digest.map(|digest| parse_digest(&digest)).transpose();
+    image.digest = digest.map_err(|fault| unusable(fault.to_string()))?;
+    let version = Version::from_tag(&latest.tag).map_err(|fault| unusable(fault.to_string()))?;
+    Ok(Release { version, image })
+}
+
+/// Why a policy is not Ready at its generation.
+fn unready(status: &ImagePolicyStatus, generation: Option<i64>) -> Option<String> {
+    let ready = status.conditions.iter().flatten().find(|condition| condition.kind == "Ready");
+    match ready {
+        None => Some("it has no condition Ready yet".to_owned()),
+        Some(_) if status.observed_generation != generation => {
+            Some("its controller has not looked at its present generation yet".to_owned())
+        }
+        Some(ready) if ready.status != "True" && ready.message.is_empty() => {
+            Some(excerpt(&format!("Ready is {}", ready.status)))
+        }
+        Some(ready) if ready.status != "True" => Some(excerpt(&ready.message)),
+        Some(_) => None,
+    }
+}
+
+fn not_ready(source: String, why: &str) -> Hold {
+    Hold::SourceNotReady { source, why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::validate::{fixture, rollout};
+
+    const SOURCE: &str = "ImagePolicy flux-system/shop";
+
+    fn spec() -> Spec {
+        let source = json!({"kind": "ImagePolicy", "name": "shop", "namespace": "flux-system"});
+        let patch = json!({"spec": {"sourceRef": source, "semver": ">=1.2.0 <3.0.0"}});
+        rollout::spec(&fixture::rollout(patch)).unwrap()
+    }
+
+    fn policy(status: Value) -> Found<ImagePolicy> {
+        let base = json!({
+            "metadata": {"name": "shop", "namespace": "flux-system", "generation": 2},
+            "spec": {},
+            "status": {
+                "observedGeneration": 2,
+                "latestRef": {"name": "registry.example/shop", "tag": "v1.2.3"},
+                "conditions": [{"type": "Ready", "status": "True", "message": "fine"}],
+            },
+        });
+        Found::Is(fixture::object(fixture::merged(&base, &json!({"status": status}))))
+    }
+
+    fn said(offer: &Offer) -> String {
+        match offer {
+            Offer::NoSource => "no source".to_owned(),
+            Offer::Nothing(hold) => format!("{}: {}", hold.code(), hold.message()),
+            Offer::Release(release) => format!("{} {}", release.version, release.image),
+        }
+    }
+
+    #[test]
+    fn a_policy_offers_its_latest_reference() {
+        let latest = |patch: Value| policy(json!({"latestRef": patch}));
+        let ready = |status: &str, message: &str| {
+            policy(json!({"conditions": [{"type": "Ready", "status": status, "message": message}]}))
+        };
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let whole = format!("1.2.3 registry.example/shop:v1.2.3@{digest}");
+        for (case, found, want) in [
+            ("a tag", policy(json!({})), "1.2.3 registry.example/shop:v1.2.3"),
+            ("a digest is pinned", latest(json!({"digest": digest})), &whole),
+            ("an empty digest is none", latest(json!({"digest": ""})), "1.2.3 registry.example"),
+            ("a malformed digest", latest(json!({"digest": "md5:1"})), "UnusableRelease: "),
+            ("a short digest", latest(json!({"digest": "sha256:aa"})), "UnusableRelease: "),
+            ("a tag that is no version", latest(json!({"tag": "latest"})), "UnusableRelease: "),
+            ("a tag that no registry has", latest(json!({"tag": "1.2.3+a b"})), "UnusableRelease"),
+            ("a repository with a tag", latest(json!({"name": "a:1"})), "UnusableRelease: "),
+            ("no repository", latest(json!({"name": "a b"})), "UnusableRelease: "),
+            ("no reference", policy(json!({"latestRef": null})), "NoRelease: "),
+            ("no tag", latest(json!({"tag": ""})), "NoRelease: "),
+            ("no repository name", latest(json!({"name": ""})), "NoRelease: "),
+            ("out of the range", latest(json!({"tag": "3.0.0"})), "OutOfRange: version 3.0.0"),
+            ("a prerelease", latest(json!({"tag": "1.3.0-rc.1"})), "OutOfRange: "),
+            (
+                "not Ready",
+                ready("False", "no such\nhost"),
+                "SourceNotReady: ImagePolicy flux-system/shop is not ready: no such host",
+            ),
+            (
+                "not known",
+                ready("Unknown", ""),
+                "SourceNotReady: ImagePolicy flux-system/shop is \
+                not ready: Ready is Unknown",
+            ),
+            ("no condition", policy(json!({"conditions": null})), "SourceNotReady: "),
+            ("an older generation", policy(json!({"observedGeneration": 1})), "SourceNotReady: "),
+            ("Flux's default", policy(json!({"observedGeneration": -1})), "SourceNotReady: "),
+        ] {
+            let got = said(&offer(&found, &spec()));
+            assert!(got.starts_with(want), "{case}: {got}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_read_is_a_hold() {
+        let source = SOURCE.to_owned();
+        for (found, want) in [
+            (Found::Missing, Hold::SourceMissing { source: source.clone() }),
+            (Found::Denied, Hold::AccessDenied { source }),
+            (Found::KindMissing, Hold::KindMissing { kind: "ImagePolicy" }),
+        ] {
+            assert_eq!(offer(&found, &spec()), Offer::Nothing(want));
+        }
+        let without = rollout::spec(&fixture::rollout(json!({}))).unwrap();
+        assert_eq!(offer(&policy(json!({})), &without), Offer::NoSource);
+        let long = "x".repeat(5000);
+        let status = json!({"conditions": [{"type": "Ready", "status": "False", "message": long}]});
+        assert!(said(&offer(&policy(status), &spec())).len() < 300);
+    }
+}

@@ -1,0 +1,292 @@
+//! Status: reads what is stored. Garbage in it never fails a turn: what cannot be read counts as
+//! lost, and the ReplicaSets tell the rest.
+
+use crate::api::status as wire;
+use crate::model::moment::Timestamp;
+use crate::model::notice::Notice;
+use crate::model::release::ReleaseRef;
+use crate::model::status::{
+    Attempt, Cause, Condition, Counts, Draining, Entry, Phase, Pin, Quarantined, Rejected, Side,
+    Stage, Status, Trigger, Waiting,
+};
+use crate::model::template::Revision;
+use crate::model::weight::Weight;
+
+/// The generation that a Rollout without a status was last looked at.
+const NEVER: i64 = -1;
+
+/// Reads a stored status.
+///
+/// An attempt or side that is there and cannot be read makes all of it lost, apart from
+/// `observedGeneration`: acting on half of it could send traffic to the wrong side. Entries of
+/// lists that cannot be read are left out.
+pub fn parse(stored: Option<&wire::RolloutStatus>) -> Status {
+    let lost = |observed_generation| Status { observed_generation, ..Status::default() };
+    let Some(stored) = stored else { return lost(NEVER) };
+    known(stored).unwrap_or_else(|| lost(stored.observed_generation))
+}
+
+fn known(stored: &wire::RolloutStatus) -> Option<Status> {
+    let word = stored.phase.as_deref();
+    let phase = Phase::ALL.into_iter().find(|phase| Some(phase.as_str()) == word);
+    Some(Status {
+        observed_generation: stored.observed_generation,
+        phase: phase.unwrap_or_default(),
+        attempt: readable(stored.attempt.as_ref(), attempt)?,
+        stable: readable(stored.stable.as_ref(), side)?,
+        canary: readable(stored.canary.as_ref(), side)?,
+        draining: stored.draining.iter().filter_map(draining).collect(),
+        history: stored.history.iter().filter_map(entry).collect(),
+        quarantine: stored.quarantine.iter().filter_map(quarantined).collect(),
+        pin: stored.pin.as_ref().and_then(pin),
+        frozen_since: stored.frozen_since.as_deref().and_then(Timestamp::parse),
+        outbox: stored.outbox.iter().filter_map(notice).collect(),
+        rejected: stored.rejected.as_ref().map(|rejected| Rejected {
+            key: rejected.annotation.clone(),
+            value: rejected.value.clone(),
+        }),
+        waiting: stored.waiting_for.iter().filter_map(waiting).collect(),
+        conditions: stored.conditions.iter().filter_map(condition).collect(),
+        counts: Counts {
+            replicas: count(stored.replicas),
+            ready: count(stored.ready_replicas),
+            available: count(stored.available_replicas),
+            updated: count(stored.updated_replicas),
+        },
+        selector: stored.selector.clone().unwrap_or_default(),
+    })
+}
+
+/// `None` only where something is there and cannot be read.
+fn readable<W: ?Sized, M>(stored: Option<&W>, read: impl Fn(&W) -> Option<M>) -> Option<Option<M>> {
+    match stored {
+        Some(stored) => read(stored).map(Some),
+        None => Some(None),
+    }
+}
+
+fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
+    Some(Attempt {
+        number: number(stored.number).filter(|number| *number > 0)?,
+        release: release(&stored.release),
+        revision: Revision::parse(&stored.revision)?,
+        trigger: trigger(&stored.trigger)?,
+        delivered: stored.delivered,
+        started_at: Timestamp::parse(&stored.started_at)?,
+        stage: stage(stored)?,
+        weight: weight(stored.weight)?,
+    })
+}
+
+fn stage(stored: &wire::Attempt) -> Option<Stage> {
+    let entered_at = Timestamp::parse(&stored.entered_at)?;
+    let cause = || Cause::parse(stored.cause.as_deref()?);
+    match stored.stage.as_str() {
+        wire::Attempt::FIRST => Some(Stage::First { entered_at }),
+        wire::Attempt::STEP => Some(Stage::Step {
+            number: number(stored.step).filter(|step| *step > 0)?,
+            entered_at,
+            paused_at: readable(stored.paused_at.as_deref(), Timestamp::parse)?,
+        }),
+        wire::Attempt::PROMOTING => Some(Stage::Promoting { entered_at }),
+        wire::Attempt::ROLLING_BACK => Some(Stage::RollingBack { entered_at, cause: cause()? }),
+        wire::Attempt::COMPLETED => Some(Stage::Completed { at: entered_at }),
+        wire::Attempt::ENDED => Some(Stage::Ended { at: entered_at, cause: cause()? }),
+        _ => None,
+    }
+}
+
+fn side(stored: &wire::Side) -> Option<Side> {
+    Some(Side {
+        revision: Revision::parse(&stored.revision)?,
+        release: release(&stored.release),
+        replicas: count(stored.replicas),
+        ready: count(stored.ready_replicas),
+    })
+}
+
+/// A time that cannot be read makes the draining begin again, which is the longer wait.
+fn draining(stored: &wire::Draining) -> Option<Draining> {
+    let since = stored.since.as_deref().and_then(Timestamp::parse);
+    Some(Draining { revision: Revision::parse(&stored.revision)?, since })
+}
+
+fn entry(stored: &wire::Entry) -> Option<Entry> {
+    let cause = match stored.outcome.as_str() {
+        wire::Entry::COMPLETED => None,
+        outcome => Some(Cause::parse(outcome)?),
+    };
+    Some(Entry {
+        number: number(stored.number)?,
+        release: release(&stored.release),
+        revision: Revision::parse(&stored.revision)?,
+        trigger: trigger(&stored.trigger)?,
+        started_at: Timestamp::parse(&stored.started_at)?,
+        ended_at: Timestamp::parse(&stored.ended_at)?,
+        cause,
+        weight: weight(stored.weight)?,
+    })
+}
+
+fn quarantined(stored: &wire::Quarantined) -> Option<Quarantined> {
+    Some(Quarantined {
+        revision: Revision::parse(&stored.revision)?,
+        release: release(&stored.release),
+        trigger: trigger(&stored.trigger)?,
+        attempt: number(stored.attempt)?,
+        since: Timestamp::parse(&stored.since)?,
+    })
+}
+
+fn pin(stored: &wire::Pin) -> Option<Pin> {
+    Some(Pin {
+        image: stored.image.clone(),
+        until_newer_than: stored.until_newer_than.clone(),
+        since: Timestamp::parse(&stored.since)?,
+    })
+}
+
+fn notice(stored: &wire::Notice) -> Option<Notice> {
+    Some(Notice {
+        id: stored.id.clone(),
+        warning: stored.kind == wire::Notice::WARNING,
+        reason: stored.reason.clone(),
+        message: stored.message.clone(),
+        at: Timestamp::parse(&stored.at)?,
+    })
+}
+
+fn waiting(stored: &wire::Waiting) -> Option<Waiting> {
+    Some(Waiting {
+        kind: stored.kind.clone(),
+        name: stored.name.clone(),
+        since: Timestamp::parse(&stored.since)?,
+        until: stored.until.as_deref().and_then(Timestamp::parse),
+        automatic: stored.automatic,
+        message: stored.message.clone(),
+        command: stored.command.clone(),
+    })
+}
+
+fn condition(stored: &wire::Condition) -> Option<Condition> {
+    Some(Condition {
+        kind: stored.kind.clone(),
+        status: stored.status.clone(),
+        reason: stored.reason.clone(),
+        message: stored.message.clone(),
+        since: Timestamp::parse(&stored.last_transition_time)?,
+        observed_generation: stored.observed_generation,
+    })
+}
+
+fn trigger(stored: &str) -> Option<Trigger> {
+    match stored {
+        wire::Attempt::BY_RELEASE => Some(Trigger::Release),
+        wire::Attempt::BY_TEMPLATE => Some(Trigger::Template),
+        wire::Attempt::BY_COMMAND => Some(Trigger::Command),
+        _ => None,
+    }
+}
+
+fn release(stored: &wire::Release) -> ReleaseRef {
+    ReleaseRef {
+        version: stored.version.clone(),
+        tag: stored.tag.clone(),
+        digest: stored.digest.clone(),
+        image: stored.image.clone(),
+    }
+}
+
+fn number(stored: i64) -> Option<u32> {
+    u32::try_from(stored).ok()
+}
+
+fn weight(stored: i64) -> Option<Weight> {
+    Weight::new(number(stored)?)
+}
+
+fn count(stored: i32) -> u32 {
+    u32::try_from(stored).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::validate::fixture;
+
+    const AT: &str = "2026-01-02T03:04:05Z";
+
+    fn attempt(patch: &Value) -> Value {
+        let base = json!({"number": 7, "revision": fixture::REVISIONS[0], "trigger": "Release",
+            "stage": "Step", "step": 2, "weight": 50, "startedAt": AT, "enteredAt": AT});
+        fixture::merged(&base, patch)
+    }
+
+    fn read(status: Value) -> Status {
+        parse(Some(&serde_json::from_value(status).unwrap()))
+    }
+
+    #[test]
+    fn an_attempt_that_cannot_be_read_is_a_lost_status() {
+        for (case, patch, kept) in [
+            ("as stored", json!({}), true),
+            ("a stage of an older version", json!({"stage": "Climbing"}), false),
+            ("a step below the ladder", json!({"step": 0}), false),
+            ("a negative number", json!({"number": -7}), false),
+            ("a number of 64 bits", json!({"number": 1_u64 << 40}), false),
+            ("attempt 0", json!({"number": 0}), false),
+            ("a weight over 100", json!({"weight": 101}), false),
+            ("another form of revision", json!({"revision": "v1"}), false),
+            ("an unknown trigger", json!({"trigger": "Moon"}), false),
+            ("no time", json!({"enteredAt": "soon"}), false),
+            ("no time of a pause", json!({"pausedAt": "soon"}), false),
+            ("a roll-back without a cause", json!({"stage": "RollingBack"}), false),
+            ("a roll-back of an unknown cause", json!({"stage": "Ended", "cause": "Moon"}), false),
+        ] {
+            let status = read(json!({"observedGeneration": 3, "attempt": attempt(&patch),
+                "phase": "Paused"}));
+            assert_eq!(status.attempt.is_some(), kept, "{case}");
+            assert_eq!(status.observed_generation, 3, "{case}");
+            let lost = Status { observed_generation: 3, ..Status::default() };
+            assert_eq!(status == lost, !kept, "{case}");
+        }
+    }
+
+    #[test]
+    fn garbage_beside_the_attempt_is_left_out() {
+        let entry = |patch: Value| {
+            let base = json!({"number": 6, "revision": fixture::REVISIONS[0], "trigger": "Command",
+                "outcome": "Aborted", "weight": 20, "startedAt": AT, "endedAt": AT});
+            fixture::merged(&base, &patch)
+        };
+        let status = read(json!({
+            "observedGeneration": 3,
+            "phase": "Dreaming",
+            "attempt": attempt(&json!({})),
+            "history": [entry(json!({"outcome": "Moon"})), entry(json!({})),
+                entry(json!({"weight": -1})), entry(json!({"endedAt": ""}))],
+            "draining": [{"revision": "x"}, {"revision": fixture::REVISIONS[0], "since": "x"}],
+            "quarantine": [{"revision": "x", "trigger": "Release", "attempt": 1, "since": AT}],
+            "pin": {"image": "a:1", "since": "x"},
+            "frozenSince": "x",
+            "conditions": [{"type": "Ready", "status": "True", "reason": "R", "message": "m",
+                "lastTransitionTime": "x", "observedGeneration": 3}],
+            "replicas": -5,
+        }));
+        assert_eq!(status.phase, Phase::Initializing);
+        assert_eq!(
+            status.history.iter().map(|entry| entry.cause).collect::<Vec<_>>(),
+            [Some(Cause::Aborted)]
+        );
+        let revision = Revision::parse(fixture::REVISIONS[0]).unwrap();
+        assert_eq!(status.draining, [Draining { revision, since: None }]);
+        let rest = (status.quarantine, status.pin, status.frozen_since, status.conditions);
+        assert_eq!(rest, (vec![], None, None, vec![]));
+        assert_eq!(status.counts.replicas, 0);
+        let side = json!({"stable": {"revision": "?"}, "attempt": attempt(&json!({}))});
+        assert_eq!(read(side).attempt, None, "a side that cannot be read: all is lost");
+        assert_eq!(parse(None).observed_generation, NEVER);
+    }
+}

@@ -1,0 +1,241 @@
+//! Strategy: reads the ladder. Weights, pauses and numbers of pods are parsed here, once.
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::api::strategy as wire;
+use crate::model::moment::Duration;
+use crate::model::problem::Problem;
+use crate::model::spec::{Canary, Pause, Step};
+use crate::model::weight::{Quantity, Weight};
+
+/// Most steps of a ladder, as in the CRD.
+const STEPS_MAX: usize = 50;
+/// Most pods that a plain number may name, as in the CRD.
+const PODS_MAX: u32 = 100_000;
+const CANARY: &str = "spec.strategy.canary";
+
+/// Reads the canary strategy.
+///
+/// # Errors
+/// The first [`Problem`], with the path of its field.
+pub fn canary(canary: &wire::Canary) -> Result<Canary, Problem> {
+    let port = bounded(format!("{CANARY}.port"), canary.port, 1, u32::from(u16::MAX))?;
+    let surge = quantity("maxSurge", &canary.max_surge)?;
+    let unavailable = quantity("maxUnavailable", &canary.max_unavailable)?;
+    if [surge, unavailable].iter().all(|part| part.up(PODS_MAX) == 0) {
+        let why = "and maxUnavailable cannot both be 0; raise one of them";
+        return Err(Problem::new(format!("{CANARY}.maxSurge"), why));
+    }
+    services(canary)?;
+    let routing = canary.traffic_routing.as_ref();
+    Ok(Canary {
+        stable_service: canary.stable_service.clone(),
+        canary_service: canary.canary_service.clone(),
+        port: u16::try_from(port).unwrap_or(u16::MAX),
+        surge,
+        unavailable,
+        steps: steps(&canary.steps)?,
+        route: routing.map(|routing| routing.gateway_api.http_route.clone()),
+    })
+}
+
+/// Reads a whole number that has to lie in `least..=most`.
+///
+/// # Errors
+/// A [`Problem`] of the field that says what was given and what is allowed.
+pub fn bounded(
+    field: impl Into<String>,
+    number: i32,
+    least: u32,
+    most: u32,
+) -> Result<u32, Problem> {
+    let inside = u32::try_from(number).ok().filter(|n| (least..=most).contains(n));
+    inside.ok_or_else(|| Problem::new(field, format!("is {number}, has to be {least} to {most}")))
+}
+
+fn services(canary: &wire::Canary) -> Result<(), Problem> {
+    let problem = |field: &str, why: &str| Err(Problem::new(format!("{CANARY}.{field}"), why));
+    match (&canary.stable_service, &canary.canary_service) {
+        (Some(stable), Some(other)) if stable == other => {
+            problem("canaryService", "is the stableService; name another Service")
+        }
+        (Some(_), None) => problem("canaryService", "is missing beside stableService"),
+        (None, Some(_)) => problem("stableService", "is missing beside canaryService"),
+        (None, None) if canary.traffic_routing.is_some() => problem(
+            "trafficRouting",
+            "needs stableService and canaryService; name the two Services",
+        ),
+        (None, None) | (Some(_), Some(_)) => Ok(()),
+    }
+}
+
+fn quantity(name: &str, quantity: &IntOrString) -> Result<Quantity, Problem> {
+    let field = format!("{CANARY}.{name}");
+    match quantity {
+        IntOrString::Int(number) => bounded(field, *number, 0, PODS_MAX).map(Quantity::Count),
+        IntOrString::String(text) => {
+            let digits = text.strip_suffix('%').filter(|digits| {
+                !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+            });
+            let percent = digits.and_then(|digits| digits.parse::<u32>().ok());
+            let shown: String = text.chars().take(40).collect();
+            percent.filter(|percent| *percent <= 100).map(Quantity::Percent).ok_or_else(|| {
+                Problem::new(field, format!("is {shown:?}, has to be a number or 0% to 100%"))
+            })
+        }
+    }
+}
+
+/// Reads the steps. One without a weight keeps that of the step before, 0 for the first.
+fn steps(steps: &[wire::Step]) -> Result<Vec<Step>, Problem> {
+    if steps.is_empty() || steps.len() > STEPS_MAX {
+        let why = format!("holds {} steps, has to hold 1 to {STEPS_MAX}", steps.len());
+        return Err(Problem::new(format!("{CANARY}.steps"), why));
+    }
+    let mut ladder = Vec::with_capacity(steps.len());
+    let mut before = Weight::NONE;
+    for (index, step) in steps.iter().enumerate() {
+        let field = format!("{CANARY}.steps[{index}]");
+        if step.set_weight.is_none() && step.pause.is_none() {
+            return Err(Problem::new(field, "needs setWeight or pause"));
+        }
+        let weight = weight(&field, step.set_weight, before)?;
+        ladder.push(Step { weight, pause: pause(&field, step.pause.as_ref())? });
+        before = weight;
+    }
+    Ok(ladder)
+}
+
+fn weight(step: &str, set: Option<i32>, before: Weight) -> Result<Weight, Problem> {
+    let Some(set) = set else { return Ok(before) };
+    let field = format!("{step}.setWeight");
+    let percent = bounded(field.clone(), set, 0, 100)?;
+    match Weight::new(percent) {
+        Some(weight) if weight >= before => Ok(weight),
+        Some(_) | None => {
+            let why = format!("is {set}, less than {before} before it; sort the steps");
+            Err(Problem::new(field, why))
+        }
+    }
+}
+
+fn pause(step: &str, pause: Option<&wire::Pause>) -> Result<Pause, Problem> {
+    let Some(pause) = pause else { return Ok(Pause::None) };
+    let Some(text) = &pause.duration else { return Ok(Pause::UntilPromoted) };
+    let field = format!("{step}.pause.duration");
+    match Duration::parse(text) {
+        Ok(Duration::ZERO) => {
+            let why = "has to be longer than 0; leave it out to wait for the command promote";
+            Err(Problem::new(field, why))
+        }
+        Ok(duration) => Ok(Pause::For(duration)),
+        Err(fault) => Err(Problem::new(field, fault)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::validate::fixture;
+
+    fn read(patch: Value) -> Result<Canary, Problem> {
+        let rollout = fixture::rollout(json!({"spec": {"strategy": {"canary": patch}}}));
+        canary(&rollout.spec.strategy.canary)
+    }
+
+    #[test]
+    fn a_step_keeps_the_weight_before_it_and_pauses_as_told() {
+        let step = |percent, pause| Step { weight: Weight::new(percent).unwrap(), pause };
+        for (case, steps, want) in [
+            (
+                "a weight alone does not pause",
+                json!([{"setWeight": 20}]),
+                vec![step(20, Pause::None)],
+            ),
+            (
+                "a first pause stands at 0",
+                json!([{"pause": {}}]),
+                vec![step(0, Pause::UntilPromoted)],
+            ),
+            (
+                "a pause keeps the weight",
+                json!([{"setWeight": 20}, {"pause": {"duration": "90s"}}]),
+                vec![step(20, Pause::None), step(20, Pause::For(Duration::from_secs(90)))],
+            ),
+            (
+                "`pause:` without a value waits",
+                json!([{"setWeight": 20, "pause": null}]),
+                vec![step(20, Pause::UntilPromoted)],
+            ),
+            (
+                "equal weights are no fall",
+                json!([{"setWeight": 20}, {"setWeight": 20}]),
+                vec![step(20, Pause::None), step(20, Pause::None)],
+            ),
+        ] {
+            assert_eq!(read(json!({"steps": steps})).unwrap().steps, want, "{case}");
+        }
+    }
+
+    #[test]
+    fn quantities_are_numbers_or_percentages() {
+        let canary = read(json!({})).unwrap();
+        assert_eq!((canary.surge, canary.unavailable), (Quantity::Percent(25), Quantity::Count(0)));
+        let canary = read(json!({"maxSurge": 3, "maxUnavailable": "100%"})).unwrap();
+        assert_eq!(
+            (canary.surge, canary.unavailable),
+            (Quantity::Count(3), Quantity::Percent(100))
+        );
+        assert_eq!((canary.port, canary.route.as_deref()), (8080, Some("shop")));
+    }
+
+    #[test]
+    fn a_problem_names_its_field() {
+        let steps = |steps: Value| json!({"steps": steps});
+        let pause = |text: &str| steps(json!([{"setWeight": 1, "pause": {"duration": text}}]));
+        let many: Vec<Value> = (0..51).map(|_| json!({"setWeight": 1})).collect();
+        let duration = "steps[0].pause.duration";
+        for (patch, field, why) in [
+            (steps(json!([])), "steps", "holds 0 steps, has to hold 1 to 50"),
+            (steps(json!(many)), "steps", "holds 51 steps"),
+            (steps(json!([{"setWeight": 1}, {}])), "steps[1]", "needs setWeight or pause"),
+            (
+                steps(json!([{"setWeight": 101}])),
+                "steps[0].setWeight",
+                "is 101, has to be 0 to 100",
+            ),
+            (steps(json!([{"setWeight": -1}])), "steps[0].setWeight", "is -1"),
+            (
+                steps(json!([{"setWeight": 9}, {"pause": {}}, {"setWeight": 8}])),
+                "steps[2].setWeight",
+                "is 8, less than 9 before it; sort the steps",
+            ),
+            (pause("0s"), duration, "longer than 0"),
+            (pause("5м"), duration, "unknown unit at byte 1"),
+            (pause(""), duration, "is empty"),
+            (pause("9999h"), duration, "longer than the longest"),
+            (json!({"port": 0}), "port", "is 0, has to be 1 to 65535"),
+            (json!({"port": 65536}), "port", "is 65536"),
+            (json!({"maxSurge": -1}), "maxSurge", "is -1, has to be 0 to 100000"),
+            (json!({"maxSurge": "150%"}), "maxSurge", "\"150%\", has to be a number or 0% to 100%"),
+            (json!({"maxSurge": "25 %"}), "maxSurge", "\"25 %\""),
+            (json!({"maxUnavailable": "%"}), "maxUnavailable", "\"%\""),
+            (json!({"maxUnavailable": "5"}), "maxUnavailable", "\"5\""),
+            (json!({"maxSurge": 0, "maxUnavailable": "00%"}), "maxSurge", "cannot both be 0"),
+            (json!({"canaryService": null}), "canaryService", "is missing beside stableService"),
+            (json!({"stableService": null}), "stableService", "is missing beside canaryService"),
+            (json!({"stableService": "a", "canaryService": "a"}), "canaryService", "name another"),
+            (
+                json!({"stableService": null, "canaryService": null}),
+                "trafficRouting",
+                "name the two Services",
+            ),
+        ] {
+            let problem = read(patch).unwrap_err();
+            assert_eq!(problem.field, format!("{CANARY}.{field}"));
+            assert!(problem.why.contains(why), "{problem}");
+        }
+    }
+}
