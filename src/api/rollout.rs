@@ -97,7 +97,8 @@ pub struct RolloutSpec {
     pub selector: Selector,
     /// The pods to run. The containers' images may be absent until the first release fills them.
     /// Unknown fields are kept; the API server checks the template when a revision is made of it.
-    /// Range: a PodTemplateSpec whose labels include those of spec.selector. Example: `{metadata: {labels: {app: shop}}, spec: {containers: [{name: app, image:
+    /// Range: a PodTemplateSpec whose labels include those of spec.selector. Example: `{metadata:
+    /// {labels: {app: shop}}, spec: {containers: [{name: app, image:
     /// "registry.example/shop:1.2.3"}]}}`.
     #[schemars(schema_with = "template_schema")]
     pub template: Value,
@@ -230,15 +231,16 @@ fn template_schema(_: &mut SchemaGenerator) -> Schema {
             "metadata": {
                 "type": "object",
                 "x-kubernetes-preserve-unknown-fields": true,
-                "description": "Labels and annotations of the pods. Default: none. Range: the labels have to \
-                    include those of spec.selector. Example: `{labels: {app: shop}}`.",
+                "description": "Labels and annotations of the pods. Default: none. Range: \
+                    labels that include those of spec.selector. \
+                    Example: `{labels: {app: shop}}`.",
                 "properties": {
                     "labels": {
                         "type": "object",
                         "maxProperties": 64,
                         "additionalProperties": {"type": "string", "maxLength": 63},
-                        "description": "Labels of the pods. Default: none. Range: at most 64 labels, none of \
-                            Stairlock's own. Example: `{app: shop}`.",
+                        "description": "Labels of the pods. Default: none. Range: at most \
+                            64 labels, none of Stairlock's own. Example: `{app: shop}`.",
                     },
                 },
             },
@@ -246,8 +248,8 @@ fn template_schema(_: &mut SchemaGenerator) -> Schema {
                 "type": "object",
                 "required": ["containers"],
                 "x-kubernetes-preserve-unknown-fields": true,
-                "description": "The PodSpec. Range: as in a Deployment. Example: `{containers: [{name: app, image: \
-                    \"registry.example/shop:1.2.3\"}]}`.",
+                "description": "The PodSpec. Range: as in a Deployment. Example: \
+                    `{containers: [{name: app, image: \"registry.example/shop:1.2.3\"}]}`.",
                 "properties": {
                     "containers": containers("The containers, told apart by name. Range: 1 to \
                         64. Example: `[{name: app, image: \"registry.example/shop:1.2.3\"}]`.", 1),

@@ -316,8 +316,8 @@ pub struct Waiting {
     pub automatic: bool,
     /// What is waited for and what ends it. Range: a sentence. Example: `waits to be promoted`.
     pub message: String,
-    /// The command that ends it: the name of the annotation behind `stairlock.dev/`. Range: a
-    /// command. Example: `promote`.
+    /// The command that ends it, as a line for a shell. Range: a command line. Example: `kubectl
+    /// -n prod annotate slr shop stairlock.dev/promote=true --overwrite`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }

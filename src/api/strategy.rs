@@ -10,8 +10,8 @@ use serde_json::json;
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Strategy {
-    /// A ladder of weights, each with an optional pause. Range: 1 to 50 steps. Example: `{steps: [{setWeight: 20, pause:
-    /// {duration: 5m}}, {setWeight: 50, pause: {}}, {setWeight: 100}]}`.
+    /// A ladder of weights, each with an optional pause. Range: 1 to 50 steps. Example:
+    /// `{steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 50, pause: {}}]}`.
     pub canary: Canary,
 }
 

@@ -59,7 +59,8 @@ fn fields<'a>(
     schema.pointer_mut(path).and_then(Value::as_object_mut).ok_or(CrdError::Shape(what))
 }
 
-/// Lets no field be null, writes whole numbers as such, and joins the lines of descriptions, which `kubectl explain` breaks itself.
+/// Lets no field be null, writes whole numbers as such, and joins the lines of descriptions, which
+/// `kubectl explain` breaks itself.
 fn strict(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {

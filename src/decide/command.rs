@@ -45,12 +45,13 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
             stage::enter(seen, &mut status, last, now);
         }
         Command::Abort => match stage_of(seen)? {
-            Stage::Step { .. } => attempt::roll_back(&mut status, Cause::Aborted, now),
+            Stage::Step { .. } | Stage::Promoting { .. } => {
+                attempt::roll_back(&mut status, Cause::Aborted, now);
+            }
             Stage::First { .. } => stage::fail_first(seen, &mut status, Cause::Aborted, now),
-            Stage::Promoting { .. }
-            | Stage::RollingBack { .. }
-            | Stage::Completed { .. }
-            | Stage::Ended { .. } => return None,
+            Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => {
+                return None;
+            }
         },
         Command::Retry => {
             status.quarantine.retain(|entry| entry.attempt != token.attempt);
@@ -124,7 +125,9 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
         Command::PromoteFull => {
             matches!(stage, Stage::Step { number, .. } if *number < seen.spec.canary.last())
         }
-        Command::Abort => matches!(stage, Stage::Step { .. } | Stage::First { .. }),
+        Command::Abort => {
+            matches!(stage, Stage::Step { .. } | Stage::First { .. } | Stage::Promoting { .. })
+        }
         Command::Retry => {
             let number = seen.status.attempt.as_ref().map_or(0, |attempt| attempt.number);
             let failed = seen.status.quarantine.iter().any(|entry| entry.attempt == number);

@@ -57,6 +57,7 @@ pub fn at_rest() -> Snapshot {
     };
     Snapshot {
         rollout: Identity {
+            group: "stairlock.dev",
             namespace: "prod".to_owned(),
             name: "shop".to_owned(),
             uid: "uid".to_owned(),

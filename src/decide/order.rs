@@ -43,7 +43,7 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
     create_service(seen, seen.canary_service.as_ref(), canary)?;
     resized(seen, stable, seen.spec.replicas)?;
     created(seen, canary, weight.share(seen.spec.replicas))?;
-    select_stable(seen, stable)?;
+    select_stable(seen, route, stable)?;
     select_canary(seen, route, canary)?;
     lowered(seen, route, weight, present)?;
     grown(seen, canary, size)?;
@@ -83,7 +83,7 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     resized(seen, stable, size)?;
     create_service(seen, seen.stable_service.as_ref(), stable)?;
     create_service(seen, seen.canary_service.as_ref(), stable)?;
-    select_stable(seen, stable)?;
+    select_stable(seen, route, stable)?;
 
     if side::in_place(route, Weight::NONE) {
         return accepted(seen, route);
@@ -234,13 +234,17 @@ pub fn select(service: Option<&Service>, revision: &Revision) -> Step {
     }])
 }
 
-/// The stable Service selects the stable side, once that has a pod to answer.
-fn select_stable(seen: &Snapshot, stable: &Revision) -> Step {
+/// The stable Service selects the stable side, once that has pods to answer: one, or all of them
+/// where the Service turns from another revision while it carries traffic.
+fn select_stable(seen: &Snapshot, route: &LiveRoute, stable: &Revision) -> Step {
     let service = seen.stable_service.as_ref();
-    if side::selected(service) == Some(stable) {
+    let selected = side::selected(service);
+    if selected == Some(stable) {
         return Ok(());
     }
-    available(seen, stable, seen.spec.replicas.min(1))?;
+    let turns = selected.is_some() && !side::in_place(route, Weight::FULL);
+    let needed = if turns { seen.spec.replicas } else { seen.spec.replicas.min(1) };
+    available(seen, stable, needed)?;
     select(service, stable)
 }
 

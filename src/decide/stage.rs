@@ -70,11 +70,10 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         Stage::Step { number, entered_at, paused_at } => {
             step(seen, attempt, (*number, *entered_at, *paused_at), now)
         }
-        Stage::Promoting { .. } => match order::promotion(seen, revision) {
-            Err(Next::Write(writes)) => Act::Apply(writes),
-            Err(Next::Hold(hold)) => Act::hold(hold),
-            Ok(()) => commit(seen, |status| complete(seen, status, now)),
-        },
+        Stage::Promoting { entered_at } => {
+            let step = order::promotion(seen, revision);
+            timed(seen, step, *entered_at, now, |status| complete(seen, status, now))
+        }
         Stage::RollingBack { cause, .. } => roll_back(seen, *cause, now),
         Stage::Completed { .. } | Stage::Ended { .. } => at_rest(seen),
     }

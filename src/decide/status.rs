@@ -43,7 +43,7 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
     status.phase = phase(seen, &status);
     let old = std::mem::take(&mut status.waiting);
     status.waiting =
-        waits.holds.iter().map(|(hold, until)| waiting(&old, hold, *until, now)).collect();
+        waits.holds.iter().map(|(hold, until)| waiting(seen, &old, hold, *until, now)).collect();
     let generation = seen.rollout.generation;
     status.conditions = conditions::of(seen, &status, waits, (generation, now));
     status
@@ -96,12 +96,23 @@ fn phase(seen: &Snapshot, status: &Status) -> Phase {
     }
 }
 
-fn waiting(old: &[Waiting], hold: &Hold, until: Option<Timestamp>, now: Timestamp) -> Waiting {
+fn waiting(
+    seen: &Snapshot,
+    old: &[Waiting],
+    hold: &Hold,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Waiting {
     let before = old.iter().find(|w| w.kind == hold.code() && w.name == hold.object());
     let (automatic, command) = match hold.ended_by() {
         EndedBy::Itself => (true, None),
         EndedBy::Person => (false, None),
-        EndedBy::Command(command) => (false, Some(command.to_owned())),
+        EndedBy::Command(command) => {
+            let Identity { group, namespace, name, .. } = &seen.rollout;
+            let key = format!("{group}/{command}");
+            let line = format!("kubectl -n {namespace} annotate slr {name} {key}=true --overwrite");
+            (false, Some(line))
+        }
     };
     Waiting {
         kind: hold.code().to_owned(),

@@ -7,6 +7,7 @@ use crate::decide::release::{Wanted, wanted};
 use crate::decide::{command, stage};
 use crate::model::command::{Asked, Command, Token, Value};
 use crate::model::hold::Hold;
+use crate::model::moment::Duration;
 use crate::model::moves::Write;
 use crate::model::snapshot::{Acceptance, Offer, Snapshot};
 use crate::model::status::{Cause, Pin, Quarantined, Stage, Trigger};
@@ -394,12 +395,19 @@ fn a_promotion_moves_the_service_before_the_traffic() {
         seen.route.as_mut().unwrap().live = Ok(route(weights));
         seen
     };
+    let late = |mut seen: Snapshot| {
+        let entered_at = at(0) + Duration::from_secs(60);
+        seen.spec.deadline = Duration::from_secs(0);
+        seen.status.attempt.as_mut().unwrap().stage = Stage::Promoting { entered_at };
+        seen
+    };
     for (case, seen, want) in [
         ("the stable Service turns at full weight", promoting(), "select by stable"),
         ("not before", full(promoting(), (1, 99)), "weigh 100"),
         ("its endpoints come next", moved(3), "EndpointsNotReady"),
         ("then it takes all traffic", moved(4), "weigh 0"),
         ("then the attempt is over", full(moved(4), (100, 0)), "completed"),
+        ("the deadline ends what hangs", late(moved(3)), "back: DeadlineExceeded"),
         ("pods that go then do not turn it back", full(moved(0), (100, 0)), "completed"),
     ] {
         assert_eq!(shown(stage::advance(&seen, at(1))), want, "{case}");

@@ -30,6 +30,8 @@ pub enum Known {
 /// The Rollout itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
+    /// The API group, with which the keys of command annotations begin.
+    pub group: &'static str,
     /// Its namespace.
     pub namespace: String,
     /// Its name.

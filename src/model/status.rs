@@ -284,7 +284,7 @@ pub struct Waiting {
     pub automatic: bool,
     /// What is waited for, for a person.
     pub message: String,
-    /// The word of the command that ends it, where one does.
+    /// The line for a shell that ends it, where a command does.
     pub command: Option<String>,
 }
 

@@ -230,15 +230,19 @@ mod tests {
         Timestamp::from_millis(1_767_323_045_000 + millis)
     }
 
-    fn full(stage: Stage, by: Trigger) -> Status {
-        let revision = Revision::parse("5f6c0a91be").unwrap();
-        let weight = Weight::new(50).unwrap();
-        let delivers = ReleaseRef {
+    fn delivered() -> ReleaseRef {
+        ReleaseRef {
             version: "1.2.3".into(),
             tag: "v1.2.3".into(),
             digest: format!("sha256:{}", "a".repeat(64)),
             image: "registry.example/shop:v1.2.3".into(),
-        };
+        }
+    }
+
+    fn full(stage: Stage, by: Trigger) -> Status {
+        let revision = Revision::parse("5f6c0a91be").unwrap();
+        let weight = Weight::new(50).unwrap();
+        let delivers = delivered();
         let side = |ready| Side {
             revision: revision.clone(),
             release: delivers.clone(),
@@ -260,7 +264,7 @@ mod tests {
             release: delivers.clone(),
             revision: revision.clone(),
             trigger: by,
-            delivered: true,
+            delivered: by == Trigger::Release,
             started_at: at(0),
             stage,
             weight,

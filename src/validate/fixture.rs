@@ -71,13 +71,14 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
 
 /// The ReplicaSet of a revision, changed by a patch.
 pub fn replica_set(revision: &str, patch: Value) -> Value {
+    let template = json!({"spec": {"containers": [{"name": "app", "image": "a:1"}]}});
     let base = json!({
         "metadata": {
             "name": format!("shop-{revision}"), "namespace": "prod", "uid": "r1", "generation": 2,
             "resourceVersion": "9", "creationTimestamp": "2026-01-02T03:04:05Z",
             "labels": {"stairlock.dev/rollout": "shop", "stairlock.dev/revision": revision},
             "annotations": {
-                "stairlock.dev/template": r#"{"spec":{"containers":[{"name":"app","image":"a:1"}]}}"#,
+                "stairlock.dev/template": template.to_string(),
                 "stairlock.dev/attempt": "4",
             },
             "ownerReferences": [{

@@ -68,8 +68,7 @@ fn covers(rule: &IgnoreRule, path: &str) -> bool {
 
 fn aims(rule: &IgnoreRule, object: &Object) -> bool {
     let Some(target) = &rule.target else { return true };
-    let IgnoreTarget { group, version, kind, namespace, name, label_selector, annotation_selector } =
-        target;
+    let IgnoreTarget { group, version, kind, namespace, name, .. } = target;
     let own_namespace = object.meta.namespace.as_deref().unwrap_or_default();
     let own_name = object.meta.name.as_deref().unwrap_or_default();
     [
@@ -81,8 +80,8 @@ fn aims(rule: &IgnoreRule, object: &Object) -> bool {
     ]
     .into_iter()
     .all(|(pattern, text)| matches(pattern.as_deref().unwrap_or_default(), text))
-        && selects(label_selector.as_deref(), object.meta.labels.as_ref())
-        && selects(annotation_selector.as_deref(), object.meta.annotations.as_ref())
+        && selects(target.label_selector.as_deref(), object.meta.labels.as_ref())
+        && selects(target.annotation_selector.as_deref(), object.meta.annotations.as_ref())
 }
 
 /// Tells whether an anchored expression matches; an empty one matches everything, one that cannot

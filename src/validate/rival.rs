@@ -69,7 +69,8 @@ mod tests {
     fn the_older_of_two_rollouts_keeps_the_object() {
         let canary = |patch: Value| json!({"spec": {"strategy": {"canary": patch}}});
         let others = json!({"stableService": "a", "canaryService": "b"});
-        let apart = json!({"stableService": "a", "canaryService": "b", "trafficRouting": null});
+        let routing = json!({"trafficRouting": {"gatewayAPI": {"httpRoute": "b"}}});
+        let apart = fixture::merged(&others, &routing);
         let crossed = json!({"stableService": "shop-canary", "canaryService": "b"});
         let same = "2026-01-02T03:04:05Z";
         for (case, rival, want) in [

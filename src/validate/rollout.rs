@@ -27,6 +27,7 @@ pub fn identity(rollout: &Rollout) -> Identity {
     let meta = &rollout.metadata;
     let deleting = meta.deletion_timestamp.as_ref();
     Identity {
+        group: keys::GROUP,
         namespace: rollout.namespace().unwrap_or_default(),
         name: rollout.name_any(),
         uid: rollout.uid().unwrap_or_default(),
@@ -169,7 +170,7 @@ mod tests {
             (spec(json!({"progressDeadlineSeconds": 0})), "spec.progressDeadlineSeconds", "1 to"),
             (spec(json!({"revisionHistoryLimit": 101})), "spec.revisionHistoryLimit", "0 to 100"),
             (spec(json!({"versionHistoryLimit": 0})), "spec.versionHistoryLimit", "1 to 100"),
-            (spec(json!({"semver": ">="})), "spec.semver", "allowed is"),
+            (spec(json!({"semver": ">="})), "spec.semver", "allowed: "),
             (spec(json!({"container": ""})), "spec.container", "is empty"),
             (
                 spec(json!({"sourceRef": {"kind": "ImagePolicy", "name": ""}})),

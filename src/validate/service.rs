@@ -210,7 +210,11 @@ mod tests {
             ),
             ("no selector", json!({"spec": {"selector": null}}), Some("has no selector")),
             ("another port", port, Some("has no port 8080, its ports are: 80, 443; add it or")),
-            ("no port", json!({"spec": {"ports": null}}), Some("its ports are: none")),
+            (
+                "no port",
+                json!({"spec": {"ports": null}}),
+                Some("has no port 8080, its ports are: none"),
+            ),
         ] {
             let got = read(&mut seen(), service).mismatch;
             match (&got, want) {
@@ -242,7 +246,10 @@ mod tests {
     }
 
     fn slice(service: &str, endpoints: &[(&str, Value)]) -> std::sync::Arc<foreign::EndpointSlice> {
-        let endpoint = |(pod, ready): &(&str, Value)| json!({"conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "name": pod}});
+        let endpoint = |(pod, ready): &(&str, Value)| {
+            let target = json!({"kind": "Pod", "name": pod});
+            json!({"conditions": {"ready": ready}, "targetRef": target})
+        };
         let endpoints: Vec<Value> = endpoints.iter().map(endpoint).collect();
         fixture::object(json!({
             "metadata": {"name": "s", "labels": {"kubernetes.io/service-name": service}},

@@ -36,6 +36,7 @@ impl Default for World {
     fn default() -> Self {
         let seen = Snapshot {
             rollout: Identity {
+                group: "stairlock.dev",
                 namespace: "prod".into(),
                 name: "shop".into(),
                 uid: "uid".into(),
