@@ -64,7 +64,7 @@ async fn play(point: Point, permit: OwnedSemaphorePermit, climbed: Sender<usize>
     story.cluster.add(sourced(routed(&story, "1.0.0", steps))).await;
     let controller = story.controller().await;
     story.completed(1).await;
-    controller.proxy.quiet(story.end).await;
+    story.until("the first attempt is told of and settled", at_rest).await;
     let routes = story.watch("HTTPRoute").await;
     let mark = controller.proxy.mark();
     if let Some((at, moment)) = point {
@@ -114,16 +114,18 @@ async fn promote(story: &Story) -> u64 {
     version(&story.cluster.merge("Rollout", SHOP, change).await)
 }
 
+/// Whether nothing is left to tell, to count or to drain.
+fn at_rest(rollout: &Value) -> bool {
+    let pods = ["replicas", "readyReplicas", "availableReplicas", "updatedReplicas"];
+    let pods = pods.iter().map(|name| number(rollout, &format!("/status/{name}")));
+    rollout.pointer("/status/outbox").is_none()
+        && rollout.pointer("/status/draining").is_none()
+        && pods.into_iter().all(|pods| pods == 1)
+}
+
 /// The normal form of everything, once the counts and notices have settled too.
 async fn settled(story: &Story, routes: &Watch) -> Value {
-    let rest = |r: &Value| {
-        r.pointer("/status/outbox").is_none()
-            && number(r, "/status/replicas") == 1
-            && number(r, "/status/availableReplicas") == 1
-            && number(r, "/status/updatedReplicas") == 1
-            && r.pointer("/status/draining").is_none()
-    };
-    let rollout = story.until("all is settled", rest).await;
+    let rollout = story.until("all is settled", at_rest).await;
     let mut sets = story.cluster.all("ReplicaSet").await;
     sets.sort_by_key(|set| text(set, "/metadata/creationTimestamp").to_owned());
     let services = story.cluster.all("Service").await;
@@ -237,14 +239,4 @@ async fn a_release_is_promoted_once_wherever_the_controller_is_killed() {
     }
     assert_eq!(failed, 0, "of {} runs", 2 * count);
     assert_eq!(endings.len(), 2 * count);
-}
-
-impl crate::support::proxy::Proxy {
-    /// Waits until the attempt before has been told of: its notices are sent.
-    async fn quiet(&self, end: tokio::time::Instant) {
-        let told = |calls: &[Call]| {
-            calls.iter().any(|call| call.mutates() && call.path.contains("/events"))
-        };
-        self.until(end, "the first attempt is told of", told).await;
-    }
 }
