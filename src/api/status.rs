@@ -132,10 +132,14 @@ pub struct Attempt {
     /// The step of the ladder, counted from 1; 0 off the ladder. Range: 0 to 51. Example: `2`.
     #[serde(default)]
     pub step: i64,
-    /// The share of traffic of the new revision that was last asked for, in percent. Range: 0 to
-    /// 100. Example: `50`.
+    /// The share of traffic that the new revision is to have at present, in percent; 0 once it goes
+    /// back. Range: 0 to 100. Example: `50`.
     #[serde(default)]
     pub weight: i64,
+    /// The highest share that the new revision was to have, in percent. Range: 0 to 100. Example:
+    /// `75`.
+    #[serde(default)]
+    pub highest_weight: i64,
     /// Why it did not reach full traffic: Aborted, DeadlineExceeded, Reverted or Superseded. Range:
     /// Aborted, DeadlineExceeded, Reverted, Superseded. Example: `Aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

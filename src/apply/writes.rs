@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
 use crate::api::rollout::Rollout;
-use crate::apply::error::Error;
+use crate::apply::error::{Error, printable};
 use crate::apply::send::{self, Effect, Part, Run, Written};
 use crate::model::moves::{Target, Write};
 use crate::model::template::TemplateId;
@@ -60,13 +60,14 @@ pub async fn dry_run(client: &Client, rollout: &Rollout) -> Result<Option<String
     let target = Reference::new(Kind::ReplicaSet, owner.namespace.as_str(), name);
     match send::create(client, &target, replica_set::create(&owner, &birth), Run::Dry).await {
         Ok(_) => Ok(None),
-        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(None),
-        Err(error) => match Error::of(&target, 0, error) {
-            Error::Refused { why, .. } => Ok(Some(why)),
-            error @ (Error::Conflict { .. } | Error::Taken { .. } | Error::Unanswered { .. }) => {
-                Err(error)
-            }
+        Err(kube::Error::Api(status)) => match status.code {
+            400 | 422 => Ok(Some(printable(&status.message))),
+            // The name is taken, or it is no matter of the template: quota, permission. The
+            // create itself tells.
+            403 | 404 | 409 => Ok(None),
+            _ => Err(Error::of(&target, 0, kube::Error::Api(status))),
         },
+        Err(error) => Err(Error::of(&target, 0, error)),
     }
 }
 
@@ -223,3 +224,6 @@ fn same(there: &DynamicObject, owner: &Owner, template: &Value) -> bool {
     let written = written.and_then(|text| serde_json::from_str::<Value>(text).ok());
     ours && written.is_some_and(|written| TemplateId::of(&written) == TemplateId::of(template))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use tracing::{error, info};
+use tokio::sync::oneshot;
+use tracing::info;
 
 use crate::controller::context::Parts;
 use crate::controller::run::{self, End, Scope};
@@ -32,6 +33,9 @@ pub enum Error {
     /// The port of the probes cannot be opened, or signals cannot be heard.
     #[error("the system refuses")]
     System(#[from] io::Error),
+    /// The watches or the election ended by a fault of the program; a restart is the only help.
+    #[error("{0} ended by a fault of the program")]
+    Broken(&'static str),
 }
 
 /// Runs the controller until SIGTERM or SIGINT.
@@ -60,34 +64,46 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let parts = Parts { client, clock, leadership, metrics, health, identity };
     info!(version = env!("CARGO_PKG_VERSION"), address = %settings.bind_address, "started");
     tokio::spawn(serving);
-    act(parts, scope(&settings), elector, shutdown).await;
-    Ok(())
+    act(parts, scope(&settings), elector, shutdown).await
 }
 
 /// Runs turns beside the election. The lease is given back only once no write is under way; else it
 /// runs out by itself.
-async fn act(parts: Parts, scope: Scope, elector: Option<Elector>, shutdown: Shutdown) {
-    let (idle, release) = tokio::sync::oneshot::channel::<()>();
-    let election = elector.map(|elector| {
-        tokio::spawn(elector.run(async move {
-            if release.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }))
-    });
-    let end = run::run(parts, scope, shutdown).await;
-    match (end, election) {
-        (End::Idle, Some(election)) => {
-            // The other end is gone only if the election is.
-            let _ = idle.send(());
-            if let Err(error) = election.await {
-                error!(error = &error as &dyn std::error::Error, "the election failed");
-            }
+async fn act(
+    parts: Parts,
+    scope: Scope,
+    elector: Option<Elector>,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let (idle, release) = oneshot::channel::<()>();
+    let mut election = tokio::spawn(async move {
+        match elector {
+            Some(elector) => elector.run(released(release)).await,
+            None => released(release).await,
         }
-        (End::Cut, Some(election)) => election.abort(),
-        (End::Idle | End::Cut, None) => {}
-    }
+    });
+    let end = tokio::select! {
+        end = run::run(parts, scope, shutdown) => end,
+        _ = &mut election => return Err(Error::Broken("the election")),
+    };
     info!(?end, "ended");
+    match end {
+        End::Blind => return Err(Error::Broken("the watches")),
+        End::Cut => election.abort(),
+        End::Idle => {
+            // An error of either says that the election is over already.
+            let _ = idle.send(());
+            let _ = election.await;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the lease may be given back; never, if that is not said.
+async fn released(release: oneshot::Receiver<()>) {
+    if release.await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn scope(settings: &Settings) -> Scope {

@@ -29,13 +29,13 @@ const NOTICE_TRIES_MAX: u32 = 5;
 /// How long a refused template is not asked about again, where nothing changes.
 const TEMPLATE_PAUSE: Duration = Duration::from_secs(300);
 
-/// When a Rollout's next turn is.
+/// How a turn went, and when the next one is where nothing changes before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// When something changes.
-    OnChange,
-    /// When something changes, at the latest then.
-    At(Instant),
+    /// It made a move; the next turn is due once that is seen, at the latest then.
+    Moved(Instant),
+    /// It waited.
+    Wait(Option<Instant>),
 }
 
 /// Waits for the stores to show this Rollout's own writes; asks for what stays unseen.
@@ -169,7 +169,7 @@ pub async fn report(
     ctx.remember(key, |memory| memory.depart(own));
     let stored = commit::commit(&ctx.client, rollout, status).await;
     land(ctx, key, rollout, stored.map(Some))?;
-    Ok(Next::At(ctx.clock.monotonic() + UNSEEN_MAX))
+    Ok(Next::Moved(ctx.clock.monotonic() + UNSEEN_MAX))
 }
 
 /// Carries out writes in order; the first that fails ends it.
@@ -182,14 +182,21 @@ pub async fn apply(
     rollout: &Rollout,
     all: &[Write],
 ) -> Result<Next, Error> {
+    let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
+    let now = ctx.clock.monotonic();
+    let refusal = ctx.remember(key, |memory| memory.refusal(rollout, version, now));
     for write in all {
         let target = writes::target(rollout, write);
+        if let Some(refusal) = refusal.as_ref().filter(|refusal| refusal.target == target) {
+            // Refused a moment ago. What comes after it in order has to wait too.
+            return Ok(Next::Wait(Some(refusal.until)));
+        }
         ctx.remember(key, |memory| memory.depart(target));
         let written = writes::apply(&ctx.client, rollout, write).await;
         land(ctx, key, rollout, written)?;
     }
     ctx.remember(key, |memory| memory.refusals = 0);
-    Ok(Next::At(ctx.clock.monotonic() + UNSEEN_MAX))
+    Ok(Next::Moved(ctx.clock.monotonic() + UNSEEN_MAX))
 }
 
 /// Counts a write and remembers what has to be seen of it.
@@ -230,6 +237,9 @@ fn land(
                 memory.barrier.expect(target, Expect::Version(*version), now);
             }
             WriteError::Refused { why, .. } => {
+                if memory.refusals == 0 {
+                    warn!(rollout = %key, object = %target, why, "a write was refused");
+                }
                 let until = now + backoff(memory.refusals, key);
                 memory.refusals = memory.refusals.saturating_add(1);
                 memory.refuse(rollout, target, why.clone(), version, until);
@@ -253,7 +263,7 @@ pub async fn announce(
     let now = ctx.clock.monotonic();
     let (tries, due) = ctx.remember(key, |memory| memory.notice);
     if let Some(due) = due.filter(|due| now < *due) {
-        return Ok(Next::At(due));
+        return Ok(Next::Wait(Some(due)));
     }
     let mut sent = Vec::new();
     let announced = send(&ctx.client, rollout, notices, &ctx.identity, &mut sent).await;
@@ -280,10 +290,10 @@ pub async fn announce(
         memory.sent.extend(unsent.clone().filter(|_| given_up));
     });
     match error {
-        None => Ok(Next::At(now)),
+        None => Ok(Next::Moved(now)),
         Some(_) if given_up => {
             warn!(rollout = %key, notice = unsent, "a notice cannot be sent and is dropped");
-            Ok(Next::At(now))
+            Ok(Next::Moved(now))
         }
         Some(error) => Err(error),
     }

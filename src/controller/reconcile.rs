@@ -23,12 +23,12 @@ use crate::validate::validate;
 pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
     let Some(rollout) = ctx.stores.rollouts.get(key) else {
         ctx.forget(key);
-        return Ok(Next::OnChange);
+        return Ok(Next::Wait(None));
     };
     if let Gate::Shut { until } = catch_up(ctx, key, &rollout).await? {
-        return Ok(Next::At(until)); //                        our own last write is not seen yet
+        return Ok(Next::Wait(Some(until))); //                our own last write is not seen yet
     }
-    let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(Next::OnChange) };
+    let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(Next::Wait(None)) };
 
     let seen = observe(ctx, key, &rollout).await?; //         reads only
     let known = validate(&seen); //                           parsed: from here all is legal
@@ -68,5 +68,5 @@ fn wait(
     ctx.metrics.show(&key.namespace, &key.name, stand);
     let due = ctx.remember(key, |memory| memory.due());
     let until = until.map(|until| ctx.instant(until, now));
-    due.into_iter().chain(until).min().map_or(Next::OnChange, Next::At)
+    Next::Wait(due.into_iter().chain(until).min())
 }

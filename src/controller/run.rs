@@ -1,6 +1,6 @@
 //! Run: keeps the stores filled and gives turns to the Rollouts that are due.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,9 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// How long turns may go on after the end was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// How often a watch that keeps failing is complained of.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(300);
+
 /// What is watched, and how.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -52,14 +55,16 @@ pub enum End {
     Idle,
     /// Turns were cut: a write may still be under way.
     Cut,
+    /// The watches ended by a fault of the program: nothing would ever be seen again.
+    Blind,
 }
 
-/// Runs until the end is requested.
+/// Runs until the end is requested, or the watches end.
 pub async fn run(parts: Parts, scope: Scope, shutdown: Shutdown) -> End {
     let stores = Arc::new(Stores::new(scope.reach));
     let ctx = Arc::new(Context::new(parts, Arc::clone(&stores)));
     let told = Arc::clone(&ctx);
-    let complained = Mutex::new(BTreeSet::new());
+    let complained = Mutex::new(BTreeMap::new());
     let watches = Watches {
         client: ctx.client.clone(),
         config: scope.config,
@@ -68,8 +73,11 @@ pub async fn run(parts: Parts, scope: Scope, shutdown: Shutdown) -> End {
         tell: Arc::new(move |sighting| hear(&told, &complained, sighting)),
         bell: Arc::new(Notify::new()),
     };
-    let watching = tokio::spawn(watch::run(watches));
-    let end = turns(&ctx, scope.concurrency, &shutdown).await;
+    let mut watching = tokio::spawn(watch::run(watches));
+    let end = tokio::select! {
+        end = turns(&ctx, scope.concurrency, &shutdown) => end,
+        _ = &mut watching => End::Blind,
+    };
     watching.abort();
     end
 }
@@ -148,8 +156,8 @@ async fn turn(key: Key, ctx: &Arc<Context>) -> (Key, Option<Instant>) {
         Ok(next) => {
             ctx.remember_success(&key);
             match next {
-                Next::OnChange => (ReconcileResult::Waited, None),
-                Next::At(at) => (ReconcileResult::Moved, Some(at)),
+                Next::Wait(at) => (ReconcileResult::Waited, at),
+                Next::Moved(at) => (ReconcileResult::Moved, Some(at)),
             }
         }
         Err(error) => (ReconcileResult::Failed, fail(ctx, &key, &error, now)),
@@ -180,8 +188,22 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
+/// When a failing watch was last complained of.
+type Complaints = Mutex<BTreeMap<Kind, Instant>>;
+
+/// Tells whether a failing watch is to be complained of, and notes that it is.
+fn is_news(complained: &Complaints, kind: Kind, now: Instant) -> bool {
+    let mut complained = complained.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = complained.get(&kind).copied();
+    let news = last.is_none_or(|last| COMPLAIN_EVERY <= now.saturating_duration_since(last));
+    if news {
+        complained.insert(kind, now);
+    }
+    news
+}
+
 /// Hears what the watches tell of: wakes Rollouts, counts, complains once.
-fn hear(ctx: &Context, complained: &Mutex<BTreeSet<Kind>>, sighting: Sighting) {
+fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
     match sighting {
         Sighting::Changed(change) => {
             let now = ctx.clock.monotonic();
@@ -193,10 +215,10 @@ fn hear(ctx: &Context, complained: &Mutex<BTreeSet<Kind>>, sighting: Sighting) {
         Sighting::Restarted { kind, error } => {
             ctx.metrics.watch_restarted(kind.as_str());
             let error = error.as_ref() as &dyn StdError;
-            let first = complained.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
-            match first {
-                true => warn!(kind = kind.as_str(), error, "a watch failed and is opened again"),
-                false => debug!(kind = kind.as_str(), error, "a watch failed and is opened again"),
+            if is_news(complained, kind, ctx.clock.monotonic()) {
+                warn!(kind = kind.as_str(), error, "a watch failed and is opened again");
+            } else {
+                debug!(kind = kind.as_str(), error, "a watch failed and is opened again");
             }
         }
         Sighting::Malformed { kind, key, error } => {
@@ -205,7 +227,6 @@ fn hear(ctx: &Context, complained: &Mutex<BTreeSet<Kind>>, sighting: Sighting) {
         }
         Sighting::MalformedCount { kind, count } => ctx.metrics.set_malformed(kind.as_str(), count),
         Sighting::Installed { kind, installed } => {
-            complained.lock().unwrap_or_else(PoisonError::into_inner).remove(&kind);
             info!(kind = kind.as_str(), installed, "looked for a kind");
             // What refers to the kind looks again, and the stores may be ready.
             let now = ctx.clock.monotonic();

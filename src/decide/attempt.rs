@@ -132,6 +132,7 @@ fn back_to_stable(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Start {
     };
     if let Some(attempt) = &mut status.attempt {
         attempt.stage = stage;
+        attempt.weight = Weight::NONE;
     }
     status.pin = pin(seen, now).or(status.pin);
     Start::Commit(Box::new(status))
@@ -242,8 +243,17 @@ fn begin(
         | Stage::Ended { .. } => Weight::NONE,
     };
     let delivered = trigger != Trigger::Release;
-    let attempt =
-        Attempt { number, release, revision, trigger, delivered, started_at: now, stage, weight };
+    let attempt = Attempt {
+        number,
+        release,
+        revision,
+        trigger,
+        delivered,
+        started_at: now,
+        stage,
+        weight,
+        highest: weight,
+    };
     notice::started(seen, &mut status, &attempt, now);
     status.attempt = Some(attempt);
     status.frozen_since = None;
@@ -261,8 +271,9 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
         started_at: attempt.started_at,
         ended_at: now,
         cause,
-        weight: attempt.weight,
+        weight: attempt.highest,
     };
+    attempt.weight = if cause.is_none() { Weight::FULL } else { Weight::NONE };
     attempt.stage = match cause {
         None => Stage::Completed { at: now },
         Some(cause) => Stage::Ended { at: now, cause },
@@ -281,6 +292,7 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
 pub fn roll_back(status: &mut Status, cause: Cause, now: Timestamp) {
     let Some(attempt) = status.attempt.as_mut() else { return };
     attempt.stage = Stage::RollingBack { entered_at: now, cause };
+    attempt.weight = Weight::NONE;
     status.frozen_since = None;
     quarantine(status, cause, now);
 }

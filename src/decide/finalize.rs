@@ -4,7 +4,7 @@ use crate::decide::act::Act;
 use crate::decide::side;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{Move, Target, WeightEdit, Write};
-use crate::model::snapshot::{Acceptance, Service, Snapshot};
+use crate::model::snapshot::{Acceptance, Identity, Service, Snapshot};
 use crate::model::weight::Weight;
 
 /// How long a deletion waits for gateways and endpoints: people expect it to end.
@@ -48,6 +48,14 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
         return Move::Apply(released);
     }
     Move::Apply(vec![Write::Finalizer { present: false }])
+}
+
+/// A Rollout whose spec cannot be used is let go as it is: which objects to restore is not known.
+pub fn let_go(rollout: &Identity) -> Move {
+    if rollout.finalizer {
+        return Move::Apply(vec![Write::Finalizer { present: false }]);
+    }
+    Move::Wait { hold: None, until: None }
 }
 
 /// All traffic back to the stable backend, if a ready pod is behind it.

@@ -121,6 +121,7 @@ fn status(revision: &Revision) -> Status {
         started_at: at(0),
         stage: Stage::Completed { at: at(0) },
         weight: Weight::FULL,
+        highest: Weight::FULL,
     };
     let release = delivered("shop:1.0.0");
     let stable = Side { revision: revision.clone(), release, replicas: 4, ready: 4 };
@@ -189,6 +190,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         started_at: at(0),
         stage: Stage::Step { number, entered_at: at(0), paused_at },
         weight,
+        highest: weight,
     });
     seen
 }

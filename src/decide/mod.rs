@@ -41,6 +41,7 @@ pub fn decide(known: &Known, now: Timestamp) -> Move {
     match known {
         Known::Valid(seen) if seen.rollout.deleting.is_some() => finalize::next(seen, now),
         Known::Valid(seen) => valid(seen, now),
+        Known::Invalid { rollout, .. } if rollout.deleting.is_some() => finalize::let_go(rollout),
         Known::Invalid { rollout, status, problem } => {
             let shown = status::invalid(rollout, status, problem, now);
             if shown == **status {

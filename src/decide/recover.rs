@@ -65,6 +65,7 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
         started_at: now,
         stage,
         weight: weight.unwrap_or(Weight::NONE),
+        highest: weight.unwrap_or(Weight::NONE),
     }
 }
 

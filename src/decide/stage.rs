@@ -195,7 +195,8 @@ pub fn enter(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp) 
     if let Some(attempt) = &mut status.attempt {
         attempt.stage = Stage::Step { number, entered_at: now, paused_at: None };
         let weight = seen.spec.canary.step(number).map_or(Weight::FULL, |step| step.weight);
-        attempt.weight = attempt.weight.max(weight);
+        attempt.weight = weight;
+        attempt.highest = attempt.highest.max(weight);
     }
     notice::entered(seen, status, number, now);
 }
@@ -204,7 +205,7 @@ pub fn enter(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp) 
 fn complete(seen: &Snapshot, status: &mut Status, now: Timestamp) {
     let old = status.stable.as_ref().map(|side| side.revision.clone());
     if let Some(attempt) = &mut status.attempt {
-        attempt.weight = Weight::FULL;
+        attempt.highest = Weight::FULL;
         status.stable = Some(side::shown(seen, &attempt.revision, &attempt.release));
     }
     attempt::close(seen, status, None, now);

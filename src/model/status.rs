@@ -93,8 +93,10 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// Where it stands.
     pub stage: Stage,
-    /// The highest weight that was reached.
+    /// The share of traffic that its revision is to have at present.
     pub weight: Weight,
+    /// The highest share that it was to have.
+    pub highest: Weight,
 }
 
 /// What began an attempt.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, WatchEvent, WatchParams};
-use kube::core::{DeserializeGuard, NamespaceScope};
+use kube::core::{DeserializeGuard, NamespaceScope, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watcher_of};
 use kube::{Client, Resource};
@@ -108,7 +108,7 @@ impl Debug for Watches {
 /// Watches everything, for ever. The server is asked first whether it streams lists.
 pub async fn run(watches: Watches) {
     let mut watches = watches;
-    watches.config = if streams_lists(&watches.client).await {
+    watches.config = if streams_lists(&watches).await {
         watches.config.streaming_lists()
     } else {
         watches.config.page_size(PAGE_SIZE)
@@ -304,8 +304,11 @@ impl Watches {
 
 /// Tells whether the server streams lists, by asking for the list of one Rollout that is not there.
 /// kube itself would ask for ever.
-async fn streams_lists(client: &Client) -> bool {
-    let api: Api<kube::core::PartialObjectMeta<Rollout>> = Api::all(client.clone());
+async fn streams_lists(watches: &Watches) -> bool {
+    // Where only some namespaces are watched, no other may be asked about.
+    let scope = watches.stores.rollouts.scopes().into_iter().next().flatten();
+    let api: Api<PartialObjectMeta<Rollout>> = Api::all(watches.client.clone());
+    let api = api.constrain(scope.as_deref().unwrap_or_default());
     let params = WatchParams {
         field_selector: Some("metadata.name=stairlock-probe".to_owned()),
         timeout: Some(u32::try_from(PROBE_TIMEOUT.as_secs()).unwrap_or(5)),

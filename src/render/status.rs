@@ -63,6 +63,7 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         started_at,
         stage,
         weight,
+        highest,
     } = attempt;
     let (name, step, cause, paused_at) = match stage {
         Stage::First { .. } => (wire::Attempt::FIRST, 0, None, None),
@@ -83,6 +84,7 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         stage: name.to_owned(),
         step: i64::from(step),
         weight: i64::from(weight.percent()),
+        highest_weight: i64::from(highest.percent()),
         cause: cause.map(|cause| cause.as_str().to_owned()),
         started_at: started_at.to_string(),
         entered_at: stage.entered_at().to_string(),
@@ -268,6 +270,7 @@ mod tests {
             started_at: at(0),
             stage,
             weight,
+            highest: weight,
         };
         Status {
             observed_generation: 3,

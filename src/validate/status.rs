@@ -75,6 +75,7 @@ fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
         started_at: Timestamp::parse(&stored.started_at)?,
         stage: stage(stored)?,
         weight: weight(stored.weight)?,
+        highest: weight(stored.highest_weight.max(stored.weight))?,
     })
 }
 
