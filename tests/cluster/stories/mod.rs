@@ -4,6 +4,7 @@ mod command;
 mod cost;
 mod crash;
 mod failure;
+mod fault;
 mod kubectl;
 mod leader;
 mod loss;

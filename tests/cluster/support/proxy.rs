@@ -3,6 +3,7 @@
 //! It writes down every request in the order of arrival, and can end the controller at its n-th
 //! write: before the API server sees it, or after it answered and before the controller hears.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,6 +73,10 @@ struct State {
     count: usize,
     /// The controller was ended: nothing it had sent still passes.
     dead: bool,
+    /// Method and path of writes whose reply was lost, while the first of each is to be.
+    lost: Option<BTreeSet<String>>,
+    /// Whether lists are refused as streams.
+    old: bool,
 }
 
 struct Shared {
@@ -169,24 +174,22 @@ impl Proxy {
         state.dead = false;
     }
 
+    /// Loses the reply to the first write of each kind to each path; it is carried out.
+    pub fn lose_replies(&self) {
+        self.shared.state.lock().unwrap().lost = Some(BTreeSet::new());
+    }
+
+    /// Refuses lists as streams, as API servers do that do not have them yet.
+    pub fn be_old(&self) {
+        self.shared.state.lock().unwrap().old = true;
+    }
+
     /// Waits until the rule has ended the controller.
     pub async fn killed(&self, end: Instant) {
         let mut changed = self.shared.changed.subscribe();
         while !self.shared.state.lock().unwrap().dead {
             let news = timeout_at(end, changed.changed()).await;
             news.expect("the controller has not made that write").unwrap();
-        }
-    }
-
-    /// Waits until the requests so far pass a test.
-    pub async fn until(&self, end: Instant, what: &str, test: impl Fn(&[Call]) -> bool) {
-        let mut changed = self.shared.changed.subscribe();
-        while !test(&self.calls()) {
-            let news = timeout_at(end, changed.changed()).await;
-            if news.is_err() {
-                let lines: Vec<String> = self.calls().iter().map(Call::line).collect();
-                panic!("gave up waiting: {what}; requests:\n{}", lines.join("\n"));
-            }
         }
     }
 }
@@ -235,6 +238,10 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
             Full::new(bytes).map_err(|never| match never {}).boxed()
         }
     };
+    if shared.refuses(&call) {
+        return Ok(refusal());
+    }
+    let loses = shared.loses(&call);
     let (at, kill) = shared.arrived(call)?;
     if let Some(kill) = kill.iter().find(|kill| kill.moment == Moment::Before) {
         return Err(shared.end(kill));
@@ -247,7 +254,20 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
     if let Some(kill) = kill {
         return Err(shared.end(&kill));
     }
+    if loses {
+        return Err("the reply is lost".into());
+    }
     Ok(response.map(BodyExt::boxed))
+}
+
+/// What an API server without streaming lists answers, where it knows of them.
+fn refusal() -> Response<Body> {
+    let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
+        "reason": "Invalid", "code": 422, "message": "sendInitialEvents: Forbidden: \
+            sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"});
+    let body = Full::new(Bytes::from(status.to_string())).map_err(|never| match never {});
+    let response = Response::builder().status(422).header("content-type", "application/json");
+    response.body(body.boxed()).unwrap()
 }
 
 impl Shared {
@@ -270,6 +290,19 @@ impl Shared {
             state.dead = true; // what it sent beside this one never passes
         }
         Ok((at, kill))
+    }
+
+    /// Whether a request is for what an old API server does not have.
+    fn refuses(&self, call: &Call) -> bool {
+        let streams = call.query.contains("sendInitialEvents=true");
+        streams && self.state.lock().unwrap().old
+    }
+
+    /// Whether the reply to a request is to be lost.
+    fn loses(&self, call: &Call) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let Some(lost) = state.lost.as_mut().filter(|_| call.counts()) else { return false };
+        lost.insert(format!("{} {}", call.method, call.path))
     }
 
     fn answered(&self, at: usize, status: u16) {
