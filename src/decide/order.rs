@@ -283,10 +283,15 @@ fn weighed(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Step {
     if side::in_place(route, weight) {
         return Ok(());
     }
-    let name = seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default();
     if let Some(owner) = route.owner.clone() {
+        let name = seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default();
         return waits(Hold::RouteOwned { route: name, owner });
     }
+    writes(vec![set_weights(seen, route, weight)])
+}
+
+/// The write that gives the canary this weight, in every rule that holds both Services.
+pub fn set_weights(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Write {
     let service = |service: &Option<Service>| {
         service.as_ref().map(|service| service.name.clone()).unwrap_or_default()
     };
@@ -303,9 +308,12 @@ fn weighed(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Step {
         edits.push(edit(rule.stable.0, &stable, rule.sum.saturating_sub(share)));
         edits.push(edit(rule.canary.0, &canary, share));
     }
-    let target =
-        Target { name, uid: route.uid.clone(), resource_version: route.resource_version.clone() };
-    writes(vec![Write::SetWeights { target, edits }])
+    let target = Target {
+        name: seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default(),
+        uid: route.uid.clone(),
+        resource_version: route.resource_version.clone(),
+    };
+    Write::SetWeights { target, edits }
 }
 
 /// The gateways accept the present route.
