@@ -230,7 +230,7 @@ async fn a_release_is_promoted_once_wherever_the_controller_is_killed() {
     let want = serde_json::to_string_pretty(&undisturbed.normal).unwrap();
     for Ending { point, writes, normal } in &endings {
         let (at, moment) = point.expect("a disturbed run");
-        // Numbers may be shown in fewer writes; a run that ended before its point was not disturbed.
+        // Numbers may be shown in fewer writes; a run that ended before its point is undisturbed.
         let reached = writes.len() >= at || writes.len() + UNSTEADY_MAX >= count;
         assert!(reached, "write {at} was never reached: {}", writes.join("\n"));
         let got = serde_json::to_string_pretty(normal).unwrap();

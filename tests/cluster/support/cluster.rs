@@ -87,19 +87,9 @@ impl Cluster {
 
     /// Merges a change into the status of an object, as its controller would.
     pub async fn merge_status(&self, kind: &str, name: &str, change: Value) -> Value {
-        self.try_merge_status(kind, name, change).await.unwrap()
-    }
-
-    /// Merges a change into the status of an object, if the API server lets it in.
-    pub async fn try_merge_status(
-        &self,
-        kind: &str,
-        name: &str,
-        change: Value,
-    ) -> Result<Value, Error> {
         let patch = Patch::Merge(change);
         let params = PatchParams::default();
-        self.api(kind).patch_status(name, &params, &patch).await.map(plain)
+        plain(self.api(kind).patch_status(name, &params, &patch).await.unwrap())
     }
 
     /// The object, if it exists.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -77,6 +77,8 @@ struct State {
     lost: Option<BTreeSet<String>>,
     /// Whether lists are refused as streams.
     old: bool,
+    /// What is read as something else.
+    garbled: Option<(&'static str, &'static str)>,
 }
 
 struct Shared {
@@ -179,6 +181,12 @@ impl Proxy {
         self.shared.state.lock().unwrap().lost = Some(BTreeSet::new());
     }
 
+    /// Puts another text of the same length in place of one, in every answer to a read.
+    pub fn garble(&self, from: &'static str, to: &'static str) {
+        assert_eq!(from.len(), to.len(), "lengths are announced");
+        self.shared.state.lock().unwrap().garbled = Some((from, to));
+    }
+
     /// Refuses lists as streams, as API servers do that do not have them yet.
     pub fn be_old(&self) {
         self.shared.state.lock().unwrap().old = true;
@@ -257,14 +265,14 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
     if loses {
         return Err("the reply is lost".into());
     }
-    Ok(response.map(BodyExt::boxed))
+    Ok(response.map(|body| shared.read(body)))
 }
 
 /// What an API server without streaming lists answers, where it knows of them.
 fn refusal() -> Response<Body> {
+    let message = "sendInitialEvents: Forbidden: the feature gate WatchList is not enabled";
     let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
-        "reason": "Invalid", "code": 422, "message": "sendInitialEvents: Forbidden: \
-            sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"});
+        "reason": "Invalid", "code": 422, "message": message});
     let body = Full::new(Bytes::from(status.to_string())).map_err(|never| match never {});
     let response = Response::builder().status(422).header("content-type", "application/json");
     response.body(body.boxed()).unwrap()
@@ -296,6 +304,18 @@ impl Shared {
     fn refuses(&self, call: &Call) -> bool {
         let streams = call.query.contains("sendInitialEvents=true");
         streams && self.state.lock().unwrap().old
+    }
+
+    /// The body of an answer as the controller reads it.
+    fn read(&self, body: Incoming) -> Body {
+        let Some((from, to)) = self.state.lock().unwrap().garbled else { return body.boxed() };
+        let garble = move |frame: Frame<Bytes>| {
+            frame.map_data(|data| match std::str::from_utf8(&data) {
+                Ok(text) => Bytes::from(text.replace(from, to)),
+                Err(_) => data,
+            })
+        };
+        body.map_frame(garble).boxed()
     }
 
     /// Whether the reply to a request is to be lost.
