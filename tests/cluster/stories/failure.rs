@@ -220,8 +220,11 @@ async fn a_status_that_makes_no_sense_is_found_again() {
     story.cluster.merge_status("Rollout", SHOP, odd).await;
     story.until("it is nonsense", |r| text(r, "/status/attempt/stage") == "Odd").await;
 
-    let after = story.completed(1).await;
-    assert_eq!(text(&after, "/status/attempt/revision"), text(&before, "/status/attempt/revision"));
+    let revision = text(&before, "/status/attempt/revision");
+    let found = |r: &Value| text(r, "/status/attempt/revision") == revision;
+    let found = story.until("the attempt is found again", found).await;
+    assert_eq!(text(&found, "/status/attempt/stage"), "Completed");
+    assert_eq!(text(&found, "/status/stable/revision"), revision);
     assert_eq!(story.cluster.all("ReplicaSet").await.len(), 1);
 }
 
