@@ -30,14 +30,15 @@ finish() {
   exit "$code"
 }
 
-# Each test binary but the cluster stories: tests/NAME.rs or tests/NAME/main.rs.
+# Each test binary but those that need the rig: tests/NAME.rs or tests/NAME/main.rs.
 others() {
   local path name
   for path in tests/*.rs tests/*/main.rs; do
     name=${path#tests/}
     name=${name%/main.rs}
     name=${name%.rs}
-    [ ! -e "$path" ] || [ "$name" = cluster ] || printf -- '--test\n%s\n' "$name"
+    case $name in cluster | audit) continue ;; esac
+    [ ! -e "$path" ] || printf -- '--test\n%s\n' "$name"
   done
 }
 
@@ -64,5 +65,11 @@ trap 'exit 143' TERM
 "$rig" up
 
 step "cluster stories"
-# No network in there: everything is compiled by now.
-"$rig" run cargo test --offline --locked --test cluster -- "$@"
+# No network in there: everything is compiled by now. The stories mostly wait, so more of them than there are cores.
+"$rig" run env RUST_TEST_THREADS="${STORIES:-6}" cargo test --offline --locked --test cluster -- "$@"
+
+# What was forbidden or granted in vain is known only after all of them.
+if [ $# = 0 ]; then
+  step "audit log of the stories"
+  "$rig" run cargo test --offline --locked --test audit
+fi

@@ -1,0 +1,16 @@
+//! The stories, a file for each subject.
+
+mod command;
+mod cost;
+mod crash;
+mod failure;
+mod fault;
+mod kubectl;
+mod leader;
+mod loss;
+mod ownership;
+mod replicas;
+mod route;
+mod schema;
+mod source;
+mod traffic;

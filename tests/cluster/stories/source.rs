@@ -1,0 +1,234 @@
+//! Releases arrive as tags: what is taken, and what is not.
+
+use serde_json::{Value, json};
+
+use crate::support::json::{condition, list, merged, number, text};
+use crate::support::ladder::sequence;
+use crate::support::rig::{rig, succeeded};
+use crate::support::shop::{image_policy, image_repository, imageless, rollout, routed, sourced};
+use crate::support::shop::{named, route};
+use crate::support::story::{SHOP, Story, attempt_is};
+
+const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
+/// A ladder that needs no person.
+fn quick() -> Value {
+    json!([{"setWeight": 50}, {"setWeight": 100}])
+}
+
+#[tokio::test]
+async fn a_tag_climbs_the_steps_to_full_traffic() {
+    let story = Story::begin("tag", 60).await;
+    story.offer("1.0.0").await;
+    let steps = json!([{"setWeight": 20, "pause": {"duration": "100ms"}}, {"setWeight": 50},
+        {"setWeight": 100}]);
+    story.cluster.add(route()).await;
+    story.cluster.add(sourced(routed(&story, "1.0.0", steps))).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let routes = story.watch("HTTPRoute").await;
+
+    story.push("1.1.0").await;
+    let done = story.completed(2).await;
+
+    assert_eq!(sequence(&routes), [(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)]);
+    assert_eq!(text(&done, IMAGE), story.image("1.1.0"));
+    assert_eq!(text(&done, "/status/stable/release/version"), "1.1.0");
+    assert_eq!(text(&done, "/status/history/0/outcome"), "Completed");
+    assert_eq!(text(&done, "/status/history/0/trigger"), "Release");
+    assert_eq!(list(&done, "/status/history").len(), 2);
+    assert_eq!(condition(&done, "Ready"), "True");
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_first_release_fills_an_image_that_the_template_lacks() {
+    let story = Story::begin("first", 60).await;
+    let rollout = merged(
+        sourced(imageless(rollout(&story, "any", quick()))),
+        &json!({"spec": {"container": "app"}}),
+    );
+    story.cluster.add(rollout).await;
+    let _controller = story.controller().await;
+    story.until("held without a source", |r| condition(r, "Completed") != "True").await;
+
+    story.offer("1.0.0").await;
+
+    let done = story.completed(1).await;
+    assert_eq!(text(&done, IMAGE), story.image("1.0.0"));
+}
+
+#[tokio::test]
+async fn an_older_release_is_never_taken() {
+    let story = Story::begin("older", 60).await;
+    story.offer("1.0.0").await;
+    story.cluster.add(sourced(rollout(&story, "2.0.0", quick()))).await;
+    let controller = story.controller().await;
+
+    let message = story.held("OlderRelease").await;
+
+    assert!(message.contains("1.0.0") && message.contains("2.0.0"), "{message}");
+    let done = story.completed(1).await;
+    assert_eq!(text(&done, IMAGE), story.image("2.0.0"));
+    assert_eq!(edits(&controller.proxy.calls()), 0);
+}
+
+#[tokio::test]
+async fn a_digest_in_latest_ref_is_pinned() {
+    let story = Story::begin("digest", 60).await;
+    story.push("1.0.0").await;
+    story.cluster.add(image_repository(&story)).await;
+    let reflected = json!({"spec": {"digestReflectionPolicy": "IfNotPresent"}});
+    story.cluster.add(merged(image_policy(), &reflected)).await;
+    story.cluster.add(sourced(rollout(&story, "0.9.0", quick()))).await;
+    let _controller = story.controller().await;
+
+    let done = story.completed(2).await;
+
+    let policy = story.cluster.get("ImagePolicy", SHOP).await;
+    let digest = text(&policy, "/status/latestRef/digest");
+    assert!(digest.starts_with("sha256:"), "{digest}");
+    assert_eq!(text(&done, IMAGE), format!("{}@{digest}", story.image("1.0.0")));
+    assert_eq!(text(&done, "/status/stable/release/digest"), digest);
+}
+
+#[tokio::test]
+async fn an_image_of_another_repository_is_not_taken() {
+    let story = Story::begin("mismatch", 60).await;
+    story.offer("1.0.0").await;
+    let other = named(SHOP, "registry.example/other:1.0.0", quick());
+    story.cluster.add(sourced(other)).await;
+    let controller = story.controller().await;
+
+    let message = story.held("ImageMismatch").await;
+
+    assert!(message.contains("registry.example/other"), "{message}");
+    assert!(message.contains(&story.repository()), "{message}");
+    assert_eq!(edits(&controller.proxy.calls()), 0);
+}
+
+#[tokio::test]
+async fn an_image_set_by_hand_climbs_and_stays_until_a_newer_release() {
+    let story = Story::begin("pin", 90).await;
+    story.push("1.0.5").await;
+    story.offer("1.1.0").await;
+    story.cluster.add(sourced(rollout(&story, "1.1.0", quick()))).await;
+    let _controller = story.controller().await;
+    story.completed(1).await;
+
+    story.set_image(&story.image("1.0.5")).await;
+    let pinned = story.completed(2).await;
+    assert_eq!(text(&pinned, "/status/stable/release/version"), "1.0.5");
+    assert_eq!(text(&pinned, "/status/pin/image"), story.image("1.0.5"));
+    let message = story.held("ManualImage").await;
+    assert!(message.contains("retry"), "{message}");
+
+    story.push("1.2.0").await;
+    let done = story.completed(3).await;
+    assert_eq!(text(&done, "/status/stable/release/version"), "1.2.0");
+    assert_eq!(done.pointer("/status/pin"), None);
+}
+
+#[tokio::test]
+async fn the_command_retry_ends_a_pin() {
+    let story = Story::begin("unpin", 90).await;
+    story.offer("1.1.0").await;
+    story.cluster.add(sourced(rollout(&story, "1.1.0", quick()))).await;
+    let _controller = story.controller().await;
+    story.completed(1).await;
+    story.set_image(&story.image("1.0.5")).await;
+    story.held("ManualImage").await;
+    story.completed(2).await;
+
+    story.command("stairlock.dev/retry", "true").await;
+
+    let done = story.completed(3).await;
+    assert_eq!(text(&done, "/status/stable/release/version"), "1.1.0");
+}
+
+#[tokio::test]
+async fn a_file_without_image_applied_again_mid_ladder_does_not_disturb_it() {
+    let story = Story::begin("apply", 90).await;
+    story.offer("1.0.0").await;
+    story.cluster.add(route()).await;
+    let steps = json!([{"setWeight": 20, "pause": {}}, {"setWeight": 100}]);
+    let file = imageless(sourced(routed(&story, "any", steps)));
+    let file = merged(file, &json!({"spec": {"container": "app"}})).to_string();
+    apply_client_side(&story, &file).await;
+    let _controller = story.controller().await;
+    story.completed(1).await;
+    let routes = story.watch("HTTPRoute").await;
+    story.push("1.1.0").await;
+    story.paused(2, 1).await;
+
+    apply_client_side(&story, &file).await;
+    story.until("the image is gone", |r| text(r, IMAGE).is_empty()).await;
+    let back = story.until("the image is back", |r| !text(r, IMAGE).is_empty()).await;
+    assert_eq!(text(&back, IMAGE), story.image("1.1.0"));
+    let seen = "the new generation is seen at the same place";
+    let same = |r: &Value| {
+        let generation = number(r, "/metadata/generation");
+        attempt_is(r, 2)
+            && number(r, "/status/observedGeneration") == generation
+            && number(r, "/status/attempt/step") == 1
+            && text(r, "/status/phase") == "Paused"
+    };
+    story.until(seen, same).await;
+
+    story.command("stairlock.dev/promote", "true").await;
+    let done = story.completed(2).await;
+    assert_eq!(sequence(&routes), [(100, 0), (80, 20), (0, 100), (100, 0)]);
+    assert_eq!(list(&done, "/status/history").len(), 2);
+}
+
+#[tokio::test]
+async fn a_source_of_another_namespace_is_denied() {
+    let story = Story::begin("denied", 60).await;
+    let controller = story.controller().await;
+    story.cluster.add(abroad(&story, "flux-system")).await;
+
+    let message = story.held("AccessDenied").await;
+
+    assert!(message.contains("--allow-cross-namespace-refs"), "{message}");
+    let calls = controller.proxy.calls();
+    let abroad = calls.iter().find(|call| call.path.contains("/namespaces/flux-system/image"));
+    assert!(abroad.is_none(), "{abroad:?}");
+}
+
+#[tokio::test]
+async fn a_source_of_another_namespace_is_read_where_that_is_allowed() {
+    let story = Story::begin("allowed", 60).await;
+    let other = Story::begin("flux", 60).await;
+    other.offer("1.1.0").await;
+    let flag = format!("--allow-cross-namespace-refs={}", other.namespace());
+    let controller = story.controller_with(&[&flag]).await;
+    let image = other.image("1.0.0");
+    let rollout = named(SHOP, &image, quick());
+    let over = json!({"spec": {"sourceRef": {"kind": "ImagePolicy", "name": SHOP,
+        "namespace": other.namespace()}}});
+    story.cluster.add(merged(rollout, &over)).await;
+
+    let done = story.completed(2).await;
+
+    assert_eq!(text(&done, "/status/stable/release/version"), "1.1.0");
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+/// A Rollout whose source is in another namespace.
+fn abroad(story: &Story, namespace: &str) -> Value {
+    let over = json!({"spec": {"sourceRef": {"kind": "ImagePolicy", "name": SHOP,
+        "namespace": namespace}}});
+    merged(rollout(story, "1.0.0", quick()), &over)
+}
+
+/// How often the Rollout itself, and not its status, was written.
+fn edits(calls: &[crate::support::proxy::Call]) -> usize {
+    let ours = calls.iter().filter(|call| call.mutates() && call.path.contains("/rollouts/"));
+    let ours = ours.filter(|call| !call.path.ends_with("/status"));
+    ours.filter(|call| call.body.to_string().contains("image")).count()
+}
+
+async fn apply_client_side(story: &Story, file: &str) {
+    let args = ["-n", story.namespace(), "apply", "-f", "-"];
+    succeeded("kubectl apply", rig().kubectl_with(&args, file).await);
+}

@@ -1,0 +1,153 @@
+//! Real pods behind a real data plane: what is measured is what was asked for, and nothing fails.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::support::json::{merged, text};
+use crate::support::rig::{rig, succeeded};
+use crate::support::shop::routed;
+use crate::support::story::{SHOP, Story};
+
+/// Answers that a share is measured over; 4 standard deviations of 20% are then 4 points.
+const SAMPLE: usize = 1600;
+/// How far a measured share may be from the weight, in points.
+const POINTS_MAX: i64 = 5;
+
+/// Answers by version, `failed` for those that are none.
+type Shares = BTreeMap<String, usize>;
+
+/// The route as clients of the data plane see it.
+#[derive(Clone)]
+struct Front {
+    client: Client<hyper_util::client::legacy::connect::HttpConnector, Empty<Bytes>>,
+    host: String,
+}
+
+impl Front {
+    fn new(host: &str) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { client, host: host.to_owned() }
+    }
+
+    /// Asks once: the version that answers, else `failed` and why.
+    async fn ask(&self) -> String {
+        let request = Request::get(rig().var("GATEWAY_URL")).header("host", &self.host);
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let response = match self.client.request(request).await {
+            Ok(response) => response,
+            Err(error) => return format!("failed: {error}"),
+        };
+        let status = response.status();
+        if !status.is_success() {
+            return format!("failed: {status}");
+        }
+        let version = response.headers().get("x-version").cloned();
+        let read = response.into_body().collect().await;
+        match (version, read) {
+            (Some(version), Ok(_)) => version.to_str().unwrap().to_owned(),
+            (version, read) => format!("failed: {version:?} {}", read.is_ok()),
+        }
+    }
+
+    /// Asks many times.
+    async fn sample(&self) -> Shares {
+        let mut shares = Shares::new();
+        for _ in 0..SAMPLE {
+            *shares.entry(self.ask().await).or_default() += 1;
+        }
+        shares
+    }
+}
+
+/// The share of a version in percent.
+fn percent(shares: &Shares, version: &str) -> i64 {
+    let hits = shares.get(version).copied().unwrap_or(0);
+    i64::try_from(hits * 100 / SAMPLE).unwrap()
+}
+
+/// A Rollout whose pods run on the real node.
+fn real(rollout: Value) -> Value {
+    let image = text(&rollout, "/spec/template/spec/containers/0/image").to_owned();
+    let pod = json!({
+        "nodeSelector": {"type": "real"},
+        "tolerations": [{"key": "stairlock.dev/real", "operator": "Exists"}],
+        "terminationGracePeriodSeconds": 10,
+        "containers": [{"name": "app", "image": image,
+            "ports": [{"containerPort": 8080}],
+            "env": [{"name": "DRAIN", "value": "2s"}],
+            "readinessProbe": {"httpGet": {"path": "/readyz", "port": 8080},
+                "periodSeconds": 1}}],
+    });
+    merged(rollout, &json!({"spec": {"template": {"spec": pod}}}))
+}
+
+/// Pushes the program that answers with its version.
+async fn push_program(story: &Story, tag: &str) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rig/image.sh");
+    let output = Command::new(script).arg(story.image(tag)).output().await.unwrap();
+    succeeded("image.sh", output);
+}
+
+#[tokio::test]
+async fn measured_traffic_follows_the_weights_and_no_answer_fails() {
+    if !rig().real_traffic() {
+        println!("no real node or data plane here: weights are seen on the route only");
+        return;
+    }
+    let story = Story::begin("traffic", 240).await;
+    let (route, host) = story.real_route();
+    for tag in ["1.0.0", "1.1.0"] {
+        push_program(&story, tag).await;
+    }
+    story.cluster.add(route).await;
+    let steps = json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50, "pause": {}},
+        {"setWeight": 100}]);
+    story.cluster.add(real(routed(&story, "1.0.0", steps))).await;
+    let _controller = story.controller().await;
+    story.completed(1).await;
+    let front = Front::new(&host);
+    let deadline = story.end;
+    while front.ask().await != "1.0.0" {
+        assert!(tokio::time::Instant::now() < deadline, "the data plane never answers");
+    }
+
+    let over = Arc::new(AtomicBool::new(false));
+    let visitor = tokio::spawn(visit(front.clone(), Arc::clone(&over)));
+    let image = json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image",
+        "value": story.image("1.1.0")}]);
+    story.kubectl(&["patch", "slr", SHOP, "--type=json", "-p", &image.to_string()]).await;
+    for (step, weight) in [(1, 20), (2, 50)] {
+        story.paused(2, step).await;
+        let shares = front.sample().await;
+        let share = percent(&shares, "1.1.0");
+        println!("weight {weight}: {shares:?}");
+        assert!((share - weight).abs() <= POINTS_MAX, "{share}% at weight {weight}: {shares:?}");
+        story.command("stairlock.dev/promote", "true").await;
+    }
+    story.completed(2).await;
+    story.drained().await;
+    over.store(true, Ordering::Relaxed);
+
+    let visits = visitor.await.unwrap();
+    let failed: Vec<_> = visits.iter().filter(|(who, _)| who.starts_with("failed")).collect();
+    assert!(failed.is_empty(), "{failed:?} of {visits:?}");
+    assert_eq!(percent(&front.sample().await, "1.1.0"), 100);
+}
+
+/// Asks without a break until it is told to stop.
+async fn visit(front: Front, over: Arc<AtomicBool>) -> Shares {
+    let mut shares = Shares::new();
+    while !over.load(Ordering::Relaxed) {
+        *shares.entry(front.ask().await).or_default() += 1;
+    }
+    shares
+}

@@ -1,0 +1,122 @@
+//! The program as a process: with the shipped ServiceAccount, behind a proxy of its own.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use super::install;
+use super::proxy::{Kill, Moment, Proxy};
+use super::rig::rig;
+
+/// Lines of its log that a failed story prints.
+const LOG_LINES: usize = 60;
+
+/// A controller.
+pub struct Controller {
+    pub proxy: Proxy,
+    name: String,
+    kubeconfig: PathBuf,
+    log: PathBuf,
+    flags: Vec<String>,
+    child: Arc<Mutex<Child>>,
+}
+
+impl Controller {
+    /// Starts one; `name` tells it from every other of the run.
+    pub async fn start(name: &str, flags: &[String]) -> Self {
+        let proxy = Proxy::listen().await;
+        let token = install::token().await;
+        let kubeconfig = rig().folder("stories").join(format!("{name}.kubeconfig"));
+        let file = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "story",
+            "clusters": [{"name": "story", "cluster": {"server": proxy.url()}}],
+            "users": [{"name": "story", "user": {"token": token}}],
+            "contexts": [{"name": "story", "context": {"cluster": "story", "user": "story"}}],
+        });
+        std::fs::write(&kubeconfig, file.to_string()).unwrap();
+        let log = rig().folder("logs/stories").join(format!("{name}.log"));
+        let flags = flags.to_vec();
+        let child = Arc::new(Mutex::new(spawn(name, &kubeconfig, &log, &flags)));
+        Self { proxy, name: name.to_owned(), kubeconfig, log, flags, child }
+    }
+
+    /// Has the proxy end it at a write, counted from here.
+    pub fn kill_at(&self, at: usize, moment: Moment) {
+        self.proxy.kill_at(Kill { at, moment, child: Arc::clone(&self.child) });
+    }
+
+    /// Ends it with SIGKILL.
+    pub fn kill(&self) {
+        let mut child = self.child.lock().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Starts it again after its end, behind the same proxy.
+    pub fn restart(&self) {
+        self.proxy.revive();
+        let child = spawn(&self.name, &self.kubeconfig, &self.log, &self.flags);
+        *self.child.lock().unwrap() = child;
+    }
+
+    /// Sends SIGTERM and waits for its end.
+    pub async fn terminate(&self, end: Instant) -> ExitStatus {
+        let pid = self.child.lock().unwrap().id();
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {pid}")).status();
+        assert!(sent.unwrap().success(), "no process {pid}");
+        let child = Arc::clone(&self.child);
+        let ended = tokio::task::spawn_blocking(move || child.lock().unwrap().wait().unwrap());
+        let ended = timeout_at(end, ended).await;
+        ended.expect("the controller does not end after SIGTERM").unwrap()
+    }
+
+    /// Requests that its Roles do not allow.
+    pub fn forbidden(&self) -> Vec<String> {
+        let calls = self.proxy.calls().into_iter();
+        calls.filter(|call| call.status == 403).map(|call| call.line()).collect()
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        // A poisoned lock is no reason to leave a process behind.
+        let mut child = match self.child.lock() {
+            Ok(child) => child,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        let _ = child.kill();
+        let _ = child.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(LOG_LINES)..];
+            let writes: Vec<String> = self.proxy.writes(0).iter().map(|c| c.line()).collect();
+            let name = &self.name;
+            eprintln!("writes of controller {name}:\n{}", writes.join("\n"));
+            eprintln!("log of controller {name}:\n{}", tail.join("\n"));
+        }
+    }
+}
+
+fn spawn(name: &str, kubeconfig: &Path, log: &Path, flags: &[String]) -> Child {
+    let log = File::options().create(true).append(true).open(log).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_stairlock"))
+        .arg(format!("--kubeconfig={}", kubeconfig.display()))
+        .arg(format!("--identity={name}"))
+        .arg("--bind-address=127.0.0.1:0")
+        .args(flags)
+        .env_clear()
+        .env("RUST_BACKTRACE", "1")
+        .env("RUST_LOG", std::env::var("STORY_LOG").unwrap_or_else(|_| "info".to_owned()))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}

@@ -1,0 +1,179 @@
+//! One story: its namespace, its deadline, its controllers, and waits that read like sentences.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::cluster::Cluster;
+use super::controller::Controller;
+use super::install;
+use super::json::{condition, hold_message, holds, name, number, text};
+use super::rig::{rig, succeeded};
+use super::watch::{Change, Seen, Watch};
+
+/// The Rollout of a story, where it has one only.
+pub const SHOP: &str = "shop";
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// A story in a namespace of its own.
+pub struct Story {
+    pub cluster: Cluster,
+    /// When it is over at the latest.
+    pub end: Instant,
+    /// Every state of every Rollout of the namespace.
+    pub rollouts: Watch,
+}
+
+impl Story {
+    /// Makes the namespace; the story has to end within a time.
+    pub async fn begin(title: &str, secs: u64) -> Self {
+        install::token().await;
+        let end = Instant::now() + Duration::from_secs(secs);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let namespace = format!("{title}-{}-{count}", std::process::id());
+        let cluster = Cluster::create(rig().client().await, &namespace).await;
+        let rollouts = Watch::open(&cluster, "Rollout").await;
+        Self { cluster, end, rollouts }
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.cluster.namespace
+    }
+
+    /// Starts a controller of this namespace.
+    pub async fn controller(&self) -> Controller {
+        self.controller_with(&[]).await
+    }
+
+    /// Starts a controller of this namespace with more flags; none of them elects a leader.
+    pub async fn controller_with(&self, flags: &[&str]) -> Controller {
+        let mut all = vec!["--leader-election=false".to_owned(), self.watched()];
+        all.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Controller::start(&format!("{}-{count}", self.namespace()), &all).await
+    }
+
+    /// The flag that keeps a controller to this namespace.
+    pub fn watched(&self) -> String {
+        format!("--watch-namespaces={}", self.namespace())
+    }
+
+    /// Runs kubectl as admin in the namespace; it has to succeed.
+    pub async fn kubectl(&self, args: &[&str]) -> String {
+        let all = [&["-n", self.namespace()], args].concat();
+        succeeded(&format!("kubectl {}", args.join(" ")), rig().kubectl(&all).await)
+    }
+
+    /// Opens a watch of a kind.
+    pub async fn watch(&self, kind: &str) -> Watch {
+        Watch::open(&self.cluster, kind).await
+    }
+
+    /// The image of the shop at a tag.
+    pub fn image(&self, tag: &str) -> String {
+        format!("{}:{tag}", self.repository())
+    }
+
+    /// The repository of the shop.
+    pub fn repository(&self) -> String {
+        format!("{}/{}/shop", rig().registry(), self.namespace())
+    }
+
+    /// Pushes an image of the shop, which has nothing in it.
+    pub async fn push(&self, tag: &str) {
+        let layer = rig().folder("stories").join(format!("{}.tar", self.namespace()));
+        std::fs::write(&layer, [0; 1024]).unwrap(); // an empty archive
+        let mut crane = rig().program("crane");
+        crane.args(["append", "--insecure", "-f"]).arg(layer).args(["-t", &self.image(tag)]);
+        succeeded("crane append", crane.output().await.unwrap());
+    }
+
+    /// Asks for a command by annotation, as a person does with kubectl.
+    pub async fn command(&self, annotation: &str, value: &str) {
+        let change = json!({"metadata": {"annotations": {annotation: value}}});
+        self.cluster.merge("Rollout", SHOP, change).await;
+    }
+
+    /// Sets the image of the shop's container by hand.
+    pub async fn set_image(&self, image: &str) {
+        let containers = json!([{"name": "app", "image": image,
+            "ports": [{"containerPort": 8080}]}]);
+        let change = json!({"spec": {"template": {"spec": {"containers": containers}}}});
+        self.cluster.merge("Rollout", SHOP, change).await;
+    }
+
+    /// Waits for a state of the shop.
+    pub async fn until(&self, what: &str, test: impl Fn(&Value) -> bool) -> Value {
+        self.until_of(SHOP, what, test).await
+    }
+
+    /// Waits for a state of a Rollout.
+    pub async fn until_of(&self, of: &str, what: &str, test: impl Fn(&Value) -> bool) -> Value {
+        let matches = |seen: &Seen| {
+            seen.change != Change::Deleted && name(&seen.object) == of && test(&seen.object)
+        };
+        let what = format!("{}: {of}: {what}", self.namespace());
+        self.rollouts.until(self.end, &what, matches).await
+    }
+
+    /// Waits until an attempt of the shop has ended well.
+    pub async fn completed(&self, attempt: i64) -> Value {
+        self.completed_of(SHOP, attempt).await
+    }
+
+    /// Waits until an attempt of a Rollout has ended well.
+    pub async fn completed_of(&self, of: &str, attempt: i64) -> Value {
+        let test = |rollout: &Value| attempt_is(rollout, attempt) && completed(rollout);
+        self.until_of(of, &format!("attempt {attempt} is Completed"), test).await
+    }
+
+    /// Waits until an attempt stands at the pause of a step.
+    pub async fn paused(&self, attempt: i64, step: i64) -> Value {
+        let what = format!("attempt {attempt} is Paused at step {step}");
+        let test = |rollout: &Value| {
+            attempt_is(rollout, attempt)
+                && number(rollout, "/status/attempt/step") == step
+                && text(rollout, "/status/phase") == "Paused"
+        };
+        self.until(&what, test).await
+    }
+
+    /// Waits until an attempt has failed and everything is back.
+    pub async fn failed(&self, attempt: i64, cause: &str) -> Value {
+        let what = format!("attempt {attempt} is Failed: {cause}");
+        let test = |rollout: &Value| {
+            attempt_is(rollout, attempt)
+                && text(rollout, "/status/phase") == "Failed"
+                && text(rollout, "/status/attempt/cause") == cause
+                && text(rollout, "/status/attempt/stage") == "Ended"
+        };
+        self.until(&what, test).await
+    }
+
+    /// Waits until the shop is held by a reason; returns what it says about it.
+    pub async fn held(&self, code: &str) -> String {
+        let held = self.until(&format!("held by {code}"), |r| holds(r).contains(&code)).await;
+        hold_message(&held, code).to_owned()
+    }
+
+    /// Waits until no side drains.
+    pub async fn drained(&self) -> Value {
+        self.until("nothing drains", |r| r.pointer("/status/draining").is_none()).await
+    }
+}
+
+/// Whether a Rollout is at an attempt.
+pub fn attempt_is(rollout: &Value, attempt: i64) -> bool {
+    number(rollout, "/status/attempt/number") == attempt
+}
+
+/// Whether the present template carries all traffic.
+pub fn completed(rollout: &Value) -> bool {
+    text(rollout, "/status/phase") == "Completed"
+        && condition(rollout, "Completed") == "True"
+        && number(rollout, "/status/observedGeneration") == number(rollout, "/metadata/generation")
+}
