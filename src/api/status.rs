@@ -140,6 +140,11 @@ pub struct Attempt {
     /// `75`.
     #[serde(default)]
     pub highest_weight: i64,
+    /// The objects by which its traffic is split. Default: none; then by numbers of pods. Range:
+    /// one route and two Services. Example: `{httpRoute: shop, stableService: shop-stable,
+    /// canaryService: shop-canary}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
     /// Why it did not reach full traffic: Aborted, DeadlineExceeded, Reverted or Superseded. Range:
     /// Aborted, DeadlineExceeded, Reverted, Superseded. Example: `Aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,6 +179,18 @@ impl Attempt {
     pub const BY_TEMPLATE: &str = "Template";
     /// Trigger: a command.
     pub const BY_COMMAND: &str = "Command";
+}
+
+/// The objects by which the traffic of an attempt is split.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Routing {
+    /// The HTTPRoute. Range: a name. Example: `shop`.
+    pub http_route: String,
+    /// The Service of the stable side. Range: a name. Example: `shop-stable`.
+    pub stable_service: String,
+    /// The Service of the canary side. Range: a name. Example: `shop-canary`.
+    pub canary_service: String,
 }
 
 /// One revision as it serves.

@@ -60,7 +60,9 @@ impl Act {
     pub fn with(self, hold: Hold) -> Self {
         match self {
             Self::Wait(mut waits) => {
-                waits.holds.push((hold, None));
+                if !waits.holds.iter().any(|(known, _)| *known == hold) {
+                    waits.holds.push((hold, None));
+                }
                 Self::Wait(waits)
             }
             Self::Commit(_) | Self::Apply(_) => self,

@@ -10,7 +10,8 @@ use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::release::ReleaseRef;
-use crate::model::snapshot::{Offer, Service, Snapshot};
+use crate::model::snapshot::{LiveService, Offer, Service, Snapshot};
+use crate::model::spec::Routing;
 use crate::model::status::{
     Attempt, Cause, Draining, Entry, Pin, Quarantined, Stage, Status, Trigger,
 };
@@ -39,10 +40,11 @@ pub fn freeze(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     let attempt = seen.status.attempt.as_ref()?;
     let moving =
         matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. });
+    let frozen = seen.spec.paused || seen.spec.replicas == 0;
     let mut status = seen.status.clone();
     match status.frozen_since {
-        None if seen.spec.paused && moving => status.frozen_since = Some(now),
-        Some(since) if !seen.spec.paused || !moving => {
+        None if frozen && moving => status.frozen_since = Some(now),
+        Some(since) if !frozen || !moving => {
             let length = now.since(since);
             status.frozen_since = None;
             if let Some(attempt) = &mut status.attempt {
@@ -173,8 +175,8 @@ fn blocked(seen: &Snapshot) -> Option<Hold> {
     if seen.spec.paused {
         return Some(Hold::Suspended);
     }
-    if let Some((what, holder)) = &seen.duplicate {
-        return Some(Hold::DuplicateBinding { what: what.clone(), holder: holder.clone() });
+    if let Some(hold) = duplicate(seen).or_else(|| rerouted(seen)) {
+        return Some(hold);
     }
     if seen.spec.replicas == 0 {
         return Some(Hold::ScaledToZero);
@@ -193,12 +195,41 @@ fn blocked(seen: &Snapshot) -> Option<Hold> {
     services.into_iter().flatten().find_map(|service| blocked_service(seen, service))
 }
 
-fn blocked_service(seen: &Snapshot, service: &Service) -> Option<Hold> {
-    let name = service.name.clone();
-    let Some(live) = &service.live else {
-        let port = seen.spec.canary.port;
-        return target_port(seen).is_none().then_some(Hold::PortUnknown { service: name, port });
+/// An older Rollout has one of the Services or the route.
+pub fn duplicate(seen: &Snapshot) -> Option<Hold> {
+    let (what, holder) = seen.duplicate.clone()?;
+    Some(Hold::DuplicateBinding { what, holder })
+}
+
+/// The spec names other objects to split traffic than the attempt in progress uses.
+pub fn rerouted(seen: &Snapshot) -> Option<Hold> {
+    let attempt = seen.status.attempt.as_ref().filter(|attempt| attempt.stage.open())?;
+    if attempt.routing == seen.spec.canary.routing() {
+        return None;
+    }
+    let used = match &attempt.routing {
+        Some(Routing { route, stable, canary }) => {
+            format!("HTTPRoute {route} with the Services {stable} and {canary}")
+        }
+        None => "no HTTPRoute".to_owned(),
     };
+    Some(Hold::RoutingChanged { used })
+}
+
+fn blocked_service(seen: &Snapshot, service: &Service) -> Option<Hold> {
+    let port = seen.spec.canary.port;
+    match &service.live {
+        None if target_port(seen).is_none() => {
+            Some(Hold::PortUnknown { service: service.name.clone(), port })
+        }
+        None => None,
+        Some(live) => not_ours_to_change(service, live),
+    }
+}
+
+/// What keeps us from writing to a Service: it is for other pods, or would be put back.
+pub fn not_ours_to_change(service: &Service, live: &LiveService) -> Option<Hold> {
+    let name = service.name.clone();
     if let Some(why) = live.mismatch.clone() {
         return Some(Hold::ServiceMismatch { service: name, why });
     }
@@ -242,17 +273,17 @@ fn begin(
         | Stage::Completed { .. }
         | Stage::Ended { .. } => Weight::NONE,
     };
-    let delivered = trigger != Trigger::Release;
     let attempt = Attempt {
         number,
         release,
         revision,
         trigger,
-        delivered,
+        delivered: trigger != Trigger::Release,
         started_at: now,
         stage,
         weight,
         highest: weight,
+        routing: seen.spec.canary.routing(),
     };
     notice::started(seen, &mut status, &attempt, now);
     status.attempt = Some(attempt);

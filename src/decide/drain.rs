@@ -33,6 +33,9 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
     for rs in leftovers(seen) {
         let known = seen.status.draining.iter().find(|d| d.revision == rs.revision);
         match known.map(|draining| draining.since) {
+            Some(Some(_)) if has_traffic(seen, &rs.revision) => {
+                return Ok(begin_again(seen, &rs.revision)); // Someone gave it traffic again.
+            }
             Some(Some(since)) if since + DRAIN_DELAY <= now => return Ok(end(seen, rs)),
             Some(Some(since)) => wake = sooner(wake, Some(since + DRAIN_DELAY)),
             Some(None) | None if without_traffic(seen, &rs.revision) => {
@@ -44,6 +47,15 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
         }
     }
     Err(wake)
+}
+
+/// A side that drained has traffic again: its time begins anew once it has none.
+fn begin_again(seen: &Snapshot, revision: &Revision) -> Act {
+    let mut status = seen.status.clone();
+    for draining in status.draining.iter_mut().filter(|d| d.revision == *revision) {
+        draining.since = None;
+    }
+    Act::Commit(Box::new(status))
 }
 
 /// ReplicaSets with pods that are no side.
@@ -62,11 +74,17 @@ fn leftovers(seen: &Snapshot) -> impl Iterator<Item = &ReplicaSet> {
 
 /// Tells whether no backend with a weight leads to a revision, and the gateways know.
 fn without_traffic(seen: &Snapshot, revision: &Revision) -> bool {
-    let Some(route) = side::route(seen) else { return false };
+    let known = side::route(seen).is_some_and(|r| r.acceptance == Acceptance::Accepted);
+    known && !has_traffic(seen, revision)
+}
+
+/// Tells whether a backend with a weight leads to a revision, as far as the route can be read.
+fn has_traffic(seen: &Snapshot, revision: &Revision) -> bool {
+    let Some(route) = side::route(seen) else { return true };
     let behind = |service| side::selected(service) == Some(revision);
     let stable = behind(seen.stable_service.as_ref()) && !side::in_place(route, Weight::FULL);
     let canary = behind(seen.canary_service.as_ref()) && !side::in_place(route, Weight::NONE);
-    route.acceptance == Acceptance::Accepted && !stable && !canary
+    stable || canary
 }
 
 fn end(seen: &Snapshot, rs: &ReplicaSet) -> Act {

@@ -1,9 +1,10 @@
 //! Finalize: what is put back when a Rollout is deleted, and when that has to be guarded.
 
 use crate::decide::act::Act;
+use crate::decide::order;
 use crate::decide::side;
 use crate::model::moment::{Duration, Timestamp};
-use crate::model::moves::{Move, Target, WeightEdit, Write};
+use crate::model::moves::{Move, Write};
 use crate::model::snapshot::{Acceptance, Identity, Service, Snapshot};
 use crate::model::weight::Weight;
 
@@ -15,7 +16,9 @@ fn needed(seen: &Snapshot) -> bool {
     let theirs = |service: &Option<Service>| {
         service.as_ref().and_then(|s| s.live.as_ref()).is_some_and(|live| !live.ours)
     };
-    seen.route.is_some() || theirs(&seen.stable_service) || theirs(&seen.canary_service)
+    let attempt = seen.status.attempt.as_ref();
+    let routed = attempt.is_some_and(|a| a.stage.open() && a.routing.is_some());
+    routed || seen.route.is_some() || theirs(&seen.stable_service) || theirs(&seen.canary_service)
 }
 
 /// Puts the finalizer on before the first write to an object that outlives the Rollout, and takes
@@ -64,25 +67,10 @@ fn weights(seen: &Snapshot) -> Option<Write> {
     let stable = seen.stable_service.as_ref()?;
     let ready: u32 =
         stable.live.as_ref().map_or(0, |live| live.ready.values().sum::<u32>() + live.strangers);
-    let canary = seen.canary_service.as_ref()?;
     if route.owner.is_some() || (ready == 0 && seen.spec.replicas > 0) {
         return None;
     }
-    let edits = route.rules.iter().flat_map(|rule| {
-        let edit = |backend, service: &Service, weight| WeightEdit {
-            rule: rule.index,
-            backend,
-            service: service.name.clone(),
-            weight,
-        };
-        [edit(rule.stable.0, stable, rule.sum), edit(rule.canary.0, canary, 0)]
-    });
-    let target = Target {
-        name: seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default(),
-        uid: route.uid.clone(),
-        resource_version: route.resource_version.clone(),
-    };
-    Some(Write::SetWeights { target, edits: edits.collect() })
+    Some(order::set_weights(seen, route, Weight::NONE))
 }
 
 /// A Service that is not ours selects the Rollout's pods of any revision again.

@@ -122,6 +122,7 @@ fn status(revision: &Revision) -> Status {
         stage: Stage::Completed { at: at(0) },
         weight: Weight::FULL,
         highest: Weight::FULL,
+        routing: None,
     };
     let release = delivered("shop:1.0.0");
     let stable = Side { revision: revision.clone(), release, replicas: 4, ready: 4 };
@@ -191,6 +192,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         stage: Stage::Step { number, entered_at: at(0), paused_at },
         weight,
         highest: weight,
+        routing: seen.spec.canary.routing(),
     });
     seen
 }

@@ -3,7 +3,7 @@
 //! Traffic rises only on ready endpoints and an accepted route; it falls first, and pods go last.
 //! Each function looks at what is, and names the next write or what it waits for.
 
-use crate::decide::attempt::target_port;
+use crate::decide::attempt::{duplicate, not_ours_to_change, target_port};
 use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::moves::{Target, WeightEdit, Write};
@@ -38,7 +38,9 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
         return waits(Hold::NoHealthyBackend);
     };
     let present = side::canary_weight(route);
-    let size = weight.max(present).share(seen.spec.replicas);
+    let settled = side::in_place(route, weight);
+    let most = if settled { weight } else { weight.max(present) };
+    let size = most.share(seen.spec.replicas);
     create_service(seen, seen.stable_service.as_ref(), stable)?;
     create_service(seen, seen.canary_service.as_ref(), canary)?;
     resized(seen, stable, seen.spec.replicas)?;
@@ -65,7 +67,7 @@ pub fn promotion(seen: &Snapshot, canary: &Revision) -> Step {
     if !moved {
         weighed(seen, route, Weight::FULL)?;
         accepted(seen, route)?;
-        return select(service, canary);
+        return select(seen, service, canary);
     }
     if side::in_place(route, Weight::NONE) {
         return accepted(seen, route);
@@ -102,11 +104,11 @@ pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
     create_service(seen, seen.stable_service.as_ref(), revision)?;
     create_service(seen, seen.canary_service.as_ref(), revision)?;
     available(seen, revision, size)?;
-    select(seen.stable_service.as_ref(), revision)?;
+    select(seen, seen.stable_service.as_ref(), revision)?;
     endpoints(seen, seen.stable_service.as_ref(), revision, size)?;
     weighed(seen, route, Weight::NONE)?;
     accepted(seen, route)?;
-    select(seen.canary_service.as_ref(), revision)
+    select(seen, seen.canary_service.as_ref(), revision)
 }
 
 fn unusable(seen: &Snapshot) -> Step {
@@ -203,6 +205,9 @@ pub fn create_service(seen: &Snapshot, service: Option<&Service>, revision: &Rev
     let Some(service) = service.filter(|service| service.live.is_none()) else {
         return Ok(());
     };
+    if let Some(hold) = duplicate(seen) {
+        return waits(hold);
+    }
     let (name, port) = (service.name.clone(), seen.spec.canary.port);
     let Some(target_port) = target_port(seen) else {
         return waits(Hold::PortUnknown { service: name, port });
@@ -217,15 +222,15 @@ pub fn create_service(seen: &Snapshot, service: Option<&Service>, revision: &Rev
 }
 
 /// A Service selects this revision.
-pub fn select(service: Option<&Service>, revision: &Revision) -> Step {
+pub fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
     let Some((service, live)) = service.and_then(|s| Some((s, s.live.as_ref()?))) else {
         return Ok(());
     };
     if live.selects.as_ref() == Some(revision) {
         return Ok(());
     }
-    if let Some(owner) = live.owner.clone() {
-        return waits(Hold::ServiceOwned { service: service.name.clone(), owner });
+    if let Some(hold) = duplicate(seen).or_else(|| not_ours_to_change(service, live)) {
+        return waits(hold);
     }
     writes(vec![Write::Select {
         target: side::service_target(service, live),
@@ -245,7 +250,7 @@ fn select_stable(seen: &Snapshot, route: &LiveRoute, stable: &Revision) -> Step 
     let turns = selected.is_some() && !side::in_place(route, Weight::FULL);
     let needed = if turns { seen.spec.replicas } else { seen.spec.replicas.min(1) };
     available(seen, stable, needed)?;
-    select(service, stable)
+    select(seen, service, stable)
 }
 
 /// The canary Service selects the canary; before it turns from another revision, that one has no
@@ -262,7 +267,7 @@ fn select_canary(seen: &Snapshot, route: &LiveRoute, canary: &Revision) -> Step 
         return accepted(seen, route);
     }
     accepted(seen, route)?;
-    select(service, canary)
+    select(seen, service, canary)
 }
 
 /// Traffic that is to fall falls before anything else happens.
@@ -283,10 +288,18 @@ fn weighed(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Step {
     if side::in_place(route, weight) {
         return Ok(());
     }
-    let name = seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default();
+    if let Some(hold) = duplicate(seen) {
+        return waits(hold);
+    }
     if let Some(owner) = route.owner.clone() {
+        let name = seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default();
         return waits(Hold::RouteOwned { route: name, owner });
     }
+    writes(vec![set_weights(seen, route, weight)])
+}
+
+/// The write that gives the canary this weight, in every rule that holds both Services.
+pub fn set_weights(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Write {
     let service = |service: &Option<Service>| {
         service.as_ref().map(|service| service.name.clone()).unwrap_or_default()
     };
@@ -303,9 +316,12 @@ fn weighed(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Step {
         edits.push(edit(rule.stable.0, &stable, rule.sum.saturating_sub(share)));
         edits.push(edit(rule.canary.0, &canary, share));
     }
-    let target =
-        Target { name, uid: route.uid.clone(), resource_version: route.resource_version.clone() };
-    writes(vec![Write::SetWeights { target, edits }])
+    let target = Target {
+        name: seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default(),
+        uid: route.uid.clone(),
+        resource_version: route.resource_version.clone(),
+    };
+    Write::SetWeights { target, edits }
 }
 
 /// The gateways accept the present route.

@@ -22,7 +22,7 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
         let moved = side::selected(service) == Some(canary) && side::ready(service, canary) > 0;
         if !moved {
             if order::available(seen, canary, enough).is_ok() {
-                order::select(service, canary)?;
+                order::select(seen, service, canary)?;
             }
             rest = rest.max(1);
         }
@@ -62,7 +62,7 @@ pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
 
 fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
     order::create_service(seen, service, revision)?;
-    order::select(service, revision)
+    order::select(seen, service, revision)
 }
 
 fn bounds(seen: &Snapshot) -> Bounds {

@@ -56,9 +56,17 @@ fn with_wake(act: Act, wake: Option<Timestamp>) -> Act {
 fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
     let routed = seen.route.is_some();
     let revision = &attempt.revision;
+    if let Some(hold) = attempt::rerouted(seen) {
+        return Act::hold(hold);
+    }
     match &attempt.stage {
         Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. } if seen.spec.paused => {
             Act::hold(Hold::Suspended)
+        }
+        Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. }
+            if seen.spec.replicas == 0 =>
+        {
+            scaled_to_zero(seen)
         }
         Stage::First { entered_at } => {
             let toward =
@@ -77,6 +85,21 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         Stage::RollingBack { cause, .. } => roll_back(seen, *cause, now),
         Stage::Completed { .. } | Stage::Ended { .. } => at_rest(seen),
     }
+}
+
+/// No pod is wanted, so none can prove anything: the attempt stands, traffic stays as it is.
+fn scaled_to_zero(seen: &Snapshot) -> Act {
+    let pods = seen.replica_sets.iter().filter(|rs| rs.owned && rs.desired > 0);
+    let steps: Vec<_> = pods.map(|rs| order::resized(seen, &rs.revision, 0)).collect();
+    let writes: Vec<_> = steps
+        .into_iter()
+        .filter_map(|step| match step {
+            Err(Next::Write(writes)) => Some(writes),
+            Ok(()) | Err(Next::Hold(_)) => None,
+        })
+        .flatten()
+        .collect();
+    if writes.is_empty() { Act::hold(Hold::ScaledToZero) } else { Act::Apply(writes) }
 }
 
 fn commit(seen: &Snapshot, change: impl FnOnce(&mut Status)) -> Act {

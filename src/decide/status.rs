@@ -162,35 +162,46 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
 pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
     let stored = &seen.status;
     let open = stored.attempt.as_ref().is_some_and(|attempt| attempt.stage.open());
+    let news = shown.outbox.iter().any(|notice| !stored.outbox.contains(notice));
+    let quiet = !news && calm(stored) == calm(shown);
+    let outboxless = |status: &Status| Status { outbox: Vec::new(), ..status.clone() };
+    let same = outboxless(stored) == outboxless(shown);
     if !open {
-        let told = shown.outbox.len() < stored.outbox.len() && !shown.outbox.is_empty();
-        let same = Status { outbox: stored.outbox.clone(), ..shown.clone() } == *stored;
-        return match same {
-            true if told || shown.outbox == stored.outbox => Due::Never,
-            true | false => Due::Now,
-        };
+        // Sent notices are crossed out once all are; numbers are shown once they stand still.
+        let told = shown.outbox.len() < stored.outbox.len() && shown.outbox.is_empty();
+        let passing = quiet && shrinking(seen);
+        let late = !(same || passing);
+        return if news || told || late { Due::Now } else { Due::Never };
     }
-    let calm = |status: &Status| Status {
+    if !quiet {
+        return Due::Now;
+    }
+    if same {
+        return Due::Never;
+    }
+    let last = last_shown(stored) + REPORT_EVERY;
+    if last <= now { Due::Now } else { Due::At(last) }
+}
+
+/// What is worth a write at once: all but numbers and passing waits.
+fn calm(status: &Status) -> Status {
+    Status {
         attempt: status.attempt.clone().map(|attempt| Attempt { delivered: true, ..attempt }),
         outbox: Vec::new(),
         counts: Counts::default(),
         observed_generation: 0,
         stable: None,
         canary: None,
+        draining: Vec::new(),
         waiting: status.waiting.iter().filter(|w| !w.automatic).cloned().collect(),
         conditions: conditions::without_generation(&status.conditions),
         ..status.clone()
-    };
-    let news = shown.outbox.iter().any(|notice| !stored.outbox.contains(notice));
-    if news || calm(stored) != calm(shown) {
-        return Due::Now;
     }
-    let outboxless = |status: &Status| Status { outbox: Vec::new(), ..status.clone() };
-    if outboxless(stored) == outboxless(shown) {
-        return Due::Never;
-    }
-    let last = last_shown(stored) + REPORT_EVERY;
-    if last <= now { Due::Now } else { Due::At(last) }
+}
+
+/// Pods are being taken away: their number falls in several steps.
+fn shrinking(seen: &Snapshot) -> bool {
+    seen.replica_sets.iter().filter(|rs| rs.owned).any(|rs| !rs.settled || rs.desired < rs.replicas)
 }
 
 /// When the stored status was last written, as far as it tells.

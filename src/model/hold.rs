@@ -166,6 +166,11 @@ pub enum Hold {
         /// The Rollout that came first.
         holder: String,
     },
+    /// The objects that split the traffic were changed while an attempt uses others.
+    RoutingChanged {
+        /// What the attempt uses.
+        used: String,
+    },
     /// No replicas are wanted, so no pods can prove the release.
     ScaledToZero,
     /// The release or template failed before and is not tried again.
@@ -228,6 +233,7 @@ impl Hold {
             Self::BackendNotFound { .. } => "BackendNotFound",
             Self::RouteAmbiguous { .. } => "RouteAmbiguous",
             Self::DuplicateBinding { .. } => "DuplicateBinding",
+            Self::RoutingChanged { .. } => "RoutingChanged",
             Self::ScaledToZero => "ScaledToZero",
             Self::Quarantined { .. } => "Quarantined",
             Self::Refused { .. } => "Refused",
@@ -267,6 +273,7 @@ impl Hold {
             | Self::BackendNotFound { .. }
             | Self::RouteAmbiguous { .. }
             | Self::DuplicateBinding { .. }
+            | Self::RoutingChanged { .. }
             | Self::ScaledToZero => EndedBy::Person,
         }
     }
@@ -286,6 +293,7 @@ impl Hold {
             | Self::BackendNotFound { .. }
             | Self::RouteAmbiguous { .. }
             | Self::DuplicateBinding { .. }
+            | Self::RoutingChanged { .. }
             | Self::AccessDenied { .. }
             | Self::SourceMissing { .. }
             | Self::UnusableRelease { .. } => true,
@@ -342,6 +350,7 @@ impl Hold {
             | Self::ManualImage { .. }
             | Self::ContainerUnknown { .. }
             | Self::InvalidTemplate { .. }
+            | Self::RoutingChanged { .. }
             | Self::ScaledToZero
             | Self::Quarantined { .. } => "",
         }
@@ -401,6 +410,7 @@ impl Hold {
             Self::DuplicateBinding { what, holder } => {
                 format!("{what} is already used by the older Rollout {holder}")
             }
+            Self::RoutingChanged { used } => routing_changed(used),
             Self::ScaledToZero => {
                 "spec.replicas is 0, so no pod can prove the new revision".to_owned()
             }
@@ -466,5 +476,12 @@ fn quarantined(what: &str, attempt: u32) -> String {
     format!(
         "{what} failed in attempt {attempt} and is not tried again until the command \
                  retry or another release"
+    )
+}
+
+fn routing_changed(used: &str) -> String {
+    format!(
+        "the attempt in progress uses {used}; name these again in spec.strategy.canary until it \
+         has ended"
     )
 }

@@ -81,7 +81,27 @@ pub enum Pause {
     UntilPromoted,
 }
 
+/// The objects by which traffic is split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routing {
+    /// The HTTPRoute.
+    pub route: String,
+    /// The Service of the stable side.
+    pub stable: String,
+    /// The Service of the canary side.
+    pub canary: String,
+}
+
 impl Canary {
+    /// Tells the objects by which traffic is split; `None`: by numbers of pods.
+    pub fn routing(&self) -> Option<Routing> {
+        Some(Routing {
+            route: self.route.clone()?,
+            stable: self.stable_service.clone()?,
+            canary: self.canary_service.clone()?,
+        })
+    }
+
     /// Tells a step by its number, counted from 1. One past the last is the full weight without a
     /// pause, where the last step stops short of it.
     pub fn step(&self, number: u32) -> Option<Step> {

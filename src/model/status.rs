@@ -3,6 +3,7 @@
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
+use crate::model::spec::Routing;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
 
@@ -97,6 +98,8 @@ pub struct Attempt {
     pub weight: Weight,
     /// The highest share that it was to have.
     pub highest: Weight,
+    /// The objects by which its traffic is split.
+    pub routing: Option<Routing>,
 }
 
 /// What began an attempt.

@@ -64,6 +64,7 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         stage,
         weight,
         highest,
+        routing,
     } = attempt;
     let (name, step, cause, paused_at) = match stage {
         Stage::First { .. } => (wire::Attempt::FIRST, 0, None, None),
@@ -85,6 +86,11 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         step: i64::from(step),
         weight: i64::from(weight.percent()),
         highest_weight: i64::from(highest.percent()),
+        routing: routing.as_ref().map(|routing| wire::Routing {
+            http_route: routing.route.clone(),
+            stable_service: routing.stable.clone(),
+            canary_service: routing.canary.clone(),
+        }),
         cause: cause.map(|cause| cause.as_str().to_owned()),
         started_at: started_at.to_string(),
         entered_at: stage.entered_at().to_string(),
@@ -223,6 +229,7 @@ fn count(count: u32) -> i32 {
 mod tests {
     use super::*;
     use crate::model::moment::Timestamp;
+    use crate::model::spec::Routing;
     use crate::model::status::{Cause, Phase};
     use crate::model::template::Revision;
     use crate::model::weight::Weight;
@@ -239,6 +246,11 @@ mod tests {
             digest: format!("sha256:{}", "a".repeat(64)),
             image: "registry.example/shop:v1.2.3".into(),
         }
+    }
+
+    fn routing() -> Routing {
+        let name = str::to_owned;
+        Routing { route: name("shop"), stable: name("stable"), canary: name("canary") }
     }
 
     fn full(stage: Stage, by: Trigger) -> Status {
@@ -271,6 +283,7 @@ mod tests {
             stage,
             weight,
             highest: weight,
+            routing: Some(routing()),
         };
         Status {
             observed_generation: 3,

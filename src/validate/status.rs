@@ -5,6 +5,7 @@ use crate::api::status as wire;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
+use crate::model::spec::Routing;
 use crate::model::status::{
     Attempt, Cause, Condition, Counts, Draining, Entry, Phase, Pin, Quarantined, Rejected, Side,
     Stage, Status, Trigger, Waiting,
@@ -76,6 +77,11 @@ fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
         stage: stage(stored)?,
         weight: weight(stored.weight)?,
         highest: weight(stored.highest_weight.max(stored.weight))?,
+        routing: stored.routing.as_ref().map(|routing| Routing {
+            route: routing.http_route.clone(),
+            stable: routing.stable_service.clone(),
+            canary: routing.canary_service.clone(),
+        }),
     })
 }
 

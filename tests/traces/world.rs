@@ -120,9 +120,27 @@ impl World {
                     container.foreign_owners = vec!["kustomize-controller".into()];
                 }
             }
+            "sum" => self.live_route().rules[0].sum = rest.parse().unwrap(),
+            "no-routing" => {
+                self.seen.spec.canary.route = None;
+                self.seen.route = None;
+            }
+            "mismatch" => {
+                let live = self.service(rest).live.as_mut().unwrap();
+                live.mismatch = Some("it selects other pods".into());
+                live.selects = None;
+            }
+            "duplicate" => self.seen.duplicate = Some(("HTTPRoute shop".into(), "older".into())),
+            "turned" => {
+                let (service, image) = rest.split_once(' ').unwrap();
+                let of = |rs: &&ReplicaSet| rs.images.values().any(|known| known == image);
+                let revision = self.seen.replica_sets.iter().find(of).unwrap().revision.clone();
+                self.service(service).live.as_mut().unwrap().selects = Some(revision);
+                self.settle();
+            }
+            "weighed" => self.live_route().rules[0].canary.1 = rest.parse().unwrap(),
             "git-owns-route" => {
-                let route = self.seen.route.as_mut().unwrap();
-                route.live.as_mut().unwrap().owner = Some("Kustomization prod/shop".into());
+                self.live_route().owner = Some("Kustomization prod/shop".into());
             }
             "refused" => self.seen.template_refused = Some(rest.into()),
             "paused" => self.bump(|spec| spec.paused = rest == "true"),
@@ -132,6 +150,10 @@ impl World {
             other => panic!("no such event: {other}"),
         }
         self.turns()
+    }
+
+    fn live_route(&mut self) -> &mut LiveRoute {
+        self.seen.route.as_mut().unwrap().live.as_mut().unwrap()
     }
 
     fn bump(&mut self, change: impl FnOnce(&mut Spec)) {
