@@ -229,6 +229,7 @@ def story_a(kube, store, audit, process):
     for release in range(1, RELEASES + 1):
         set_image(kube, "a", f"1.0.{release}")
         all_at(store, ["a"], f"1.0.{release}", 60)
+        time.sleep(0.5)  # its last event is told; an edit before that costs a conflict
     time.sleep(3)
     events = audit.read()
     return {"writes": writes(events), "requests": ours(events), "refused": refused(events), "cpu": process.cpu() - cpu}
