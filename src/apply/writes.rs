@@ -47,7 +47,7 @@ pub fn own(rollout: &Rollout) -> Reference {
 pub async fn dry_run(client: &Client, rollout: &Rollout) -> Result<Option<String>, Error> {
     let owner = Owner::of(rollout);
     let template = &rollout.spec.template;
-    let revision = TemplateId::of(template).revision(0);
+    let revision = TemplateId::of(template).revision(&owner.name, 0);
     let birth = replica_set::Birth {
         revision: &revision,
         attempt: 0,

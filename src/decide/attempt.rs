@@ -9,6 +9,7 @@ use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
+use crate::model::moves::Write;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveService, Offer, Service, Snapshot};
 use crate::model::spec::Routing;
@@ -29,6 +30,8 @@ pub enum Start {
     Nothing,
     /// A new attempt, or another stage of the present one.
     Commit(Box<Status>),
+    /// The stable release goes back into the template.
+    Apply(Vec<Write>),
     /// A release cannot be taken; the present attempt goes on.
     Hold(Hold),
     /// A template cannot be taken; the present attempt, which is another, stands still.
@@ -73,7 +76,7 @@ fn later(stage: &Stage, length: Duration) -> Stage {
 pub fn start(seen: &Snapshot, now: Timestamp) -> Start {
     match of_template(seen, now) {
         Start::Nothing => of_release(seen, now),
-        start @ (Start::Commit(_) | Start::Hold(_) | Start::Stop(_)) => start,
+        start @ (Start::Commit(_) | Start::Apply(_) | Start::Hold(_) | Start::Stop(_)) => start,
     }
 }
 
@@ -159,6 +162,9 @@ fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     }
     if let Some(hold) = blocked(seen) {
         return Start::Hold(hold);
+    }
+    if status.stable.as_ref().is_some_and(|stable| stable.revision == revision) {
+        return Start::Apply(release::set_images(seen, &images)); // It runs: nothing has to climb.
     }
     let mut next = begin(seen, revision, release, Trigger::Release, now);
     next.pin = None;

@@ -36,7 +36,9 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
         return Move::Wait { hold: None, until: None };
     }
     let end = seen.rollout.deleting.map_or(now, |since| since + PATIENCE);
-    if let Some(write) = weights(seen) {
+    // A write that is refused for so long does not keep the Rollout, nor its namespace.
+    let refused = seen.refused.is_some() && end <= now;
+    if let Some(write) = weights(seen).filter(|_| !refused) {
         return Move::Apply(vec![write]);
     }
     let pending = side::route(seen).is_some_and(|route| {
@@ -47,7 +49,7 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
     }
     let services = [&seen.stable_service, &seen.canary_service];
     let released: Vec<_> = services.into_iter().flatten().filter_map(released).collect();
-    if !released.is_empty() {
+    if !released.is_empty() && !refused {
         return Move::Apply(released);
     }
     Move::Apply(vec![Write::Finalizer { present: false }])

@@ -41,7 +41,7 @@ pub fn delivered(image: &str) -> ReleaseRef {
 /// Four pods of `shop:1.0.0` carry all traffic; steps: 50 %, 5 min; 75 %, by hand; 100 %.
 pub fn at_rest() -> Snapshot {
     let stable = template("shop:1.0.0");
-    let revision = stable.id.revision(0);
+    let revision = stable.id.revision("shop", 0);
     let service = |name: &str| Service {
         name: name.to_owned(),
         live: Some(LiveService {
@@ -146,7 +146,7 @@ pub fn route((stable, canary): (u32, u32)) -> LiveRoute {
 }
 
 pub fn replica_set(template: &Template, desired: u32, available: u32) -> ReplicaSet {
-    let revision = template.id.revision(0);
+    let revision = template.id.revision("shop", 0);
     ReplicaSet {
         name: revision.replica_set("shop"),
         uid: revision.to_string(),
@@ -172,7 +172,7 @@ pub fn replica_set(template: &Template, desired: u32, available: u32) -> Replica
 pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
     let mut seen = at_rest();
     let next = template("shop:1.1.0");
-    let revision = next.id.revision(0);
+    let revision = next.id.revision("shop", 0);
     let weight = seen.spec.canary.step(number).unwrap().weight;
     let pods = weight.share(4);
     seen.replica_sets.push(replica_set(&next, pods, pods));

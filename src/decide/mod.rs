@@ -72,6 +72,7 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| release::deliver(seen))
         .unwrap_or_else(|| match attempt::start(seen, now) {
             attempt::Start::Commit(status) => Act::Commit(status),
+            attempt::Start::Apply(writes) => Act::Apply(writes),
             attempt::Start::Hold(hold) => stage::advance(seen, now).with(hold),
             attempt::Start::Stop(hold) => stage::stand(seen, now).with(hold),
             attempt::Start::Nothing => stage::advance(seen, now),

@@ -174,7 +174,8 @@ pub fn deliver(seen: &Snapshot) -> Option<Act> {
     let images: BTreeMap<_, _> =
         targets.iter().map(|c| (c.name.clone(), written(c, &image))).collect();
     let arriving = side::revision_of(seen, &seen.template.with_images(&images));
-    if arriving != attempt.revision {
+    let stable = seen.status.stable.as_ref().is_some_and(|stable| stable.revision == arriving);
+    if arriving != attempt.revision && !stable {
         // The template was edited between the decision and the write.
         let mut status = seen.status.clone();
         if let Some(attempt) = &mut status.attempt {
@@ -182,7 +183,12 @@ pub fn deliver(seen: &Snapshot) -> Option<Act> {
         }
         return Some(Act::Commit(Box::new(status)));
     }
-    Some(Act::Apply(vec![Write::SetImages(edits(seen, &images))]))
+    Some(Act::Apply(set_images(seen, &images)))
+}
+
+/// The write that brings images into the template.
+pub fn set_images(seen: &Snapshot, images: &BTreeMap<String, String>) -> Vec<Write> {
+    vec![Write::SetImages(edits(seen, images))]
 }
 
 /// The attempt whose release is not in the template yet.

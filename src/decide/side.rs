@@ -31,9 +31,9 @@ pub fn revision_of(seen: &Snapshot, template: &Template) -> Revision {
     };
     let taken: Vec<String> = seen.replica_sets.iter().map(|rs| prefix(&rs.revision)).collect();
     (0..SALTS_MAX)
-        .map(|salt| template.id.revision(salt))
+        .map(|salt| template.id.revision(&seen.rollout.name, salt))
         .find(|name| !taken.contains(&prefix(name)))
-        .unwrap_or_else(|| template.id.revision(0))
+        .unwrap_or_else(|| template.id.revision(&seen.rollout.name, 0))
 }
 
 /// The revision of the template as it stands on the Rollout.

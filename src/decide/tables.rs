@@ -107,7 +107,7 @@ fn pins_and_failures_hold_a_release_until_another_one() {
         Some(Pin { image: "shop:1.0.0".into(), until_newer_than: until.into(), since: at(0) })
     };
     let failed = |tag: &str, trigger| Quarantined {
-        revision: template("shop:9.9.9").id.revision(0),
+        revision: template("shop:9.9.9").id.revision("shop", 0),
         release: delivered(&format!("shop:{tag}")),
         trigger,
         attempt: 5,
@@ -145,7 +145,7 @@ fn an_attempt_starts_only_where_it_can_be_proven() {
             "what failed as a template is left",
             |s| {
                 s.status.quarantine.push(Quarantined {
-                    revision: s.template.id.revision(0),
+                    revision: s.template.id.revision("shop", 0),
                     release: delivered("shop:2.0.0"),
                     trigger: Trigger::Template,
                     attempt: 5,
@@ -219,6 +219,7 @@ fn starts(rows: &[(&str, Change, &str)]) {
         let got = match attempt::start(&seen, at(1)) {
             Start::Nothing => "nothing",
             Start::Commit(_) => "commit",
+            Start::Apply(_) => "apply",
             Start::Hold(hold) | Start::Stop(hold) => hold.code(),
         };
         assert_eq!(got, *want, "{case}");

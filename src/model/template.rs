@@ -30,9 +30,11 @@ impl TemplateId {
         self.0
     }
 
-    /// Tells the name of the revision that a template becomes; `salt` avoids a name that is taken.
-    pub fn revision(self, salt: u32) -> Revision {
+    /// Tells the name of the revision that a template becomes in a Rollout: two Rollouts of one
+    /// template do not share it, since Services select by it. `salt` avoids a name that is taken.
+    pub fn revision(self, rollout: &str, salt: u32) -> Revision {
         let mut hash = Sha256::new_with_prefix(self.0);
+        hash.update(rollout.as_bytes());
         if salt > 0 {
             hash.update(salt.to_be_bytes());
         }
@@ -262,11 +264,12 @@ mod tests {
     #[test]
     fn the_name_of_a_revision_is_stable() {
         let template = json!({"spec": {"containers": [{"name": "app", "image": "shop:1"}]}});
-        let revision = TemplateId::of(&template).revision(0);
-        assert_eq!(revision.as_str(), "11195a5917");
-        assert_ne!(TemplateId::of(&template).revision(1), revision);
+        let revision = TemplateId::of(&template).revision("shop", 0);
+        assert_eq!(revision.as_str(), "fcc7cb993a");
+        assert_ne!(TemplateId::of(&template).revision("shop", 1), revision);
+        assert_ne!(TemplateId::of(&template).revision("till", 0), revision);
         assert_eq!(Revision::parse(revision.as_str()), Some(revision));
-        assert_eq!(Revision::parse("11195A5917"), None);
+        assert_eq!(Revision::parse("FCC7CB993A"), None);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn validate(seen: &Seen) -> Known {
         Err(problem) => return Known::Invalid { rollout, status: Box::new(status), problem },
     };
     let template = template::with_owners(&seen.rollout, &seen.kustomizations);
-    let replica_sets = replica_set::of_rollout(&rollout, &seen.replica_sets);
+    let replica_sets = replica_set::of_rollout(&rollout, &template, &seen.replica_sets);
     let scene = service::Scene { seen, rollout: &rollout, spec: &spec, sets: &replica_sets };
     let stable_service = spec.canary.stable_service.as_deref().map(|name| scene.service(name));
     let canary_service = spec.canary.canary_service.as_deref().map(|name| scene.service(name));

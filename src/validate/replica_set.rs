@@ -1,9 +1,11 @@
 //! ReplicaSet: reads those of one Rollout. It leaves out what it cannot be sure to be one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
+use serde_json::Value;
 
 use crate::api::foreign::{self, MadeOf};
 use crate::api::keys;
@@ -13,22 +15,31 @@ use crate::model::template::{Revision, Template, TemplateId};
 
 /// Reads the ReplicaSets that the Rollout controls, and those that carry its label and that
 /// nothing controls. Sorted by name.
-pub fn of_rollout(rollout: &Identity, found: &[Arc<foreign::ReplicaSet>]) -> Vec<ReplicaSet> {
-    let mut sets: Vec<_> = found.iter().filter_map(|set| read(rollout, set)).collect();
+pub fn of_rollout(
+    rollout: &Identity,
+    template: &Template,
+    found: &[Arc<foreign::ReplicaSet>],
+) -> Vec<ReplicaSet> {
+    let mut sets: Vec<_> = found.iter().filter_map(|set| read(rollout, template, set)).collect();
     sets.sort_by(|a, b| a.name.cmp(&b.name));
     sets
 }
 
-fn read(rollout: &Identity, set: &foreign::ReplicaSet) -> Option<ReplicaSet> {
+fn read(rollout: &Identity, present: &Template, set: &foreign::ReplicaSet) -> Option<ReplicaSet> {
     let labelled = set.labels().get(keys::LABEL_ROLLOUT) == Some(&rollout.name);
     let owned = match controller(&set.metadata) {
         Some(uid) if uid == rollout.uid => true,
         None if labelled => false,
         Some(_) | None => return None,
     };
-    let revision = Revision::parse(set.labels().get(keys::LABEL_REVISION)?)?;
+    let revision = revision(rollout, set)?;
     let annotations = set.annotations();
-    let made_of = made_of(set)?;
+    let (template, images) = match made_of(set) {
+        Some(made) => (TemplateId::from_bytes(made.template), made.images.clone()),
+        // Someone took the annotation off: the name still tells the present template.
+        None if present.id.revision(&rollout.name, 0) == revision => (present.id, present.images()),
+        None => (TemplateId::of(&Value::from(revision.as_str())), BTreeMap::new()),
+    };
     let number = |key| annotations.get(key).and_then(|text: &String| text.parse::<u32>().ok());
     let created = set.metadata.creation_timestamp.as_ref();
     let settled = set.status.observed_generation == set.metadata.generation;
@@ -39,8 +50,8 @@ fn read(rollout: &Identity, set: &foreign::ReplicaSet) -> Option<ReplicaSet> {
         resource_version: set.resource_version().unwrap_or_default(),
         owned,
         revision,
-        template: TemplateId::from_bytes(made_of.template),
-        images: made_of.images.clone(),
+        template,
+        images,
         attempt: number(keys::ANNOTATION_ATTEMPT).unwrap_or(0),
         quarantined: number(keys::ANNOTATION_QUARANTINED),
         created_at: Timestamp::from_millis(created.map_or(0, |time| time.0.as_millisecond())),
@@ -50,6 +61,15 @@ fn read(rollout: &Identity, set: &foreign::ReplicaSet) -> Option<ReplicaSet> {
         ready: set.status.ready_replicas.map_or(0, count),
         available: if settled { available } else { 0 },
         settled,
+    })
+}
+
+/// The revision, by the label or, where someone took that off, by the name.
+fn revision(rollout: &Identity, set: &foreign::ReplicaSet) -> Option<Revision> {
+    let label = set.labels().get(keys::LABEL_REVISION).and_then(|text| Revision::parse(text));
+    label.or_else(|| {
+        let name = set.metadata.name.as_deref()?.strip_prefix(&rollout.name)?;
+        Revision::parse(name.strip_prefix('-')?)
     })
 }
 
@@ -82,8 +102,9 @@ mod tests {
 
     fn of(patch: Value) -> Option<ReplicaSet> {
         let found = fixture::object(fixture::replica_set("aaaaaaaaaa", patch));
-        let identity = rollout::identity(&fixture::rollout(json!({})));
-        of_rollout(&identity, &[found]).into_iter().next()
+        let rollout = fixture::rollout(json!({}));
+        let template = Template::new(rollout.spec.template.clone());
+        of_rollout(&rollout::identity(&rollout), &template, &[found]).into_iter().next()
     }
 
     #[test]
@@ -111,10 +132,11 @@ mod tests {
                 "labels": {"stairlock.dev/rollout": "other"}}}),
                 None,
             ),
-            ("no revision", label("stairlock.dev/revision", Value::Null), None),
-            ("another form of revision", label("stairlock.dev/revision", json!("x1")), None),
-            ("no template", note(Value::Null), None),
-            ("an unreadable template", note(json!("{")), None),
+            ("a revision by name alone", label("stairlock.dev/revision", Value::Null), Some(true)),
+            ("another form", label("stairlock.dev/revision", json!("x1")), Some(true)),
+            ("no name of ours", json!({"metadata": {"name": "x", "labels": null}}), None),
+            ("no template", note(Value::Null), Some(true)),
+            ("an unreadable template", note(json!("{")), Some(true)),
         ] {
             assert_eq!(of(patch).map(|set| set.owned), owned, "{case}");
         }

@@ -154,6 +154,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::template::Template;
     use crate::validate::{fixture, replica_set, rollout};
 
     const NAME: &str = "shop-stable";
@@ -173,7 +174,11 @@ mod tests {
             .to_vec();
         let identity = rollout::identity(&seen.rollout);
         let spec = rollout::spec(&seen.rollout).unwrap();
-        let sets = replica_set::of_rollout(&identity, &seen.replica_sets);
+        let sets = replica_set::of_rollout(
+            &identity,
+            &Template::new(seen.rollout.spec.template.clone()),
+            &seen.replica_sets,
+        );
         let scene = Scene { seen, rollout: &identity, spec: &spec, sets: &sets };
         assert_eq!(scene.service("shop-canary").live, None);
         scene.service(NAME).live.unwrap()
