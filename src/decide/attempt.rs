@@ -264,6 +264,9 @@ fn begin(
     if status.attempt.as_ref().is_some_and(|attempt| attempt.stage.open()) {
         close(seen, &mut status, Some(Cause::Superseded), now);
     }
+    if lost(seen) {
+        status.stable = None; // Nobody can bring it back, so there is nothing to protect.
+    }
     let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number).saturating_add(1);
     let stage = match status.stable {
         None => Stage::First { entered_at: now },
@@ -295,6 +298,14 @@ fn begin(
     status.attempt = Some(attempt);
     status.frozen_since = None;
     status
+}
+
+/// The stable ReplicaSet is gone, and with it its template.
+fn lost(seen: &Snapshot) -> bool {
+    let stable = seen.status.stable.as_ref().map(|side| &side.revision);
+    stable.is_some_and(|stable| {
+        side::replica_set(seen, stable).is_none() && side::present(seen) != *stable
+    })
 }
 
 /// Ends the attempt in progress: history, and the drain of its side.

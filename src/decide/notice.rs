@@ -80,10 +80,9 @@ pub fn dropped(seen: &Snapshot, status: &mut Status, asked: &Asked, now: Timesta
     let message =
         format!("{} was dropped: the Rollout does not wait for it (at {version})", asked.key);
     let before = status.outbox.len();
-    let known = status
-        .outbox
-        .iter()
-        .any(|notice| notice.reason == "CommandDropped" && notice.message.starts_with(&asked.key));
+    let known = status.outbox.iter().any(|notice| {
+        notice.reason == "CommandDropped" && notice.message.starts_with(&format!("{} ", asked.key))
+    });
     if !known {
         push(seen, status, (number, 0), ("CommandDropped", true, message), now);
     }

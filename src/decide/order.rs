@@ -8,6 +8,7 @@ use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::moves::{Target, WeightEdit, Write};
 use crate::model::snapshot::{Acceptance, LiveRoute, Service, Snapshot};
+use crate::model::status::Stage;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
 
@@ -87,12 +88,22 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     create_service(seen, seen.canary_service.as_ref(), stable)?;
     select_stable(seen, route, stable)?;
 
-    if side::in_place(route, Weight::NONE) {
-        return accepted(seen, route);
+    if !side::in_place(route, Weight::NONE) {
+        carries_all(seen, route, stable)?;
+        weighed(seen, route, Weight::NONE)?;
     }
-    carries_all(seen, route, stable)?;
-    weighed(seen, route, Weight::NONE)?;
-    accepted(seen, route)
+    accepted(seen, route)?;
+    leave_dead_side(seen, stable)
+}
+
+/// The canary Service does not stay on a revision that has no pods: a route that is made anew
+/// would send half of the traffic there.
+fn leave_dead_side(seen: &Snapshot, stable: &Revision) -> Step {
+    let service = seen.canary_service.as_ref();
+    let dead = side::selected(service).is_some_and(|revision| {
+        side::replica_set(seen, revision).is_none_or(|rs| rs.desired == 0 && rs.replicas == 0)
+    });
+    if dead && seen.spec.replicas > 0 { select(seen, service, stable) } else { Ok(()) }
 }
 
 /// The first revision: its pods, then the Services, then the route.
@@ -111,7 +122,28 @@ pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
     select(seen, seen.canary_service.as_ref(), revision)
 }
 
+/// While traffic cannot or must not move: the sides keep the sizes that their traffic needs.
+pub fn sizes(seen: &Snapshot) -> Step {
+    let (status, size) = (&seen.status, seen.spec.replicas);
+    if let Some(stable) = status.stable.as_ref().map(|side| &side.revision) {
+        if side::present(seen) == *stable {
+            created(seen, stable, size)?;
+        }
+        resized(seen, stable, size)?;
+    }
+    let Some(attempt) = &status.attempt else { return Ok(()) };
+    match attempt.stage {
+        Stage::First { .. } | Stage::Promoting { .. } => resized(seen, &attempt.revision, size),
+        Stage::Step { .. } => {
+            let present = side::route(seen).map_or(Weight::NONE, side::canary_weight);
+            resized(seen, &attempt.revision, attempt.weight.max(present).share(size))
+        }
+        Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => Ok(()),
+    }
+}
+
 fn unusable(seen: &Snapshot) -> Step {
+    sizes(seen)?;
     let hold = seen.route.as_ref().and_then(|route| route.live.clone().err());
     waits(hold.unwrap_or(Hold::BackendNotFound { what: "the HTTPRoute".to_owned() }))
 }

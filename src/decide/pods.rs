@@ -6,6 +6,7 @@ use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::moves::Write;
 use crate::model::snapshot::{ReplicaSet, Service, Snapshot};
+use crate::model::status::Stage;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
 
@@ -60,6 +61,28 @@ pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
     order::endpoints(seen, seen.stable_service.as_ref(), revision, size)
 }
 
+/// While the ladder stands: a step in force keeps its split when the replicas change.
+pub fn sizes(seen: &Snapshot) -> Step {
+    let status = &seen.status;
+    let Some(attempt) = &status.attempt else { return Ok(()) };
+    match attempt.stage {
+        Stage::Step { paused_at: Some(_), .. } => {
+            let bounds = bounds(seen);
+            let share = attempt.weight.share(bounds.replicas);
+            let rest = attempt.weight.rest().share(bounds.replicas);
+            let rest = replicas::stable_target(bounds, rest, share);
+            let stable = status.stable.as_ref().map(|side| (&side.revision, rest));
+            sized(seen, stable, Some((&attempt.revision, share)), bounds)
+        }
+        Stage::Step { .. }
+        | Stage::First { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => Ok(()),
+    }
+}
+
 fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
     order::create_service(seen, service, revision)?;
     order::select(seen, service, revision)
@@ -81,11 +104,10 @@ fn last_pod(bounds: Bounds) -> u32 {
 
 fn bounds(seen: &Snapshot) -> Bounds {
     let (replicas, canary) = (seen.spec.replicas, &seen.spec.canary);
-    Bounds {
-        replicas,
-        surge: canary.surge.up(replicas),
-        unavailable: canary.unavailable.down(replicas),
-    }
+    let (surge, unavailable) = (canary.surge.up(replicas), canary.unavailable.down(replicas));
+    // Where both come to nothing no pod could move: as with Deployments, one may lack.
+    let unavailable = if surge == 0 { unavailable.max(1) } else { unavailable };
+    Bounds { replicas, surge, unavailable }
 }
 
 /// Every ReplicaSet is asked for its number of pods; all that are neither side go to none.
@@ -95,14 +117,16 @@ fn sized(
     canary: Option<(&Revision, u32)>,
     bounds: Bounds,
 ) -> Step {
-    let (sides, missing) = sides(seen, stable, canary);
+    let sides = sides(seen, stable, canary);
+    let named = [stable, canary].into_iter().flatten().map(|(revision, _)| revision);
+    let mut missing = named.filter(|revision| side::replica_set(seen, revision).is_none());
     let sets: Vec<Set> = sides.iter().map(|(_, set)| *set).collect();
     let next = replicas::next(bounds, &sets);
     let mut writes = Vec::new();
     for ((rs, set), replicas) in sides.iter().zip(next) {
         match rs {
             None => {
-                let revision = missing.as_ref();
+                let revision = missing.next();
                 if let Some(Err(Next::Write(write))) =
                     revision.map(|revision| order::created(seen, revision, replicas))
                 {
@@ -135,13 +159,10 @@ fn sides<'a>(
     seen: &'a Snapshot,
     stable: Option<(&Revision, u32)>,
     canary: Option<(&Revision, u32)>,
-) -> (Sides<'a>, Option<Revision>) {
-    let (mut sides, mut missing) = (Vec::new(), None);
+) -> Sides<'a> {
+    let mut sides = Vec::new();
     for (revision, target) in [stable, canary].into_iter().flatten() {
         let rs = side::replica_set(seen, revision);
-        if rs.is_none() {
-            missing = Some(revision.clone());
-        }
         sides.push((rs, set(rs, target)));
     }
     let named = |rs: &ReplicaSet| {
@@ -154,7 +175,7 @@ fn sides<'a>(
         Some(_) | None => 0,
     };
     sides.extend(others.map(|rs| (Some(rs), set(Some(rs), last(rs)))));
-    (sides, missing)
+    sides
 }
 
 fn set(rs: Option<&ReplicaSet>, target: u32) -> Set {

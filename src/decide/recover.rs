@@ -41,6 +41,10 @@ pub fn status(seen: &Snapshot, now: Timestamp) -> Option<Act> {
             status.canary = Some(side::shown(seen, &rs.revision, &release(rs)));
             attempt(seen, rs, stage, now)
         }
+        None if stable.available < seen.spec.replicas => {
+            status.stable = None; // It never proved itself, as far as anyone can tell.
+            attempt(seen, stable, Stage::First { entered_at: now }, now)
+        }
         None => attempt(seen, stable, Stage::Completed { at: now }, now),
     });
     Some(Act::Commit(Box::new(status)))
@@ -57,7 +61,7 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
     };
     let release = side::delivered(seen, &rs.images);
     Attempt {
-        number: rs.attempt.max(1),
+        number: seen.replica_sets.iter().map(|rs| rs.attempt).max().unwrap_or(1).max(1),
         release,
         revision: rs.revision.clone(),
         trigger: Trigger::Template,

@@ -8,6 +8,7 @@ use crate::decide::order::{self, Next, Step};
 use crate::decide::pods;
 use crate::decide::release;
 use crate::decide::side;
+use crate::decide::status;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::snapshot::Snapshot;
@@ -32,10 +33,21 @@ pub fn advance(seen: &Snapshot, now: Timestamp) -> Act {
     }
 }
 
-/// Keeps what is in force as it is: an attempt at another template waits, all else goes on.
+/// Keeps what is in force as it is: an attempt at another template does not go on, but is still
+/// healthy or fails; all else goes on.
 pub fn stand(seen: &Snapshot, now: Timestamp) -> Act {
     match seen.status.attempt.as_ref().map(|attempt| &attempt.stage) {
-        Some(Stage::Step { .. } | Stage::First { .. }) => Act::Wait(Waits::default()),
+        Some(Stage::Step { .. } | Stage::First { .. }) => {
+            let act = advance(seen, now);
+            let goes_on = |status: &Status| {
+                let attempt = status.attempt.as_ref().map(|attempt| &attempt.stage);
+                !matches!(attempt, Some(Stage::RollingBack { .. } | Stage::Ended { .. }))
+            };
+            match act {
+                Act::Commit(status) if goes_on(&status) => Act::Wait(Waits::default()),
+                Act::Commit(_) | Act::Apply(_) | Act::Wait(_) => act,
+            }
+        }
         Some(
             Stage::Promoting { .. }
             | Stage::RollingBack { .. }
@@ -57,11 +69,11 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
     let routed = seen.route.is_some();
     let revision = &attempt.revision;
     if let Some(hold) = attempt::rerouted(seen) {
-        return Act::hold(hold);
+        return kept(seen, hold);
     }
     match &attempt.stage {
         Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. } if seen.spec.paused => {
-            Act::hold(Hold::Suspended)
+            kept(seen, Hold::Suspended)
         }
         Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. }
             if seen.spec.replicas == 0 =>
@@ -84,6 +96,17 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         }
         Stage::RollingBack { cause, .. } => roll_back(seen, *cause, now),
         Stage::Completed { .. } | Stage::Ended { .. } => at_rest(seen),
+    }
+}
+
+/// Nothing moves but the sizes, where the replicas change.
+fn kept(seen: &Snapshot, hold: Hold) -> Act {
+    let routing = seen.status.attempt.as_ref().and_then(|attempt| attempt.routing.as_ref());
+    let routed = routing.is_some() || seen.route.is_some();
+    let sizes = if routed { order::sizes(seen) } else { pods::sizes(seen) };
+    match sizes {
+        Err(Next::Write(writes)) => Act::Apply(writes),
+        Ok(()) | Err(Next::Hold(_)) => Act::hold(hold),
     }
 }
 
@@ -153,7 +176,8 @@ fn timed(
     reached: impl FnOnce(&mut Status),
 ) -> Act {
     let end = since + seen.spec.deadline;
-    let counts = seen.spec.replicas > 0;
+    let delivered = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.delivered);
+    let counts = seen.spec.replicas > 0 && delivered;
     match toward {
         Ok(()) => commit(seen, reached),
         Err(Next::Write(_)) | Err(Next::Hold(_)) if counts && end <= now => fail(seen, now),
@@ -169,10 +193,8 @@ fn late(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 }
 
 fn late_at(seen: &Snapshot) -> Option<Timestamp> {
-    let unhealthy = ["PodsNotReady", "EndpointsNotReady", "RouteNotAccepted", "RouteRefused"];
     let waiting = seen.status.waiting.first()?;
-    let counts = unhealthy.contains(&waiting.kind.as_str());
-    counts.then(|| waiting.since + seen.spec.deadline)
+    status::unhealthy(&waiting.kind).then(|| waiting.since + seen.spec.deadline)
 }
 
 fn fail(seen: &Snapshot, now: Timestamp) -> Act {
@@ -268,7 +290,7 @@ fn at_rest(seen: &Snapshot) -> Act {
     };
     match all_on(seen, stable) {
         Err(Next::Write(writes)) => Act::Apply(writes),
-        Err(Next::Hold(hold)) if hold.blocks() => Act::hold(hold),
+        Err(Next::Hold(hold)) if hold.blocks() || hold == Hold::NoHealthyBackend => Act::hold(hold),
         Err(Next::Hold(_)) | Ok(()) => Act::Wait(Waits::wake(sooner(None, None))),
     }
 }

@@ -33,6 +33,9 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
     });
     let present = side::present(seen);
     if let Some(attempt) = status.attempt.as_mut().filter(|a| a.revision == present) {
+        if !attempt.delivered {
+            attempt.stage = arrived(&attempt.stage, now);
+        }
         attempt.delivered = true;
     }
     status.counts = counts(seen);
@@ -47,6 +50,21 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
     let generation = seen.rollout.generation;
     status.conditions = conditions::of(seen, &status, waits, (generation, now));
     status
+}
+
+/// The release has arrived: from here on the deadline runs.
+fn arrived(stage: &Stage, now: Timestamp) -> Stage {
+    match stage {
+        Stage::First { .. } => Stage::First { entered_at: now },
+        Stage::Step { number, paused_at: None, .. } => {
+            Stage::Step { number: *number, entered_at: now, paused_at: None }
+        }
+        Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => stage.clone(),
+    }
 }
 
 fn side_now(seen: &Snapshot, side: &Side) -> Side {
@@ -103,7 +121,9 @@ fn waiting(
     until: Option<Timestamp>,
     now: Timestamp,
 ) -> Waiting {
-    let before = old.iter().find(|w| w.kind == hold.code() && w.name == hold.object());
+    let same = |w: &&Waiting| w.kind == hold.code() && w.name == hold.object();
+    let kin = |w: &&Waiting| unhealthy(&w.kind) && unhealthy(hold.code());
+    let before = old.iter().find(same).or_else(|| old.iter().find(kin));
     let (automatic, command) = match hold.ended_by() {
         EndedBy::Itself => (true, None),
         EndedBy::Person => (false, None),
@@ -123,6 +143,12 @@ fn waiting(
         message: hold.message(),
         command,
     }
+}
+
+/// The holds of a side that is not healthy: they are one as far as its deadline goes.
+pub fn unhealthy(kind: &str) -> bool {
+    ["PodsNotReady", "EndpointsNotReady", "RouteNotAccepted", "RouteRefused", "Refused"]
+        .contains(&kind)
 }
 
 /// What is waited for once these writes are done, as far as that is foreseen.
@@ -186,7 +212,15 @@ pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
 /// What is worth a write at once: all but numbers and passing waits.
 fn calm(status: &Status) -> Status {
     Status {
-        attempt: status.attempt.clone().map(|attempt| Attempt { delivered: true, ..attempt }),
+        attempt: status.attempt.clone().map(|attempt| Attempt {
+            delivered: true,
+            stage: if attempt.delivered {
+                attempt.stage
+            } else {
+                arrived(&attempt.stage, Timestamp::from_millis(0))
+            },
+            ..attempt
+        }),
         outbox: Vec::new(),
         counts: Counts::default(),
         observed_generation: 0,

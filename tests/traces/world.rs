@@ -131,6 +131,11 @@ impl World {
                 live.selects = None;
             }
             "duplicate" => self.seen.duplicate = Some(("HTTPRoute shop".into(), "older".into())),
+            "delete-rs" => {
+                let of = |rs: &ReplicaSet| rs.images.values().any(|known| known == rest);
+                self.seen.replica_sets.retain(|rs| !of(rs));
+                self.settle();
+            }
             "turned" => {
                 let (service, image) = rest.split_once(' ').unwrap();
                 let of = |rs: &&ReplicaSet| rs.images.values().any(|known| known == image);
