@@ -58,6 +58,12 @@ if [ "$what" = all ]; then
   cargo test --locked --doc
 fi
 
+# Real pods need root; without it the stories say that they had fake ones.
+if [ "$what" = all ] && [ "$(id -u)" = 0 ]; then
+  step "the image as pods of config/default: a release, a promotion, a rollback, with traffic"
+  POD=1 RIG_STATE=$RIG_STATE-pods RIG_PORT=$((RIG_PORT + 100)) tests/rig/demo.sh
+fi
+
 step "rig up"
 trap finish EXIT
 trap 'exit 130' INT
