@@ -119,7 +119,7 @@ pub struct Attempt {
     /// The revision that climbs: ten hex digits, part of the name of its ReplicaSet. Range: ten hex
     /// digits. Example: `5f6c0a91be`.
     pub revision: String,
-    /// What began it. Range: Release, Template, Command. Example:
+    /// What began it. Range: Release, Template. Example:
     /// `Release`.
     pub trigger: String,
     /// Whether the release was seen in the template. Default: false. Range: true or false.
@@ -145,6 +145,10 @@ pub struct Attempt {
     /// canaryService: shop-canary}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
+    /// Whether it climbs without further pauses, as promote-full asks. Default: false. Range: true
+    /// or false. Example: `true`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpaused: bool,
     /// Why it did not reach full traffic: Aborted, DeadlineExceeded, Reverted or Superseded. Range:
     /// Aborted, DeadlineExceeded, Reverted, Superseded. Example: `Aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,8 +181,6 @@ impl Attempt {
     pub const BY_RELEASE: &str = "Release";
     /// Trigger: an edit of the template.
     pub const BY_TEMPLATE: &str = "Template";
-    /// Trigger: a command.
-    pub const BY_COMMAND: &str = "Command";
 }
 
 /// The objects by which the traffic of an attempt is split.
@@ -233,7 +235,7 @@ pub struct Entry {
     pub release: Release,
     /// The revision. Range: ten hex digits. Example: `5f6c0a91be`.
     pub revision: String,
-    /// What began it. Range: Release, Template, Command. Example:
+    /// What began it. Range: Release, Template. Example:
     /// `Release`.
     pub trigger: String,
     /// How it ended: Completed, or a cause: Aborted, DeadlineExceeded, Reverted, Superseded. Range:
@@ -261,7 +263,7 @@ pub struct Quarantined {
     /// What it delivered. Range: one release. Example: `{version: 1.2.4, tag: v1.2.4}`.
     #[serde(default)]
     pub release: Release,
-    /// What began the attempt. Range: Release, Template, Command.
+    /// What began the attempt. Range: Release, Template.
     /// Example: `Release`.
     pub trigger: String,
     /// The attempt in which it failed. Range: 1 and more. Example: `6`.

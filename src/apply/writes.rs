@@ -101,8 +101,9 @@ pub async fn apply(
             };
             create_replica_set(client, reference, &owner, &birth).await
         }
-        Write::Resize { target, replicas, min_ready_secs, quarantine } => {
-            let patch = replica_set::resize(target, *replicas, *min_ready_secs, *quarantine);
+        Write::Resize { target, replicas, min_ready_secs, quarantine, attempt } => {
+            let marks = replica_set::Marks { quarantine: *quarantine, attempt: *attempt };
+            let patch = replica_set::resize(target, *replicas, *min_ready_secs, marks);
             patched(client, reference, patch, target).await
         }
         Write::DeleteReplicaSet(target) => send::delete(client, &reference, target).await.map(Some),

@@ -293,6 +293,7 @@ fn begin(
         weight,
         highest: weight,
         routing: seen.spec.canary.routing(),
+        unpaused: false,
     };
     notice::started(seen, &mut status, &attempt, now);
     status.attempt = Some(attempt);

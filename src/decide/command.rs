@@ -28,6 +28,10 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
     if place(seen) != Some((token.attempt, token.step)) {
         return None;
     }
+    let climbs = matches!(token.command, Command::Promote | Command::PromoteFull);
+    if climbs && seen.spec.paused {
+        return None;
+    }
     let mut status = seen.status.clone();
     match token.command {
         Command::Promote => {
@@ -39,10 +43,14 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         Command::PromoteFull => {
             let Stage::Step { number, .. } = stage_of(seen)? else { return None };
             let last = seen.spec.canary.last();
-            if *number >= last {
+            let unpaused = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.unpaused);
+            if unpaused {
                 return None;
             }
-            stage::enter(seen, &mut status, last, now);
+            if *number < last {
+                stage::enter(seen, &mut status, last, now);
+            }
+            status.attempt.as_mut()?.unpaused = true;
         }
         Command::Abort => match stage_of(seen)? {
             Stage::Step { .. } | Stage::Promoting { .. } => {
@@ -120,10 +128,15 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
         (Value::Unknown(_), _) | (_, None) => false,
     };
     let Some(stage) = stage_of(seen).filter(|_| here) else { return false };
+    let climbs = matches!(asked.command, Command::Promote | Command::PromoteFull);
+    if climbs && seen.spec.paused {
+        return false; // A frozen ladder waits for spec.paused, not for a promotion.
+    }
     match asked.command {
         Command::Promote => matches!(stage, Stage::Step { paused_at: Some(_), .. }),
         Command::PromoteFull => {
-            matches!(stage, Stage::Step { number, .. } if *number < seen.spec.canary.last())
+            let unpaused = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.unpaused);
+            matches!(stage, Stage::Step { .. }) && !unpaused
         }
         Command::Abort => {
             matches!(stage, Stage::Step { .. } | Stage::First { .. } | Stage::Promoting { .. })

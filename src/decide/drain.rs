@@ -94,6 +94,7 @@ fn end(seen: &Snapshot, rs: &ReplicaSet) -> Act {
         replicas: 0,
         min_ready_secs: seen.spec.min_ready_secs,
         quarantine: failed.map(|entry| entry.attempt),
+        attempt: None,
     }])
 }
 

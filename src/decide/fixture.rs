@@ -123,6 +123,7 @@ fn status(revision: &Revision) -> Status {
         weight: Weight::FULL,
         highest: Weight::FULL,
         routing: None,
+        unpaused: false,
     };
     let release = delivered("shop:1.0.0");
     let stable = Side { revision: revision.clone(), release, replicas: 4, ready: 4 };
@@ -193,6 +194,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         weight,
         highest: weight,
         routing: seen.spec.canary.routing(),
+        unpaused: false,
     });
     seen
 }

@@ -177,7 +177,8 @@ pub fn resized(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
         return Ok(());
     }
     let target = side::target(rs);
-    writes(vec![Write::Resize { target, replicas, min_ready_secs, quarantine: clear }])
+    let attempt = side::reused_by(seen, rs);
+    writes(vec![Write::Resize { target, replicas, min_ready_secs, quarantine: clear, attempt }])
 }
 
 /// The ReplicaSet of a revision is asked for at least so many pods.

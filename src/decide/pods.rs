@@ -196,7 +196,8 @@ fn resize(seen: &Snapshot, rs: &ReplicaSet, replicas: u32, other: bool) -> Write
         (_, _, _) => None,
     };
     let min_ready_secs = seen.spec.min_ready_secs;
-    Write::Resize { target: side::target(rs), replicas, min_ready_secs, quarantine }
+    let attempt = side::reused_by(seen, rs);
+    Write::Resize { target: side::target(rs), replicas, min_ready_secs, quarantine, attempt }
 }
 
 /// The first side whose pods are not there yet.

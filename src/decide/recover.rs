@@ -71,6 +71,7 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
         weight: weight.unwrap_or(Weight::NONE),
         highest: weight.unwrap_or(Weight::NONE),
         routing: seen.spec.canary.routing(),
+        unpaused: false,
     }
 }
 

@@ -71,6 +71,13 @@ pub fn shown(seen: &Snapshot, revision: &Revision, release: &ReleaseRef) -> Side
     }
 }
 
+/// The attempt in progress, where it uses a ReplicaSet that an earlier one made.
+pub fn reused_by(seen: &Snapshot, rs: &ReplicaSet) -> Option<u32> {
+    let attempt = seen.status.attempt.as_ref().filter(|attempt| attempt.stage.open())?;
+    let again = attempt.revision == rs.revision && rs.attempt < attempt.number;
+    again.then_some(attempt.number)
+}
+
 /// A ReplicaSet as the target of a write.
 pub fn target(rs: &ReplicaSet) -> Target {
     Target {

@@ -147,13 +147,14 @@ fn step(
     } else {
         pods::ladder(seen, &attempt.revision, step.weight)
     };
+    let pause = if attempt.unpaused { Pause::None } else { step.pause };
     let Some(paused_at) = paused_at else {
-        return timed(seen, toward, entered_at, now, |status| match step.pause {
+        return timed(seen, toward, entered_at, now, |status| match pause {
             Pause::None => next(seen, status, now),
-            Pause::For(_) | Pause::UntilPromoted => paused(seen, status, step.pause, now),
+            Pause::For(_) | Pause::UntilPromoted => paused(seen, status, pause, now),
         });
     };
-    match (toward, step.pause) {
+    match (toward, pause) {
         (Err(Next::Write(writes)), _) => late(seen, now).unwrap_or(Act::Apply(writes)),
         (Err(Next::Hold(hold)), _) => {
             late(seen, now).unwrap_or_else(|| Act::Wait(Waits::of(hold).and_wake(late_at(seen))))

@@ -38,6 +38,13 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
         }
         attempt.delivered = true;
     }
+    if let Some(attempt) = &mut status.attempt
+        && let Stage::Step { number, .. } = attempt.stage
+        && let Some(step) = seen.spec.canary.step(number.min(seen.spec.canary.last()))
+    {
+        attempt.weight = step.weight;
+        attempt.highest = attempt.highest.max(step.weight);
+    }
     status.counts = counts(seen);
     status.selector = selector(seen);
     for side in [&mut status.stable, &mut status.canary].into_iter().flatten() {

@@ -304,6 +304,11 @@ fn a_step_is_left_only_for_a_stated_reason() {
 fn a_command_acts_only_on_what_is_waited_for() {
     let paused = || climbing(2, Some(at(1)));
     let moving = || climbing(1, None);
+    let frozen = || {
+        let mut seen = paused();
+        seen.spec.paused = true;
+        seen
+    };
     let named = |attempt, step| Value::Named { attempt, step };
     let token = |command, step| Some(Token { command, attempt: 2, step });
     use Command::{Abort, Promote, PromoteFull, Retry};
@@ -323,7 +328,14 @@ fn a_command_acts_only_on_what_is_waited_for() {
             Value::Present,
             token(PromoteFull, 1),
         ),
-        ("the last step has no rest", climbing(3, None), PromoteFull, Value::Present, None),
+        (
+            "the last step may have a pause",
+            climbing(3, None),
+            PromoteFull,
+            Value::Present,
+            token(PromoteFull, 3),
+        ),
+        ("a frozen ladder is not promoted", frozen(), Promote, Value::Present, None),
         ("nothing failed", at_rest(), Retry, Value::Present, None),
     ] {
         let mut seen = seen;

@@ -83,6 +83,8 @@ pub enum Write {
         min_ready_secs: u32,
         /// Mark the revision as failed in this attempt, so that it is known without status.
         quarantine: Option<u32>,
+        /// Note the attempt that uses the ReplicaSet again.
+        attempt: Option<u32>,
     },
     /// Delete an old ReplicaSet without pods.
     DeleteReplicaSet(Target),

@@ -100,6 +100,8 @@ pub struct Attempt {
     pub highest: Weight,
     /// The objects by which its traffic is split.
     pub routing: Option<Routing>,
+    /// Whether it climbs without further pauses, as the command promote-full asks.
+    pub unpaused: bool,
 }
 
 /// What began an attempt.
@@ -109,8 +111,6 @@ pub enum Trigger {
     Release,
     /// An edit of the template.
     Template,
-    /// A command.
-    Command,
 }
 
 /// The states of an attempt, each with only what it needs.

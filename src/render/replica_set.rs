@@ -54,23 +54,30 @@ pub fn create(owner: &Owner, birth: &Birth<'_>) -> Value {
     })
 }
 
-/// Sets the number of pods and what makes them count; marks a failed revision.
-pub fn resize(
-    target: &Target,
-    replicas: u32,
-    min_ready_secs: u32,
-    quarantine: Option<u32>,
-) -> Patch {
-    let edit = Edit::at(&target.resource_version)
+/// What is noted on a ReplicaSet besides its size.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Marks {
+    /// The attempt in which its revision failed, 0 to take that back.
+    pub quarantine: Option<u32>,
+    /// The attempt that uses it.
+    pub attempt: Option<u32>,
+}
+
+/// Sets the number of pods and what makes them count; notes what became of the revision.
+pub fn resize(target: &Target, replicas: u32, min_ready_secs: u32, marks: Marks) -> Patch {
+    let mut edit = Edit::at(&target.resource_version)
         .add(&["spec", "replicas"], replicas)
         .add(&["spec", "minReadySeconds"], min_ready_secs);
-    match quarantine {
-        None => edit.done(),
-        Some(attempt) => {
-            let path = ["metadata", "annotations", keys::ANNOTATION_QUARANTINED];
-            edit.add(&path, attempt.to_string()).done()
+    let notes = [
+        (keys::ANNOTATION_QUARANTINED, marks.quarantine),
+        (keys::ANNOTATION_ATTEMPT, marks.attempt),
+    ];
+    for (key, attempt) in notes {
+        if let Some(attempt) = attempt {
+            edit = edit.add(&["metadata", "annotations", key], attempt.to_string());
         }
     }
+    edit.done()
 }
 
 /// Makes the Rollout the owner of a ReplicaSet that has none.

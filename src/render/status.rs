@@ -65,6 +65,7 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         weight,
         highest,
         routing,
+        unpaused,
     } = attempt;
     let (name, step, cause, paused_at) = match stage {
         Stage::First { .. } => (wire::Attempt::FIRST, 0, None, None),
@@ -86,6 +87,7 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         step: i64::from(step),
         weight: i64::from(weight.percent()),
         highest_weight: i64::from(highest.percent()),
+        unpaused: *unpaused,
         routing: routing.as_ref().map(|routing| wire::Routing {
             http_route: routing.route.clone(),
             stable_service: routing.stable.clone(),
@@ -212,7 +214,6 @@ fn trigger(trigger: Trigger) -> String {
     let word = match trigger {
         Trigger::Release => wire::Attempt::BY_RELEASE,
         Trigger::Template => wire::Attempt::BY_TEMPLATE,
-        Trigger::Command => wire::Attempt::BY_COMMAND,
     };
     word.to_owned()
 }
@@ -257,12 +258,8 @@ mod tests {
         let revision = Revision::parse("5f6c0a91be").unwrap();
         let weight = Weight::new(50).unwrap();
         let delivers = delivered();
-        let side = |ready| Side {
-            revision: revision.clone(),
-            release: delivers.clone(),
-            replicas: 5,
-            ready,
-        };
+        let side =
+            |ready| Side { revision: revision.clone(), release: delivered(), replicas: 5, ready };
         let entry = |cause| Entry {
             number: 6,
             release: ReleaseRef::default(),
@@ -284,6 +281,7 @@ mod tests {
             weight,
             highest: weight,
             routing: Some(routing()),
+            unpaused: true,
         };
         Status {
             observed_generation: 3,
@@ -311,16 +309,20 @@ mod tests {
             outbox: [true, false].map(said).to_vec(),
             rejected: Some(Rejected { key: "kulta.io/promote".into(), value: "yes".into() }),
             waiting: [None, Some(at(11))].map(held).to_vec(),
-            conditions: vec![Condition {
-                kind: "Ready".into(),
-                status: "True".into(),
-                reason: "Admitted".into(),
-                message: "m".into(),
-                since: at(12),
-                observed_generation: 3,
-            }],
+            conditions: vec![ready()],
             counts: Counts { replicas: 4, ready: 3, available: 2, updated: 1 },
             selector: "app=shop".into(),
+        }
+    }
+
+    fn ready() -> Condition {
+        Condition {
+            kind: "Ready".into(),
+            status: "True".into(),
+            reason: "Admitted".into(),
+            message: "m".into(),
+            since: at(12),
+            observed_generation: 3,
         }
     }
 
@@ -352,7 +354,7 @@ mod tests {
             Stage::Ended { at: at(1), cause: Cause::Reverted },
         ];
         for stage in stages {
-            for by in [Trigger::Release, Trigger::Template, Trigger::Command] {
+            for by in [Trigger::Release, Trigger::Template] {
                 let model = full(stage.clone(), by);
                 let stored = serde_json::to_value(status(&model)).unwrap();
                 let wire = serde_json::from_value(stored).unwrap();

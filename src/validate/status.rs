@@ -77,6 +77,7 @@ fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
         stage: stage(stored)?,
         weight: weight(stored.weight)?,
         highest: weight(stored.highest_weight.max(stored.weight))?,
+        unpaused: stored.unpaused,
         routing: stored.routing.as_ref().map(|routing| Routing {
             route: routing.http_route.clone(),
             stable: routing.stable_service.clone(),
@@ -190,7 +191,6 @@ fn trigger(stored: &str) -> Option<Trigger> {
     match stored {
         wire::Attempt::BY_RELEASE => Some(Trigger::Release),
         wire::Attempt::BY_TEMPLATE => Some(Trigger::Template),
-        wire::Attempt::BY_COMMAND => Some(Trigger::Command),
         _ => None,
     }
 }
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn garbage_beside_the_attempt_is_left_out() {
         let entry = |patch: Value| {
-            let base = json!({"number": 6, "revision": fixture::REVISIONS[0], "trigger": "Command",
+            let base = json!({"number": 6, "revision": fixture::REVISIONS[0], "trigger": "Template",
                 "outcome": "Aborted", "weight": 20, "startedAt": AT, "endedAt": AT});
             fixture::merged(&base, &patch)
         };

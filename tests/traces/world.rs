@@ -330,12 +330,13 @@ impl World {
             Write::CreateReplicaSet { revision, attempt, replicas, template, .. } => {
                 self.create_replica_set(revision, attempt, replicas, template)
             }
-            Write::Resize { target, replicas, quarantine, .. } => {
+            Write::Resize { target, replicas, quarantine, attempt, .. } => {
                 let rs = self.seen.replica_sets.iter_mut().find(|rs| rs.name == target.name);
                 let rs = rs.expect("a known ReplicaSet");
                 let text = format!("resize {} from {} to {replicas}", rs.name, rs.desired);
                 rs.desired = replicas;
                 rs.quarantined = quarantine.or(rs.quarantined);
+                rs.attempt = attempt.unwrap_or(rs.attempt);
                 match quarantine {
                     Some(attempt) => format!("{text}, mark failed in {attempt}"),
                     None => text,

@@ -75,8 +75,13 @@ async fn each_write_is_one_request_with_our_field_manager() {
     let routes = "/apis/gateway.networking.k8s.io/v1/namespaces/prod/httproutes";
     let own = "/apis/stairlock.dev/v1alpha1/namespaces/prod/rollouts";
     let services = "/api/v1/namespaces/prod/services";
-    let resize =
-        Write::Resize { target: target(), replicas: 1, min_ready_secs: 0, quarantine: None };
+    let resize = Write::Resize {
+        target: target(),
+        replicas: 1,
+        min_ready_secs: 0,
+        quarantine: None,
+        attempt: None,
+    };
     let select = Write::Select { target: target(), from: None, to: None };
     let weights = Write::SetWeights { target: target(), edits: vec![edit] };
     for (write, want) in [

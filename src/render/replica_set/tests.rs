@@ -72,11 +72,17 @@ fn patches_fail_at_another_resource_version() {
     let mark = json!({
         "op": "add", "path": "/metadata/annotations/stairlock.dev~1quarantined", "value": "7",
     });
+    let used = json!({
+        "op": "add", "path": "/metadata/annotations/stairlock.dev~1attempt", "value": "9",
+    });
+    let failed = Marks { quarantine: Some(7), attempt: None };
+    let again = Marks { quarantine: None, attempt: Some(9) };
     let none = json!({"op": "test", "path": "/metadata/ownerReferences", "value": null});
     let ours = json!({"op": "add", "path": "/metadata/ownerReferences", "value": [reference()]});
     for (case, patch, golden) in [
-        ("resize", resize(&target(), 3, 0, None), json!([version, replicas, ready])),
-        ("quarantine", resize(&target(), 3, 0, Some(7)), json!([version, replicas, ready, mark])),
+        ("resize", resize(&target(), 3, 0, Marks::default()), json!([version, replicas, ready])),
+        ("quarantine", resize(&target(), 3, 0, failed), json!([version, replicas, ready, mark])),
+        ("reuse", resize(&target(), 3, 0, again), json!([version, replicas, ready, used])),
         ("adopt", adopt(&owner(), &target()), json!([version, none, ours])),
     ] {
         assert_eq!(serde_json::to_value(patch).unwrap(), golden, "{case}");
