@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use kube::runtime::watcher;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -71,7 +70,6 @@ pub async fn run(parts: Parts, scope: Scope, shutdown: Shutdown) -> End {
         selector: scope.selector,
         stores,
         tell: Arc::new(move |sighting| hear(&told, &complained, sighting)),
-        bell: Arc::new(Notify::new()),
     };
     let mut watching = tokio::spawn(watch::run(watches));
     let end = tokio::select! {

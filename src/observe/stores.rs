@@ -6,6 +6,7 @@ use kube::api::Api;
 use kube::core::{ApiResource, NamespaceScope};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
 use crate::api::foreign::{
     EndpointSlice, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
@@ -67,6 +68,8 @@ pub struct Stores {
     pub routes: Store<HttpRoute>,
     /// Kustomizations.
     pub kustomizations: Store<Kustomization>,
+    /// Rings when Rollouts may refer to other kinds than before.
+    pub bell: Notify,
 }
 
 impl Stores {
@@ -80,6 +83,7 @@ impl Stores {
             policies: Store::new(reach.scopes(Kind::ImagePolicy)),
             routes: Store::new(reach.scopes(Kind::HttpRoute)),
             kustomizations: Store::new(reach.scopes(Kind::Kustomization)),
+            bell: Notify::new(),
             reach,
         }
     }
@@ -143,7 +147,15 @@ impl Stores {
                 .any(|route| named(&route.refs()))
     }
 
-    /// Reads one object from the API server into its store, where it is written by us.
+    /// Rings the bell for a change of what tells which kinds are referred to, directly or not.
+    pub fn ring(&self, change: &Change) {
+        if matches!(change.reference.kind, Kind::Rollout | Kind::Service | Kind::HttpRoute) {
+            self.bell.notify_waiters();
+        }
+    }
+
+    /// Reads one object from the API server into its store, where it is written by us. The change
+    /// is for the caller to tell: the watch, which comes later, finds nothing new.
     ///
     /// # Errors
     /// The client's, if there is no answer.
@@ -152,17 +164,19 @@ impl Stores {
         client: &Client,
         reference: &Reference,
     ) -> Result<Option<Change>, kube::Error> {
-        match reference.kind {
-            Kind::Rollout => fetch(client, &(), reference, &self.rollouts).await,
-            Kind::ReplicaSet => fetch(client, &(), reference, &self.replica_sets).await,
-            Kind::Service => fetch(client, &(), reference, &self.services).await,
+        let change = match reference.kind {
+            Kind::Rollout => fetch(client, &(), reference, &self.rollouts).await?,
+            Kind::ReplicaSet => fetch(client, &(), reference, &self.replica_sets).await?,
+            Kind::Service => fetch(client, &(), reference, &self.services).await?,
             Kind::HttpRoute => {
                 let resource = Kind::HttpRoute.resource();
-                fetch::<HttpRoute, ApiResource>(client, &resource, reference, &self.routes).await
+                fetch::<HttpRoute, ApiResource>(client, &resource, reference, &self.routes).await?
             }
             // Nothing of these is written, or nothing of them is read.
-            Kind::EndpointSlice | Kind::ImagePolicy | Kind::Kustomization | Kind::Event => Ok(None),
-        }
+            Kind::EndpointSlice | Kind::ImagePolicy | Kind::Kustomization | Kind::Event => None,
+        };
+        change.iter().for_each(|change| self.ring(change));
+        Ok(change)
     }
 }
 

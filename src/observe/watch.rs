@@ -15,7 +15,6 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watcher_of};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::Notify;
 
 use crate::api::keys;
 use crate::api::kind::{Key, Kind};
@@ -95,8 +94,6 @@ pub struct Watches {
     pub stores: Arc<Stores>,
     /// Who hears of it.
     pub tell: Tell,
-    /// Rings when Rollouts change what they refer to.
-    pub bell: Arc<Notify>,
 }
 
 impl Debug for Watches {
@@ -184,7 +181,7 @@ impl Watches {
             tokio::time::sleep(PROBE_EVERY).await;
         }
         loop {
-            let rung = self.bell.notified();
+            let rung = self.stores.bell.notified();
             if self.stores.referred(kind) {
                 return;
             }
@@ -278,10 +275,7 @@ impl Watches {
     }
 
     fn changed(&self, change: Change) {
-        // These tell what Rollouts refer to, directly or not.
-        if matches!(change.reference.kind, Kind::Rollout | Kind::Service | Kind::HttpRoute) {
-            self.bell.notify_waiters();
-        }
+        self.stores.ring(&change);
         (self.tell)(Sighting::Changed(change));
     }
 
