@@ -194,8 +194,14 @@ where
     let api: Api<K> = Api::all_with(client.clone(), resource).constrain(&key.namespace);
     // A scope that nobody watches: what is read here says nothing about older changes.
     let nowhere = Some(String::new());
-    Ok(match api.get_opt(&key.name).await? {
-        Some(object) => store.apply(&nowhere, object),
-        None => store.delete(&nowhere, key, None),
+    let before = store.version(key).map(|(_, version)| version.to_string());
+    Ok(match (api.get_opt(&key.name).await?, before) {
+        (Some(object), _) => store.apply(&nowhere, object),
+        // What the watch brought while we asked is newer than the answer.
+        (None, Some(before)) => store.delete(&nowhere, key, Some(&before)),
+        (None, None) => None,
     })
 }
+
+#[cfg(test)]
+mod tests;
