@@ -158,14 +158,14 @@ async fn turn(key: Key, ctx: &Arc<Context>) -> (Key, Option<Instant>) {
                 Next::Moved(at) => (ReconcileResult::Moved, Some(at)),
             }
         }
-        Err(error) => (ReconcileResult::Failed, fail(ctx, &key, &error, now)),
+        Err(error) => (ReconcileResult::Failed, Some(fail(ctx, &key, &error, now))),
     };
     ctx.metrics.reconciled(result, now.saturating_duration_since(began));
     (key, next)
 }
 
 /// Says what failed, once a turn, and tells when to try again.
-fn fail(ctx: &Context, key: &Key, error: &Error, now: Instant) -> Option<Instant> {
+fn fail(ctx: &Context, key: &Key, error: &Error, now: Instant) -> Instant {
     let retry = error.retry();
     let pause = ctx.remember(key, |memory| {
         memory.crash(now);
@@ -178,7 +178,7 @@ fn fail(ctx: &Context, key: &Key, error: &Error, now: Instant) -> Option<Instant
         }
         Retry::Backoff => warn!(rollout = %key, reason, error = chain, ?pause, "turn failed"),
     }
-    pause.map(|pause| now + pause)
+    now + pause
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> String {
