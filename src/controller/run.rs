@@ -92,6 +92,10 @@ async fn turns(ctx: &Arc<Context>, concurrency: usize, shutdown: &Shutdown) -> E
             leading = !leading;
             change(ctx, leading);
         }
+        if !leading {
+            // Whoever begins to lead gives a turn to all. Kept, the line would grow for ever.
+            ctx.queue.clear();
+        }
         let now = ctx.clock.monotonic();
         while ready && leading && running.len() < concurrency {
             let Some(key) = ctx.queue.pop(now) else { break };
