@@ -254,7 +254,12 @@ impl Watches {
             }
             Event::InitApply(DeserializeGuard(Ok(object))) => store.list(scope, object),
             Event::Apply(DeserializeGuard(Ok(object))) => store.apply(scope, object),
-            Event::InitApply(guard) | Event::Apply(guard) => self.refuse(guard, scope, store),
+            // A list is not sorted by version: one object tells nothing of those after it.
+            Event::InitApply(guard) => self.refuse(guard, scope, store, None),
+            Event::Apply(guard) => {
+                let version = guard.meta().resource_version.clone();
+                self.refuse(guard, scope, store, version.as_deref())
+            }
             Event::Delete(guard) => {
                 let version = guard.meta().resource_version.clone();
                 store.delete(scope, &key(&guard), version.as_deref())
@@ -284,10 +289,10 @@ impl Watches {
         guard: DeserializeGuard<K>,
         scope: &Scope,
         store: &Store<K>,
+        version: Option<&str>,
     ) -> Option<Change> {
         let key = key(&guard);
-        let version = guard.meta().resource_version.clone();
-        let (change, first) = store.refuse(scope, key.clone(), version.as_deref());
+        let (change, first) = store.refuse(scope, key.clone(), version);
         if let (true, Err(invalid)) = (first, guard.0) {
             let error = invalid.error.chars().filter(|c| !c.is_control()).take(200).collect();
             (self.tell)(Sighting::Malformed { kind: K::KIND, key, error });
