@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, WatchEvent, WatchParams};
-use kube::core::{DeserializeGuard, NamespaceScope, PartialObjectMeta};
+use kube::core::{NamespaceScope, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watcher_of};
 use kube::{Client, Resource};
@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::api::keys;
 use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
+use crate::observe::guard::Guard;
 use crate::observe::refs::Watched;
 use crate::observe::store::{Change, Scope, Store, key};
 use crate::observe::stores::Stores;
@@ -222,7 +223,7 @@ impl Watches {
     /// Watches one scope until the kind is gone.
     async fn one<K>(
         &self,
-        api: Api<DeserializeGuard<K>>,
+        api: Api<Guard<K>>,
         config: watcher::Config,
         scope: &Scope,
         store: &Store<K>,
@@ -245,15 +246,15 @@ impl Watches {
     }
 
     /// Brings one event into the store and tells of it.
-    fn take<K: Watched>(&self, event: Event<DeserializeGuard<K>>, scope: &Scope, store: &Store<K>) {
+    fn take<K: Watched>(&self, event: Event<Guard<K>>, scope: &Scope, store: &Store<K>) {
         let before = store.malformed();
         let changed = match event {
             Event::Init => {
                 store.begin(scope);
                 None
             }
-            Event::InitApply(DeserializeGuard(Ok(object))) => store.list(scope, object),
-            Event::Apply(DeserializeGuard(Ok(object))) => store.apply(scope, object),
+            Event::InitApply(Guard(Ok(object))) => store.list(scope, object),
+            Event::Apply(Guard(Ok(object))) => store.apply(scope, object),
             // A list is not sorted by version: one object tells nothing of those after it.
             Event::InitApply(guard) => self.refuse(guard, scope, store, None),
             Event::Apply(guard) => {
@@ -286,7 +287,7 @@ impl Watches {
 
     fn refuse<K: Watched>(
         &self,
-        guard: DeserializeGuard<K>,
+        guard: Guard<K>,
         scope: &Scope,
         store: &Store<K>,
         version: Option<&str>,
