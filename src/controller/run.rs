@@ -232,7 +232,7 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
             info!(kind = kind.as_str(), installed, "looked for a kind");
             // What refers to the kind looks again, and the stores may be ready.
             let now = ctx.clock.monotonic();
-            let users = ctx.stores.rollouts.named().into_iter().filter(|named| named.kind == kind);
+            let users = ctx.stores.rollouts.named(kind).into_iter();
             let keys = users.flat_map(|named| ctx.stores.rollouts.keys_by(&named));
             keys.for_each(|key| ctx.queue.push(key, now));
             ctx.queue.ring();

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::Resource;
 
-use crate::api::kind::{Key, Reference};
+use crate::api::kind::{Key, Kind, Reference};
 use crate::observe::refs::Watched;
 
 /// What a watch covers: one namespace, or all.
@@ -105,9 +105,14 @@ impl<K: Watched> Store<K> {
         self.read().objects.keys().cloned().collect()
     }
 
-    /// Tells all that is named by any object.
-    pub fn named(&self) -> Vec<Reference> {
-        self.read().by.keys().cloned().collect()
+    /// Tells whether any object names one of a kind.
+    pub fn names(&self, kind: Kind) -> bool {
+        self.read().of_kind(kind).next().is_some()
+    }
+
+    /// Tells all of a kind that are named by any object.
+    pub fn named(&self, kind: Kind) -> Vec<Reference> {
+        self.read().of_kind(kind).cloned().collect()
     }
 
     /// Tells uid and resourceVersion of an object.
@@ -225,6 +230,12 @@ impl<K: Watched> Store<K> {
 }
 
 impl<K: Watched> Shelf<K> {
+    /// The references to a kind; they stand together.
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Reference> {
+        let all = self.by.range(Reference::new(kind, "", "")..);
+        all.map(|(reference, _)| reference).take_while(move |reference| reference.kind == kind)
+    }
+
     fn saw(&mut self, scope: &Scope, version: Option<&str>) {
         if let Some(sight) = self.scopes.get_mut(scope) {
             sight.seen = sight.seen.max(number(version));

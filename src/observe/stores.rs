@@ -1,6 +1,7 @@
 //! Stores: one for each kind that is watched, and what they know of one object whatever its kind.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kube::api::Api;
 use kube::core::{ApiResource, NamespaceScope};
@@ -129,22 +130,18 @@ impl Stores {
         }
     }
 
-    /// Tells whether any Rollout refers to a kind, directly or through what it uses.
+    /// Tells whether any Rollout refers to a kind, directly or through what it uses. Asked at every
+    /// change while the kind is absent: it walks over what is used only where that names the kind.
     pub fn referred(&self, kind: Kind) -> bool {
-        let named = |refs: &[Reference]| refs.iter().any(|reference| reference.kind == kind);
-        if named(&self.rollouts.named()) {
-            return true;
-        }
-        let used = |kind| {
-            let all = self.rollouts.named();
-            all.into_iter().filter(move |reference| reference.kind == kind)
-        };
-        used(Kind::Service)
-            .filter_map(|service| self.services.get(&service.key))
-            .any(|service| named(&service.refs()))
-            || used(Kind::HttpRoute)
-                .filter_map(|route| self.routes.get(&route.key))
-                .any(|route| named(&route.refs()))
+        self.rollouts.names(kind)
+            || self.refers_by(Kind::Service, &self.services, kind)
+            || self.refers_by(Kind::HttpRoute, &self.routes, kind)
+    }
+
+    fn refers_by<K: Watched>(&self, used: Kind, store: &Store<K>, kind: Kind) -> bool {
+        let names = |object: Arc<K>| object.refs().iter().any(|reference| reference.kind == kind);
+        store.names(kind)
+            && self.rollouts.named(used).iter().filter_map(|used| store.get(&used.key)).any(names)
     }
 
     /// Rings the bell for a change of what tells which kinds are referred to, directly or not.
