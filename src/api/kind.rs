@@ -29,17 +29,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds that are watched, those first that are there in every cluster.
-    pub const WATCHED: [Self; 7] = [
-        Self::Rollout,
-        Self::ReplicaSet,
-        Self::Service,
-        Self::EndpointSlice,
-        Self::ImagePolicy,
-        Self::HttpRoute,
-        Self::Kustomization,
-    ];
-
     /// Tells the name, as Kubernetes spells it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,8 +1,10 @@
 //! Send: the only way by which a write leaves. Verbs: create, patch and delete, nothing else.
 
 use json_patch::Patch as JsonPatch;
-use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::Request;
+use kube::{Client, Resource};
+use serde::Deserialize;
 use serde_json::Value;
 use tracing::debug;
 
@@ -64,9 +66,10 @@ pub async fn create(
         dry_run: run == Run::Dry,
         field_manager: Some(keys::FIELD_MANAGER.to_owned()),
     };
-    let body = serde_json::from_value(body).map_err(kube::Error::SerdeError)?;
+    let body = serde_json::to_vec(&body).map_err(kube::Error::SerdeError)?;
     debug!(object = %target, dry = run == Run::Dry, "create");
-    let reply = api(client, target).create(&params, &body).await?;
+    let request = request(target).create(&params, body).map_err(kube::Error::BuildRequest)?;
+    let reply = client.request(request).await?;
     Ok(written(target, &reply))
 }
 
@@ -87,10 +90,14 @@ pub async fn patch(
     };
     let patch: Patch<()> = Patch::Json(patch);
     debug!(object = %target, part = ?part, "patch");
-    let (api, name) = (api(client, target), &target.key.name);
-    let reply = match part {
-        Part::Main => api.patch(name, &params, &patch).await,
-        Part::Status => api.patch_status(name, &params, &patch).await,
+    let (all, name) = (request(target), &target.key.name);
+    let request = match part {
+        Part::Main => all.patch(name, &params, &patch),
+        Part::Status => all.patch_subresource("status", name, &params, &patch),
+    };
+    let reply = match request {
+        Ok(request) => client.request(request).await,
+        Err(error) => Err(kube::Error::BuildRequest(error)),
     };
     match reply {
         Ok(reply) => Ok(written(target, &reply)),
@@ -119,6 +126,25 @@ pub async fn delete(client: &Client, target: &Reference, seen: &Target) -> Resul
     }
 }
 
+/// What is read of the object that a write answers with: the watch brings the rest.
+#[derive(Debug, Deserialize)]
+struct Reply {
+    metadata: Stored,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    #[serde(default)]
+    resource_version: Option<String>,
+}
+
+/// Begins a request about the objects of a kind in a namespace.
+fn request(target: &Reference) -> Request {
+    let resource = target.kind.resource();
+    Request::new(DynamicObject::url_path(&resource, Some(&target.key.namespace)))
+}
+
 /// Gives access to the objects of a kind in a namespace.
 pub fn api(client: &Client, target: &Reference) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), &target.key.namespace, &target.kind.resource())
@@ -129,7 +155,7 @@ pub fn number(version: Option<&str>) -> u64 {
     version.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-fn written(target: &Reference, reply: &DynamicObject) -> Written {
+fn written(target: &Reference, reply: &Reply) -> Written {
     let version = number(reply.metadata.resource_version.as_deref());
     Written { target: target.clone(), effect: Effect::Version(version) }
 }

@@ -13,6 +13,9 @@ use crate::runtime::metrics::WriteResult;
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// The longest pause after errors: a quota or a permission takes a person minutes, not hours.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// The pause after a write that the fence refused: a renewal that was late by a moment changes no
+/// standing, so that nothing else would wake the Rollout.
+const FENCED_PAUSE: Duration = Duration::from_secs(2);
 /// Conflicts in a row that are taken for the usual race.
 const CONFLICTS_MAX: u32 = 5;
 
@@ -51,7 +54,8 @@ pub enum Retry {
     Now,
     /// After a pause that grows.
     Backoff,
-    /// Once this process leads again.
+    /// Once this process leads again, which wakes every Rollout; after a pause where it led all
+    /// the time.
     OnChange,
 }
 
@@ -109,18 +113,18 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Counts an error. Returns the pause until the next try; `None`: wait for a change.
-    pub fn pause(&mut self, retry: Retry, key: &Key) -> Option<Duration> {
+    /// Counts an error. Returns the pause until the next try.
+    pub fn pause(&mut self, retry: Retry, key: &Key) -> Duration {
         match retry {
-            Retry::OnChange => None,
+            Retry::OnChange => FENCED_PAUSE,
             Retry::Now if self.conflicts < CONFLICTS_MAX => {
                 self.conflicts = self.conflicts.saturating_add(1);
-                Some(Duration::ZERO)
+                Duration::ZERO
             }
             Retry::Now | Retry::Backoff => {
                 let pause = backoff(self.others, key);
                 self.others = self.others.saturating_add(1);
-                Some(pause)
+                pause
             }
         }
     }
@@ -179,9 +183,9 @@ mod tests {
         let key = Key::new("prod", "shop");
         let mut failures = Failures::default();
         for _ in 0..5 {
-            assert_eq!(failures.pause(Retry::Now, &key), Some(Duration::ZERO));
+            assert_eq!(failures.pause(Retry::Now, &key), Duration::ZERO);
         }
-        let sixth = failures.pause(Retry::Now, &key).unwrap();
+        let sixth = failures.pause(Retry::Now, &key);
         assert!(BACKOFF_MIN / 2 <= sixth && sixth <= BACKOFF_MIN, "{sixth:?}");
         for errors in 0..40 {
             let whole = BACKOFF_MIN.saturating_mul(2_u32.pow(errors.min(16))).min(BACKOFF_MAX);
@@ -189,6 +193,6 @@ mod tests {
             assert!(whole / 2 <= pause && pause <= whole, "{errors}: {pause:?}");
         }
         assert_ne!(backoff(9, &key), backoff(9, &Key::new("prod", "till")));
-        assert_eq!(failures.pause(Retry::OnChange, &key), None);
+        assert_eq!(failures.pause(Retry::OnChange, &key), FENCED_PAUSE, "never for ever");
     }
 }

@@ -15,6 +15,7 @@ use crate::apply::{commit, writes};
 use crate::controller::context::Context;
 use crate::controller::error::{Error, backoff, outcome};
 use crate::controller::memory::Verdict;
+use crate::controller::triggers::touched;
 use crate::model::moves::Write;
 use crate::model::notice::Notice;
 use crate::model::status::{Stage, Status};
@@ -52,11 +53,15 @@ pub async fn catch_up(ctx: &Context, key: &Key, rollout: &Rollout) -> Result<Gat
             Gate::Ask(target) => {
                 debug!(object = %target, "own write not seen: asking");
                 let asked = ctx.stores.refresh(&ctx.client, &target).await;
-                asked.map_err(|source| {
+                let change = asked.map_err(|source| {
                     let target = target.clone();
                     Error::Read { target, source: Box::new(source) }
                 })?;
                 ctx.remember(key, |memory| memory.barrier.settle(&target));
+                // The watch will tell nothing of what the store has already.
+                let others = change.map(|change| touched(&ctx.stores, &change));
+                let others = others.into_iter().flatten().filter(|other| other != key);
+                others.for_each(|other| ctx.queue.push(other, now));
             }
             gate @ (Gate::Open | Gate::Shut { .. }) => return Ok(gate),
         }

@@ -17,7 +17,10 @@ pub struct Queue {
 
 #[derive(Debug, Default)]
 struct Line {
+    /// Those that are due, as of the last look.
     due: BTreeSet<(Instant, Key)>,
+    /// Those that are due later, so that counting who waits does not walk over the timers.
+    later: BTreeSet<(Instant, Key)>,
     at: BTreeMap<Key, Instant>,
     /// Those whose turn runs, and when they are due again.
     running: BTreeMap<Key, Option<Instant>>,
@@ -42,12 +45,23 @@ impl Queue {
 
     /// Tells when the next Rollout is due.
     pub fn next(&self) -> Option<Instant> {
-        self.lock().due.first().map(|(at, _)| *at)
+        let line = self.lock();
+        line.due.first().or_else(|| line.later.first()).map(|(at, _)| *at)
     }
 
     /// Tells how many Rollouts are due and wait for a place.
     pub fn waiting(&self, now: Instant) -> usize {
-        self.lock().due.iter().take_while(|(at, _)| *at <= now).count()
+        let mut line = self.lock();
+        line.ripen(now);
+        line.due.len()
+    }
+
+    /// Empties the line: another process gives the turns.
+    pub fn clear(&self) {
+        let mut line = self.lock();
+        line.due.clear();
+        line.later.clear();
+        line.at.clear();
     }
 
     /// Wakes whoever waits for the bell: something besides the queue is another than before.
@@ -74,17 +88,26 @@ impl Line {
         }
         match self.at.get(&key) {
             Some(before) if *before <= at => return,
-            Some(before) => drop(self.due.remove(&(*before, key.clone()))),
+            Some(before) => {
+                let before = (*before, key.clone());
+                self.due.remove(&before);
+                self.later.remove(&before);
+            }
             None => {}
         }
         self.at.insert(key.clone(), at);
-        self.due.insert((at, key));
+        self.later.insert((at, key));
+    }
+
+    /// Moves over what is due by now.
+    fn ripen(&mut self, now: Instant) {
+        while self.later.first().is_some_and(|(at, _)| *at <= now) {
+            self.due.extend(self.later.pop_first());
+        }
     }
 
     fn pop(&mut self, now: Instant) -> Option<Key> {
-        if now < self.due.first()?.0 {
-            return None;
-        }
+        self.ripen(now);
         let (_, key) = self.due.pop_first()?;
         self.at.remove(&key);
         self.running.insert(key.clone(), None);
@@ -143,5 +166,22 @@ mod tests {
         queue.push(key("a"), Instant::now());
         queue.rung().await;
         assert_eq!(queue.waiting(Instant::now()), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_those_that_are_due_wait_and_a_follower_keeps_none() {
+        let queue = Queue::default();
+        let now = Instant::now();
+        let later = now + Duration::from_secs(9);
+        queue.push(key("a"), later);
+        queue.push(key("b"), now);
+        assert_eq!((queue.waiting(now), queue.next()), (1, Some(now)));
+        assert_eq!(queue.waiting(later), 2, "over at its end");
+        queue.push(key("a"), now);
+        assert_eq!(queue.waiting(now), 2, "once, at the earlier time");
+        queue.clear();
+        assert_eq!((queue.waiting(later), queue.next()), (0, None));
+        queue.push(key("a"), later);
+        assert_eq!(queue.next(), Some(later), "nothing is left of the time before");
     }
 }

@@ -21,14 +21,11 @@ use crate::validate::validate;
 /// # Errors
 /// Any [`Error`]; what it means for the next turn is said there.
 pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
-    let Some(rollout) = ctx.stores.rollouts.get(key) else {
-        ctx.forget(key);
-        return Ok(Next::Wait(None));
-    };
+    let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(gone(ctx, key)) };
     if let Gate::Shut { until } = catch_up(ctx, key, &rollout).await? {
         return Ok(Next::Wait(Some(until))); //                our own last write is not seen yet
     }
-    let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(Next::Wait(None)) };
+    let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(gone(ctx, key)) };
 
     let seen = observe(ctx, key, &rollout).await?; //         reads only
     let known = validate(&seen); //                           parsed: from here all is legal
@@ -43,6 +40,12 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
         Move::Announce(notices) => announce(ctx, key, &rollout, &notices).await,
         Move::Wait { hold, until } => Ok(wait(ctx, key, &known, hold.as_ref(), until, now)),
     }
+}
+
+/// There is no such Rollout: its next turn comes with an event.
+fn gone(ctx: &Context, key: &Key) -> Next {
+    ctx.forget(key);
+    Next::Wait(None)
 }
 
 /// Shows where the Rollout stands, and tells when to look again without an event.
@@ -70,3 +73,6 @@ fn wait(
     let until = until.map(|until| ctx.instant(until, now));
     Next::Wait(due.into_iter().chain(until).min())
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use kube::runtime::watcher;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -71,7 +70,6 @@ pub async fn run(parts: Parts, scope: Scope, shutdown: Shutdown) -> End {
         selector: scope.selector,
         stores,
         tell: Arc::new(move |sighting| hear(&told, &complained, sighting)),
-        bell: Arc::new(Notify::new()),
     };
     let mut watching = tokio::spawn(watch::run(watches));
     let end = tokio::select! {
@@ -93,6 +91,10 @@ async fn turns(ctx: &Arc<Context>, concurrency: usize, shutdown: &Shutdown) -> E
         if leading != (leadership.standing() == Standing::Leading) {
             leading = !leading;
             change(ctx, leading);
+        }
+        if !leading {
+            // Whoever begins to lead gives a turn to all. Kept, the line would grow for ever.
+            ctx.queue.clear();
         }
         let now = ctx.clock.monotonic();
         while ready && leading && running.len() < concurrency {
@@ -160,14 +162,14 @@ async fn turn(key: Key, ctx: &Arc<Context>) -> (Key, Option<Instant>) {
                 Next::Moved(at) => (ReconcileResult::Moved, Some(at)),
             }
         }
-        Err(error) => (ReconcileResult::Failed, fail(ctx, &key, &error, now)),
+        Err(error) => (ReconcileResult::Failed, Some(fail(ctx, &key, &error, now))),
     };
     ctx.metrics.reconciled(result, now.saturating_duration_since(began));
     (key, next)
 }
 
 /// Says what failed, once a turn, and tells when to try again.
-fn fail(ctx: &Context, key: &Key, error: &Error, now: Instant) -> Option<Instant> {
+fn fail(ctx: &Context, key: &Key, error: &Error, now: Instant) -> Instant {
     let retry = error.retry();
     let pause = ctx.remember(key, |memory| {
         memory.crash(now);
@@ -180,7 +182,7 @@ fn fail(ctx: &Context, key: &Key, error: &Error, now: Instant) -> Option<Instant
         }
         Retry::Backoff => warn!(rollout = %key, reason, error = chain, ?pause, "turn failed"),
     }
-    pause.map(|pause| now + pause)
+    now + pause
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> String {
@@ -230,7 +232,7 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
             info!(kind = kind.as_str(), installed, "looked for a kind");
             // What refers to the kind looks again, and the stores may be ready.
             let now = ctx.clock.monotonic();
-            let users = ctx.stores.rollouts.named().into_iter().filter(|named| named.kind == kind);
+            let users = ctx.stores.rollouts.named(kind).into_iter();
             let keys = users.flat_map(|named| ctx.stores.rollouts.keys_by(&named));
             keys.for_each(|key| ctx.queue.push(key, now));
             ctx.queue.ring();

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// What a template is, whatever the order of its keys: SHA-256 of its normal form.
@@ -204,11 +204,6 @@ fn ports(spec: Option<&Value>) -> Vec<u16> {
         .filter_map(|port| port.get("containerPort").and_then(Value::as_u64))
         .filter_map(|port| u16::try_from(port).ok())
         .collect()
-}
-
-/// An empty JSON object.
-pub fn object() -> Value {
-    Value::Object(Map::new())
 }
 
 #[cfg(test)]

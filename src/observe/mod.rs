@@ -3,6 +3,7 @@
 //! It never writes to the cluster and never decides.
 
 pub mod barrier;
+pub mod guard;
 pub mod refs;
 pub mod seen;
 pub mod store;

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::Resource;
 
-use crate::api::kind::{Key, Reference};
+use crate::api::kind::{Key, Kind, Reference};
 use crate::observe::refs::Watched;
 
 /// What a watch covers: one namespace, or all.
@@ -49,6 +49,8 @@ struct Sight {
     seen: u64,
     /// The names of a list that is under way.
     listing: BTreeSet<Key>,
+    /// The highest resourceVersion in that list.
+    highest: u64,
 }
 
 impl<K: Watched> Store<K> {
@@ -103,9 +105,14 @@ impl<K: Watched> Store<K> {
         self.read().objects.keys().cloned().collect()
     }
 
-    /// Tells all that is named by any object.
-    pub fn named(&self) -> Vec<Reference> {
-        self.read().by.keys().cloned().collect()
+    /// Tells whether any object names one of a kind.
+    pub fn names(&self, kind: Kind) -> bool {
+        self.read().of_kind(kind).next().is_some()
+    }
+
+    /// Tells all of a kind that are named by any object.
+    pub fn named(&self, kind: Kind) -> Vec<Reference> {
+        self.read().of_kind(kind).cloned().collect()
     }
 
     /// Tells uid and resourceVersion of an object.
@@ -146,7 +153,8 @@ impl<K: Watched> Store<K> {
         if 0 < deleted && deleted < number(there) { None } else { shelf.take(key) }
     }
 
-    /// Drops an object that cannot be read. Tells whether it is the first time.
+    /// Drops an object that cannot be read. `version`: its own, where a watch tells of it in order.
+    /// Tells whether it is the first time.
     pub fn refuse(&self, scope: &Scope, key: Key, version: Option<&str>) -> (Option<Change>, bool) {
         let mut shelf = self.write();
         shelf.saw(scope, version);
@@ -162,6 +170,7 @@ impl<K: Watched> Store<K> {
         let mut shelf = self.write();
         if let Some(sight) = shelf.scopes.get_mut(scope) {
             sight.listing.clear();
+            sight.highest = 0;
         }
     }
 
@@ -171,6 +180,7 @@ impl<K: Watched> Store<K> {
         let key = key(&object);
         if let Some(sight) = shelf.scopes.get_mut(scope) {
             sight.listing.insert(key);
+            sight.highest = sight.highest.max(number(object.meta().resource_version.as_deref()));
         }
         shelf.put(object)
     }
@@ -181,15 +191,11 @@ impl<K: Watched> Store<K> {
         let Some(sight) = shelf.scopes.get_mut(scope) else { return Vec::new() };
         let listed = std::mem::take(&mut sight.listing);
         sight.listed = true;
+        sight.seen = sight.seen.max(sight.highest);
         let within = |key: &&Key| scope.as_ref().is_none_or(|name| *name == key.namespace);
         let known = shelf.objects.keys().chain(&shelf.malformed);
         let gone: Vec<Key> =
             known.filter(within).filter(|key| !listed.contains(*key)).cloned().collect();
-        let versions = listed.iter().filter_map(|key| shelf.objects.get(key));
-        let seen = versions.map(|object| number(object.meta().resource_version.as_deref())).max();
-        if let (Some(sight), Some(seen)) = (shelf.scopes.get_mut(scope), seen) {
-            sight.seen = sight.seen.max(seen);
-        }
         shelf.absent = false;
         let forget = |key: &Key| {
             shelf.malformed.remove(key);
@@ -224,6 +230,12 @@ impl<K: Watched> Store<K> {
 }
 
 impl<K: Watched> Shelf<K> {
+    /// The references to a kind; they stand together.
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Reference> {
+        let all = self.by.range(Reference::new(kind, "", "")..);
+        all.map(|(reference, _)| reference).take_while(move |reference| reference.kind == kind)
+    }
+
     fn saw(&mut self, scope: &Scope, version: Option<&str>) {
         if let Some(sight) = self.scopes.get_mut(scope) {
             sight.seen = sight.seen.max(number(version));

@@ -1,11 +1,13 @@
 //! Stores: one for each kind that is watched, and what they know of one object whatever its kind.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kube::api::Api;
 use kube::core::{ApiResource, NamespaceScope};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
 use crate::api::foreign::{
     EndpointSlice, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
@@ -67,6 +69,8 @@ pub struct Stores {
     pub routes: Store<HttpRoute>,
     /// Kustomizations.
     pub kustomizations: Store<Kustomization>,
+    /// Rings when Rollouts may refer to other kinds than before.
+    pub bell: Notify,
 }
 
 impl Stores {
@@ -80,6 +84,7 @@ impl Stores {
             policies: Store::new(reach.scopes(Kind::ImagePolicy)),
             routes: Store::new(reach.scopes(Kind::HttpRoute)),
             kustomizations: Store::new(reach.scopes(Kind::Kustomization)),
+            bell: Notify::new(),
             reach,
         }
     }
@@ -125,25 +130,29 @@ impl Stores {
         }
     }
 
-    /// Tells whether any Rollout refers to a kind, directly or through what it uses.
+    /// Tells whether any Rollout refers to a kind, directly or through what it uses. Asked at every
+    /// change while the kind is absent: it walks over what is used only where that names the kind.
     pub fn referred(&self, kind: Kind) -> bool {
-        let named = |refs: &[Reference]| refs.iter().any(|reference| reference.kind == kind);
-        if named(&self.rollouts.named()) {
-            return true;
-        }
-        let used = |kind| {
-            let all = self.rollouts.named();
-            all.into_iter().filter(move |reference| reference.kind == kind)
-        };
-        used(Kind::Service)
-            .filter_map(|service| self.services.get(&service.key))
-            .any(|service| named(&service.refs()))
-            || used(Kind::HttpRoute)
-                .filter_map(|route| self.routes.get(&route.key))
-                .any(|route| named(&route.refs()))
+        self.rollouts.names(kind)
+            || self.refers_by(Kind::Service, &self.services, kind)
+            || self.refers_by(Kind::HttpRoute, &self.routes, kind)
     }
 
-    /// Reads one object from the API server into its store, where it is written by us.
+    fn refers_by<K: Watched>(&self, used: Kind, store: &Store<K>, kind: Kind) -> bool {
+        let names = |object: Arc<K>| object.refs().iter().any(|reference| reference.kind == kind);
+        store.names(kind)
+            && self.rollouts.named(used).iter().filter_map(|used| store.get(&used.key)).any(names)
+    }
+
+    /// Rings the bell for a change of what tells which kinds are referred to, directly or not.
+    pub fn ring(&self, change: &Change) {
+        if matches!(change.reference.kind, Kind::Rollout | Kind::Service | Kind::HttpRoute) {
+            self.bell.notify_waiters();
+        }
+    }
+
+    /// Reads one object from the API server into its store, where it is written by us. The change
+    /// is for the caller to tell: the watch, which comes later, finds nothing new.
     ///
     /// # Errors
     /// The client's, if there is no answer.
@@ -152,17 +161,19 @@ impl Stores {
         client: &Client,
         reference: &Reference,
     ) -> Result<Option<Change>, kube::Error> {
-        match reference.kind {
-            Kind::Rollout => fetch(client, &(), reference, &self.rollouts).await,
-            Kind::ReplicaSet => fetch(client, &(), reference, &self.replica_sets).await,
-            Kind::Service => fetch(client, &(), reference, &self.services).await,
+        let change = match reference.kind {
+            Kind::Rollout => fetch(client, &(), reference, &self.rollouts).await?,
+            Kind::ReplicaSet => fetch(client, &(), reference, &self.replica_sets).await?,
+            Kind::Service => fetch(client, &(), reference, &self.services).await?,
             Kind::HttpRoute => {
                 let resource = Kind::HttpRoute.resource();
-                fetch::<HttpRoute, ApiResource>(client, &resource, reference, &self.routes).await
+                fetch::<HttpRoute, ApiResource>(client, &resource, reference, &self.routes).await?
             }
             // Nothing of these is written, or nothing of them is read.
-            Kind::EndpointSlice | Kind::ImagePolicy | Kind::Kustomization | Kind::Event => Ok(None),
-        }
+            Kind::EndpointSlice | Kind::ImagePolicy | Kind::Kustomization | Kind::Event => None,
+        };
+        change.iter().for_each(|change| self.ring(change));
+        Ok(change)
     }
 }
 
@@ -180,8 +191,14 @@ where
     let api: Api<K> = Api::all_with(client.clone(), resource).constrain(&key.namespace);
     // A scope that nobody watches: what is read here says nothing about older changes.
     let nowhere = Some(String::new());
-    Ok(match api.get_opt(&key.name).await? {
-        Some(object) => store.apply(&nowhere, object),
-        None => store.delete(&nowhere, key, None),
+    let before = store.version(key).map(|(_, version)| version.to_string());
+    Ok(match (api.get_opt(&key.name).await?, before) {
+        (Some(object), _) => store.apply(&nowhere, object),
+        // What the watch brought while we asked is newer than the answer.
+        (None, Some(before)) => store.delete(&nowhere, key, Some(&before)),
+        (None, None) => None,
     })
 }
+
+#[cfg(test)]
+mod tests;

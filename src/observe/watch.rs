@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, WatchEvent, WatchParams};
-use kube::core::{DeserializeGuard, NamespaceScope, PartialObjectMeta};
+use kube::core::{NamespaceScope, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watcher_of};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::Notify;
 
 use crate::api::keys;
 use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
+use crate::observe::guard::Guard;
 use crate::observe::refs::Watched;
 use crate::observe::store::{Change, Scope, Store, key};
 use crate::observe::stores::Stores;
@@ -95,8 +95,6 @@ pub struct Watches {
     pub stores: Arc<Stores>,
     /// Who hears of it.
     pub tell: Tell,
-    /// Rings when Rollouts change what they refer to.
-    pub bell: Arc<Notify>,
 }
 
 impl Debug for Watches {
@@ -184,7 +182,7 @@ impl Watches {
             tokio::time::sleep(PROBE_EVERY).await;
         }
         loop {
-            let rung = self.bell.notified();
+            let rung = self.stores.bell.notified();
             if self.stores.referred(kind) {
                 return;
             }
@@ -225,7 +223,7 @@ impl Watches {
     /// Watches one scope until the kind is gone.
     async fn one<K>(
         &self,
-        api: Api<DeserializeGuard<K>>,
+        api: Api<Guard<K>>,
         config: watcher::Config,
         scope: &Scope,
         store: &Store<K>,
@@ -248,16 +246,21 @@ impl Watches {
     }
 
     /// Brings one event into the store and tells of it.
-    fn take<K: Watched>(&self, event: Event<DeserializeGuard<K>>, scope: &Scope, store: &Store<K>) {
+    fn take<K: Watched>(&self, event: Event<Guard<K>>, scope: &Scope, store: &Store<K>) {
         let before = store.malformed();
         let changed = match event {
             Event::Init => {
                 store.begin(scope);
                 None
             }
-            Event::InitApply(DeserializeGuard(Ok(object))) => store.list(scope, object),
-            Event::Apply(DeserializeGuard(Ok(object))) => store.apply(scope, object),
-            Event::InitApply(guard) | Event::Apply(guard) => self.refuse(guard, scope, store),
+            Event::InitApply(Guard(Ok(object))) => store.list(scope, object),
+            Event::Apply(Guard(Ok(object))) => store.apply(scope, object),
+            // A list is not sorted by version: one object tells nothing of those after it.
+            Event::InitApply(guard) => self.refuse(guard, scope, store, None),
+            Event::Apply(guard) => {
+                let version = guard.meta().resource_version.clone();
+                self.refuse(guard, scope, store, version.as_deref())
+            }
             Event::Delete(guard) => {
                 let version = guard.meta().resource_version.clone();
                 store.delete(scope, &key(&guard), version.as_deref())
@@ -278,22 +281,19 @@ impl Watches {
     }
 
     fn changed(&self, change: Change) {
-        // These tell what Rollouts refer to, directly or not.
-        if matches!(change.reference.kind, Kind::Rollout | Kind::Service | Kind::HttpRoute) {
-            self.bell.notify_waiters();
-        }
+        self.stores.ring(&change);
         (self.tell)(Sighting::Changed(change));
     }
 
     fn refuse<K: Watched>(
         &self,
-        guard: DeserializeGuard<K>,
+        guard: Guard<K>,
         scope: &Scope,
         store: &Store<K>,
+        version: Option<&str>,
     ) -> Option<Change> {
         let key = key(&guard);
-        let version = guard.meta().resource_version.clone();
-        let (change, first) = store.refuse(scope, key.clone(), version.as_deref());
+        let (change, first) = store.refuse(scope, key.clone(), version);
         if let (true, Err(invalid)) = (first, guard.0) {
             let error = invalid.error.chars().filter(|c| !c.is_control()).take(200).collect();
             (self.tell)(Sighting::Malformed { kind: K::KIND, key, error });

@@ -30,8 +30,6 @@ pub enum ReconcileResult {
     Waited,
     /// It failed and will be tried again.
     Failed,
-    /// It was left out because this process does not lead.
-    Skipped,
 }
 
 /// How a write to the API server ended.
@@ -55,7 +53,6 @@ impl ReconcileResult {
             Self::Moved => "moved",
             Self::Waited => "waited",
             Self::Failed => "failed",
-            Self::Skipped => "skipped",
         }
     }
 }

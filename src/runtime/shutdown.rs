@@ -1,16 +1,10 @@
-//! Tells everyone that the process has been asked to end, and how long they have.
+//! Tells everyone that the process has been asked to end.
 
-use std::future::Future;
 use std::io;
-use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{info, warn};
-
-/// How long work under way may go on: one call to the API server. With the release of the Lease
-/// it stays well below the 30 s that a pod has.
-pub const GRACE: Duration = Duration::from_secs(10);
+use tracing::info;
 
 /// Knows whether the process has been asked to end; cheap to clone.
 #[derive(Clone, Debug)]
@@ -55,50 +49,26 @@ pub fn on_signals() -> io::Result<Shutdown> {
 }
 
 impl Shutdown {
-    /// Tells whether the end has been requested.
-    pub fn is_requested(&self) -> bool {
-        *self.0.borrow()
-    }
-
     /// Waits for the request. A trigger that is gone counts as one.
     pub async fn requested(&self) {
         // The error says that the trigger is gone.
         let _ = self.0.clone().wait_for(|requested| *requested).await;
     }
-
-    /// Lets `work` go on undisturbed, and for [`GRACE`] after the request, then drops it.
-    /// Whatever is cut, the next turn repairs. Returns whether it came to its end.
-    pub async fn drain(&self, work: impl Future<Output = ()>) -> bool {
-        let over = async {
-            self.requested().await;
-            tokio::time::sleep(GRACE).await;
-        };
-        tokio::select! {
-            biased;
-            () = work => true,
-            () = over => {
-                warn!(grace_seconds = GRACE.as_secs(), "work under way was cut");
-                false
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn work_goes_on_until_the_grace_is_over() {
+    #[tokio::test]
+    async fn the_request_is_heard_before_and_after_it_is_made() {
         let (trigger, shutdown) = pair();
-        let work = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
-        assert!(shutdown.drain(work(9999)).await, "nothing was requested");
-        assert!(!shutdown.is_requested());
+        assert!(shutdown.requested().now_or_never().is_none(), "nothing was requested");
         trigger.request();
         shutdown.requested().await;
-        assert!(shutdown.is_requested());
-        assert!(shutdown.drain(work(9)).await, "done within the grace");
-        assert!(!shutdown.drain(work(11)).await, "cut");
+        shutdown.clone().requested().await;
     }
 
     #[tokio::test(start_paused = true)]

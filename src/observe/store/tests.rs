@@ -33,7 +33,7 @@ fn a_change_tells_what_is_and_was_named() {
     assert_eq!(store.by(&rollout("till")).len(), 1);
     assert_eq!(named(store.delete(&None, &Key::new("prod", "a"), Some("7"))), ["till"]);
     assert_eq!(store.seen("prod"), 7);
-    assert!(store.named().is_empty());
+    assert!(!store.names(Kind::Rollout));
 }
 
 #[test]
@@ -88,6 +88,20 @@ fn an_object_that_cannot_be_read_is_counted_until_it_can_or_is_gone() {
     store.begin(&None);
     store.finish(&None);
     assert_eq!(store.malformed(), 0);
+}
+
+#[test]
+fn a_list_is_seen_up_to_what_it_held_and_only_at_its_end() {
+    let store: Store<ReplicaSet> = Store::new([None]);
+    let nowhere = Some(String::new());
+    store.begin(&None);
+    store.list(&None, set("c", "shop", 5));
+    store.apply(&nowhere, set("c", "shop", 9)); // asked for directly, newer than the list
+    store.refuse(&None, Key::new("prod", "a"), None);
+    assert_eq!(store.seen("prod"), 0, "the pages after it may hold what is older");
+    store.list(&None, set("b", "shop", 6));
+    assert!(store.finish(&None).is_empty());
+    assert_eq!((store.seen("prod"), store.malformed()), (6, 1), "8 may be missing");
 }
 
 #[test]

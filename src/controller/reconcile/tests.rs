@@ -1,0 +1,78 @@
+//! Turns against a far end that answers like an API server.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::kind::{Kind, Reference};
+use crate::controller::context::Parts;
+use crate::observe::barrier::Expect;
+use crate::observe::stores::{Reach, Stores};
+use crate::runtime::clock::Clock;
+use crate::runtime::health::Health;
+use crate::runtime::leader::Leadership;
+use crate::runtime::metrics::Metrics;
+
+/// A process that leads, whose API server gives one answer to everything.
+fn context(stores: Stores, code: u16, answer: Value) -> Context {
+    let service = tower::service_fn(move |_: Request<Body>| {
+        let body = Body::from(serde_json::to_vec(&answer).unwrap());
+        let reply = Response::builder().status(code).body(body).unwrap();
+        std::future::ready(Ok::<_, std::convert::Infallible>(reply))
+    });
+    let clock = Clock::system();
+    let parts = Parts {
+        client: Client::new(service, "default"),
+        leadership: Leadership::always(clock.clone()),
+        metrics: Metrics::new(),
+        health: Health::new(clock.clone()),
+        clock,
+        identity: "test".to_owned(),
+    };
+    Context::new(parts, Arc::new(stores))
+}
+
+/// Rollouts that share their Services.
+fn stores(names: &[&str]) -> Stores {
+    let stores = Stores::new(Reach::default());
+    for name in names {
+        let rollout = json!({
+            "apiVersion": "stairlock.dev/v1alpha1", "kind": "Rollout",
+            "metadata": {"name": name, "namespace": "prod", "uid": name, "resourceVersion": "5"},
+            "spec": {
+                "selector": {"matchLabels": {"app": "shop"}},
+                "template": {"spec": {"containers": [{"name": "app", "image": "shop:1"}]}},
+                "strategy": {"canary": {
+                    "steps": [], "stableService": "stable", "canaryService": "canary"}},
+            },
+        });
+        stores.rollouts.apply(&None, serde_json::from_value(rollout).unwrap());
+    }
+    stores
+}
+
+#[tokio::test]
+async fn what_is_asked_for_and_gone_is_forgotten_and_told_to_others() {
+    let missing = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"});
+    let ctx = context(stores(&["shop", "till"]), 404, missing);
+    let (shop, till) = (Key::new("prod", "shop"), Key::new("prod", "till"));
+    let now = ctx.clock.monotonic();
+    let own = Reference { kind: Kind::Rollout, key: shop.clone() };
+    let rollout = ctx.stores.rollouts.get(&shop).unwrap();
+    ctx.remember(&shop, |memory| {
+        memory.meet(&rollout);
+        memory.barrier.expect(own, Expect::Asked, now);
+    });
+    ctx.metrics.show("prod", "shop", Stand { phase: "Completed", ..Stand::default() });
+
+    assert_eq!(reconcile(&shop, &ctx).await.unwrap(), Next::Wait(None));
+
+    // The watch tells of the deletion later, when the store does not hold it any more.
+    assert_eq!(ctx.stores.rollouts.delete(&None, &shop, Some("6")), None);
+    assert_eq!(ctx.queue.pop(ctx.clock.monotonic()), Some(till), "it may use the Services");
+    assert!(!ctx.metrics.encode().unwrap().contains("Completed"), "shown no more");
+}

@@ -1,0 +1,73 @@
+use http::{Request, Response};
+use kube::client::Body;
+use serde_json::json;
+
+use super::*;
+use crate::api::kind::Key;
+
+fn set(version: u64) -> ReplicaSet {
+    let meta = json!({"name": "a", "namespace": "prod", "resourceVersion": version.to_string()});
+    serde_json::from_value(json!({"metadata": meta})).unwrap()
+}
+
+/// Reads an object that is not there. `meanwhile`: what the watch brings before the answer.
+async fn read(stores: &Arc<Stores>, meanwhile: Option<u64>) -> Option<Change> {
+    let watched = Arc::clone(stores);
+    let service = tower::service_fn(move |_: Request<Body>| {
+        meanwhile.map(|version| watched.replica_sets.apply(&None, set(version)));
+        let answer = r#"{"kind":"Status","status":"Failure","code":404,"reason":"NotFound"}"#;
+        let reply = Response::builder().status(404).body(Body::from(answer.as_bytes().to_vec()));
+        std::future::ready(reply)
+    });
+    let reference = Reference::new(Kind::ReplicaSet, "prod", "a");
+    stores.refresh(&Client::new(service, "default"), &reference).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_drops_only_what_was_there_when_it_was_asked_for() {
+    for (case, before, meanwhile, dropped) in [
+        ("nothing known, nothing there", None, None, false),
+        ("gone", Some(5), None, true),
+        ("made meanwhile", None, Some(7), false),
+        ("made again meanwhile", Some(5), Some(7), false),
+    ] {
+        let stores = Arc::new(Stores::new(Reach::default()));
+        before.map(|version| stores.replica_sets.apply(&None, set(version)));
+        assert_eq!(read(&stores, meanwhile).await.is_some(), dropped, "{case}");
+        let there = before.or(meanwhile).is_some() && !dropped;
+        assert_eq!(stores.replica_sets.keys().len(), usize::from(there), "{case}");
+    }
+}
+
+#[test]
+fn a_kind_is_referred_to_directly_or_by_what_a_rollout_uses() {
+    let stores = Stores::new(Reach::default());
+    let flux = |name: &str| {
+        json!({"kustomize.toolkit.fluxcd.io/name": name,
+            "kustomize.toolkit.fluxcd.io/namespace": "flux-system"})
+    };
+    let service = |name: &str| {
+        let meta = json!({"name": name, "namespace": "prod", "labels": flux("apps")});
+        serde_json::from_value(json!({"metadata": meta})).unwrap()
+    };
+    let rollout = |canary: serde_json::Value, labels: serde_json::Value| {
+        serde_json::from_value(json!({
+            "apiVersion": "stairlock.dev/v1alpha1", "kind": "Rollout",
+            "metadata": {"name": "shop", "namespace": "prod", "labels": labels},
+            "spec": {"selector": {"matchLabels": {}}, "template": {},
+                "strategy": {"canary": canary}},
+        }))
+        .unwrap()
+    };
+    let referred = |kind| stores.referred(kind);
+    let canary = json!({"steps": [], "stableService": "a", "canaryService": "b"});
+    stores.rollouts.apply(&None, rollout(canary.clone(), json!({})));
+    stores.services.apply(&None, service("other"));
+    assert!(referred(Kind::Service) && !referred(Kind::HttpRoute));
+    assert!(!referred(Kind::Kustomization), "only by a Service that nobody uses");
+    stores.services.apply(&None, service("b"));
+    assert!(referred(Kind::Kustomization), "by a Service that is used");
+    stores.services.delete(&None, &Key::new("prod", "b"), None);
+    stores.rollouts.apply(&None, rollout(canary, flux("apps")));
+    assert!(referred(Kind::Kustomization), "by the Rollout itself");
+}
