@@ -22,6 +22,9 @@ use crate::validate::validate;
 /// Any [`Error`]; what it means for the next turn is said there.
 pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
     let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(gone(ctx, key)) };
+    if !ctx.stores.ready_for(&rollout) {
+        return Ok(Next::Wait(None)); //                       a kind that it names is not listed
+    }
     if let Gate::Shut { until } = catch_up(ctx, key, &rollout).await? {
         return Ok(Next::Wait(Some(until))); //                our own last write is not seen yet
     }

@@ -213,7 +213,12 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
             let at = if pods { now + SETTLE } else { now };
             touched(&ctx.stores, &change).into_iter().for_each(|key| ctx.queue.push(key, at));
         }
-        Sighting::Listed => ctx.queue.ring(),
+        Sighting::Listed => {
+            // Rollouts that waited for the list are due, whichever they are.
+            let now = ctx.clock.monotonic();
+            ctx.stores.rollouts.keys().into_iter().for_each(|key| ctx.queue.push(key, now));
+            ctx.queue.ring();
+        }
         Sighting::Restarted { kind, error } => {
             ctx.metrics.watch_restarted(kind.as_str());
             let error = error.as_ref() as &dyn StdError;

@@ -32,8 +32,8 @@ pub struct Set {
 /// Tells the next number of pods for each set, in the order given; the sets that come first grow
 /// first and shrink last.
 pub fn next(bounds: Bounds, sets: &[Set]) -> Vec<u32> {
-    let there: u32 = sets.iter().map(|set| set.desired.max(set.replicas)).sum();
-    let mut room = (bounds.replicas + bounds.surge).saturating_sub(there);
+    let there = sum(sets.iter().map(|set| set.desired.max(set.replicas)));
+    let mut room = bounds.replicas.saturating_add(bounds.surge).saturating_sub(there);
     let mut wanted: Vec<u32> = sets
         .iter()
         .map(|set| {
@@ -42,7 +42,7 @@ pub fn next(bounds: Bounds, sets: &[Set]) -> Vec<u32> {
             set.desired + more
         })
         .collect();
-    let available: u32 = sets.iter().map(|set| set.available.min(set.desired)).sum();
+    let available = sum(sets.iter().map(|set| set.available.min(set.desired)));
     let least = bounds.replicas.saturating_sub(bounds.unavailable);
     let mut spare = available.saturating_sub(least);
     for (set, next) in sets.iter().zip(wanted.iter_mut()).rev() {
@@ -51,7 +51,7 @@ pub fn next(bounds: Bounds, sets: &[Set]) -> Vec<u32> {
         }
         // A ReplicaSet ends its unready pods first.
         let unready = set.desired.saturating_sub(set.available);
-        let fewer = set.desired.saturating_sub(set.target).min(unready + spare);
+        let fewer = set.desired.saturating_sub(set.target).min(unready.saturating_add(spare));
         spare -= fewer.saturating_sub(unready);
         *next -= fewer;
     }
@@ -61,7 +61,12 @@ pub fn next(bounds: Bounds, sets: &[Set]) -> Vec<u32> {
 /// Tells the target of stable beside a canary of so many pods: its share, as far as the surge
 /// leaves room.
 pub fn stable_target(bounds: Bounds, share: u32, canary: u32) -> u32 {
-    share.min((bounds.replicas + bounds.surge).saturating_sub(canary))
+    share.min(bounds.replicas.saturating_add(bounds.surge).saturating_sub(canary))
+}
+
+/// Adds numbers of pods; someone may have written any number into a ReplicaSet.
+fn sum(counts: impl Iterator<Item = u32>) -> u32 {
+    counts.fold(0, u32::saturating_add)
 }
 
 #[cfg(test)]

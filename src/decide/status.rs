@@ -85,11 +85,11 @@ fn counts(seen: &Snapshot) -> Counts {
     let present = side::present(seen);
     let mut counts = Counts::default();
     for rs in seen.replica_sets.iter().filter(|rs| rs.owned) {
-        counts.replicas += rs.replicas;
-        counts.ready += rs.ready;
-        counts.available += rs.available;
+        counts.replicas = counts.replicas.saturating_add(rs.replicas);
+        counts.ready = counts.ready.saturating_add(rs.ready);
+        counts.available = counts.available.saturating_add(rs.available);
         if rs.revision == present {
-            counts.updated += rs.replicas;
+            counts.updated = counts.updated.saturating_add(rs.replicas);
         }
     }
     counts

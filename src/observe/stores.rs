@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::api::foreign::{
     EndpointSlice, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
 };
-use crate::api::kind::{Kind, Reference};
+use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::observe::refs::Watched;
 use crate::observe::store::{Change, Scope, Store};
@@ -89,15 +89,31 @@ impl Stores {
         }
     }
 
-    /// Tells whether everything has been read once.
+    /// Tells whether every kind that any Rollout needs has been read once.
     pub fn ready(&self) -> bool {
         self.rollouts.ready()
             && self.replica_sets.ready()
             && self.services.ready()
             && self.slices.ready()
-            && self.policies.ready()
-            && self.routes.ready()
-            && self.kustomizations.ready()
+    }
+
+    /// Tells whether the further kinds that this Rollout refers to have been read once: one that
+    /// cannot be listed stops those that refer to it, and no other.
+    pub fn ready_for(&self, rollout: &Rollout) -> bool {
+        let refs = rollout.refs();
+        let listed = |reference: &Reference| match reference.kind {
+            Kind::ImagePolicy => self.policies.ready(),
+            Kind::HttpRoute => self.routes.ready() && self.applied(&self.routes, &reference.key),
+            Kind::Kustomization => self.kustomizations.ready(),
+            Kind::Service => self.applied(&self.services, &reference.key),
+            Kind::Rollout | Kind::ReplicaSet | Kind::EndpointSlice | Kind::Event => true,
+        };
+        refs.iter().all(listed)
+    }
+
+    /// Tells whether the Kustomization that applies an object, if any does, could have been read.
+    fn applied<K: Watched>(&self, store: &Store<K>, key: &Key) -> bool {
+        self.kustomizations.ready() || store.get(key).is_none_or(|object| object.refs().is_empty())
     }
 
     /// Tells uid and resourceVersion of an object as it stands in its store.
