@@ -28,6 +28,7 @@ pub struct World {
     now: Timestamp,
     bad: Vec<String>,
     silent: bool,
+    locked: bool,
     wake: Option<Timestamp>,
     version: u64,
 }
@@ -60,7 +61,7 @@ impl Default for World {
             refused: None,
         };
         let now = Timestamp::from_millis(0);
-        Self { seen, now, bad: Vec::new(), silent: false, wake: None, version: 1 }
+        Self { seen, now, bad: Vec::new(), silent: false, locked: false, wake: None, version: 1 }
     }
 }
 
@@ -130,6 +131,7 @@ impl World {
                 live.mismatch = Some("it selects other pods".into());
                 live.selects = None;
             }
+            "route-locked" => self.locked = rest == "true",
             "duplicate" => self.seen.duplicate = Some(("HTTPRoute shop".into(), "older".into())),
             "delete-rs" => {
                 let of = |rs: &ReplicaSet| rs.images.values().any(|known| known == rest);
@@ -282,6 +284,13 @@ impl World {
             self.seen.rollout.resource_version = self.version.to_string();
             let next = decide(&Known::Valid(Box::new(self.seen.clone())), self.now);
             match next {
+                Move::Apply(writes) if self.locked && weighs(&writes) => {
+                    let why = "denied".to_owned();
+                    self.seen.refused = Some(("HTTPRoute shop".to_owned(), why));
+                    self.wake = Some(self.now + Duration::from_secs(4));
+                    told.push("refused: weights".to_owned());
+                    return told;
+                }
                 Move::Wait { hold, until } => {
                     self.wake = until;
                     if !told.is_empty() {
@@ -470,6 +479,10 @@ impl World {
                 .collect();
         }
     }
+}
+
+fn weighs(writes: &[Write]) -> bool {
+    writes.iter().any(|write| matches!(write, Write::SetWeights { .. }))
 }
 
 fn step(text: &str) -> Step {
