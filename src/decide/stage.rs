@@ -39,12 +39,16 @@ pub fn stand(seen: &Snapshot, now: Timestamp) -> Act {
     match seen.status.attempt.as_ref().map(|attempt| &attempt.stage) {
         Some(Stage::Step { .. } | Stage::First { .. }) => {
             let act = advance(seen, now);
+            let stage = |status: &Status| status.attempt.as_ref().map(|a| a.stage.clone());
             let goes_on = |status: &Status| {
-                let attempt = status.attempt.as_ref().map(|attempt| &attempt.stage);
-                !matches!(attempt, Some(Stage::RollingBack { .. } | Stage::Ended { .. }))
+                let next = stage(status);
+                let ends = matches!(next, Some(Stage::RollingBack { .. } | Stage::Ended { .. }));
+                next != stage(&seen.status) && !ends
             };
             match act {
-                Act::Commit(status) if goes_on(&status) => Act::Wait(Waits::default()),
+                Act::Commit(status) if goes_on(&status) => {
+                    Act::Wait(Waits::wake(drain::next(seen, now).err().flatten()))
+                }
                 Act::Commit(_) | Act::Apply(_) | Act::Wait(_) => act,
             }
         }
