@@ -7,7 +7,6 @@ use crate::model::moves::Write;
 use crate::model::snapshot::{Acceptance, ReplicaSet, Snapshot};
 use crate::model::status::{Draining, Stage, Status};
 use crate::model::template::Revision;
-use crate::model::weight::Weight;
 
 /// How long a side stays after the route accepted weight 0 for it: longer than data planes need to
 /// follow, and than most requests last.
@@ -78,13 +77,9 @@ fn without_traffic(seen: &Snapshot, revision: &Revision) -> bool {
     known && !has_traffic(seen, revision)
 }
 
-/// Tells whether a backend with a weight leads to a revision, as far as the route can be read.
+/// Tells whether a revision has traffic, as far as the route can be read.
 fn has_traffic(seen: &Snapshot, revision: &Revision) -> bool {
-    let Some(route) = side::route(seen) else { return true };
-    let behind = |service| side::selected(service) == Some(revision);
-    let stable = behind(seen.stable_service.as_ref()) && !side::in_place(route, Weight::FULL);
-    let canary = behind(seen.canary_service.as_ref()) && !side::in_place(route, Weight::NONE);
-    stable || canary
+    side::route(seen).is_none_or(|route| side::has_traffic(seen, route, revision))
 }
 
 fn end(seen: &Snapshot, rs: &ReplicaSet) -> Act {

@@ -66,9 +66,7 @@ pub fn let_go(rollout: &Identity) -> Move {
 /// All traffic back to the stable backend, if a ready pod is behind it.
 fn weights(seen: &Snapshot) -> Option<Write> {
     let route = side::route(seen).filter(|route| !side::in_place(route, Weight::NONE))?;
-    let stable = seen.stable_service.as_ref()?;
-    let ready: u32 =
-        stable.live.as_ref().map_or(0, |live| live.ready.values().sum::<u32>() + live.strangers);
+    let ready = side::ready_of_any(Some(seen.stable_service.as_ref()?));
     if route.owner.is_some() || (ready == 0 && seen.spec.replicas > 0) {
         return None;
     }

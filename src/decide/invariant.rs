@@ -4,8 +4,7 @@
 
 use crate::decide::side;
 use crate::model::moves::{Target, WeightEdit, Write};
-use crate::model::snapshot::{Service, Snapshot};
-use crate::model::weight::Weight;
+use crate::model::snapshot::Snapshot;
 
 /// Names the rule that one of the writes would break.
 pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
@@ -38,18 +37,14 @@ fn weights_add_up(seen: &Snapshot, edits: &[WeightEdit]) -> Option<&'static str>
 /// A backend whose weight rises has a ready endpoint.
 fn traffic_only_to_ready_pods(seen: &Snapshot, edits: &[WeightEdit]) -> Option<&'static str> {
     let route = side::route(seen)?;
-    let ready = |service: &Option<Service>| {
-        let live = service.as_ref().and_then(|service| service.live.as_ref());
-        live.map_or(0, |live| live.ready.values().sum::<u32>() + live.strangers)
-    };
     let unsafe_rule = route.rules.iter().any(|rule| {
         let weight = |backend: usize| {
             edits.iter().find(|e| e.rule == rule.index && e.backend == backend).map(|e| e.weight)
         };
         let rises = |(place, before): (usize, u32)| weight(place).is_some_and(|w| w > before);
-        let canary = rises(rule.canary) && ready(&seen.canary_service) == 0;
+        let canary = rises(rule.canary) && side::ready_of_any(seen.canary_service.as_ref()) == 0;
         let takes = rises(rule.stable) && rule.canary.1 > 0;
-        canary || (takes && ready(&seen.stable_service) == 0)
+        canary || (takes && side::ready_of_any(seen.stable_service.as_ref()) == 0)
     });
     (unsafe_rule && seen.spec.replicas > 0).then_some("S1: traffic rises only on ready endpoints")
 }
@@ -58,8 +53,6 @@ fn traffic_only_to_ready_pods(seen: &Snapshot, edits: &[WeightEdit]) -> Option<&
 fn pods_with_traffic_stay(seen: &Snapshot, target: &Target, replicas: u32) -> Option<&'static str> {
     let route = side::route(seen).filter(|_| replicas == 0 && seen.spec.replicas > 0)?;
     let rs = seen.replica_sets.iter().find(|rs| rs.name == target.name)?;
-    let behind = |service| side::selected(service) == Some(&rs.revision);
-    let stable = behind(seen.stable_service.as_ref()) && !side::in_place(route, Weight::FULL);
-    let canary = behind(seen.canary_service.as_ref()) && !side::in_place(route, Weight::NONE);
-    (stable || canary).then_some("S2: pods behind a backend with weight stay")
+    side::has_traffic(seen, route, &rs.revision)
+        .then_some("S2: pods behind a backend with weight stay")
 }

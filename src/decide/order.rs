@@ -227,8 +227,7 @@ fn healthy(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
 fn carries_all(seen: &Snapshot, route: &LiveRoute, stable: &Revision) -> Step {
     let needed = seen.spec.replicas.max(1);
     let ready = side::ready(seen.stable_service.as_ref(), stable);
-    let canary = seen.canary_service.as_ref().and_then(|service| service.live.as_ref());
-    let other: u32 = canary.map_or(0, |live| live.ready.values().sum::<u32>() + live.strangers);
+    let other = side::ready_of_any(seen.canary_service.as_ref());
     let fine = ready >= needed || ready > other || side::canary_weight(route) == Weight::NONE;
     if fine || seen.spec.replicas == 0 { Ok(()) } else { waits(Hold::NoHealthyBackend) }
 }

@@ -101,6 +101,19 @@ pub fn ready(service: Option<&Service>, revision: &Revision) -> u32 {
     service.and_then(|s| s.live.as_ref()).map_or(0, |live| live.ready_of(revision))
 }
 
+/// Ready endpoints behind a Service, of whichever revision, 0 where there is no Service.
+pub fn ready_of_any(service: Option<&Service>) -> u32 {
+    service.and_then(|s| s.live.as_ref()).map_or(0, LiveService::ready_of_any)
+}
+
+/// Tells whether a backend with a weight leads to a revision.
+pub fn has_traffic(seen: &Snapshot, route: &LiveRoute, revision: &Revision) -> bool {
+    let behind = |service| selected(service) == Some(revision);
+    let stable = behind(seen.stable_service.as_ref()) && !in_place(route, Weight::FULL);
+    let canary = behind(seen.canary_service.as_ref()) && !in_place(route, Weight::NONE);
+    stable || canary
+}
+
 /// The revision that a Service selects.
 pub fn selected(service: Option<&Service>) -> Option<&Revision> {
     service.and_then(|s| s.live.as_ref()).and_then(|live| live.selects.as_ref())

@@ -1,6 +1,6 @@
 //! Stage: how an attempt goes from one stage to the next. Start reading at [`advance`].
 
-use crate::decide::act::{Act, Waits, sooner};
+use crate::decide::act::{Act, Waits};
 use crate::decide::attempt;
 use crate::decide::drain;
 use crate::decide::notice;
@@ -296,6 +296,6 @@ fn at_rest(seen: &Snapshot) -> Act {
     match all_on(seen, stable) {
         Err(Next::Write(writes)) => Act::Apply(writes),
         Err(Next::Hold(hold)) if hold.blocks() || hold == Hold::NoHealthyBackend => Act::hold(hold),
-        Err(Next::Hold(_)) | Ok(()) => Act::Wait(Waits::wake(sooner(None, None))),
+        Err(Next::Hold(_)) | Ok(()) => Act::Wait(Waits::default()),
     }
 }

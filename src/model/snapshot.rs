@@ -160,6 +160,11 @@ pub struct LiveService {
 }
 
 impl LiveService {
+    /// Tells the ready endpoints, of whichever revision.
+    pub fn ready_of_any(&self) -> u32 {
+        self.ready.values().fold(self.strangers, |sum, ready| sum.saturating_add(*ready))
+    }
+
     /// Tells the ready endpoints of a revision.
     pub fn ready_of(&self, revision: &Revision) -> u32 {
         self.ready.get(revision).copied().unwrap_or(0)
