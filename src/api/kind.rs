@@ -121,3 +121,9 @@ impl fmt::Display for Reference {
         write!(f, "{} {}", self.kind.as_str(), self.key)
     }
 }
+
+/// Reads a resourceVersion, 0 where there is none; they are numbers that grow (Kubernetes 1.35 says
+/// so, etcd always did).
+pub fn version_number(version: Option<&str>) -> u64 {
+    version.and_then(|text| text.parse().ok()).unwrap_or(0)
+}

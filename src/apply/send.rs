@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use crate::api::keys;
-use crate::api::kind::Reference;
+use crate::api::kind::{Reference, version_number};
 use crate::apply::error::Error;
 use crate::model::moves::Target;
 
@@ -101,7 +101,7 @@ pub async fn patch(
     };
     match reply {
         Ok(reply) => Ok(written(target, &reply)),
-        Err(error) => Err(Error::of(target, number(Some(stale)), error)),
+        Err(error) => Err(Error::of(target, version_number(Some(stale)), error)),
     }
 }
 
@@ -122,7 +122,7 @@ pub async fn delete(client: &Client, target: &Reference, seen: &Target) -> Resul
     match api(client, target).delete(&target.key.name, &params).await {
         Ok(_) => Ok(gone),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(gone),
-        Err(error) => Err(Error::of(target, number(Some(&seen.resource_version)), error)),
+        Err(error) => Err(Error::of(target, version_number(Some(&seen.resource_version)), error)),
     }
 }
 
@@ -150,12 +150,7 @@ pub fn api(client: &Client, target: &Reference) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), &target.key.namespace, &target.kind.resource())
 }
 
-/// Reads a resourceVersion, 0 where there is none.
-pub fn number(version: Option<&str>) -> u64 {
-    version.and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
 fn written(target: &Reference, reply: &Reply) -> Written {
-    let version = number(reply.metadata.resource_version.as_deref());
+    let version = version_number(reply.metadata.resource_version.as_deref());
     Written { target: target.clone(), effect: Effect::Version(version) }
 }

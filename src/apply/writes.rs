@@ -5,7 +5,7 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use crate::api::keys;
-use crate::api::kind::{Kind, Reference};
+use crate::api::kind::{Kind, Reference, version_number};
 use crate::api::rollout::Rollout;
 use crate::apply::error::{Error, printable};
 use crate::apply::send::{self, Effect, Part, Run, Written};
@@ -179,7 +179,7 @@ async fn create_replica_set(
     let Some(there) = standing(client, &target, &error).await? else {
         return Err(Error::of(&target, 0, error));
     };
-    let version = send::number(there.metadata.resource_version.as_deref());
+    let version = version_number(there.metadata.resource_version.as_deref());
     if same(&there, owner, birth.template) {
         return Ok(Some(Written { target, effect: Effect::Version(version) }));
     }
@@ -199,7 +199,7 @@ async fn create_service(
     let Some(there) = standing(client, &target, &error).await? else {
         return Err(Error::of(&target, 0, error));
     };
-    let version = send::number(there.metadata.resource_version.as_deref());
+    let version = version_number(there.metadata.resource_version.as_deref());
     Err(Error::Taken { target, version })
 }
 

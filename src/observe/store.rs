@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::Resource;
 
-use crate::api::kind::{Key, Kind, Reference};
+use crate::api::kind::{Key, Kind, Reference, version_number};
 use crate::observe::refs::Watched;
 
 /// What a watch covers: one namespace, or all.
@@ -119,7 +119,10 @@ impl<K: Watched> Store<K> {
     pub fn version(&self, key: &Key) -> Option<(String, u64)> {
         let shelf = self.read();
         let meta = shelf.objects.get(key)?.meta();
-        Some((meta.uid.clone().unwrap_or_default(), number(meta.resource_version.as_deref())))
+        Some((
+            meta.uid.clone().unwrap_or_default(),
+            version_number(meta.resource_version.as_deref()),
+        ))
     }
 
     /// Tells up to which resourceVersion the changes of a namespace have been told.
@@ -147,10 +150,10 @@ impl<K: Watched> Store<K> {
         let mut shelf = self.write();
         shelf.saw(scope, version);
         shelf.malformed.remove(key);
-        let deleted = number(version);
+        let deleted = version_number(version);
         let there = shelf.objects.get(key)?.meta().resource_version.as_deref();
         // Another object of the name may have been read since.
-        if 0 < deleted && deleted < number(there) { None } else { shelf.take(key) }
+        if 0 < deleted && deleted < version_number(there) { None } else { shelf.take(key) }
     }
 
     /// Drops an object that cannot be read. `version`: its own, where a watch tells of it in order.
@@ -180,7 +183,8 @@ impl<K: Watched> Store<K> {
         let key = key(&object);
         if let Some(sight) = shelf.scopes.get_mut(scope) {
             sight.listing.insert(key);
-            sight.highest = sight.highest.max(number(object.meta().resource_version.as_deref()));
+            sight.highest =
+                sight.highest.max(version_number(object.meta().resource_version.as_deref()));
         }
         shelf.put(object)
     }
@@ -238,7 +242,7 @@ impl<K: Watched> Shelf<K> {
 
     fn saw(&mut self, scope: &Scope, version: Option<&str>) {
         if let Some(sight) = self.scopes.get_mut(scope) {
-            sight.seen = sight.seen.max(number(version));
+            sight.seen = sight.seen.max(version_number(version));
         }
     }
 
@@ -247,7 +251,7 @@ impl<K: Watched> Shelf<K> {
         self.malformed.remove(&key);
         if let Some(old) = self.objects.get(&key) {
             let (old, new) = (old.meta(), object.meta());
-            let versions = [old, new].map(|meta| number(meta.resource_version.as_deref()));
+            let versions = [old, new].map(|meta| version_number(meta.resource_version.as_deref()));
             let [before, after] = versions;
             if old.uid == new.uid && 0 < after && after <= before {
                 return None;
@@ -283,11 +287,6 @@ impl<K: Watched> Shelf<K> {
 pub fn key(object: &impl Resource) -> Key {
     let meta = object.meta();
     Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
-}
-
-/// Reads a resourceVersion; they are numbers that grow (Kubernetes 1.35 says so, etcd always did).
-pub fn number(version: Option<&str>) -> u64 {
-    version.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

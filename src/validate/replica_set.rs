@@ -84,7 +84,7 @@ pub fn made_of(set: &foreign::ReplicaSet) -> Option<&MadeOf> {
 }
 
 /// The uid of the object that controls this one.
-fn controller(meta: &ObjectMeta) -> Option<&str> {
+pub fn controller(meta: &ObjectMeta) -> Option<&str> {
     let owners = meta.owner_references.iter().flatten();
     owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str())
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use serde_json::Value;
 
@@ -12,6 +11,7 @@ use crate::model::snapshot::{Identity, LiveService, ReplicaSet, Service};
 use crate::model::spec::Spec;
 use crate::model::template::Revision;
 use crate::validate::owner::{self, Object};
+use crate::validate::replica_set::controller;
 use crate::validate::seen::Seen;
 
 /// Longest beginning of a generated name that the API server keeps: 63 less five random characters.
@@ -39,7 +39,7 @@ impl Scene<'_> {
     }
 
     fn live(&self, service: &foreign::Service) -> LiveService {
-        let ours = controlled(&service.metadata, &self.rollout.uid);
+        let ours = controller(&service.metadata) == Some(&self.rollout.uid);
         let object = Object { group: "", version: "v1", kind: "Service", meta: &service.metadata };
         let owner = owner::of_field(&object, "/spec/selector", &self.seen.kustomizations);
         let selected = service.spec.selector.as_ref().and_then(|s| s.get(keys::LABEL_REVISION));
@@ -142,11 +142,6 @@ impl Scene<'_> {
 fn pod(endpoint: &foreign::Endpoint) -> Option<&str> {
     let target = endpoint.target_ref.as_ref()?;
     target.name.as_deref().filter(|_| target.kind.as_deref() == Some("Pod"))
-}
-
-fn controlled(meta: &ObjectMeta, uid: &str) -> bool {
-    let mut owners = meta.owner_references.iter().flatten();
-    owners.any(|owner| owner.controller == Some(true) && owner.uid == uid)
 }
 
 #[cfg(test)]
