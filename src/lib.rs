@@ -24,4 +24,6 @@ pub mod runtime;
 
 pub mod serve;
 
+pub mod sim;
+
 pub mod cli;

@@ -1,0 +1,9 @@
+//! Sim: a whole cluster in memory, under one seed and in virtual time, around the shipped controller.
+//!
+//! It never touches a real cluster, a clock of the machine or its random numbers: the same story
+//! gives the same history, byte for byte.
+
+pub mod cluster;
+pub mod history;
+pub mod resource;
+pub mod story;

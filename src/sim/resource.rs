@@ -1,0 +1,53 @@
+//! Resource: which kinds of objects the simulated API server serves, and by which rules.
+
+use crate::api::keys;
+
+/// A kind of object that is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resource {
+    /// The group; empty for the core.
+    pub group: &'static str,
+    /// The version.
+    pub version: &'static str,
+    /// The plural, as in paths.
+    pub plural: &'static str,
+    /// The kind.
+    pub kind: &'static str,
+    /// Whether `status` is a part of its own.
+    pub status: bool,
+    /// Whether a change of what is neither metadata nor status counts up `generation`.
+    pub generation: bool,
+}
+
+/// All that is served.
+pub const RESOURCES: &[Resource] = &[
+    resource("", "v1", "configmaps", "ConfigMap", false, false),
+    resource("", "v1", "pods", "Pod", true, true),
+    resource("", "v1", "services", "Service", true, false),
+    resource("apps", "v1", "replicasets", "ReplicaSet", true, true),
+    resource("coordination.k8s.io", "v1", "leases", "Lease", false, false),
+    resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", false, true),
+    resource("events.k8s.io", "v1", "events", "Event", false, false),
+    resource(keys::GATEWAY_GROUP, "v1", "httproutes", "HTTPRoute", true, true),
+    resource(keys::FLUX_IMAGE_GROUP, "v1", "imagepolicies", "ImagePolicy", true, true),
+    resource(keys::FLUX_KUSTOMIZE_GROUP, "v1", "kustomizations", "Kustomization", true, true),
+    resource(keys::GROUP, keys::VERSION, "rollouts", "Rollout", true, true),
+];
+
+const fn resource(
+    group: &'static str,
+    version: &'static str,
+    plural: &'static str,
+    kind: &'static str,
+    status: bool,
+    generation: bool,
+) -> Resource {
+    Resource { group, version, plural, kind, status, generation }
+}
+
+impl Resource {
+    /// Finds a resource by its plural.
+    pub fn named(plural: &str) -> Option<&'static Self> {
+        RESOURCES.iter().find(|resource| resource.plural == plural)
+    }
+}
