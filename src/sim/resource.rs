@@ -17,6 +17,8 @@ pub struct Resource {
     pub status: bool,
     /// Whether a change of what is neither metadata nor status counts up `generation`.
     pub generation: bool,
+    /// Whether the number of replicas is a part of its own.
+    pub scale: bool,
 }
 
 /// All that is served.
@@ -42,7 +44,8 @@ const fn resource(
     status: bool,
     generation: bool,
 ) -> Resource {
-    Resource { group, version, plural, kind, status, generation }
+    let scale = matches!(plural.as_bytes(), b"replicasets" | b"rollouts");
+    Resource { group, version, plural, kind, status, generation, scale }
 }
 
 impl Resource {
@@ -61,6 +64,16 @@ impl Resource {
             self.plural.to_owned()
         } else {
             format!("{}.{}", self.plural, self.group)
+        }
+    }
+
+    /// Returns the path under which the server stores it.
+    pub fn registry(&self) -> String {
+        match self.group {
+            "" | "apps" | "discovery.k8s.io" | "coordination.k8s.io" | "events.k8s.io" => {
+                format!("/registry/{}", self.plural)
+            }
+            group => format!("/registry/{group}/{}", self.plural),
         }
     }
 

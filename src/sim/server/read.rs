@@ -29,12 +29,8 @@ const TOO_OLD: &str = "The provided continue parameter is too old to display a c
 ///
 /// # Errors
 /// [`Failure`] 404.
-pub fn get(cluster: &Cluster, place: &Place) -> Result<Arc<Stored>, Failure> {
-    cluster.stored(place).ok_or_else(|| {
-        let resource = Resource::named(place.resource);
-        let what = resource.map_or_else(|| place.resource.to_owned(), Resource::qualified);
-        Failure::new(404, "NotFound", format!("{what} {:?} not found", place.name))
-    })
+pub fn get(cluster: &Cluster, resource: &Resource, place: &Place) -> Result<Arc<Stored>, Failure> {
+    cluster.stored(place).ok_or_else(|| Failure::not_found(resource, &place.name))
 }
 
 /// Lists objects.
@@ -153,7 +149,11 @@ pub fn watch(
     Ok(WatchStream::new(cluster.clone(), wish, from))
 }
 
-fn selector(query: &Query) -> Result<Selector, Failure> {
+/// Reads the selectors of a request.
+///
+/// # Errors
+/// [`Failure`] 400.
+pub fn selector(query: &Query) -> Result<Selector, Failure> {
     let read = Selector::read(query.text("labelSelector"), query.text("fieldSelector"));
     read.map_err(|error| Failure::bad(error.0))
 }

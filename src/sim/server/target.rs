@@ -23,6 +23,8 @@ pub enum Target {
         /// The namespace.
         namespace: Option<String>,
     },
+    /// A resource that is not served, of a group that is.
+    Nothing,
     /// One object, or a part of it.
     One {
         /// The resource.
@@ -62,19 +64,23 @@ impl Target {
                 subresource: subresource.map(str::to_owned),
             })
         };
-        match rest {
+        let served = |known: &Resource| (known.group, known.version) == (group, version);
+        if !RESOURCES.iter().any(served) && !rest.is_empty() {
+            return None;
+        }
+        let found = match rest {
             [] => Some(Self::Group { group: group.to_owned(), version: Some(version.to_owned()) }),
-            [plural] => Some(Self::All { resource: resource(plural)?, namespace: None }),
-            ["namespaces", namespace, plural] => Some(Self::All {
-                resource: resource(plural)?,
-                namespace: Some((*namespace).to_owned()),
+            [plural] => resource(plural).map(|resource| Self::All { resource, namespace: None }),
+            ["namespaces", namespace, plural] => resource(plural).map(|resource| {
+                Self::All { resource, namespace: Some((*namespace).to_owned()) }
             }),
             ["namespaces", namespace, plural, name] => one(plural, namespace, name, None),
             ["namespaces", namespace, plural, name, part] => {
                 one(plural, namespace, name, Some(*part))
             }
             _ => None,
-        }
+        };
+        Some(found.unwrap_or(Self::Nothing))
     }
 }
 
