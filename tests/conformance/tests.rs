@@ -1,0 +1,68 @@
+//! The two tests: the stored answers are those of the real server, and the simulated one's.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::golden::{self, Difference};
+use super::real::{self, Rig};
+use super::table::{self, Sequence};
+
+/// How long all sequences may take on the real server.
+const REAL_TIMEOUT: Duration = Duration::from_secs(120);
+
+#[test]
+fn the_real_server_answers_as_stored() {
+    let Some(rig) = Rig::find() else {
+        println!("no rig: the real server is asked in the cluster run of `make test`");
+        return;
+    };
+    let sequences = chosen(table::read());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answers = runtime.block_on(async {
+        tokio::time::timeout(REAL_TIMEOUT, real::play(&rig, &sequences)).await.unwrap()
+    });
+    if std::env::var_os("UPDATE").is_some() {
+        golden::write(&sequences, &answers);
+    }
+    let stored = golden::read(&sequences);
+    let mut report = String::new();
+    for (sequence, answers) in sequences.iter().zip(&answers) {
+        let stored = stored.get(&sequence.title).map_or(&[][..], Vec::as_slice);
+        tell(sequence, &golden::differences(answers, stored), &mut report);
+    }
+    assert!(report.is_empty(), "the real server does not answer as stored\n{report}");
+}
+
+/// All, or those whose title contains the variable CASE.
+fn chosen(mut sequences: Vec<Sequence>) -> Vec<Sequence> {
+    if let Ok(case) = std::env::var("CASE") {
+        sequences.retain(|s| s.title.contains(&case) || s.family == case);
+        for sequence in &sequences {
+            println!("{}: {}", sequence.family, sequence.title);
+        }
+    }
+    sequences
+}
+
+fn tell(sequence: &Sequence, differences: &[Difference], report: &mut String) {
+    if differences.is_empty() {
+        return;
+    }
+    let _ = writeln!(report, "\n{}: {}", sequence.family, sequence.title);
+    for Difference { field, real, other } in differences.iter().take(12) {
+        let _ = writeln!(report, "  {field}\n    real   {real}\n    other  {other}");
+    }
+}
+
+#[test]
+fn every_title_is_stored() {
+    let sequences = table::read();
+    let stored = golden::read(&sequences);
+    let missing = sequences.iter().filter(|sequence| !stored.contains_key(&sequence.title));
+    let missing: Vec<&str> = missing.map(|sequence| sequence.title.as_str()).collect();
+    assert!(missing.is_empty(), "not played on the real server: {missing:#?}");
+    assert_eq!(stored.len(), sequences.len(), "answers are stored for titles that are not there");
+    let _: Option<&Value> = None;
+}
