@@ -16,9 +16,12 @@ static UID: LazyLock<Regex> = LazyLock::new(|| {
 static TIME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").unwrap()
 });
+/// An object that a sentence quotes: its members stand in the order of the Go type.
+static QUOTED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"Invalid value: "\{(?:[^"\\]|\\.)*\}""#).unwrap());
 /// Where a sentence names a resourceVersion.
 static VERSION: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)((?:resource ?version|current|meta)(?: [a-z ]*)?:? )(\d+)( \(\d+\))?").unwrap()
+    Regex::new(r"(?i)(resource ?version(?: [a-z ]+)?(?:: | \()|current: )(\d+)( \(\d+\))?").unwrap()
 });
 
 /// What was seen so far in a sequence.
@@ -63,7 +66,9 @@ impl Seen {
                 fields.insert("events".to_owned(), Value::Array(events));
             }
             body => {
-                fields.insert("body".to_owned(), self.object(body, body.get("items").is_some()));
+                let mut body = self.object(body, body.get("items").is_some());
+                sort_causes(&mut body);
+                fields.insert("body".to_owned(), body);
             }
         }
         Value::Object(fields)
@@ -106,7 +111,11 @@ impl Seen {
                 ("resourceVersion", Value::String(version)) => json!(self.version(version)),
                 ("continue", Value::String(token)) if !token.is_empty() => json!("C"),
                 ("managedFields", Value::Array(entries)) => {
-                    entries.iter().map(|entry| self.managed(entry)).collect()
+                    // Their order follows the second in which they were written.
+                    let mut lines: Vec<String> =
+                        entries.iter().map(|entry| self.managed(entry)).collect();
+                    lines.sort();
+                    json!(lines)
                 }
                 (key, value) => self.value(key, value),
             };
@@ -137,6 +146,7 @@ impl Seen {
 
     fn text(&mut self, text: &str) -> String {
         let text = text.replace(&self.namespace, "$ns");
+        let text = QUOTED.replace_all(&text, "Invalid value: \"{the object}\"").into_owned();
         let text = UID.replace_all(&text, |found: &Captures<'_>| self.uid(&found[0])).into_owned();
         let times = &self.times;
         let time = |found: &Captures<'_>| match (times.contains(&found[0]), found.get(1)) {
@@ -172,10 +182,10 @@ impl Seen {
     }
 
     /// An entry of managedFields in one line.
-    fn managed(&mut self, entry: &Value) -> Value {
+    fn managed(&mut self, entry: &Value) -> String {
         let text = |key: &str| entry[key].as_str().unwrap_or("-").to_owned();
         let part = entry["subresource"].as_str().map(|part| format!("/{part}"));
-        let fields = fields(&entry["fieldsV1"]);
+        let fields = self.fields(&entry["fieldsV1"]);
         let line = format!(
             "{} {}{} {} {} {} {fields}",
             text("manager"),
@@ -185,21 +195,40 @@ impl Seen {
             text("time"),
             text("fieldsType"),
         );
-        json!(self.text(&line))
+        self.text(&line)
+    }
+
+    /// Fields of managedFields: `data(. k)` is `{"f:data": {".": {}, "f:k": {}}}`.
+    fn fields(&mut self, value: &Value) -> String {
+        let Value::Object(fields) = value else { return value.to_string() };
+        let mut all = Vec::new();
+        for (key, value) in fields {
+            let key = self.text(key.strip_prefix("f:").unwrap_or(key));
+            let inner = self.fields(value);
+            all.push(if inner.is_empty() { key } else { format!("{key}({inner})") });
+        }
+        all.sort();
+        all.join(" ")
     }
 }
 
-/// Fields of managedFields: `data(. k)` is `{"f:data": {".": {}, "f:k": {}}}`.
-fn fields(value: &Value) -> String {
-    let Value::Object(fields) = value else { return value.to_string() };
-    let all: Vec<String> = fields
-        .iter()
-        .map(|(key, value)| {
-            let key = key.strip_prefix("f:").unwrap_or(key);
-            if *value == json!({}) { key.to_owned() } else { format!("{key}({})", self::fields(value)) }
-        })
-        .collect();
-    all.join(" ")
+/// Sorts the causes of a refusal, and in its message too: a definition is checked in any order.
+fn sort_causes(status: &mut Value) {
+    let Some(causes) = status.pointer_mut("/details/causes").and_then(Value::as_array_mut) else {
+        return;
+    };
+    causes.sort_by_key(|cause| (cause["field"].to_string(), cause["message"].to_string()));
+    let text = |part: &Value| part.as_str().unwrap_or_default().to_owned();
+    let line = |cause: &Value| format!("{}: {}", text(&cause["field"]), text(&cause["message"]));
+    let lines: Vec<String> = causes.iter().map(line).collect();
+    let message = text(&status["message"]);
+    if let Some((head, tail)) = message.split_once(": [")
+        && lines.len() > 1
+        && tail.len() == lines.join(", ").len() + 1
+        && lines.iter().all(|line| tail.contains(line))
+    {
+        status["message"] = json!(format!("{head}: [{}]", lines.join(", ")));
+    }
 }
 
 /// The place of a text among those that were seen, from 1.

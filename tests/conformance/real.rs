@@ -70,22 +70,28 @@ impl Lever for Etcd<'_> {
     }
 }
 
+/// The parts of a rig that write into objects of the table's kinds.
+const CONTROLLERS: &[&str] = &["kube-controller-manager", "reflector", "gateway-acceptor"];
+
 /// The controllers of the cluster, stopped while this is there: they would write into the
 /// objects of the table.
-struct Stopped(String);
+struct Stopped(Vec<String>);
 
 impl Stopped {
     fn stop(rig: &Rig) -> Self {
-        let pid = std::fs::read_to_string(rig.state.join("pids/kube-controller-manager")).unwrap();
-        let pid = pid.split_whitespace().next().unwrap().to_owned();
-        signal("-STOP", &pid);
-        Self(pid)
+        let pid = |part: &&str| {
+            let text = std::fs::read_to_string(rig.state.join("pids").join(part)).unwrap();
+            text.split_whitespace().next().unwrap().to_owned()
+        };
+        let pids: Vec<String> = CONTROLLERS.iter().map(pid).collect();
+        pids.iter().for_each(|pid| signal("-STOP", pid));
+        Self(pids)
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        signal("-CONT", &self.0);
+        self.0.iter().for_each(|pid| signal("-CONT", pid));
     }
 }
 
@@ -103,11 +109,12 @@ pub async fn play(rig: &Rig, sequences: &[Sequence]) -> Vec<Vec<Value>> {
     let client = rig.client().await;
     let spaces: Vec<String> =
         (0..sequences.len()).map(|at| format!("table-{}-{at}", std::process::id())).collect();
-    futures::stream::iter(&spaces)
-        .for_each_concurrent(AT_ONCE, |space| make_namespace(&client, space))
+    futures::stream::iter(sequences.iter().zip(&spaces))
+        .for_each_concurrent(AT_ONCE, |(sequence, space)| make_namespace(&client, sequence, space))
         .await;
     let mut answers = vec![Vec::new(); sequences.len()];
     for with in [true, false] {
+        let begun = tokio::time::Instant::now();
         let stopped = (!with).then(|| Stopped::stop(rig));
         let chosen = sequences.iter().zip(&spaces).enumerate();
         let chosen = chosen.filter(|(_, (s, _))| s.marks.contains(WITH_CONTROLLERS) == with);
@@ -125,14 +132,18 @@ pub async fn play(rig: &Rig, sequences: &[Sequence]) -> Vec<Vec<Value>> {
             .await;
         played.into_iter().for_each(|(at, played)| answers[at] = played);
         drop(stopped);
+        println!("{:?} for sequences with controllers: {with}", begun.elapsed());
     }
     answers
 }
 
-/// A namespace in which pods can be made: that needs the ServiceAccount, which a controller makes.
-async fn make_namespace(client: &Client, name: &str) {
+/// A namespace. Pods need its ServiceAccount, which a controller makes.
+async fn make_namespace(client: &Client, sequence: &Sequence, name: &str) {
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     request(client, "POST", "/api/v1/namespaces", &body).await;
+    if !sequence.requests.iter().any(|request| request.target.starts_with("pods")) {
+        return;
+    }
     let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
     for _ in 0..200 {
         if request(client, "GET", &account, &Value::Null).await["kind"] == "ServiceAccount" {
