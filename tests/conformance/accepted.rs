@@ -2,7 +2,8 @@
 //!
 //! Blocks of three lines in `accepted.txt`: `sequence:`, `field:` (a prefix), `reason:`.
 
-use super::table::folder;
+use super::golden::Difference;
+use super::table::{Sequence, folder};
 
 /// So many at most: more, and the simulated server is no stand-in for the real one.
 pub const ACCEPTED_MAX: usize = 10;
@@ -12,6 +13,14 @@ pub const ACCEPTED_MAX: usize = 10;
 pub struct Accepted {
     pub sequence: String,
     pub field: String,
+}
+
+impl Accepted {
+    /// Whether it speaks of this difference.
+    pub fn covers(&self, sequence: &Sequence, difference: &Difference) -> bool {
+        let rest = difference.field.strip_prefix(&self.field);
+        sequence.title == self.sequence && rest.is_some_and(|r| r.is_empty() || r.starts_with('.'))
+    }
 }
 
 /// Reads the list.

@@ -15,6 +15,8 @@ mod play;
 #[cfg(test)]
 mod real;
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod tests;
