@@ -29,14 +29,15 @@ pub fn read() -> Vec<Accepted> {
     let lines = text.lines().filter(|line| !line.starts_with("//"));
     let text: String = lines.map(|line| format!("{line}\n")).collect();
     let blocks = text.split("\n\n").map(str::trim).filter(|block| !block.is_empty());
-    blocks.map(|block| {
-        let line = |key: &str| {
-            let found = block.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
-            let found = found.filter(|text| !text.is_empty());
-            found.unwrap_or_else(|| panic!("accepted.txt: no `{key}` in\n{block}")).to_owned()
-        };
-        line("reason:");
-        Accepted { sequence: line("sequence:"), field: line("field:") }
-    })
-    .collect()
+    blocks
+        .map(|block| {
+            let line = |key: &str| {
+                let found = block.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+                let found = found.filter(|text| !text.is_empty());
+                found.unwrap_or_else(|| panic!("accepted.txt: no `{key}` in\n{block}")).to_owned()
+            };
+            line("reason:");
+            Accepted { sequence: line("sequence:"), field: line("field:") }
+        })
+        .collect()
 }

@@ -140,7 +140,11 @@ fn compare(field: &str, real: Option<&Value>, other: Option<&Value>, found: &mut
         }
         (real, other) => {
             let text = |value: Option<&Value>| value.map_or("(nothing)".into(), Value::to_string);
-            found.push(Difference { field: field.to_owned(), real: text(real), other: text(other) });
+            found.push(Difference {
+                field: field.to_owned(),
+                real: text(real),
+                other: text(other),
+            });
         }
     }
 }

@@ -13,9 +13,8 @@ use super::table::Sequence;
 static UID: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap()
 });
-static TIME: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").unwrap()
-});
+static TIME: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").unwrap());
 /// An object that a sentence quotes: its members stand in the order of the Go type.
 static QUOTED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"Invalid value: "\{(?:[^"\\]|\\.)*\}""#).unwrap());

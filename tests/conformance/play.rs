@@ -65,8 +65,7 @@ pub async fn play(
     namespace: &str,
     sequence: &Sequence,
 ) -> Vec<Answer> {
-    let mut player =
-        Player { client, namespace, answers: BTreeMap::new(), open: BTreeMap::new() };
+    let mut player = Player { client, namespace, answers: BTreeMap::new(), open: BTreeMap::new() };
     let mut answers = Vec::new();
     for request in &sequence.requests {
         let answer = match request.verb.as_str() {
@@ -197,7 +196,8 @@ impl Player<'_> {
     fn own(&self, body: &mut Value) {
         if let Some(resources) = body.get_mut("resources").and_then(Value::as_array_mut) {
             let name = |resource: &Value| resource["name"].as_str().unwrap_or_default().to_owned();
-            let known = |name: &str| KINDS.iter().any(|kind| Some(kind.0) == name.split('/').next());
+            let known =
+                |name: &str| KINDS.iter().any(|kind| Some(kind.0) == name.split('/').next());
             resources.retain(|resource| known(&name(resource)));
             resources.sort_by_key(name);
         }
@@ -222,7 +222,8 @@ impl Player<'_> {
             None => call,
         };
         let call = call.body(Body::from(body.unwrap_or_default())).unwrap();
-        let reply = self.client.send(call).await.unwrap_or_else(|e| panic!("{}: {e}", request.head));
+        let reply =
+            self.client.send(call).await.unwrap_or_else(|e| panic!("{}: {e}", request.head));
         let warnings = reply.headers().get_all("warning").iter();
         let warnings = warnings.map(|value| value.to_str().unwrap().to_owned()).collect();
         let status = reply.status().as_u16();
@@ -272,9 +273,12 @@ impl Player<'_> {
         let mut filled = text.replace("$ns", self.namespace);
         for (label, answer) in &self.answers {
             let meta = answer.get("metadata").cloned().unwrap_or(Value::Object(Map::new()));
-            for (name, field) in
-                [("rv", "resourceVersion"), ("uid", "uid"), ("continue", "continue"), ("name", "name")]
-            {
+            for (name, field) in [
+                ("rv", "resourceVersion"),
+                ("uid", "uid"),
+                ("continue", "continue"),
+                ("name", "name"),
+            ] {
                 let variable = format!("${label}.{name}");
                 if filled.contains(&variable) {
                     let value = meta[field].as_str().unwrap_or("missing");

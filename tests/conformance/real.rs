@@ -100,50 +100,64 @@ fn signal(signal: &str, pid: &str) {
     assert!(sent.success(), "kill {signal} {pid}");
 }
 
+/// A sequence: its place in the table, and its namespace.
+type Space<'a> = (usize, &'a Sequence, String);
+
 /// Plays all sequences. Their answers in the normal form.
 pub async fn play(rig: &Rig, sequences: &[Sequence]) -> Vec<Vec<Value>> {
-    let root = env!("CARGO_MANIFEST_DIR");
-    rig.kubectl(&["apply", "--server-side", "--force-conflicts", "-k", &format!("{root}/config/crd")]);
+    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/config/crd");
+    rig.kubectl(&["apply", "--server-side", "--force-conflicts", "-k", crds]);
     let crd = "crd/rollouts.stairlock.dev";
     rig.kubectl(&["wait", "--for=condition=Established", "--timeout=20s", crd]);
     let client = rig.client().await;
-    let spaces: Vec<String> =
-        (0..sequences.len()).map(|at| format!("table-{}-{at}", std::process::id())).collect();
-    futures::stream::iter(sequences.iter().zip(&spaces))
-        .for_each_concurrent(AT_ONCE, |(sequence, space)| make_namespace(&client, sequence, space))
-        .await;
+    let spaces: Vec<Space<'_>> = sequences
+        .iter()
+        .enumerate()
+        .map(|(at, sequence)| (at, sequence, format!("table-{}-{at}", std::process::id())))
+        .collect();
+    let (moving, still): (Vec<_>, Vec<_>) =
+        spaces.iter().partition(|(_, sequence, _)| sequence.marks.contains(WITH_CONTROLLERS));
+    // Pods cannot be made before a controller has made the ServiceAccount of their namespace.
+    let (pods, rest): (Vec<_>, Vec<_>) = still.into_iter().partition(|(_, sequence, _)| {
+        sequence.requests.iter().any(|request| request.target.starts_with("pods"))
+    });
     let mut answers = vec![Vec::new(); sequences.len()];
-    for with in [true, false] {
-        let begun = tokio::time::Instant::now();
-        let stopped = (!with).then(|| Stopped::stop(rig));
-        let chosen = sequences.iter().zip(&spaces).enumerate();
-        let chosen = chosen.filter(|(_, (s, _))| s.marks.contains(WITH_CONTROLLERS) == with);
-        let played: Vec<(usize, Vec<Value>)> = futures::stream::iter(chosen)
-            .map(|(at, (sequence, space))| {
-                let client = &client;
-                async move {
-                    let etcd = Etcd(client, rig);
-                    let answers = play::play(client, &etcd, space, sequence).await;
-                    (at, normal::answers(sequence, space, &answers))
-                }
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        played.into_iter().for_each(|(at, played)| answers[at] = played);
-        drop(stopped);
-        println!("{:?} for sequences with controllers: {with}", begun.elapsed());
+    make_namespaces(&client, &moving).await;
+    make_namespaces(&client, &pods).await;
+    for (_, _, space) in &pods {
+        until_pods_can_be(&client, space).await;
     }
+    play_some(&client, rig, &moving, &mut answers).await;
+    let stopped = Stopped::stop(rig);
+    make_namespaces(&client, &rest).await;
+    play_some(&client, rig, &pods, &mut answers).await;
+    play_some(&client, rig, &rest, &mut answers).await;
+    drop(stopped);
     answers
 }
 
-/// A namespace. Pods need its ServiceAccount, which a controller makes.
-async fn make_namespace(client: &Client, sequence: &Sequence, name: &str) {
-    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-    request(client, "POST", "/api/v1/namespaces", &body).await;
-    if !sequence.requests.iter().any(|request| request.target.starts_with("pods")) {
-        return;
-    }
+async fn play_some(client: &Client, rig: &Rig, spaces: &[&Space<'_>], answers: &mut [Vec<Value>]) {
+    let played: Vec<(usize, Vec<Value>)> = futures::stream::iter(spaces)
+        .map(|(at, sequence, space)| async move {
+            let etcd = Etcd(client, rig);
+            let answers = play::play(client, &etcd, space, sequence).await;
+            (*at, normal::answers(sequence, space, &answers))
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    played.into_iter().for_each(|(at, played)| answers[at] = played);
+}
+
+async fn make_namespaces(client: &Client, spaces: &[&Space<'_>]) {
+    let make = async |(_, _, name): &&Space<'_>| {
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        request(client, "POST", "/api/v1/namespaces", &body).await;
+    };
+    futures::stream::iter(spaces).for_each_concurrent(AT_ONCE, make).await;
+}
+
+async fn until_pods_can_be(client: &Client, name: &str) {
     let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
     for _ in 0..200 {
         if request(client, "GET", &account, &Value::Null).await["kind"] == "ServiceAccount" {
