@@ -148,7 +148,9 @@ impl Seen {
         let text = QUOTED.replace_all(&text, "Invalid value: \"{the object}\"").into_owned();
         let text = UID.replace_all(&text, |found: &Captures<'_>| self.uid(&found[0])).into_owned();
         let times = &self.times;
-        let time = |found: &Captures<'_>| match (times.contains(&found[0]), found.get(1)) {
+        // The second is how Go writes a layout.
+        let kept = |time: &str| times.contains(time) || time.starts_with("2006-01-02T15:04:05");
+        let time = |found: &Captures<'_>| match (kept(&found[0]), found.get(1)) {
             (true, _) => found[0].to_owned(),
             (false, None) => "T".to_owned(),
             (false, Some(fraction)) => format!("T.{}", "0".repeat(fraction.len() - 1)),

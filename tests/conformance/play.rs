@@ -194,10 +194,14 @@ impl Player<'_> {
     /// Takes away of a list what is not the sequence's, and of a discovery document the kinds that
     /// are not in the table; its order is by chance.
     fn own(&self, body: &mut Value) {
+        let version = body["groupVersion"].as_str().unwrap_or_default().to_owned();
         if let Some(resources) = body.get_mut("resources").and_then(Value::as_array_mut) {
             let name = |resource: &Value| resource["name"].as_str().unwrap_or_default().to_owned();
-            let known =
-                |name: &str| KINDS.iter().any(|kind| Some(kind.0) == name.split('/').next());
+            let known = |name: &str| {
+                let (plural, part) = name.split_once('/').unwrap_or((name, ""));
+                let served = |kind: &&(&str, &str, &str)| (kind.0, kind.1) == (plural, &version);
+                ["", "status", "scale"].contains(&part) && KINDS.iter().find(served).is_some()
+            };
             resources.retain(|resource| known(&name(resource)));
             resources.sort_by_key(name);
         }

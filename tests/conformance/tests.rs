@@ -51,7 +51,7 @@ fn tell(sequence: &Sequence, differences: &[Difference], report: &mut String) {
         return;
     }
     let _ = writeln!(report, "\n{}: {}", sequence.family, sequence.title);
-    for Difference { field, real, other } in differences.iter().take(12) {
+    for Difference { field, real, other } in differences {
         let _ = writeln!(report, "  {field}\n    real   {real}\n    other  {other}");
     }
 }
