@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod accepted;
 #[cfg(test)]
+mod asked;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod normal;

@@ -218,7 +218,7 @@ impl Player<'_> {
         let body = request.body.as_ref().map(|text| self.body(request, text));
         let call = http::Request::builder()
             .method(method(&request.verb))
-            .uri(self.uri(request))
+            .uri(uri(&self.filled_request(request), self.namespace))
             .header("user-agent", "table/1")
             .header("accept", accept(request));
         let call = match &body {
@@ -234,21 +234,11 @@ impl Player<'_> {
         (Answer { status, warnings, body: Value::Null, end: None }, reply.into_body())
     }
 
-    fn uri(&self, request: &Request) -> String {
-        let target = self.filled(&request.target);
-        let path = if target.starts_with('/') {
-            target
-        } else if let Some(plural) = target.strip_prefix("*/") {
-            format!("{}/{plural}", prefix(plural))
-        } else {
-            let plural = target.split('/').next().unwrap_or_default();
-            format!("{}/namespaces/{}/{target}", prefix(plural), self.namespace)
-        };
-        let words = request.words.iter();
-        let query = words.filter_map(|(key, value)| parameter(key, &self.filled(value)));
-        let watched = ["WATCH", "OPEN"].contains(&request.verb.as_str());
-        let query: Vec<String> = query.chain(watched.then(|| "watch=true".to_owned())).collect();
-        if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+    fn filled_request(&self, request: &Request) -> Request {
+        let mut filled = request.clone();
+        filled.target = self.filled(&request.target);
+        filled.words.iter_mut().for_each(|(_, value)| *value = self.filled(value));
+        filled
     }
 
     fn body(&self, request: &Request, text: &str) -> Vec<u8> {
@@ -256,10 +246,7 @@ impl Player<'_> {
         if let Some(raw) = text.strip_prefix('|') {
             return raw.trim().as_bytes().to_vec();
         }
-        // Otherwise `y` is a boolean.
-        let options = serde_saphyr::options! { strict_booleans: true };
-        let mut value: Value = serde_saphyr::from_str_with_options(&text, options)
-            .unwrap_or_else(|error| panic!("{}: {error}\n{text}", request.head));
+        let mut value = yaml(&text);
         let plural = request.target.trim_start_matches("*/").split('/').next().unwrap_or_default();
         let whole = ["POST", "PUT", "APPLY"].contains(&request.verb.as_str());
         let kind = KINDS.iter().find(|(known, _, _)| *known == plural);
@@ -311,7 +298,33 @@ impl Open {
     }
 }
 
-fn method(verb: &str) -> &str {
+/// Reads a body that is no raw text.
+pub fn yaml(text: &str) -> Value {
+    // Otherwise `y` is a boolean.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let read = serde_saphyr::from_str_with_options(text, options);
+    read.unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// The path and the query of a request, in a namespace.
+pub fn uri(request: &Request, namespace: &str) -> String {
+    let target = &request.target;
+    let path = if target.starts_with('/') {
+        target.clone()
+    } else if let Some(plural) = target.strip_prefix("*/") {
+        format!("{}/{plural}", prefix(plural))
+    } else {
+        let plural = target.split('/').next().unwrap_or_default();
+        format!("{}/namespaces/{namespace}/{target}", prefix(plural))
+    };
+    let query = request.words.iter().filter_map(|(key, value)| parameter(key, value));
+    let watched = ["WATCH", "OPEN"].contains(&request.verb.as_str());
+    let query: Vec<String> = query.chain(watched.then(|| "watch=true".to_owned())).collect();
+    if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+}
+
+/// The method of HTTP of a verb.
+pub fn method(verb: &str) -> &str {
     match verb {
         "LIST" | "WATCH" | "OPEN" | "GONE" => "GET",
         "APPLY" | "PATCH-MERGE" | "PATCH-JSON" | "PATCH-STRATEGIC" => "PATCH",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::golden::{self, Difference};
 use super::real::{self, Rig};
 use super::table::{self, Sequence};
-use super::{accepted, simulated};
+use super::{accepted, asked, simulated};
 
 /// How long all sequences may take on the real server.
 const REAL_TIMEOUT: Duration = Duration::from_secs(120);
@@ -91,6 +91,19 @@ fn few_differences_are_accepted_and_none_in_a_request_of_ours() {
         let sequence = sequence.unwrap_or_else(|| panic!("no sequence `{}`", accepted.sequence));
         assert!(!sequence.marks.contains("@stairlock"), "{} is ours", accepted.sequence);
     }
+}
+
+#[test]
+fn every_request_of_the_controller_is_in_the_table() {
+    if Rig::find().is_none() {
+        println!("no rig: the controller is heard in the cluster run of `make test`");
+        return;
+    }
+    let asked = asked::by_the_controller();
+    println!("{} kinds of requests of the controller in the audit log", asked.len());
+    let known = asked::in_the_table(&table::read());
+    let missing: Vec<&String> = asked.difference(&known).collect();
+    assert!(missing.is_empty(), "{missing:#?} of the controller are not in the table: {known:#?}");
 }
 
 #[test]

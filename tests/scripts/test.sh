@@ -70,11 +70,6 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 "$rig" up
 
-if [ "$what" = all ]; then
-  step "conformance table: the real API server, and the simulated one beside it"
-  "$rig" run cargo test --offline --locked --test conformance -- --nocapture
-fi
-
 step "cluster stories"
 # No network in there: everything is compiled by now. The stories mostly wait, so more of them than there are cores.
 "$rig" run env RUST_TEST_THREADS="${STORIES:-6}" cargo test --offline --locked --test cluster -- "$@"
@@ -83,4 +78,10 @@ step "cluster stories"
 if [ $# = 0 ]; then
   step "audit log of the stories"
   "$rig" run cargo test --offline --locked --test audit
+fi
+
+# After the stories: what they asked of the API server has to be in the table.
+if [ "$what" = all ]; then
+  step "conformance table: the real API server, and the simulated one beside it"
+  "$rig" run cargo test --offline --locked --test conformance -- --nocapture
 fi
