@@ -20,6 +20,8 @@ use super::table::Sequence;
 const AT_ONCE: usize = 24;
 /// A mark of sequences that need the controllers of the cluster.
 const WITH_CONTROLLERS: &str = "@controllers";
+/// A mark of sequences that disturb others.
+const ALONE: &str = "@alone";
 
 /// A rig, if this process runs in one.
 pub struct Rig {
@@ -131,7 +133,13 @@ pub async fn play(rig: &Rig, sequences: &[Sequence]) -> Vec<Vec<Value>> {
     let stopped = Stopped::stop(rig);
     make_namespaces(&client, &rest).await;
     play_some(&client, rig, &pods, &mut answers).await;
+    // What etcd is told to forget, others may need.
+    let (alone, rest): (Vec<_>, Vec<_>) =
+        rest.into_iter().partition(|(_, sequence, _)| sequence.marks.contains(ALONE));
     play_some(&client, rig, &rest, &mut answers).await;
+    for one in &alone {
+        play_some(&client, rig, std::slice::from_ref(one), &mut answers).await;
+    }
     drop(stopped);
     answers
 }
