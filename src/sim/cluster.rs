@@ -17,7 +17,7 @@ use crate::sim::history::{Change, Place, Writer};
 use crate::sim::resource::Resource;
 use crate::sim::rules::managed::{Managers, Writing};
 use crate::sim::rules::schema::registry;
-use crate::sim::rules::{defaults, meta, settle};
+use crate::sim::rules::{meta, settle};
 
 pub mod feed;
 pub mod garbage;
@@ -380,8 +380,8 @@ impl Cluster {
         ] {
             meta::set(&mut object, key, value);
         }
-        if place.resource == "services" {
-            defaults::address(&mut object, state.uids + 1);
+        if let Some(known) = known {
+            settle::begin(known, &mut object, state.uids + 1);
         }
         if run == Run::Dry {
             return Ok(Arc::new(Stored::new(Arc::new(object), managers)));

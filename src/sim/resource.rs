@@ -17,8 +17,6 @@ pub struct Resource {
     pub status: bool,
     /// Whether a change of what is neither metadata nor status counts up `generation`.
     pub generation: bool,
-    /// Whether the number of replicas is a part of its own.
-    pub scale: bool,
 }
 
 /// All that is served.
@@ -44,8 +42,7 @@ const fn resource(
     status: bool,
     generation: bool,
 ) -> Resource {
-    let scale = matches!(plural.as_bytes(), b"replicasets" | b"rollouts");
-    Resource { group, version, plural, kind, status, generation, scale }
+    Resource { group, version, plural, kind, status, generation }
 }
 
 impl Resource {
@@ -67,14 +64,33 @@ impl Resource {
         }
     }
 
+    /// Returns the kind with the group, as messages say it.
+    pub fn qualified_kind(&self) -> String {
+        if self.group.is_empty() {
+            self.kind.to_owned()
+        } else {
+            format!("{}.{}", self.kind, self.group)
+        }
+    }
+
+    /// Tells whether a definition says what the kind is; the others are built in.
+    pub fn custom(&self) -> bool {
+        [keys::GATEWAY_GROUP, keys::FLUX_IMAGE_GROUP, keys::FLUX_KUSTOMIZE_GROUP, keys::GROUP]
+            .contains(&self.group)
+    }
+
     /// Returns the path under which the server stores it.
     pub fn registry(&self) -> String {
-        match self.group {
-            "" | "apps" | "discovery.k8s.io" | "coordination.k8s.io" | "events.k8s.io" => {
-                format!("/registry/{}", self.plural)
-            }
-            group => format!("/registry/{group}/{}", self.plural),
+        if self.custom() {
+            format!("/registry/{}/{}", self.group, self.plural)
+        } else {
+            format!("/registry/{}", self.plural)
         }
+    }
+
+    /// Tells whether `scale` is a part of its own.
+    pub fn scale(&self) -> bool {
+        ["replicasets", "rollouts"].contains(&self.plural)
     }
 
     /// Finds a resource by its plural.

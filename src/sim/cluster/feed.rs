@@ -29,7 +29,12 @@ impl Stored {
 
     /// Returns the object as JSON.
     pub fn text(&self) -> Bytes {
-        self.text.get_or_init(|| self.write()).clone()
+        self.text.get_or_init(|| self.write(&[])).clone()
+    }
+
+    /// Returns the object as JSON that does not say of which kind it is.
+    pub fn untyped_text(&self) -> Bytes {
+        self.write(&["apiVersion", "kind"])
     }
 
     /// Returns the object with its `managedFields`.
@@ -56,10 +61,10 @@ impl Stored {
         text
     }
 
-    fn write(&self) -> Bytes {
+    fn write(&self, left_out: &[&str]) -> Bytes {
         let Some(fields) = self.value.as_object() else { return json_text(&*self.value) };
         let mut text = Vec::with_capacity(2048);
-        for (key, value) in fields {
+        for (key, value) in fields.iter().filter(|(key, _)| !left_out.contains(&key.as_str())) {
             text.push(if text.is_empty() { b'{' } else { b',' });
             // Writing to memory cannot fail.
             let _ = serde_json::to_writer(&mut text, key);

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::sim::rules::cause::Cause;
+use crate::sim::rules::compare;
+use crate::sim::rules::problem::Problem;
 use crate::sim::rules::schema::checks::Checks;
 use crate::sim::rules::schema::shape::{Form, Lines, List, Schema, Struct};
 
@@ -72,15 +73,15 @@ fn fill_map(shape: &Struct, fields: &mut Map<String, Value>) {
 }
 
 /// Checks an object; returns what is wrong with it, in the order of its fields.
-pub fn check(schema: &Schema, value: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    walk(schema, value, "", &mut causes);
-    causes
+pub fn check(schema: &Schema, value: &Value) -> Vec<Problem> {
+    let mut all = Vec::new();
+    walk(schema, value, "", &mut all);
+    all
 }
 
-fn walk(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn walk(schema: &Schema, value: &Value, path: &str, all: &mut Vec<Problem>) {
     if let Some(checks) = &schema.checks
-        && !single(checks, value, path, causes)
+        && !single(checks, value, path, all)
     {
         return;
     }
@@ -90,24 +91,24 @@ fn walk(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause>) {
                 let field = shape.fields.get(name).map(|field| &*field.schema);
                 if let Some(schema) = field.or(shape.rest.as_deref()) {
                     let dot = if path.is_empty() { "" } else { "." };
-                    walk(schema, value, &format!("{path}{dot}{name}"), causes);
+                    walk(schema, value, &format!("{path}{dot}{name}"), all);
                 }
             }
         }
         (Form::List(list), Value::Array(items)) => {
             for (index, item) in items.iter().enumerate() {
-                walk(&list.item, item, &format!("{path}[{index}]"), causes);
+                walk(&list.item, item, &format!("{path}[{index}]"), all);
             }
-            doubles(list, items, path, causes);
+            doubles(list, items, path, all);
         }
         (Form::Any | Form::Scalar(_) | Form::Map(_) | Form::List(_), _) => {}
     }
 }
 
 /// Items that are told apart by what they have in common.
-fn doubles(list: &List, items: &[Value], path: &str, causes: &mut Vec<Cause>) {
+fn doubles(list: &List, items: &[Value], path: &str, all: &mut Vec<Problem>) {
     for (index, item) in items.iter().enumerate() {
-        let step = |item: &Value| crate::sim::rules::compare::step(list, item);
+        let step = |item: &Value| compare::step(list, item);
         let known = items.iter().take(index).map(step);
         let own = step(item);
         if own.is_some() && known.into_iter().any(|step| step == own) {
@@ -118,13 +119,13 @@ fn doubles(list: &List, items: &[Value], path: &str, causes: &mut Vec<Cause>) {
                 }
                 Lines::Set | Lines::Atomic => item.clone(),
             };
-            causes.push(Cause::duplicate(format!("{path}[{index}]"), &value));
+            all.push(Problem::duplicate(format!("{path}[{index}]"), &value));
         }
     }
 }
 
 /// Checks one value; tells whether what is below it is to be checked too.
-fn single(checks: &Checks, value: &Value, path: &str, causes: &mut Vec<Cause>) -> bool {
+fn single(checks: &Checks, value: &Value, path: &str, all: &mut Vec<Problem>) -> bool {
     let found = kind(value);
     let fits = match checks.kind.as_str() {
         "" => !checks.int_or_text || ["integer", "string"].contains(&found),
@@ -137,56 +138,58 @@ fn single(checks: &Checks, value: &Value, path: &str, causes: &mut Vec<Cause>) -
             wanted => wanted,
         };
         let detail = format!("{path} in body must be of type {wanted}: {found:?}");
-        causes.push(Cause::wrong_type(path, found, &detail));
+        all.push(Problem::wrong_type(path, found, &detail));
         return false;
     }
     match value {
-        Value::String(text) => texts(checks, text, path, causes),
-        Value::Number(number) => numbers(checks, number, path, causes),
+        Value::String(text) => texts(checks, text, path, all),
+        Value::Number(number) => numbers(checks, number, path, all),
         Value::Array(items) => {
             let count = items.len() as u64;
-            counts(checks.items, count, path, "items", causes);
+            counts(checks.items, count, path, "items", all);
         }
         Value::Object(fields) => {
             let missing = checks.required.iter().filter(|name| !fields.contains_key(*name));
             let dot = if path.is_empty() { "" } else { "." };
-            causes.extend(missing.map(|name| Cause::required(format!("{path}{dot}{name}"), "")));
-            counts(checks.fields, fields.len() as u64, path, "properties", causes);
+            all.extend(missing.map(|name| Problem::required(format!("{path}{dot}{name}"), "")));
+            counts(checks.fields, fields.len() as u64, path, "properties", all);
         }
         Value::Null | Value::Bool(_) => {}
     }
     if let Some(known) = checks.values.as_ref().filter(|known| !known.contains(value)) {
-        causes.push(Cause::unsupported(path, value, known));
+        let known: Vec<String> = known.iter().map(text).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        all.push(Problem::unsupported(path, value, &known));
     }
     true
 }
 
-fn texts(checks: &Checks, text: &str, path: &str, causes: &mut Vec<Cause>) {
+fn texts(checks: &Checks, text: &str, path: &str, all: &mut Vec<Problem>) {
     let count = text.chars().count() as u64;
     let value = Value::from(text);
     if let Some(most) = checks.length.1.filter(|most| count > *most) {
-        causes.push(Cause::too_long(path, most));
+        all.push(Problem::too_long(path, usize::try_from(most).unwrap_or(usize::MAX)));
     }
     if let Some(least) = checks.length.0.filter(|least| count < *least) {
         let detail = format!("{path} in body should be at least {least} chars long");
-        causes.push(Cause::invalid(path, &value, &detail));
+        all.push(Problem::invalid(path, &value, &detail));
     }
     if let Some((pattern, _)) = checks.pattern.as_ref().filter(|(_, known)| !known.is_match(text)) {
         let detail = format!("{path} in body should match '{pattern}'");
-        causes.push(Cause::invalid(path, &value, &detail));
+        all.push(Problem::invalid(path, &value, &detail));
     }
 }
 
-fn numbers(checks: &Checks, number: &serde_json::Number, path: &str, causes: &mut Vec<Cause>) {
+fn numbers(checks: &Checks, number: &serde_json::Number, path: &str, all: &mut Vec<Problem>) {
     let value = Value::Number(number.clone());
     let size = number.as_f64().unwrap_or_default();
     if let Some(most) = checks.maximum.filter(|most| size > *most) {
         let detail = format!("{path} in body should be less than or equal to {most}");
-        causes.push(Cause::invalid(path, &value, &detail));
+        all.push(Problem::invalid(path, &value, &detail));
     }
     if let Some(least) = checks.minimum.filter(|least| size < *least) {
         let detail = format!("{path} in body should be greater than or equal to {least}");
-        causes.push(Cause::invalid(path, &value, &detail));
+        all.push(Problem::invalid(path, &value, &detail));
     }
 }
 
@@ -195,15 +198,19 @@ fn counts(
     count: u64,
     path: &str,
     what: &str,
-    causes: &mut Vec<Cause>,
+    all: &mut Vec<Problem>,
 ) {
     if let Some(most) = most.filter(|most| count > *most) {
-        causes.push(Cause::too_many(path, count, most));
+        all.push(Problem::too_many(path, count, most));
     }
     if let Some(least) = least.filter(|least| count < *least) {
         let detail = format!("{path} in body should have at least {least} {what}");
-        causes.push(Cause::invalid(path, &Value::from(count), &detail));
+        all.push(Problem::invalid(path, &Value::from(count), &detail));
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The type of a value, as OpenAPI names it.

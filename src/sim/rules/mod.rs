@@ -1,14 +1,15 @@
 //! Rules: what the API server makes of an object before it stores it. Pure, they store nothing.
 
 pub mod apply;
-pub mod cause;
 pub mod compare;
-pub mod defaults;
 pub mod definition;
 pub mod fields;
+pub mod kinds;
 pub mod managed;
 pub mod meta;
+pub mod metadata;
 pub mod names;
+pub mod problem;
 pub mod schema;
 pub mod selector;
 pub mod settle;

@@ -7,7 +7,7 @@ use crate::sim::rules::fields::Fields;
 use crate::sim::rules::meta;
 use crate::sim::rules::schema::builtin::normalise;
 use crate::sim::rules::schema::registry::known;
-use crate::sim::rules::{defaults, definition};
+use crate::sim::rules::{definition, kinds};
 
 /// The part of an object that a write is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Part {
 pub fn shape(resource: &Resource, object: &mut Value) {
     let known = known(resource);
     if known.builtin {
-        defaults::fill(resource, object);
+        kinds::fill(resource.plural, object);
         normalise(&known.schema, object);
     } else {
         definition::prune(&known.schema, object);
@@ -58,38 +58,23 @@ pub fn unstarted(resource: &Resource, object: &mut Value) {
     }
     if resource.status {
         meta::put(object, "status", None);
-        if resource.kind == "Pod" {
-            meta::put(object, "status", Some(json!({"phase": "Pending", "qosClass": quality(object)})));
-        }
     }
+}
+
+/// Gives a new object what the server alone gives; `number` is another one for each object. A
+/// status that it has stays.
+pub fn begin(resource: &Resource, object: &mut Value, number: u64) {
+    let status = object.get("status").cloned();
+    kinds::begin(resource.plural, object, number);
     let known = known(resource);
+    let given = status.filter(|status| !status.is_null());
+    if given.is_some() {
+        meta::put(object, "status", given);
+    }
     if known.builtin {
         normalise(&known.schema, object);
     } else {
         definition::fill(&known.schema, object);
-    }
-}
-
-fn quality(object: &Value) -> &'static str {
-    let all = object.pointer("/spec/containers").and_then(Value::as_array);
-    let mut some = false;
-    let mut full = true;
-    for container in all.into_iter().flatten() {
-        let part = |name: &str| {
-            container.pointer(&format!("/resources/{name}")).and_then(Value::as_object)
-        };
-        let (limits, requests) = (part("limits"), part("requests"));
-        some |= requests.or(limits).is_some_and(|all| !all.is_empty());
-        let both = |key: &str| {
-            let limit = limits.and_then(|limits| limits.get(key));
-            limit.is_some() && limit == requests.and_then(|requests| requests.get(key))
-        };
-        full &= both("cpu") && both("memory");
-    }
-    match (some, full) {
-        (false, _) => "BestEffort",
-        (true, true) => "Guaranteed",
-        (true, false) => "Burstable",
     }
 }
 

@@ -10,7 +10,6 @@ use crate::sim::cluster::feed::json_text;
 use crate::sim::cluster::{Actor, Cluster, Outcome, Part, Run};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
-use crate::sim::rules::cause::Cause;
 use crate::sim::rules::meta;
 use crate::sim::rules::schema::registry::known;
 use crate::sim::server::failure::Failure;
@@ -19,7 +18,7 @@ use crate::sim::server::shape::Shape;
 use crate::sim::server::target::{Query, Target};
 use crate::sim::server::watch::WatchStream;
 use crate::sim::server::write::{Write, Written};
-use crate::sim::server::{body, discovery, read, scale, write};
+use crate::sim::server::{body, discovery, options, read, scale, write};
 
 /// The bodies that objects are read from.
 const OBJECTS: &str =
@@ -27,8 +26,6 @@ const OBJECTS: &str =
 /// The patches that custom objects take.
 const PATCHES: &str = "application/json-patch+json, application/merge-patch+json, \
     application/apply-patch+yaml";
-/// The most characters of a field manager.
-const MANAGER_MAX: u64 = 128;
 
 /// An answer.
 #[derive(Debug)]
@@ -82,10 +79,10 @@ impl<'a> Call<'a> {
 
     /// Answers it.
     pub fn answer(self) -> Reply {
-        let Some(target) = Target::read(self.head.uri.path()) else {
-            return Reply::Whole { status: 404, body: Bytes::from_static(b"404 page not found\n") };
-        };
-        self.reply(&target).unwrap_or_else(|failure| Reply::failure(&failure))
+        let path = self.head.uri.path();
+        let target = Target::read(path).ok_or_else(|| Failure::nothing_at(path));
+        let reply = target.and_then(|target| self.reply(&target));
+        reply.unwrap_or_else(|failure| Reply::failure(&failure))
     }
 
     fn reply(&self, target: &Target) -> Result<Reply, Failure> {
@@ -98,11 +95,10 @@ impl<'a> Call<'a> {
             Target::Group { group, version } => {
                 value(discovery::group(self.cluster, group, version.as_deref())?)
             }
-            Target::Nothing => Err(Failure::no_such_path()),
             Target::All { resource, .. } | Target::One { resource, .. }
                 if !self.cluster.installed(resource.plural) =>
             {
-                Err(Failure::no_such_path())
+                Err(Failure::no_such_page())
             }
             Target::All { resource, namespace } => self.all(resource, namespace.as_deref()),
             Target::One { resource, namespace, name, subresource } => {
@@ -110,7 +106,7 @@ impl<'a> Call<'a> {
                 let part = match subresource.as_deref() {
                     None => Part::Main,
                     Some("status") if resource.status => Part::Status,
-                    Some("scale") if resource.scale => Part::Scale,
+                    Some("scale") if resource.scale() => Part::Scale,
                     Some(_) => return Err(Failure::no_such_path()),
                 };
                 let one = self.one(resource, &place, part);
@@ -135,7 +131,7 @@ impl<'a> Call<'a> {
 
     fn create(&self, resource: &'static Resource, namespace: Option<&str>) -> Result<Reply, Failure> {
         let object = self.object(resource)?;
-        self.options("CreateOptions")?;
+        options::check_write(&self.query, "CreateOptions", false)?;
         let text = |key: &str| meta::text(&object, key).unwrap_or_default();
         let own = text("namespace");
         let namespace = namespace.unwrap_or(own);
@@ -176,7 +172,7 @@ impl<'a> Call<'a> {
         let write = self.write(resource, place, part);
         let written = match self.head.method {
             Method::GET => {
-                let stored = read::get(self.cluster, resource, place)?;
+                let stored = read::get(self.cluster, resource, place, &self.query)?;
                 Written { stored, created: false }
             }
             Method::PUT if part == Part::Scale => {
@@ -186,7 +182,7 @@ impl<'a> Call<'a> {
             }
             Method::PUT => {
                 let object = self.object(resource)?;
-                self.options("UpdateOptions")?;
+                options::check_write(&self.query, "UpdateOptions", false)?;
                 write.replace(object)?
             }
             Method::PATCH => self.patch(&write)?,
@@ -212,12 +208,8 @@ impl<'a> Call<'a> {
             // The client of a built-in kind is told by a layer that knows no list.
             _ => return Err(Failure::media_type((!builtin).then_some(PATCHES))),
         };
-        let force = Cause::forbidden("force", "may not be specified for non-apply patch");
-        if self.query.has("force") {
-            return Err(Failure::options("PatchOptions", force));
-        }
-        self.options("PatchOptions")?;
-        read::get(self.cluster, write.resource, write.place)?;
+        options::check_write(&self.query, "PatchOptions", false)?;
+        read::get(self.cluster, write.resource, write.place, &Query::default())?;
         let patch = patch(self.body)?;
         if write.part == Part::Scale {
             let stored = scale::set(write, scale::Wish::Patch(&patch))?;
@@ -227,11 +219,7 @@ impl<'a> Call<'a> {
     }
 
     fn apply(&self, write: &Write) -> Result<Written, Failure> {
-        if self.query.text("fieldManager").is_empty() {
-            let cause = Cause::required("fieldManager", "is required for apply patch");
-            return Err(Failure::options("PatchOptions", cause));
-        }
-        self.options("PatchOptions")?;
+        options::check_write(&self.query, "PatchOptions", true)?;
         let text = String::from_utf8_lossy(self.body);
         let applied: Value = match serde_json::from_slice(self.body) {
             Ok(applied) => applied,
@@ -256,22 +244,6 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Checks the parameters of a write.
-    fn options(&self, kind: &str) -> Result<(), Failure> {
-        let manager = self.query.text("fieldManager");
-        if manager.len() as u64 > MANAGER_MAX {
-            let cause = Cause::too_long("fieldManager", MANAGER_MAX);
-            return Err(Failure::options(kind, cause));
-        }
-        match self.query.text("dryRun") {
-            "" | "All" => Ok(()),
-            other => {
-                let cause = Cause::unsupported("dryRun", &json!([other]), &[json!("All")]);
-                Err(Failure::options(kind, cause))
-            }
-        }
-    }
-
     /// Reads how to delete, from the body and the query.
     fn delete_options(&self) -> Result<Value, Failure> {
         let mut options = if self.body.is_empty() { json!({}) } else { body::patch(self.body)? };
@@ -281,7 +253,7 @@ impl<'a> Call<'a> {
         if let Ok(seconds) = self.query.text("gracePeriodSeconds").parse::<u64>() {
             meta::put(&mut options, "gracePeriodSeconds", Some(json!(seconds)));
         }
-        self.options("DeleteOptions")?;
+        options::check_write(&self.query, "DeleteOptions", false)?;
         Ok(options)
     }
 
@@ -293,7 +265,7 @@ impl<'a> Call<'a> {
     ) -> Result<Reply, Failure> {
         let options = self.delete_options()?;
         let listed = read::list(self.cluster, resource, namespace, &self.query, self.shape)?;
-        let selector = read::selector(&self.query)?;
+        let selector = options::selector(resource, &self.query)?;
         let (all, _) = self.cluster.snapshot(resource.plural, namespace);
         for stored in all.iter().filter(|stored| selector.selects(&stored.value)) {
             let text = |key: &str| meta::text(&stored.value, key).unwrap_or_default();

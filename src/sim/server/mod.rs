@@ -6,6 +6,7 @@ pub mod body;
 pub mod call;
 pub mod discovery;
 pub mod failure;
+pub mod options;
 pub mod patch;
 pub mod read;
 pub mod scale;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::sim::cluster::feed::Stored;
 use crate::sim::cluster::{Claim, Draft};
 use crate::sim::resource::Resource;
-use crate::sim::rules::cause::Cause;
+use crate::sim::rules::problem::Problem;
 use crate::sim::rules::meta;
 use crate::sim::server::body;
 use crate::sim::server::failure::{Failure, MODIFIED};
@@ -88,8 +88,8 @@ pub fn set(write: &Write, wish: Wish) -> Result<Arc<Stored>, Failure> {
         if replicas < 0 {
             let field = "spec.replicas";
             let detail = "must be greater than or equal to 0";
-            let cause = Cause::invalid(field, &json!(replicas), detail);
-            return Err(Failure::invalid_kind("autoscaling", "Scale", &place.name, &[cause]));
+            let problem = Problem::invalid(field, &json!(replicas), detail);
+            return Err(Failure::invalid("autoscaling", "Scale", &place.name, &[problem]));
         }
         let mut object = (*before.value).clone();
         if let Some(spec) = object.get_mut("spec") {

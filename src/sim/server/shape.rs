@@ -49,6 +49,14 @@ impl Shape {
         }
     }
 
+    /// Returns an object as an item of a list: a built-in kind does not say there what it is.
+    pub fn item(self, resource: &Resource, stored: &Stored) -> Bytes {
+        if self != Self::Whole || resource.custom() {
+            return self.object(resource, stored);
+        }
+        stored.untyped_text()
+    }
+
     /// Returns the apiVersion and kind of what is shown, if they are not the objects' own.
     pub fn type_meta(self, _resource: &Resource) -> Option<(String, &'static str)> {
         match self {

@@ -23,8 +23,6 @@ pub enum Target {
         /// The namespace.
         namespace: Option<String>,
     },
-    /// A resource that is not served, of a group that is.
-    Nothing,
     /// One object, or a part of it.
     One {
         /// The resource.
@@ -64,11 +62,7 @@ impl Target {
                 subresource: subresource.map(str::to_owned),
             })
         };
-        let served = |known: &Resource| (known.group, known.version) == (group, version);
-        if !RESOURCES.iter().any(served) && !rest.is_empty() {
-            return None;
-        }
-        let found = match rest {
+        match rest {
             [] => Some(Self::Group { group: group.to_owned(), version: Some(version.to_owned()) }),
             [plural] => resource(plural).map(|resource| Self::All { resource, namespace: None }),
             ["namespaces", namespace, plural] => resource(plural).map(|resource| {
@@ -79,8 +73,7 @@ impl Target {
                 one(plural, namespace, name, Some(*part))
             }
             _ => None,
-        };
-        Some(found.unwrap_or(Self::Nothing))
+        }
     }
 }
 

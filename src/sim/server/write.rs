@@ -10,11 +10,11 @@ use crate::sim::cluster::garbage::{FOREGROUND, ORPHAN};
 use crate::sim::cluster::{Actor, Claim, Cluster, Draft, Going, Outcome, Part, Run};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
-use crate::sim::rules::cause::Cause;
+use crate::sim::rules::problem::Problem;
 use crate::sim::rules::managed::{Conflict, Managers, Writing};
 use crate::sim::rules::schema::registry::known;
 use crate::sim::rules::{meta, settle, validate};
-use crate::sim::server::body;
+use crate::sim::server::{body, options};
 use crate::sim::server::failure::{Failure, MODIFIED};
 use crate::sim::server::patch::Patch;
 
@@ -68,18 +68,18 @@ impl Write<'_> {
         meta::set(&mut object, "name", Some(json!(place.name)));
         meta::set(&mut object, "namespace", Some(json!(place.namespace)));
         settle::unstarted(resource, &mut object);
-        let causes = validate::create(resource, &object);
-        if !causes.is_empty() {
-            return Err(self.invalid(&object, &causes));
+        let problems = validate::create(resource, &object);
+        if !problems.is_empty() {
+            return Err(self.invalid(&object, &problems));
         }
         let stored = cluster.add(actor, place, Draft { object, claim }, run)?;
         Ok(Written { stored, created: true })
     }
 
-    fn invalid(&self, object: &Value, causes: &[Cause]) -> Failure {
+    fn invalid(&self, object: &Value, problems: &[Problem]) -> Failure {
         // The server names the kind that the object says it is.
         let kind = object.get("kind").and_then(Value::as_str).unwrap_or(self.resource.kind);
-        Failure::invalid_kind(self.resource.group, kind, &self.place.name, causes)
+        Failure::invalid(self.resource.group, kind, &self.place.name, problems)
     }
 
     /// Replaces the object.
@@ -129,8 +129,8 @@ impl Write<'_> {
             self.check_names(&object)?;
             if let Some(why) = body::misfit(self.resource, &object) {
                 let patched = json!(object.to_string());
-                let cause = Cause::invalid("patch", &patched, &why);
-                return Err(Failure::invalid_kind("", "", "", &[cause]));
+                let problem = Problem::invalid("patch", &patched, &why);
+                return Err(Failure::invalid("", "", "", &[problem]));
             }
             settle::shape(self.resource, &mut object);
             let base = if speaks { told(&object) } else { None };
@@ -171,7 +171,7 @@ impl Write<'_> {
         };
         if self.cluster.stored(self.place).is_none() {
             if self.part != Part::Main {
-                return Err(Failure::not_found(resource, &self.place.name));
+                return Err(Failure::absent(resource, &self.place.name));
             }
             let made = merged(Managers::default(), &known.empty)?;
             let mut object = made.object;
@@ -202,13 +202,13 @@ impl Write<'_> {
             let own = meta::text(&before.value, "resourceVersion").unwrap_or_default();
             let lax = known(resource).builtin && resource.plural != "leases";
             if version.is_empty() && !lax {
-                let cause = Cause::invalid(
+                let problem = Problem::invalid(
                     "metadata.resourceVersion",
                     &json!(0),
                     "must be specified for an update",
                 );
                 let (group, plural) = (resource.group, resource.plural);
-                return Err(Failure::invalid_kind(group, plural, &place.name, &[cause]));
+                return Err(Failure::invalid(group, plural, &place.name, &[problem]));
             }
             if !version.is_empty() && version != own {
                 let plural = resource.plural;
@@ -217,9 +217,9 @@ impl Write<'_> {
             settle::update(resource, part.rule(), &before.value, &mut object);
             meta::set(&mut object, "managedFields", None);
             if object != *before.value {
-                let causes = validate::update(resource, &before.value, &object);
-                if !causes.is_empty() {
-                    return Err(self.invalid(&object, &causes));
+                let problems = validate::update(resource, part.rule(), &before.value, &object);
+                if !problems.is_empty() {
+                    return Err(self.invalid(&object, &problems));
                 }
             }
             Ok(Draft { object, claim })
@@ -298,9 +298,9 @@ fn policy(options: &Value) -> Result<Policy, Failure> {
         Some("Foreground") => Ok(Policy::Foreground),
         Some("Orphan") => Ok(Policy::Orphan),
         Some(other) => {
-            let known = ["Foreground", "Background", "Orphan", "nil"].map(Value::from);
-            let cause = Cause::unsupported("propagationPolicy", &json!(other), &known);
-            Err(Failure::options("DeleteOptions", cause))
+            let known = ["Foreground", "Background", "Orphan", "nil"];
+            let problem = Problem::unsupported("propagationPolicy", &json!(other), &known);
+            options::refuse("DeleteOptions", vec![problem]).map(|()| Policy::Unsaid)
         }
     }
 }
@@ -360,7 +360,7 @@ fn conflict(conflicts: &[Conflict]) -> Failure {
             format!("Apply failed with {} conflicts: {}", all.len(), lines.join("\n"))
         }
     };
-    let causes: Vec<Value> = pairs
+    let problems: Vec<Value> = pairs
         .iter()
         .map(|(manager, path)| {
             json!({"reason": "FieldManagerConflict", "field": path,
@@ -368,7 +368,7 @@ fn conflict(conflicts: &[Conflict]) -> Failure {
         })
         .collect();
     let mut failure = Failure::new(409, "Conflict", message);
-    failure.details = json!({"causes": causes}).as_object().cloned();
+    failure.details = json!({"causes": problems}).as_object().cloned();
     failure
 }
 
