@@ -6,4 +6,6 @@
 pub mod cluster;
 pub mod history;
 pub mod resource;
+pub mod rules;
+pub mod server;
 pub mod story;
