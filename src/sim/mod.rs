@@ -7,3 +7,4 @@ pub mod cluster;
 pub mod history;
 pub mod resource;
 pub mod story;
+pub mod world;
