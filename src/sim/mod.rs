@@ -5,5 +5,6 @@
 
 pub mod cluster;
 pub mod history;
+pub mod judge;
 pub mod resource;
 pub mod story;
