@@ -26,8 +26,9 @@ use crate::runtime::metrics::WriteResult;
 use crate::validate::replica_set::made_of;
 use crate::validate::seen::Seen;
 
-/// Tries to send a notice before it counts as sent: nobody is helped by one that comes late.
-const NOTICE_TRIES_MAX: u32 = 5;
+/// Refusals of a notice before it counts as sent: whoever may not write Events is not to ask for
+/// ever. One that nobody answers is kept until it is taken or the outbox is full.
+const NOTICE_REFUSALS_MAX: u32 = 5;
 /// How long a refused template is not asked about again, where nothing changes.
 const TEMPLATE_PAUSE: Duration = Duration::from_secs(300);
 
@@ -251,7 +252,7 @@ fn land(
     Err(Error::Write(error))
 }
 
-/// Sends notices. One that cannot be sent after some tries counts as sent.
+/// Sends notices. One that is refused again and again counts as sent.
 ///
 /// # Errors
 /// [`Error::Notice`], [`Error::NoticeLate`].
@@ -281,7 +282,8 @@ pub async fn announce(
             Some(Error::NoticeLate)
         }
     };
-    let given_up = error.is_some() && NOTICE_TRIES_MAX <= tries.saturating_add(1);
+    let refused = matches!(error, Some(Error::Notice(WriteError::Refused { .. })));
+    let given_up = refused && NOTICE_REFUSALS_MAX <= tries.saturating_add(1);
     ctx.remember(key, |memory| {
         memory.sent.extend(sent);
         memory.notice = match (&error, given_up) {
