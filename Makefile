@@ -56,7 +56,7 @@ sim: ## the golden traces; SEEDS=n reaches them as STAIRLOCK_SEEDS
 
 .PHONY: planted
 planted: ## seeds until the simulator catches each planted defect; writes docs/planted-bugs.md
-	STAIRLOCK_SEEDS=$(SEEDS) STAIRLOCK_TABLE=docs/planted-bugs.md \
+	STAIRLOCK_SEEDS=$(or $(SEEDS),10000) STAIRLOCK_TABLE=docs/planted-bugs.md \
 	  $(CARGO) test --locked --release --features planted --test planted -- --nocapture
 
 .PHONY: cluster
