@@ -20,8 +20,12 @@ use crate::model::moves::Write;
 use crate::model::notice::Notice;
 use crate::model::status::{Stage, Status};
 use crate::model::template::TemplateId;
+#[cfg(feature = "planted")]
+use crate::observe::barrier::Barrier;
 use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
 use crate::observe::seen::{Remembered, gather};
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::runtime::metrics::WriteResult;
 use crate::validate::replica_set::made_of;
 use crate::validate::seen::Seen;
@@ -47,6 +51,10 @@ pub enum Next {
 /// [`Error::Read`] if there is no answer.
 pub async fn catch_up(ctx: &Context, key: &Key, rollout: &Rollout) -> Result<Gate, Error> {
     ctx.remember(key, |memory| memory.meet(rollout));
+    #[cfg(feature = "planted")]
+    if active(Bug::NoBarrier) {
+        return Ok(Gate::Open);
+    }
     loop {
         let now = ctx.clock.monotonic();
         let view = |reference: &Reference| View::of(&ctx.stores, reference);
@@ -135,6 +143,10 @@ pub async fn commit(
     rollout: &Rollout,
     status: &Status,
 ) -> Result<Next, Error> {
+    #[cfg(feature = "planted")]
+    if active(Bug::AnnounceBeforeCommit) {
+        send(&ctx.client, rollout, &status.outbox, &ctx.identity, &mut Vec::new()).await;
+    }
     let next = report(ctx, key, rollout, status).await?;
     let attempt = status.attempt.as_ref();
     let step = attempt.and_then(|attempt| match attempt.stage {
@@ -232,6 +244,12 @@ fn land(
     ctx.remember(key, |memory| {
         memory.land();
         match &error {
+            #[cfg(feature = "planted")]
+            WriteError::Conflict { .. } if active(Bug::BarrierForgetsOnConflict) => {
+                memory.barrier = Barrier::default();
+            }
+            #[cfg(feature = "planted")]
+            WriteError::Unanswered { .. } if active(Bug::UnansweredForgotten) => {}
             WriteError::Conflict { stale, .. } => {
                 memory.barrier.expect(target, Expect::Newer(*stale), now);
             }
