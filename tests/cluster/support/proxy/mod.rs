@@ -1,52 +1,50 @@
-//! A proxy between one controller and the API server: plain HTTP in, TLS out, bodies unbuffered.
+//! A proxy between one controller and the API server: plain HTTP in, TLS out, watches unbuffered.
 //!
-//! It writes down every request in the order of arrival, and can end the controller at its n-th
-//! write: before the API server sees it, or after it answered and before the controller hears.
+//! It writes down every request in the order of arrival, enters in the ledger which revisions the
+//! controller made, and brings about what goes wrong in clusters: an end of the controller at its
+//! n-th write (before the API server sees it, or after it answered and before the controller hears),
+//! lost, late and false answers, and watches that are late, lose events, fall silent, expire or
+//! break.
 
-use std::collections::BTreeSet;
+mod call;
+mod fault;
+mod flow;
+pub mod ledger;
+mod tests;
+
 use std::net::SocketAddr;
 use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
+use futures::stream::unfold;
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, Uri};
+use hyper::{Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
+use self::flow::{Body, Failure, Faults};
 use super::rig::rig;
+
+pub use self::call::Call;
+pub use self::fault::{Answer, Fault, Rule, answer, too_many};
+pub use self::flow::{Strike, Trouble};
 
 static ORDER: AtomicUsize = AtomicUsize::new(0);
 
-type Body = BoxBody<Bytes, hyper::Error>;
 type Upstream = Client<HttpsConnector<HttpConnector>, Body>;
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// One request of the controller.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Its place among the requests of all controllers of the run.
-    pub order: usize,
-    pub method: Method,
-    pub path: String,
-    pub query: String,
-    /// The answer, 0 while there is none.
-    pub status: u16,
-    /// The body of a write, `Null` for a read.
-    pub body: Value,
-}
 
 /// When the controller is ended at a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +71,8 @@ struct State {
     count: usize,
     /// The controller was ended: nothing it had sent still passes.
     dead: bool,
-    /// Method and path of writes whose reply was lost, while the first of each is to be.
-    lost: Option<BTreeSet<String>>,
+    /// What goes wrong with writes. The first that has something to say counts.
+    rules: Vec<Rule>,
     /// Whether lists are refused as streams.
     old: bool,
     /// What is read as something else.
@@ -82,8 +80,12 @@ struct State {
 }
 
 struct Shared {
+    /// Who speaks through it.
+    identity: Arc<str>,
     upstream: Upstream,
     state: Mutex<State>,
+    /// What goes wrong with watches.
+    flows: watch::Sender<Faults>,
     changed: watch::Sender<usize>,
 }
 
@@ -94,42 +96,18 @@ pub struct Proxy {
     task: JoinHandle<()>,
 }
 
-impl Call {
-    /// Whether it changes something that stays: a write that is no dry run.
-    pub fn mutates(&self) -> bool {
-        let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-        writes.contains(&self.method) && !self.query.contains("dryRun=")
-    }
-
-    /// Whether it is about the Lease.
-    pub fn leases(&self) -> bool {
-        self.path.contains("/leases")
-    }
-
-    /// Whether it is a watch that is opened.
-    pub fn watches(&self) -> bool {
-        self.method == Method::GET && self.query.contains("watch=")
-    }
-
-    /// Whether it counts as a write of a release.
-    pub fn counts(&self) -> bool {
-        self.mutates() && !self.leases()
-    }
-
-    /// Method, path and answer in one line.
-    pub fn line(&self) -> String {
-        format!("{} {} {}", self.method, self.path, self.status)
-    }
-}
-
 impl Proxy {
-    /// Listens on a port of loopback.
-    pub async fn listen() -> Self {
+    /// Listens on a port of loopback for the controller of this identity.
+    pub async fn listen(identity: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (changed, _) = watch::channel(0);
-        let state = Mutex::new(State::default());
-        let shared = Arc::new(Shared { upstream: upstream(), state, changed });
+        let shared = Arc::new(Shared {
+            identity: identity.into(),
+            upstream: upstream(),
+            state: Mutex::default(),
+            flows: watch::channel(Faults::default()).0,
+            changed: watch::channel(0).0,
+        });
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -176,9 +154,27 @@ impl Proxy {
         state.dead = false;
     }
 
-    /// Loses the reply to the first write of each kind to each path; it is carried out.
-    pub fn lose_replies(&self) {
-        self.shared.state.lock().unwrap().lost = Some(BTreeSet::new());
+    /// Has something go wrong with writes, counted from here.
+    pub fn disturb(&self, rule: Rule) {
+        self.shared.state.lock().unwrap().rules.push(rule);
+    }
+
+    /// Has something go wrong with the watches of a resource, the open ones too, until told
+    /// otherwise.
+    pub fn trouble(&self, resource: &'static str, trouble: Trouble) {
+        self.shared.flows.send_modify(|faults| {
+            faults.trouble.insert(resource, trouble);
+        });
+    }
+
+    /// How many events the watches have lost.
+    pub fn lost(&self) -> usize {
+        self.shared.flows.borrow().lost.load(Ordering::SeqCst)
+    }
+
+    /// Ends the watches of a resource that are open. Those that are opened later are whole.
+    pub fn strike(&self, resource: &'static str, strike: Strike) {
+        self.shared.flows.send_modify(|faults| faults.strikes.push((resource, strike)));
     }
 
     /// Puts another text of the same length in place of one, in every answer to a read.
@@ -194,10 +190,29 @@ impl Proxy {
 
     /// Waits until the rule has ended the controller.
     pub async fn killed(&self, end: Instant) {
+        let ended = self.until(end, |state| state.dead).await;
+        assert!(ended, "the controller has not made that write");
+    }
+
+    /// Waits for a request that was answered.
+    pub async fn heard(&self, end: Instant, what: &str, test: impl Fn(&Call) -> bool) -> Call {
+        let found = |state: &State| {
+            let answered = state.calls.iter().filter(|call| call.status != 0);
+            answered.into_iter().any(&test)
+        };
+        assert!(self.until(end, found).await, "{what}: no such request");
+        self.calls().into_iter().find(|call| call.status != 0 && test(call)).unwrap()
+    }
+
+    async fn until(&self, end: Instant, test: impl Fn(&State) -> bool) -> bool {
         let mut changed = self.shared.changed.subscribe();
-        while !self.shared.state.lock().unwrap().dead {
-            let news = timeout_at(end, changed.changed()).await;
-            news.expect("the controller has not made that write").unwrap();
+        loop {
+            if test(&self.shared.state.lock().unwrap()) {
+                return true;
+            }
+            if timeout_at(end, changed.changed()).await.is_err() {
+                return false;
+            }
         }
     }
 }
@@ -229,66 +244,109 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream) {
 
 /// Passes one request on and its answer back.
 async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
-    let (mut parts, body) = request.into_parts();
-    let mut call = Call {
+    let (parts, body) = request.into_parts();
+    let bytes = body.collect().await?.to_bytes();
+    let call = Call {
         order: ORDER.fetch_add(1, Ordering::SeqCst),
         method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         status: 0,
-        body: Value::Null,
-    };
-    let body: Body = match call.method {
-        Method::GET => body.boxed(),
-        _ => {
-            let bytes = body.collect().await?.to_bytes();
-            call.body = serde_json::from_slice(&bytes).unwrap_or_default();
-            Full::new(bytes).map_err(|never| match never {}).boxed()
-        }
+        body: serde_json::from_slice(&bytes).unwrap_or_default(),
+        at: Instant::now(),
+        fault: None,
     };
     if shared.refuses(&call) {
         return Ok(refusal());
     }
-    let loses = shared.loses(&call);
-    let (at, kill) = shared.arrived(call)?;
+    let (at, kill) = shared.arrived(&call)?;
     if let Some(kill) = kill.iter().find(|kill| kill.moment == Moment::Before) {
         return Err(shared.end(kill));
     }
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    parts.uri = format!("{}{path}", rig().var("API_URL")).parse::<Uri>()?;
-    parts.headers.remove(hyper::header::HOST);
-    let response = shared.upstream.request(Request::from_parts(parts, body)).await?;
-    shared.answered(at, response.status().as_u16());
-    if let Some(kill) = kill {
-        return Err(shared.end(&kill));
+    let fault = shared.fault(at);
+    if let Some(Fault::Refused(answer)) = fault {
+        shared.answered(at, answer.code);
+        return Ok(false_answer(answer));
     }
-    if loses {
-        return Err("the reply is lost".into());
+    let request = Request::from_parts(parts, whole(bytes));
+    if !call.mutates() {
+        let response = shared.forward(request).await?;
+        shared.answered(at, response.status().as_u16());
+        return Ok(shared.read(&call, response));
     }
-    Ok(response.map(|body| shared.read(body)))
+    // A task of its own: a write that has left is carried out, whatever becomes of the controller.
+    let writing = Arc::clone(&shared);
+    let written = tokio::spawn(async move { writing.write(at, &call, request).await });
+    let response = written.await??;
+    match (kill, fault) {
+        (Some(kill), _) => Err(shared.end(&kill)),
+        (None, Some(Fault::Lost)) => Err("the reply is lost".into()),
+        (None, Some(Fault::Masked(answer))) => Ok(false_answer(answer)),
+        (None, Some(Fault::Late(by))) => {
+            sleep(by).await;
+            Ok(response.map(whole))
+        }
+        (None, Some(Fault::Trickled)) => Ok(response.map(trickle)),
+        (None, Some(Fault::Refused(_)) | None) => Ok(response.map(whole)),
+    }
+}
+
+/// A body that is there at once.
+fn whole(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body that comes a byte a second.
+fn trickle(bytes: Bytes) -> Body {
+    let bytes = unfold(bytes, |mut rest| async {
+        sleep(Duration::from_secs(1)).await;
+        let byte = (!rest.is_empty()).then(|| rest.split_to(1))?;
+        Some((Ok(Frame::data(byte)), rest))
+    });
+    StreamBody::new(bytes).boxed_unsync()
+}
+
+/// An answer that the API server did not give.
+fn false_answer(answer: Answer) -> Response<Body> {
+    let reason = match answer.code {
+        409 => "Conflict",
+        429 => "TooManyRequests",
+        503 => "ServiceUnavailable",
+        504 => "Timeout",
+        _ => "InternalError",
+    };
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "reason": reason, "code": answer.code, "message": "said by the fault proxy"});
+    let mut response = response(answer.code, &status);
+    if let Some(after) = answer.retry_after {
+        response.headers_mut().insert("retry-after", after.parse().unwrap());
+    }
+    response
 }
 
 /// What an API server without streaming lists answers, where it knows of them.
 fn refusal() -> Response<Body> {
     let message = "sendInitialEvents: Forbidden: the feature gate WatchList is not enabled";
-    let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
         "reason": "Invalid", "code": 422, "message": message});
-    let body = Full::new(Bytes::from(status.to_string())).map_err(|never| match never {});
-    let response = Response::builder().status(422).header("content-type", "application/json");
-    response.body(body.boxed()).unwrap()
+    response(422, &status)
+}
+
+fn response(code: u16, status: &Value) -> Response<Body> {
+    let response = Response::builder().status(code).header("content-type", "application/json");
+    response.body(whole(Bytes::from(status.to_string()))).unwrap()
 }
 
 impl Shared {
     /// Writes a request down: its place, and whether the controller is to be ended at it.
-    fn arrived(&self, call: Call) -> Result<(usize, Option<Kill>), Failure> {
+    fn arrived(&self, call: &Call) -> Result<(usize, Option<Kill>), Failure> {
         let mut state = self.state.lock().unwrap();
         if state.dead {
             return Err("the controller was ended".into());
         }
-        let counts = call.counts();
-        state.calls.push(call);
+        state.calls.push(call.clone());
         let at = state.calls.len() - 1;
-        if !counts {
+        if !call.counts() {
             return Ok((at, None));
         }
         state.count += 1;
@@ -300,29 +358,61 @@ impl Shared {
         Ok((at, kill))
     }
 
+    /// What goes wrong with a request. Every rule counts it.
+    fn fault(&self, at: usize) -> Option<Fault> {
+        let mut state = self.state.lock().unwrap();
+        let call = state.calls[at].clone();
+        let faults: Vec<Fault> = state.rules.iter_mut().filter_map(|r| r.meet(&call)).collect();
+        state.calls[at].fault = faults.first().copied();
+        state.calls[at].fault
+    }
+
     /// Whether a request is for what an old API server does not have.
     fn refuses(&self, call: &Call) -> bool {
         let streams = call.query.contains("sendInitialEvents=true");
         streams && self.state.lock().unwrap().old
     }
 
-    /// The body of an answer as the controller reads it.
-    fn read(&self, body: Incoming) -> Body {
-        let Some((from, to)) = self.state.lock().unwrap().garbled else { return body.boxed() };
-        let garble = move |frame: Frame<Bytes>| {
-            frame.map_data(|data| match std::str::from_utf8(&data) {
-                Ok(text) => Bytes::from(text.replace(from, to)),
-                Err(_) => data,
-            })
-        };
-        body.map_frame(garble).boxed()
+    async fn forward(&self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        parts.uri = format!("{}{path}", rig().var("API_URL")).parse::<Uri>()?;
+        parts.headers.remove(hyper::header::HOST);
+        Ok(self.upstream.request(Request::from_parts(parts, body)).await?)
     }
 
-    /// Whether the reply to a request is to be lost.
-    fn loses(&self, call: &Call) -> bool {
-        let mut state = self.state.lock().unwrap();
-        let Some(lost) = state.lost.as_mut().filter(|_| call.counts()) else { return false };
-        lost.insert(format!("{} {}", call.method, call.path))
+    /// Has a write carried out and enters what it made.
+    async fn write(
+        &self,
+        at: usize,
+        call: &Call,
+        request: Request<Body>,
+    ) -> Result<Response<Bytes>, Failure> {
+        let (parts, body) = self.forward(request).await?.into_parts();
+        let bytes = body.collect().await?.to_bytes();
+        if parts.status.is_success() {
+            ledger::enter(&self.identity, call, &serde_json::from_slice(&bytes)?);
+        }
+        self.answered(at, parts.status.as_u16());
+        Ok(Response::from_parts(parts, bytes))
+    }
+
+    /// The answer to a read as the controller gets it.
+    fn read(&self, call: &Call, response: Response<Incoming>) -> Response<Body> {
+        let garbled = self.state.lock().unwrap().garbled;
+        let watches = call.watches() && response.status().is_success();
+        response.map(|body| {
+            let body = body.map_err(Failure::from);
+            let garble = move |frame: Frame<Bytes>| match garbled {
+                Some((from, to)) => frame.map_data(|data| match std::str::from_utf8(&data) {
+                    Ok(text) => Bytes::from(text.replace(from, to)),
+                    Err(_) => data,
+                }),
+                None => frame,
+            };
+            let body = body.map_frame(garble).boxed_unsync();
+            if watches { flow::body(call.resource(), self.flows.subscribe(), body) } else { body }
+        })
     }
 
     fn answered(&self, at: usize, status: u16) {
@@ -337,75 +427,5 @@ impl Shared {
         child.wait().unwrap();
         self.changed.send_modify(|count| *count += 1);
         "the controller was ended".into()
-    }
-}
-
-mod tests {
-    use std::process::{Command, Stdio};
-    use std::time::Duration;
-
-    use kube::Client;
-    use kube::config::{KubeConfigOptions, Kubeconfig};
-    use serde_json::json;
-
-    use super::*;
-    use crate::support::cluster::Cluster;
-    use crate::support::install;
-    use crate::support::story::Story;
-    use crate::support::watch::Watch;
-
-    /// A client of the shipped ServiceAccount behind a proxy.
-    async fn behind(proxy: &Proxy) -> Client {
-        let token = install::token().await;
-        let file = json!({
-            "current-context": "a",
-            "clusters": [{"name": "a", "cluster": {"server": proxy.url()}}],
-            "users": [{"name": "a", "user": {"token": token}}],
-            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-        });
-        let file = Kubeconfig::from_yaml(&file.to_string()).unwrap();
-        let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(file, &options).await.unwrap();
-        Client::try_from(config).unwrap()
-    }
-
-    fn service(name: &str) -> Value {
-        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-            "spec": {"ports": [{"port": 80}], "selector": {"app": "shop"}}})
-    }
-
-    #[tokio::test]
-    async fn watches_stream_through_it_and_a_kill_lets_nothing_pass() {
-        let story = Story::begin("proxy", 60).await;
-        let proxy = Proxy::listen().await;
-        let client = behind(&proxy).await;
-        let namespace = story.namespace().to_owned();
-        let through = Cluster { client, namespace };
-        let watch = Watch::open(&through, "Service").await;
-        through.add(service("one")).await;
-        let end = Instant::now() + Duration::from_secs(10);
-        watch.until(end, "the Service is seen", |seen| seen.object["kind"] == "Service").await;
-        assert_eq!(proxy.writes(0).len(), 1);
-
-        for (moment, stays) in [(Moment::Before, false), (Moment::After, true)] {
-            let child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
-            let child = Arc::new(Mutex::new(child));
-            proxy.revive();
-            proxy.kill_at(Kill { at: 2, moment, child: Arc::clone(&child) });
-            let name = format!("kept{stays}");
-            through.add(service(&name)).await;
-            let last = format!("last{stays}");
-            let patch = json!({"metadata": {"labels": {"last": last.as_str()}}});
-            let params = kube::api::PatchParams::default();
-            let patch = kube::api::Patch::Merge(patch);
-            let answer = through.api("Service").patch(&name, &params, &patch).await;
-            assert!(answer.is_err(), "no reply comes back");
-            proxy.killed(end).await;
-            assert!(child.lock().unwrap().try_wait().unwrap().is_some());
-            let after = story.cluster.get("Service", &name).await;
-            assert_eq!(after["metadata"]["labels"]["last"] == last.as_str(), stays);
-            let refused = through.api("Service").patch(&name, &params, &patch).await;
-            assert!(refused.is_err(), "nothing passes until it is revived");
-        }
     }
 }
