@@ -158,15 +158,13 @@ pub enum Event {
         /// Whether it does.
         up: bool,
     },
-    /// A controller ends at its n-th write (from 1, the Lease not counted) and begins again.
+    /// Whichever controller makes the n-th write of the story (from 1, the Lease not counted) ends
+    /// there, and begins again.
     Crash {
         /// Which write, from 1.
         write: u32,
         /// On which side of it.
         side: Side,
-        /// Which controller, from 0.
-        #[serde(default)]
-        controller: u32,
     },
     /// A controller ends and begins again `after` that.
     Restart {
