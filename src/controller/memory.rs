@@ -160,7 +160,7 @@ impl Memory {
     pub fn due(&self) -> Option<Instant> {
         let refusal = self.refusal.as_ref().map(|refusal| refusal.until);
         let template = self.template.as_ref().and_then(|checked| checked.until);
-        [refusal, template].into_iter().flatten().min()
+        [refusal, template, self.barrier.due()].into_iter().flatten().min()
     }
 
     /// Notes that a write is about to leave.

@@ -1,6 +1,6 @@
 //! The loop: one turn of one Rollout. Start reading here.
 
-use crate::api::kind::Key;
+use crate::api::kind::{Key, Kind, Reference};
 use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::moves::{Next, announce, apply, catch_up, commit, observe, report};
@@ -93,7 +93,17 @@ fn wait(
         canary: status.canary.as_ref().map(revision),
     };
     ctx.metrics.show(&key.namespace, &key.name, stand);
-    let due = ctx.remember(key, |memory| memory.due());
+    // A command that the watch lost would be missed for ever: nothing else tells of it.
+    let open = status.attempt.as_ref().is_some_and(|attempt| attempt.stage.open());
+    let own = Reference { kind: Kind::Rollout, key: key.clone() };
+    let seen_at = ctx.clock.monotonic();
+    let due = ctx.remember(key, |memory| {
+        match open {
+            true => memory.barrier.doubt(own, seen_at),
+            false => memory.barrier.believe(&own),
+        }
+        memory.due()
+    });
     let until = until.map(|until| ctx.instant(until, now));
     Next::Wait(due.into_iter().chain(until).min())
 }
