@@ -7,8 +7,15 @@ use clap::{Parser, Subcommand};
 
 use crate::runtime::settings::{Flags, Surroundings};
 
+pub mod account;
 pub mod controller;
 pub mod crd;
+pub mod exit;
+pub mod facts;
+pub mod happens;
+pub mod manifest;
+pub mod timeline;
+pub mod verdict;
 
 /// The exit code for arguments and settings that cannot be used.
 const USAGE: u8 = 2;

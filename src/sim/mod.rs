@@ -6,4 +6,7 @@
 pub mod cluster;
 pub mod history;
 pub mod resource;
+pub mod scenario;
+pub mod schema;
 pub mod story;
+pub mod yaml;
