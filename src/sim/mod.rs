@@ -9,4 +9,5 @@ pub mod resource;
 pub mod scenario;
 pub mod schema;
 pub mod story;
+pub mod world;
 pub mod yaml;
