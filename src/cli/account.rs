@@ -54,6 +54,8 @@ pub struct Account {
     pub versions: BTreeMap<String, String>,
     /// When attempts began and ended, by number.
     pub attempts: BTreeMap<i64, (Timestamp, Option<Timestamp>)>,
+    /// The revision of the attempt; empty where it did not begin.
+    pub revision: String,
 }
 
 /// Reads the numbers from a history that ended at a time, of one attempt.
@@ -62,7 +64,7 @@ pub fn account(changes: &[Arc<Change>], ended: Timestamp, attempt: Option<i64>) 
     changes.iter().for_each(|change| counter.see(change));
     if let Some(stand) = counter.account.stands.last_mut().filter(|_| counter.standing) {
         stand.to = ended;
-        stand.pods = counter.pods_of.clone();
+        stand.pods = counter.pods_of;
     }
     counter.account
 }
@@ -81,7 +83,6 @@ struct Counter {
     weights: Option<BTreeMap<String, u32>>,
     /// Whether the attempt stands where it stood last.
     standing: bool,
-    revision: String,
     pods_of: (u32, u32),
 }
 
@@ -121,7 +122,7 @@ impl Counter {
 
     fn count(&mut self) {
         let all: u32 = self.ready.values().sum();
-        let new = self.ready.get(&self.revision).copied().unwrap_or_default();
+        let new = self.ready.get(&self.account.revision).copied().unwrap_or_default();
         self.pods_of = (new, all.saturating_sub(new));
     }
 
@@ -141,7 +142,7 @@ impl Counter {
             self.account.attempts.entry(attempt.number).or_insert((began, None));
         }
         if self.attempt == Some(attempt.number) {
-            self.revision.clone_from(&attempt.revision);
+            self.account.revision.clone_from(&attempt.revision);
             self.stand(status, attempt, at);
         } else if self.standing {
             self.leave(at);
@@ -217,6 +218,11 @@ impl Counter {
 }
 
 impl Account {
+    /// Tells the version that the attempt delivers.
+    pub fn version(&self) -> Option<String> {
+        self.versions.get(&self.revision).filter(|version| !version.is_empty()).cloned()
+    }
+
     /// Tells how many of a hundred requests failed between two times, by what fails at each time
     /// of each version. `None` where there was no traffic.
     pub fn failed(

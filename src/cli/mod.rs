@@ -8,12 +8,16 @@ use clap::{Parser, Subcommand};
 use crate::runtime::settings::{Flags, Surroundings};
 
 pub mod account;
+pub mod author;
 pub mod controller;
 pub mod crd;
 pub mod exit;
 pub mod facts;
+pub mod forecast;
 pub mod happens;
 pub mod manifest;
+pub mod output;
+pub mod report;
 pub mod timeline;
 pub mod verdict;
 
