@@ -50,7 +50,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let config = client::configure(&settings).await?;
     let (elector, leadership) = if settings.leader_election {
         let plain = client::open(config.clone(), clock.clone())?;
-        let (elector, leadership) = leader::elect(plain, &settings, clock.clone());
+        let (elector, leadership) = leader::elect(plain, (&settings).into(), clock.clone());
         (Some(elector), leadership)
     } else {
         (None, Leadership::always(clock.clone()))

@@ -4,8 +4,11 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use http::header::DATE;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use kube::client::{Body, DynBody};
 use std::task::{Context, Poll};
 use tower::{BoxError, Layer, Service};
@@ -109,9 +112,13 @@ where
             }
         }
         let streams = is_watch(&request);
+        let (clock, sent) = (self.fence.clock.clone(), self.fence.clock.monotonic());
         let call = self.inner.call(request);
         let reply = async move {
             let reply = call.await?;
+            if let Some(date) = date(&reply) {
+                clock.hear(date, sent);
+            }
             if streams { Ok(reply) } else { whole(reply).await }
         };
         Box::pin(async move {
@@ -128,6 +135,12 @@ async fn whole(reply: Reply) -> Result<Reply, BoxError> {
     let (head, body) = reply.into_parts();
     let bytes = body.collect().await?.to_bytes();
     Ok(Response::from_parts(head, Box::new(Full::new(bytes).map_err(BoxError::from))))
+}
+
+/// The time that the server had. What stands before it may add none, or nonsense.
+fn date(reply: &Reply) -> Option<Timestamp> {
+    let text = reply.headers().get(DATE)?.to_str().ok()?;
+    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
 
 fn is_write(request: &Request<Body>) -> bool {

@@ -46,8 +46,31 @@ const fn resource(
 }
 
 impl Resource {
+    /// Returns group and version as in `apiVersion`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// Returns the plural with the group, as messages say it.
+    pub fn qualified(&self) -> String {
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
+    }
+
     /// Finds a resource by its plural.
     pub fn named(plural: &str) -> Option<&'static Self> {
         RESOURCES.iter().find(|resource| resource.plural == plural)
+    }
+
+    /// Finds a resource by its kind.
+    pub fn of_kind(kind: &str) -> Option<&'static Self> {
+        RESOURCES.iter().find(|resource| resource.kind == kind)
     }
 }

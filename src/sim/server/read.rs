@@ -1,0 +1,168 @@
+//! Read: answers to get and list. It changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+
+use crate::sim::cluster::Cluster;
+use crate::sim::cluster::feed::{Stored, json_text};
+use crate::sim::history::Place;
+use crate::sim::resource::Resource;
+use crate::sim::rules::meta;
+use crate::sim::rules::selector::Selector;
+use crate::sim::server::failure::Failure;
+use crate::sim::server::shape::Shape;
+use crate::sim::server::target::Query;
+use crate::sim::server::watch::{From, WatchStream, Wish};
+
+/// How long a watch lasts that says nothing of it. The API server draws it from half an hour to
+/// an hour.
+const WATCH_LENGTH: Duration = Duration::from_secs(1800);
+
+/// What a continued list is told when what it began with is forgotten.
+const TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list \
+    result. You can start a new list without the continue parameter.";
+
+/// Reads one object.
+///
+/// # Errors
+/// [`Failure`] 404.
+pub fn get(cluster: &Cluster, place: &Place) -> Result<Arc<Stored>, Failure> {
+    cluster.stored(place).ok_or_else(|| {
+        let resource = Resource::named(place.resource);
+        let what = resource.map_or_else(|| place.resource.to_owned(), Resource::qualified);
+        Failure::new(404, "NotFound", format!("{what} {:?} not found", place.name))
+    })
+}
+
+/// Lists objects.
+///
+/// # Errors
+/// [`Failure`] 400 for parameters that cannot be read, 410 for a list that cannot go on.
+pub fn list(
+    cluster: &Cluster,
+    resource: &'static Resource,
+    namespace: Option<&str>,
+    query: &Query,
+    shape: Shape,
+) -> Result<Bytes, Failure> {
+    let selector = selector(query)?;
+    let limit = number(query, "limit")?.and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.filter(|limit| *limit > 0);
+    let start = Continued::read(query.text("continue"))?;
+    let exact = query.text("resourceVersionMatch") == "Exact";
+    let at = match &start {
+        Some(start) => Some(start.revision),
+        None if exact => number(query, "resourceVersion")?,
+        None => None,
+    };
+    let (all, revision) = match at {
+        None => cluster.snapshot(resource.plural, namespace),
+        Some(revision) => {
+            let all = cluster.snapshot_at(resource.plural, namespace, revision);
+            (all.ok_or_else(|| Failure::new(410, "Expired", TOO_OLD))?, revision)
+        }
+    };
+    let later = |stored: &&Arc<Stored>| {
+        start.as_ref().is_none_or(|start| {
+            key(&stored.value) > (start.namespace.as_str(), start.name.as_str())
+        })
+    };
+    let mut chosen = all.iter().filter(later).filter(|stored| selector.selects(&stored.value));
+    let page: Vec<_> = chosen.by_ref().take(limit.unwrap_or(usize::MAX)).collect();
+    let left = chosen.count();
+    let mut meta = json!({"resourceVersion": revision.to_string()});
+    if let (Some(last), true) = (page.last(), left > 0) {
+        let (namespace, name) = key(&last.value);
+        let token = format!("{revision}/{namespace}/{name}");
+        meta::put(&mut meta, "continue", Some(json!(token)));
+        if selector.everything() {
+            meta::put(&mut meta, "remainingItemCount", Some(json!(left)));
+        }
+    }
+    Ok(text(resource, shape, &meta, &page))
+}
+
+fn text(resource: &Resource, shape: Shape, meta: &Value, page: &[&Arc<Stored>]) -> Bytes {
+    let (api_version, kind) = shape.list_meta(resource);
+    let head = json!({"apiVersion": api_version, "kind": kind, "metadata": meta});
+    let head = json_text(&head);
+    let mut text = head.strip_suffix(b"}").unwrap_or(&head).to_vec();
+    text.extend_from_slice(b",\"items\":[");
+    for (index, stored) in page.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(&shape.object(resource, stored));
+    }
+    text.extend_from_slice(b"]}");
+    text.into()
+}
+
+/// Where a continued list goes on.
+struct Continued {
+    revision: u64,
+    namespace: String,
+    name: String,
+}
+
+impl Continued {
+    fn read(token: &str) -> Result<Option<Self>, Failure> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let mut parts = token.splitn(3, '/');
+        let mut part = || parts.next().unwrap_or_default().to_owned();
+        let revision = part().parse();
+        let revision = revision.map_err(|_| Failure::bad("continue key is not valid"))?;
+        Ok(Some(Self { revision, namespace: part(), name: part() }))
+    }
+}
+
+fn key(object: &Value) -> (&str, &str) {
+    let text = |key| meta::text(object, key).unwrap_or_default();
+    (text("namespace"), text("name"))
+}
+
+/// Begins a watch.
+///
+/// # Errors
+/// [`Failure`] 400 or 422 for parameters that cannot be read or do not go together.
+pub fn watch(
+    cluster: &Cluster,
+    resource: &'static Resource,
+    namespace: Option<String>,
+    query: &Query,
+    shape: Shape,
+) -> Result<WatchStream, Failure> {
+    let selector = selector(query)?;
+    let length = number(query, "timeoutSeconds")?.filter(|seconds| *seconds > 0);
+    let length = length.map_or(WATCH_LENGTH, Duration::from_secs);
+    let bookmarks = query.is_true("allowWatchBookmarks");
+    let streams = query.is_true("sendInitialEvents");
+    let revision = number(query, "resourceVersion")?.filter(|revision| *revision > 0);
+    let from = match revision {
+        _ if streams && bookmarks => From::List,
+        _ if streams => From::Objects,
+        Some(revision) => From::Revision(revision),
+        None => From::Objects,
+    };
+    let wish = Wish { resource, namespace, selector, shape, bookmarks, length };
+    Ok(WatchStream::new(cluster.clone(), wish, from))
+}
+
+fn selector(query: &Query) -> Result<Selector, Failure> {
+    let read = Selector::read(query.text("labelSelector"), query.text("fieldSelector"));
+    read.map_err(|error| Failure::bad(error.0))
+}
+
+fn number(query: &Query, key: &str) -> Result<Option<u64>, Failure> {
+    let text = query.text(key);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let number = text.parse().map(Some);
+    number.map_err(|_| Failure::bad(format!("invalid {key}: {text:?}")))
+}

@@ -1,0 +1,65 @@
+//! Shape: how objects are shown, as the request's `Accept` asks. It chooses no objects.
+
+use hyper::body::Bytes;
+use serde_json::json;
+
+use crate::sim::cluster::feed::{Stored, json_text};
+use crate::sim::resource::Resource;
+
+/// How objects are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// As they are.
+    Whole,
+    /// Only their metadata.
+    Metadata,
+}
+
+impl Shape {
+    /// Reads an `Accept` header; the first of its forms that is served.
+    pub fn read(accept: &str) -> Self {
+        for form in accept.split(',') {
+            let wants = |text: &str| form.contains(text);
+            if wants("as=PartialObjectMetadata") && wants("g=meta.k8s.io") {
+                return Self::Metadata;
+            }
+            if !wants("as=") {
+                return Self::Whole;
+            }
+        }
+        Self::Whole
+    }
+
+    /// Tells whether objects are shown as they are.
+    pub fn whole(self) -> bool {
+        self == Self::Whole
+    }
+
+    /// Returns an object as JSON.
+    pub fn object(self, _resource: &Resource, stored: &Stored) -> Bytes {
+        match self {
+            Self::Whole => stored.text(),
+            Self::Metadata => json_text(&json!({
+                "kind": "PartialObjectMetadata",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": stored.value.get("metadata"),
+            })),
+        }
+    }
+
+    /// Returns the apiVersion and kind of what is shown, if they are not the objects' own.
+    pub fn type_meta(self, _resource: &Resource) -> Option<(String, &'static str)> {
+        match self {
+            Self::Whole => None,
+            Self::Metadata => Some(("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata")),
+        }
+    }
+
+    /// Returns the apiVersion and kind of a list.
+    pub fn list_meta(self, resource: &Resource) -> (String, String) {
+        match self {
+            Self::Whole => (resource.api_version(), format!("{}List", resource.kind)),
+            Self::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadataList".to_owned()),
+        }
+    }
+}
