@@ -37,6 +37,8 @@ pub struct Played<'a> {
     pub ended: Timestamp,
     /// Writes of controllers.
     pub writes: u32,
+    /// Events that had no effect, and why.
+    pub idle: &'a [(Timestamp, String)],
     /// Rules of the controller that were broken.
     pub violations: Vec<Broken>,
     /// The release that is asked about; absent: what was tried last.
@@ -228,6 +230,10 @@ fn told(played: &Played<'_>) -> Vec<Told> {
         Some(Line { at, topic: Topic::Story, text: happens::line(event) })
     });
     let mut lines: Vec<Line> = story.collect();
+    lines.extend(played.idle.iter().map(|(at, why)| {
+        let text = format!("that had no effect: {why}");
+        Line { at: at.since(played.began), topic: Topic::Story, text }
+    }));
     lines.extend(timeline::lines(played.changes, played.began, played.steps));
     lines.sort_by_key(|line| line.at);
     let told = |Line { at, topic, text }| Told {

@@ -63,11 +63,8 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Files(_) | Self::Release(_) => Exit::Usage,
-            Self::Story(trouble) => match trouble {
-                Trouble::Object { .. } | Trouble::Event { .. } => Exit::Usage,
-                Trouble::Runtime(_) => Exit::Trouble,
-            },
-            Self::Output(_) => Exit::Trouble,
+            Self::Story(Trouble::Object { .. }) => Exit::Usage,
+            Self::Story(Trouble::Runtime(_)) | Self::Output(_) => Exit::Trouble,
         }
     }
 }
@@ -112,6 +109,7 @@ fn play(
         began: outcome.began,
         ended: outcome.ended,
         writes: outcome.writes,
+        idle: &outcome.idle,
         violations: broken.collect(),
         release: flags.release.as_deref(),
         wanted: flags.wanted,
