@@ -330,7 +330,7 @@ impl<'a> Stage<'a> {
         process.kill();
         self.requests += process.requests();
         let at = self.ends.cluster.now();
-        self.judge.note(Note::Crashed { identity: process.identity.clone(), at });
+        self.judge.note(Note::Crashed { identity: process.identity.as_str().into(), at });
     }
 
     fn start(&mut self, number: u32) {
