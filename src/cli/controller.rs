@@ -50,7 +50,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let config = client::configure(&settings).await?;
     let (elector, leadership) = if settings.leader_election {
         let plain = client::open(config.clone(), clock.clone())?;
-        let (elector, leadership) = leader::elect(plain, &settings, clock.clone());
+        let (elector, leadership) = leader::elect(plain, (&settings).into(), clock.clone());
         (Some(elector), leadership)
     } else {
         (None, Leadership::always(clock.clone()))
@@ -62,6 +62,8 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let serving = router::serve(listener, router::router(probes), shutdown.clone());
     let identity = settings.identity.clone();
     let parts = Parts { client, clock, leadership, metrics, health, identity };
+    #[cfg(feature = "planted")]
+    tracing::warn!("{}", crate::planted::MARK);
     info!(version = env!("CARGO_PKG_VERSION"), address = %settings.bind_address, "started");
     tokio::spawn(serving);
     act(parts, scope(&settings), elector, shutdown).await

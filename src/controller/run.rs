@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use kube::runtime::watcher;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -71,13 +72,14 @@ pub async fn run(parts: Parts, scope: Scope, shutdown: Shutdown) -> End {
         stores,
         tell: Arc::new(move |sighting| hear(&told, &complained, sighting)),
     };
-    let mut watching = tokio::spawn(watch::run(watches));
-    let end = tokio::select! {
+    // Whoever drops this run ends its watches with it.
+    let mut watching = JoinSet::new();
+    watching.spawn(watch::run(watches));
+    tokio::select! {
+        biased;
         end = turns(&ctx, scope.concurrency, &shutdown) => end,
-        _ = &mut watching => End::Blind,
-    };
-    watching.abort();
-    end
+        _ = watching.join_next() => End::Blind,
+    }
 }
 
 /// Gives turns to the Rollouts that are due, while this process leads and the stores are ready.

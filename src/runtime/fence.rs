@@ -4,12 +4,17 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use http::header::DATE;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use kube::client::{Body, DynBody};
 use std::task::{Context, Poll};
 use tower::{BoxError, Layer, Service};
 
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::runtime::clock::Clock;
 use crate::runtime::leader::{Leadership, NotLeading};
 
@@ -105,13 +110,23 @@ where
         if let Some(leadership) = self.fence.leadership.as_ref().filter(|_| is_write(&request)) {
             match leadership.write_until() {
                 Ok(until) => deadline = until.map_or(deadline, |until| until.min(deadline)),
+                #[cfg(feature = "planted")]
+                Err(_) if active(Bug::NoWriteGate) => {}
                 Err(refused) => return Box::pin(std::future::ready(Err(refused.into()))),
             }
         }
+        #[cfg(feature = "planted")]
+        if active(Bug::CallWithoutDeadline) {
+            deadline += CALL_TIMEOUT * 360;
+        }
         let streams = is_watch(&request);
+        let (clock, sent) = (self.fence.clock.clone(), self.fence.clock.monotonic());
         let call = self.inner.call(request);
         let reply = async move {
             let reply = call.await?;
+            if let Some(date) = date(&reply) {
+                clock.hear(date, sent);
+            }
             if streams { Ok(reply) } else { whole(reply).await }
         };
         Box::pin(async move {
@@ -128,6 +143,12 @@ async fn whole(reply: Reply) -> Result<Reply, BoxError> {
     let (head, body) = reply.into_parts();
     let bytes = body.collect().await?.to_bytes();
     Ok(Response::from_parts(head, Box::new(Full::new(bytes).map_err(BoxError::from))))
+}
+
+/// The time that the server had. What stands before it may add none, or nonsense.
+fn date(reply: &Reply) -> Option<Timestamp> {
+    let text = reply.headers().get(DATE)?.to_str().ok()?;
+    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
 
 fn is_write(request: &Request<Body>) -> bool {

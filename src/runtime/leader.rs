@@ -14,6 +14,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::runtime::clock::Clock;
 use crate::runtime::lease::{self, Action, Observed, Role, Sight};
 use crate::runtime::settings::Settings;
@@ -125,13 +127,34 @@ pub struct Elector {
     retry_at: Option<Instant>,
 }
 
+/// The Lease that is competed for, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// The namespace of the Lease.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Who competes.
+    pub identity: String,
+}
+
+impl From<&Settings> for Seat {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            namespace: settings.lease_namespace.clone(),
+            name: settings.lease_name.clone(),
+            identity: settings.identity.clone(),
+        }
+    }
+}
+
 /// Prepares an election: `client` must not be fenced by the leadership that it decides.
-pub fn elect(client: Client, settings: &Settings, clock: Clock) -> (Elector, Leadership) {
+pub fn elect(client: Client, seat: Seat, clock: Clock) -> (Elector, Leadership) {
     let (sender, receiver) = watch::channel(Role::Following);
     let elector = Elector {
-        api: Api::namespaced(client, &settings.lease_namespace),
-        name: settings.lease_name.clone(),
-        identity: settings.identity.clone(),
+        api: Api::namespaced(client, &seat.namespace),
+        name: seat.name,
+        identity: seat.identity,
         clock: clock.clone(),
         role: sender,
         observed: None,
@@ -217,6 +240,11 @@ impl Elector {
         let now = self.clock.monotonic();
         let before = self.observed.take();
         self.observed = Some(Observed::note(before.as_ref(), lease, &self.identity, now));
+        #[cfg(feature = "planted")]
+        if active(Bug::LeaseByWallClock) {
+            let wall = self.clock.now();
+            self.observed = self.observed.take().map(|seen| seen.by_wall(now, wall));
+        }
         self.fresh = true;
         self.retry_at = None;
     }

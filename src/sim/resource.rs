@@ -97,4 +97,9 @@ impl Resource {
     pub fn named(plural: &str) -> Option<&'static Self> {
         RESOURCES.iter().find(|resource| resource.plural == plural)
     }
+
+    /// Finds a resource by its kind.
+    pub fn of_kind(kind: &str) -> Option<&'static Self> {
+        RESOURCES.iter().find(|resource| resource.kind == kind)
+    }
 }

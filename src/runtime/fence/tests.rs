@@ -29,7 +29,9 @@ fn client(pace: Pace, fence: &Fence) -> Client {
                 Box::new(http_body_util::StreamBody::new(frames))
             }
         };
-        Ok::<_, BoxError>(Response::new(body))
+        let mut reply = Response::new(body);
+        reply.headers_mut().insert(DATE, "Tue, 01 Jan 2030 00:00:00 GMT".parse()?);
+        Ok::<_, BoxError>(reply)
     });
     ClientBuilder::new(service, "ns").with_layer(fence).build()
 }
@@ -104,4 +106,14 @@ async fn without_election_only_the_deadline_counts() {
     let fence = Fence::leading(clock.clone(), Leadership::always(clock.clone()));
     write(&maps(client(Pace::Prompt, &fence))).await.unwrap();
     assert_eq!(write(&maps(client(Pace::Silent, &fence))).await, Err(Some(Stop::TimedOut)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_date_of_a_reply_reaches_the_clock() {
+    let year = |year: &str| format!("{year}-01-01T00:00:00Z").parse::<Timestamp>().unwrap();
+    let clock = Clock::starting_at(year("2029"));
+    let api = maps(client(Pace::Prompt, &Fence::deadlines(clock.clone())));
+    assert_eq!(clock.now(), year("2029"));
+    api.get("a").await.unwrap();
+    assert_eq!(clock.now(), year("2030"));
 }

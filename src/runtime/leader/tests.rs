@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::runtime::settings::{Access, LogFormat};
 
 /// How the server treats calls.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -130,28 +129,14 @@ impl World {
     }
 }
 
-fn settings(identity: &str) -> Settings {
-    Settings {
-        access: Access::Default,
-        insecure_kubeconfig_tls: false,
-        insecure_kubeconfig_exec: false,
-        watch_namespaces: [].into(),
-        watch_label_selector: None,
-        allow_cross_namespace_refs: [].into(),
-        leader_election: true,
-        lease_name: "l".to_owned(),
-        lease_namespace: "ns".to_owned(),
-        identity: identity.to_owned(),
-        bind_address: ([127, 0, 0, 1], 0).into(),
-        concurrency: 1,
-        log_format: LogFormat::Text,
-        log_filter: "info".to_owned(),
-    }
+fn seat(identity: &str) -> Seat {
+    let identity = identity.to_owned();
+    Seat { namespace: "ns".into(), name: "l".into(), identity }
 }
 
 /// Starts a candidate. It gives the Lease back when the sender is used or dropped.
 fn start(server: &Server, identity: &str) -> (Leadership, oneshot::Sender<()>) {
-    let (elector, leadership) = elect(server.client(), &settings(identity), Clock::system());
+    let (elector, leadership) = elect(server.client(), seat(identity), Clock::system());
     let (sender, receiver) = oneshot::channel::<()>();
     tokio::spawn(elector.run(async {
         let _ = receiver.await;

@@ -11,6 +11,7 @@ use hyper::body::Bytes;
 use serde_json::json;
 use tokio::time::{Instant, Sleep};
 
+use crate::model::moment::Timestamp;
 use crate::sim::cluster::Cluster;
 use crate::sim::cluster::feed::{Next, Record, Stored, json_text};
 use crate::sim::resource::Resource;
@@ -28,6 +29,8 @@ const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 pub struct Told {
     /// The revision that it is about.
     pub revision: u64,
+    /// When it was so, by the true clock: a change that is told late is older than its telling.
+    pub at: Timestamp,
     /// The plural.
     pub resource: &'static str,
     /// What kind of thing.
@@ -115,6 +118,11 @@ impl WatchStream {
         watch
     }
 
+    /// Tells the plural of what is watched.
+    pub fn resource(&self) -> &'static str {
+        self.wish.resource.plural
+    }
+
     fn begin(&mut self, from: From) {
         let resource = self.wish.resource.plural;
         let revision = match from {
@@ -135,9 +143,10 @@ impl WatchStream {
     fn objects(&mut self) -> u64 {
         let resource = self.wish.resource.plural;
         let (all, revision) = self.cluster.snapshot(resource, self.wish.namespace.as_deref());
+        let at = self.cluster.now();
         for stored in all.iter().filter(|stored| self.wish.selector.selects(&stored.value)) {
             let line = line("ADDED", &self.wish.shape.object(self.wish.resource, stored));
-            self.first.push_back(Told { revision, resource, what: What::Initial, line });
+            self.first.push_back(Told { revision, at, resource, what: What::Initial, line });
         }
         revision
     }
@@ -163,13 +172,19 @@ impl WatchStream {
         let (api_version, kind) = object.unwrap_or((self.wish.resource.api_version(), kind));
         let object = json!({"apiVersion": api_version, "kind": kind, "metadata": meta});
         let line = line("BOOKMARK", &json_text(&object));
-        Told { revision, resource: plural, what, line }
+        Told { revision, at: self.cluster.now(), resource: plural, what, line }
     }
 
     fn expired(&self, revision: u64, floor: u64) -> Told {
         let message = format!("too old resource version: {revision} ({floor})");
         let line = line("ERROR", &Failure::new(410, "Expired", message).text());
-        Told { revision, resource: self.wish.resource.plural, what: What::Failure, line }
+        Told {
+            revision,
+            at: self.cluster.now(),
+            resource: self.resource(),
+            what: What::Failure,
+            line,
+        }
     }
 
     /// What a record is for whoever has this wish; nothing, if it is about other objects.
@@ -193,8 +208,8 @@ impl WatchStream {
         let whole = selector.everything() && shape.whole();
         let make = || line(kind, &shape.object(resource, &stored));
         let line = if whole { record.line(make) } else { make() };
-        let (revision, resource) = (change.revision, resource.plural);
-        Some(Told { revision, resource, what: What::Change, line })
+        let (revision, at, resource) = (change.revision, change.at, resource.plural);
+        Some(Told { revision, at, resource, what: What::Change, line })
     }
 }
 

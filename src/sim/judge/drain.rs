@@ -1,0 +1,96 @@
+//! Drain: pods stay for a while after their last traffic (S2, S19), by the true clock.
+
+use std::collections::BTreeMap;
+
+use crate::model::moment::{Duration, Timestamp};
+use crate::sim::judge::facts::rollout::Rollout;
+use crate::sim::judge::found::Found;
+use crate::sim::judge::scene::{Case, Fresh, Name, Scene};
+
+/// How long pods stay after the route accepted weight 0 for them (docs/spec/rollout.md 6.4).
+const DRAIN_DELAY: Duration = Duration::from_secs(30);
+
+/// When which revision had traffic.
+#[derive(Debug, Default)]
+pub struct Drains {
+    /// By Rollout, then by revision: since when it has none; absent: it has.
+    traffic: BTreeMap<Name, BTreeMap<String, Option<Timestamp>>>,
+}
+
+impl Drains {
+    /// Looks at a write of a controller to a ReplicaSet, before it is kept.
+    pub fn see(&mut self, case: &Case<'_>, found: &mut Found) {
+        let Fresh::Set(is) = case.fresh else { return };
+        let place = (case.namespace().to_owned(), case.name().to_owned());
+        let Some(was) = case.scene.sets.get(&place).and_then(|past| past.now()) else { return };
+        let goes = is.as_ref().map_or(0, |set| set.desired) == 0 && was.desired > 0;
+        if case.controller().is_none() || !goes || was.replicas == 0 {
+            return;
+        }
+        let Some(seen) = case.rollouts().find(|s| was.owner.as_ref() == Some(&s.now.uid)) else {
+            return;
+        };
+        let name = (case.namespace().to_owned(), seen.now.name.clone());
+        let known = self.traffic.get(&name).and_then(|all| all.get(&was.revision));
+        let routed = seen.states().all(|state| state.routing().is_some());
+        let Some(known) = known.filter(|_| routed && seen.replicas() > 0) else { return };
+        match known {
+            None => found.push("S2", format!("{} loses its pods with its traffic", case.name())),
+            Some(since) => {
+                let stayed = case.change.at.since(*since);
+                found.unless(stayed >= DRAIN_DELAY, "S19", || {
+                    format!("{} drained for {stayed}, not for {DRAIN_DELAY}", case.name())
+                });
+            }
+        }
+    }
+
+    /// Notes who has traffic, after a change is kept.
+    pub fn note(&mut self, scene: &Scene, place: (&str, &Name), at: Timestamp) {
+        let (resource, (namespace, name)) = place;
+        if !["httproutes", "services", "rollouts"].contains(&resource) {
+            return;
+        }
+        let from = scene.rollouts.range((namespace.clone(), String::new())..);
+        let here = from.take_while(|((space, _), _)| space == namespace);
+        for (known, past) in here {
+            let Some(rollout) = past.now() else {
+                self.traffic.remove(known);
+                continue;
+            };
+            let routing = rollout.routing();
+            let concerns = routing.as_ref().is_some_and(|routing| {
+                [&routing.http_route, &routing.stable_service, &routing.canary_service]
+                    .contains(&name)
+            });
+            if concerns || known.1 == *name {
+                self.weigh(scene, known, rollout, at);
+            }
+        }
+    }
+
+    fn weigh(&mut self, scene: &Scene, name: &Name, rollout: &Rollout, at: Timestamp) {
+        let Some(routing) = rollout.routing() else { return };
+        let named = |object: &String| (name.0.clone(), object.clone());
+        let route = scene.route(&named(&routing.http_route));
+        let all = self.traffic.entry(name.clone()).or_default();
+        let mut carrying: Vec<&str> = Vec::new();
+        for service in [&routing.stable_service, &routing.canary_service] {
+            let share = route.map_or(0, |route| route.share(service));
+            let known = scene.service(&named(service));
+            let selects = known.and_then(|service| service.selects.as_deref());
+            carrying.extend(selects.filter(|_| share > 0));
+        }
+        for revision in &carrying {
+            all.insert((*revision).to_owned(), None);
+        }
+        for (revision, since) in all.iter_mut() {
+            if since.is_none() && !carrying.contains(&revision.as_str()) {
+                *since = Some(at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! Rollout: what one asks for and where it stands.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::api::keys;
+use crate::model::moment::Duration;
+use crate::sim::judge::facts::route::part;
+use crate::sim::judge::facts::status::{Attempt, Routing, Status};
+use crate::sim::judge::read::{at, count, list, number, text, word};
+
+/// The annotations of commands, by rank, and what they ask for.
+pub const COMMANDS: [(&str, &str); 5] = [
+    (keys::COMMAND_ABORT, "abort"),
+    (keys::COMMAND_PROMOTE_FULL, "promote-full"),
+    (keys::COMMAND_PROMOTE, "promote"),
+    (keys::COMMAND_PROMOTE_KULTA, "promote"),
+    (keys::COMMAND_RETRY, "retry"),
+];
+
+/// One state of a Rollout.
+#[derive(Debug, Clone)]
+pub struct Rollout {
+    /// Its uid.
+    pub uid: String,
+    /// Its name.
+    pub name: String,
+    /// When it was created, as the API server writes it.
+    pub created: String,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether it carries our finalizer.
+    pub finalizer: bool,
+    /// The command annotations and their values, by rank.
+    pub asked: Vec<(&'static str, &'static str, String)>,
+    /// The accepted command.
+    pub accepted: Option<String>,
+    /// What it asks for.
+    pub spec: Arc<Spec>,
+    /// Where it stands.
+    pub status: Arc<Status>,
+}
+
+/// What a Rollout asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Pods of a full side.
+    pub replicas: u32,
+    /// Whether it is frozen.
+    pub paused: bool,
+    /// How long a stage may take.
+    pub deadline: Duration,
+    /// Ended attempts that are kept.
+    pub history_max: usize,
+    /// The ladder as it is written.
+    pub steps: Vec<Step>,
+    /// The Service of stable.
+    pub stable_service: Option<String>,
+    /// The Service of the canary.
+    pub canary_service: Option<String>,
+    /// The HTTPRoute.
+    pub route: Option<String>,
+    /// Pods allowed beyond the replicas.
+    pub surge: u32,
+    /// Pods allowed to lack.
+    pub unavailable: u32,
+    /// The ImagePolicy: namespace, name.
+    pub source: Option<(String, String)>,
+    /// The container that takes releases, where one is named.
+    pub container: Option<String>,
+    /// The images of the template by container.
+    pub images: BTreeMap<String, Option<String>>,
+}
+
+/// One step of the ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Its weight in percent.
+    pub weight: u32,
+    /// What it waits for once it is in force.
+    pub pause: Pause,
+}
+
+/// How long a step stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// Not at all.
+    None,
+    /// So long.
+    For(Duration),
+    /// Until it is promoted.
+    UntilPromoted,
+}
+
+impl Rollout {
+    /// Reads a Rollout. What did not change since `before` is shared with it.
+    pub fn read(object: &Value, before: Option<(&Value, &Self)>) -> Self {
+        let same = |key: &str| before.filter(|(old, _)| old.get(key) == object.get(key));
+        let spec = same("spec").map(|(_, known)| Arc::clone(&known.spec));
+        let status = same("status").map(|(_, known)| Arc::clone(&known.status));
+        let annotation = |key| at(object, &["metadata", "annotations", key]);
+        let value = |key| annotation(key).and_then(Value::as_str).map(str::to_owned);
+        let finalizers = list(object, &["metadata", "finalizers"]);
+        let asked = COMMANDS.into_iter();
+        Self {
+            uid: text(object, &["metadata", "uid"]).to_owned(),
+            name: text(object, &["metadata", "name"]).to_owned(),
+            created: text(object, &["metadata", "creationTimestamp"]).to_owned(),
+            deleting: at(object, &["metadata", "deletionTimestamp"]).is_some(),
+            finalizer: finalizers.iter().any(|name| name.as_str() == Some(keys::FINALIZER)),
+            asked: asked.filter_map(|(key, word)| Some((key, word, value(key)?))).collect(),
+            accepted: value(keys::ACCEPTED),
+            spec: spec.unwrap_or_else(|| Arc::new(Spec::read(object))),
+            status: status.unwrap_or_else(|| {
+                Arc::new(object.get("status").map(Status::read).unwrap_or_default())
+            }),
+        }
+    }
+
+    /// The attempt, while it goes on.
+    pub fn open(&self) -> Option<&Attempt> {
+        self.status.attempt.as_ref().filter(|attempt| attempt.open())
+    }
+
+    /// The objects that split its traffic: those of the attempt in progress, else of the spec.
+    pub fn routing(&self) -> Option<Routing> {
+        match self.open() {
+            Some(attempt) => attempt.routing.clone(),
+            None => self.spec.routing(),
+        }
+    }
+}
+
+impl Spec {
+    /// Reads the spec of a Rollout.
+    pub fn read(object: &Value) -> Self {
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        let canary = at(spec, &["strategy", "canary"]).unwrap_or(&Value::Null);
+        let replicas = count(spec, &["replicas"], 1);
+        let amount = |key, default, up| amount(at(canary, &[key]), default, replicas, up);
+        let surge = amount("maxSurge", Some(25), true);
+        let unavailable = amount("maxUnavailable", None, false);
+        let deadline = count(spec, &["progressDeadlineSeconds"], 600);
+        let history = count(spec, &["versionHistoryLimit"], 10);
+        let namespace = || text(object, &["metadata", "namespace"]).to_owned();
+        let source = word(spec, &["sourceRef", "name"]);
+        Self {
+            replicas,
+            paused: at(spec, &["paused"]) == Some(&Value::Bool(true)),
+            deadline: Duration::from_secs(u64::from(deadline)),
+            history_max: usize::try_from(history).unwrap_or(usize::MAX),
+            steps: steps(list(canary, &["steps"])),
+            stable_service: word(canary, &["stableService"]),
+            canary_service: word(canary, &["canaryService"]),
+            route: word(canary, &["trafficRouting", "gatewayAPI", "httpRoute"]),
+            surge,
+            // Where both come to nothing no pod could move: one may lack.
+            unavailable: if surge == 0 { unavailable.max(1) } else { unavailable },
+            source: source.map(|name| {
+                (word(spec, &["sourceRef", "namespace"]).unwrap_or_else(namespace), name)
+            }),
+            container: word(spec, &["container"]),
+            images: images(at(spec, &["template", "spec"]).unwrap_or(&Value::Null)),
+        }
+    }
+
+    /// The objects that split traffic, where a route does.
+    pub fn routing(&self) -> Option<Routing> {
+        Some(Routing {
+            http_route: self.route.clone()?,
+            stable_service: self.stable_service.clone()?,
+            canary_service: self.canary_service.clone()?,
+        })
+    }
+
+    /// The number of the last step: one of weight 100 follows where none is written.
+    pub fn last(&self) -> i64 {
+        let full = self.steps.last().is_some_and(|step| step.weight == 100);
+        let count = i64::try_from(self.steps.len()).unwrap_or(i64::MAX);
+        if full { count } else { count.saturating_add(1) }
+    }
+
+    /// The step of a number, counted from 1; a number beyond the last is the last.
+    pub fn step(&self, number: i64) -> Step {
+        let number = number.min(self.last());
+        let index = usize::try_from(number.saturating_sub(1)).ok();
+        let written = index.and_then(|index| self.steps.get(index)).copied();
+        written.unwrap_or(Step { weight: 100, pause: Pause::None })
+    }
+}
+
+/// The images of a pod's containers and init containers, by name.
+pub fn images(pod: &Value) -> BTreeMap<String, Option<String>> {
+    let containers = ["containers", "initContainers"].into_iter();
+    let containers = containers.flat_map(|key| list(pod, &[key]));
+    containers.map(|c| (text(c, &["name"]).to_owned(), word(c, &["image"]))).collect()
+}
+
+fn steps(written: &[Value]) -> Vec<Step> {
+    let mut weight = 0;
+    let step = |step: &Value| {
+        weight = count(step, &["setWeight"], weight);
+        let pause = match step.get("pause") {
+            None => Pause::None,
+            Some(pause) => match Duration::parse(text(pause, &["duration"])) {
+                Ok(length) => Pause::For(length),
+                Err(_) => Pause::UntilPromoted,
+            },
+        };
+        Step { weight, pause }
+    };
+    written.iter().map(step).collect()
+}
+
+/// A number or a percentage of the replicas.
+fn amount(value: Option<&Value>, percent: Option<u32>, replicas: u32, up: bool) -> u32 {
+    let of = |percent: u32| {
+        let down = u64::from(replicas) * u64::from(percent) / 100;
+        if up { part(replicas, percent) } else { u32::try_from(down).unwrap_or(u32::MAX) }
+    };
+    match value {
+        None | Some(Value::Null) => percent.map_or(0, of),
+        Some(value) => match value.as_str() {
+            Some(text) => text.trim_end_matches('%').parse().map_or(0, of),
+            None => number(value, &[]).map_or(0, |n| u32::try_from(n.max(0)).unwrap_or(u32::MAX)),
+        },
+    }
+}

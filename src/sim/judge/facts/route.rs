@@ -1,0 +1,154 @@
+//! Route: the weights of an HTTPRoute, whether the gateways took them, and which may be in force.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::model::moment::Timestamp;
+use crate::sim::judge::read::{at, list, number, text};
+
+/// One backend of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// The Service; empty if it is something else.
+    pub service: String,
+    /// Its weight, where it is written out.
+    pub weight: Option<u32>,
+}
+
+impl Backend {
+    /// The weight that counts: 1 where none is written.
+    pub fn counts(&self) -> u32 {
+        self.weight.unwrap_or(1)
+    }
+}
+
+/// The two backends of a Rollout in one rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    /// The weight of stable.
+    pub stable: u32,
+    /// The weight of the canary.
+    pub canary: u32,
+    /// Whether both are written out.
+    pub explicit: bool,
+    /// Whether another backend of the rule has a weight.
+    pub shared: bool,
+}
+
+impl Pair {
+    /// What both add up to.
+    pub fn sum(&self) -> u32 {
+        self.stable.saturating_add(self.canary)
+    }
+}
+
+/// An HTTPRoute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Its rules.
+    pub rules: Vec<Vec<Backend>>,
+    /// Since when every gateway takes what stands there; absent: not yet.
+    pub accepted_since: Option<Timestamp>,
+    /// The highest share of traffic, in percent, that each backend may have in any rule at
+    /// present: what stands there, and what was in force before until it is accepted.
+    pub traffic: BTreeMap<String, u32>,
+}
+
+impl Route {
+    /// Reads an HTTPRoute. `before` is its state before.
+    pub fn read(object: &Value, before: Option<&Self>, now: Timestamp) -> Self {
+        let namespace = text(object, &["metadata", "namespace"]);
+        let rules: Vec<Vec<Backend>> = list(object, &["spec", "rules"])
+            .iter()
+            .map(|rule| {
+                list(rule, &["backendRefs"]).iter().map(|b| backend(b, namespace)).collect()
+            })
+            .collect();
+        let mut traffic = BTreeMap::new();
+        for rule in &rules {
+            let sum = rule.iter().fold(0_u32, |sum, b| sum.saturating_add(b.counts()));
+            for backend in rule.iter().filter(|backend| !backend.service.is_empty()) {
+                let share = percent(backend.counts(), sum);
+                let most = traffic.entry(backend.service.clone()).or_insert(0_u32);
+                *most = share.max(*most);
+            }
+        }
+        let accepted = accepted(object);
+        let same = before.filter(|before| before.rules == rules);
+        let since = same.and_then(|before| before.accepted_since).unwrap_or(now);
+        if !accepted {
+            for (service, share) in before.iter().flat_map(|before| &before.traffic) {
+                let most = traffic.entry(service.clone()).or_insert(0);
+                *most = (*share).max(*most);
+            }
+        }
+        Self { rules, accepted_since: accepted.then_some(since), traffic }
+    }
+
+    /// The pairs of two Services, by the index of their rule.
+    pub fn pairs(&self, stable: &str, canary: &str) -> BTreeMap<usize, Pair> {
+        let rules = self.rules.iter().enumerate();
+        rules.filter_map(|(at, rule)| Some((at, pair(rule, stable, canary)?))).collect()
+    }
+
+    /// The highest share that a backend may have at present, in percent.
+    pub fn share(&self, service: &str) -> u32 {
+        self.traffic.get(service).copied().unwrap_or(0)
+    }
+}
+
+fn pair(rule: &[Backend], stable: &str, canary: &str) -> Option<Pair> {
+    let find = |service: &str| rule.iter().find(|backend| backend.service == service);
+    let (first, second) = (find(stable)?, find(canary)?);
+    let other = |b: &&Backend| b.service != stable && b.service != canary && b.counts() > 0;
+    Some(Pair {
+        stable: first.counts(),
+        canary: second.counts(),
+        explicit: first.weight.is_some() && second.weight.is_some(),
+        shared: rule.iter().any(|backend| other(&backend)),
+    })
+}
+
+fn backend(object: &Value, namespace: &str) -> Backend {
+    let or = |key: &str, default: &'static str| {
+        Some(text(object, &[key])).filter(|text| !text.is_empty()).unwrap_or(default).to_owned()
+    };
+    let here = text(object, &["namespace"]);
+    let ours = or("kind", "Service") == "Service"
+        && text(object, &["group"]).is_empty()
+        && (here.is_empty() || here == namespace);
+    let weight = number(object, &["weight"]);
+    Backend {
+        service: if ours { text(object, &["name"]).to_owned() } else { String::new() },
+        weight: weight.map(|weight| u32::try_from(weight.max(0)).unwrap_or(u32::MAX)),
+    }
+}
+
+/// The least whole percentage whose share of the sum, rounded up, is this weight.
+pub fn percent(weight: u32, sum: u32) -> u32 {
+    let Some(below) = weight.checked_sub(1) else { return 0 };
+    let share = (u64::from(below) * 100).checked_div(u64::from(sum)).unwrap_or(0) + 1;
+    u32::try_from(share).unwrap_or(100)
+}
+
+/// So many percent of a count, rounded up.
+pub fn part(count: u32, percent: u32) -> u32 {
+    let part = (u64::from(count) * u64::from(percent)).div_ceil(100);
+    u32::try_from(part).unwrap_or(u32::MAX)
+}
+
+/// Whether every gateway speaks of the present generation and takes the route.
+fn accepted(object: &Value) -> bool {
+    let generation = number(object, &["metadata", "generation"]);
+    let parents = list(object, &["status", "parents"]);
+    let said = |parent: &Value, kind: &str| {
+        list(parent, &["conditions"]).iter().any(|condition| {
+            text(condition, &["type"]) == kind
+                && at(condition, &["observedGeneration"]).and_then(Value::as_i64) == generation
+                && text(condition, &["status"]) == "True"
+        })
+    };
+    let takes = |parent: &Value| said(parent, "Accepted") && said(parent, "ResolvedRefs");
+    !parents.is_empty() && parents.iter().all(takes)
+}

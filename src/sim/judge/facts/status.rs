@@ -1,0 +1,230 @@
+//! Status: what the invariants ask of the status of a Rollout. Garbage reads as nothing.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::api::status::Attempt as Wire;
+
+/// The status of a Rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Status {
+    /// The generation that was last looked at.
+    pub observed_generation: i64,
+    /// The phase.
+    pub phase: String,
+    /// The present or last attempt.
+    pub attempt: Option<Attempt>,
+    /// The side that carries traffic at rest.
+    pub stable: Option<Side>,
+    /// Sides that drain.
+    pub draining: Vec<Side>,
+    /// Ended attempts, newest first.
+    pub history: Vec<Entry>,
+    /// What failed.
+    pub quarantine: Vec<Failed>,
+    /// A pinned image.
+    pub pin: Option<Pin>,
+    /// Since when the attempt is frozen.
+    pub frozen_since: Option<String>,
+    /// Notices to be sent.
+    pub outbox: Vec<Notice>,
+    /// Why nothing moves.
+    pub waiting_for: Vec<Waiting>,
+    /// The conditions.
+    pub conditions: Vec<Condition>,
+}
+
+/// One try to bring a release or template to full traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Attempt {
+    /// Its number.
+    pub number: i64,
+    /// What it delivers.
+    pub release: Release,
+    /// The revision that climbs.
+    pub revision: String,
+    /// What began it.
+    pub trigger: String,
+    /// Whether the release was seen in the template.
+    pub delivered: bool,
+    /// Where it stands.
+    pub stage: String,
+    /// The step, 0 off the ladder.
+    pub step: i64,
+    /// The share that it is to have.
+    pub weight: i64,
+    /// The objects that split its traffic.
+    pub routing: Option<Routing>,
+    /// Whether it climbs without pauses.
+    pub unpaused: bool,
+    /// Why it did not reach full traffic.
+    pub cause: Option<String>,
+    /// When it began.
+    pub started_at: String,
+    /// Since when the step is in force.
+    pub paused_at: Option<String>,
+}
+
+/// What an attempt delivers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Release {
+    /// The version.
+    pub version: String,
+    /// The tag.
+    pub tag: String,
+    /// The digest.
+    pub digest: String,
+    /// The image.
+    pub image: String,
+}
+
+/// The objects that split the traffic of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Routing {
+    /// The HTTPRoute.
+    pub http_route: String,
+    /// The Service of stable.
+    pub stable_service: String,
+    /// The Service of the canary.
+    pub canary_service: String,
+}
+
+/// A revision by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Side {
+    /// The revision.
+    pub revision: String,
+}
+
+/// One ended attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Entry {
+    /// Its number.
+    pub number: i64,
+    /// How it ended.
+    pub outcome: String,
+}
+
+/// What failed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Failed {
+    /// The revision.
+    pub revision: String,
+    /// The attempt.
+    pub attempt: i64,
+    /// What it delivered.
+    pub release: Release,
+    /// What began the attempt.
+    pub trigger: String,
+}
+
+/// A pinned image.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Pin {
+    /// The image.
+    pub image: String,
+}
+
+/// A notice to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Notice {
+    /// Its id.
+    pub id: String,
+    /// What it tells of.
+    pub reason: String,
+}
+
+/// Why nothing moves.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Waiting {
+    /// The code of the hold.
+    pub kind: String,
+    /// Whether it ends by itself.
+    pub automatic: bool,
+    /// Since when.
+    pub since: String,
+    /// When it ends, where that is known.
+    pub until: Option<String>,
+}
+
+/// A condition by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// A word.
+    pub reason: String,
+}
+
+/// The stages of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The first revision comes up.
+    First,
+    /// It stands on a step.
+    Step,
+    /// All traffic is on the new side.
+    Promoting,
+    /// Traffic goes back.
+    RollingBack,
+    /// It ended well.
+    Completed,
+    /// It ended otherwise.
+    Ended,
+    /// No stage that is known.
+    Unknown,
+}
+
+impl Status {
+    /// Reads a status.
+    pub fn read(status: &Value) -> Self {
+        Self::deserialize(status).unwrap_or_default()
+    }
+}
+
+impl Attempt {
+    /// Where it stands.
+    pub fn stage(&self) -> Stage {
+        match self.stage.as_str() {
+            Wire::FIRST => Stage::First,
+            Wire::STEP => Stage::Step,
+            Wire::PROMOTING => Stage::Promoting,
+            Wire::ROLLING_BACK => Stage::RollingBack,
+            Wire::COMPLETED => Stage::Completed,
+            Wire::ENDED => Stage::Ended,
+            _ => Stage::Unknown,
+        }
+    }
+
+    /// Whether it goes on.
+    pub fn open(&self) -> bool {
+        match self.stage() {
+            Stage::First | Stage::Step | Stage::Promoting | Stage::RollingBack => true,
+            Stage::Completed | Stage::Ended | Stage::Unknown => false,
+        }
+    }
+
+    /// Whether its release is to blame for its end.
+    pub fn failed(&self) -> bool {
+        matches!(self.cause.as_deref(), Some("Aborted" | "DeadlineExceeded"))
+    }
+
+    /// The step and whether its pause runs, if it stands on one.
+    pub fn place(&self) -> (i64, i64) {
+        (self.number, if self.stage() == Stage::Step { self.step } else { 0 })
+    }
+}

@@ -1,0 +1,219 @@
+//! Fields: which fields of which objects a controller writes (S5). All others stay as they are.
+
+use serde_json::Value;
+
+use crate::api::keys;
+use crate::sim::judge::facts::rollout::COMMANDS;
+use crate::sim::judge::found::Found;
+use crate::sim::judge::read::{at, list, owner, text};
+use crate::sim::judge::scene::Case;
+
+/// One token of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Looks at a write of a controller.
+pub fn see(case: &Case<'_>, found: &mut Found) {
+    if case.controller().is_none() || case.change.place.resource == "leases" {
+        return;
+    }
+    let change = case.change;
+    match (change.before.as_deref(), change.after.as_deref()) {
+        (None, Some(object)) => created(case, object, found),
+        (Some(object), None) => deleted(case, object, found),
+        (Some(before), Some(after)) => changed(case, before, after, found),
+        (None, None) => {}
+    }
+}
+
+fn created(case: &Case<'_>, object: &Value, found: &mut Found) {
+    let owner = owner(object);
+    let ours = || case.rollouts().any(|seen| owner.as_ref() == Some(&seen.now.uid));
+    let named = || {
+        case.rollouts().any(|seen| {
+            seen.states().any(|state| {
+                [&state.spec.stable_service, &state.spec.canary_service]
+                    .contains(&&Some(case.name().to_owned()))
+            })
+        })
+    };
+    let fine = match case.change.place.resource {
+        "events" => true,
+        "replicasets" => ours(),
+        "services" => ours() && named(),
+        _ => false,
+    };
+    // A Rollout that is gone meanwhile: what is made for it goes after it.
+    let fine = fine || (owner.is_some() && case.rollouts().next().is_none());
+    found.unless(fine, "S5", || {
+        format!("{} {} is not for a controller to create", case.change.place.resource, case.name())
+    });
+}
+
+fn deleted(case: &Case<'_>, object: &Value, found: &mut Found) {
+    let fine = match case.change.place.resource {
+        "replicasets" => owner(object).is_some(),
+        "rollouts" => {
+            let finalizers = list(object, &["metadata", "finalizers"]);
+            at(object, &["metadata", "deletionTimestamp"]).is_some()
+                && finalizers.iter().all(|name| name.as_str() == Some(keys::FINALIZER))
+        }
+        _ => false,
+    };
+    found.unless(fine, "S5", || {
+        format!("{} {} is not for a controller to delete", case.change.place.resource, case.name())
+    });
+}
+
+fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
+    let mut paths = Vec::new();
+    differ(before, after, &mut Vec::new(), &mut paths);
+    let services =
+        if case.change.place.resource == "httproutes" { backends(case) } else { Vec::new() };
+    for path in &paths {
+        let fine = match case.change.place.resource {
+            "rollouts" => of_rollout(path, before, after),
+            "replicasets" => of_set(path, before),
+            "services" => keyed(path, &["spec", "selector", keys::LABEL_REVISION]),
+            "httproutes" => of_route(path, after, &services),
+            _ => false,
+        };
+        found.unless(fine, "S5", || {
+            format!(
+                "{} {}: {} is not a controller's",
+                case.change.place.resource,
+                case.name(),
+                shown(path)
+            )
+        });
+    }
+}
+
+/// The Services whose weights may be written in a route.
+fn backends(case: &Case<'_>) -> Vec<(String, String)> {
+    let all = case.rollouts().flat_map(|seen| seen.routings());
+    let here = all.filter(|routing| routing.http_route == case.name());
+    here.map(|routing| (routing.stable_service, routing.canary_service)).collect()
+}
+
+fn of_rollout(path: &[Token<'_>], before: &Value, after: &Value) -> bool {
+    match path {
+        [Token::Key("status"), ..] => before.get("spec") == after.get("spec"),
+        [Token::Key("metadata"), Token::Key("annotations"), Token::Key(key)] => {
+            *key == keys::ACCEPTED || COMMANDS.iter().any(|(known, _)| known == key)
+        }
+        [Token::Key("metadata"), Token::Key("annotations")] => {
+            let all = |object| at(object, &["metadata", "annotations"]).and_then(Value::as_object);
+            let ours = |key: &String| {
+                key == keys::ACCEPTED || COMMANDS.iter().any(|(known, _)| known == key)
+            };
+            [before, after].into_iter().filter_map(all).all(|all| all.keys().all(ours))
+        }
+        [Token::Key("metadata"), Token::Key("finalizers"), ..] => {
+            let others = |object| -> Vec<&Value> {
+                let all = list(object, &["metadata", "finalizers"]).iter();
+                all.filter(|name| name.as_str() != Some(keys::FINALIZER)).collect()
+            };
+            others(before) == others(after)
+        }
+        [
+            Token::Key("spec"),
+            Token::Key("template"),
+            Token::Key("spec"),
+            Token::Key("containers" | "initContainers"),
+            Token::Index(_),
+            Token::Key("image"),
+        ] => true,
+        _ => false,
+    }
+}
+
+fn of_set(path: &[Token<'_>], before: &Value) -> bool {
+    let marks = [keys::ANNOTATION_ATTEMPT, keys::ANNOTATION_QUARANTINED];
+    match path {
+        [Token::Key("spec"), Token::Key("replicas" | "minReadySeconds")] => true,
+        [Token::Key("metadata"), Token::Key("annotations"), Token::Key(key)] => marks.contains(key),
+        [Token::Key("metadata"), Token::Key("ownerReferences")] => {
+            list(before, &["metadata", "ownerReferences"]).is_empty()
+        }
+        _ => false,
+    }
+}
+
+fn of_route(path: &[Token<'_>], after: &Value, pairs: &[(String, String)]) -> bool {
+    let [
+        Token::Key("spec"),
+        Token::Key("rules"),
+        Token::Index(rule),
+        Token::Key("backendRefs"),
+        Token::Index(backend),
+        Token::Key("weight"),
+    ] = path
+    else {
+        return false;
+    };
+    let rule = list(after, &["spec", "rules"]).get(*rule).unwrap_or(&Value::Null);
+    let backends = list(rule, &["backendRefs"]);
+    let name = backends.get(*backend).map_or("", |backend| text(backend, &["name"]));
+    let holds = |service: &String| backends.iter().any(|b| text(b, &["name"]) == service);
+    pairs.iter().any(|(stable, canary)| {
+        (name == stable || name == canary) && holds(stable) && holds(canary)
+    })
+}
+
+fn keyed(path: &[Token<'_>], keys: &[&str]) -> bool {
+    path.len() == keys.len() && path.iter().zip(keys).all(|(token, key)| *token == Token::Key(key))
+}
+
+/// Fields of metadata that the API server writes by itself.
+const STAMPS: [&str; 3] = ["resourceVersion", "generation", "managedFields"];
+
+/// Collects the paths at which two objects differ.
+fn differ<'a>(
+    before: &'a Value,
+    after: &'a Value,
+    path: &mut Vec<Token<'a>>,
+    found: &mut Vec<Vec<Token<'a>>>,
+) {
+    if before == after {
+        return;
+    }
+    match (before, after) {
+        (Value::Object(old), Value::Object(new)) => {
+            let gone = old.keys().filter(|key| !new.contains_key(*key));
+            for key in new.keys().chain(gone) {
+                if STAMPS.contains(&key.as_str()) && *path == [Token::Key("metadata")] {
+                    continue;
+                }
+                path.push(Token::Key(key));
+                match (old.get(key), new.get(key)) {
+                    (Some(old), Some(new)) => differ(old, new, path, found),
+                    (_, _) => found.push(path.clone()),
+                }
+                path.pop();
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                path.push(Token::Index(index));
+                differ(old, new, path, found);
+                path.pop();
+            }
+        }
+        (_, _) => found.push(path.clone()),
+    }
+}
+
+fn shown(path: &[Token<'_>]) -> String {
+    let tokens = path.iter().map(|token| match token {
+        Token::Key(key) => (*key).to_owned(),
+        Token::Index(index) => index.to_string(),
+    });
+    tokens.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Images: what a controller writes into the template, and whence it has it (S8, S14, S18).
+
+use std::collections::BTreeMap;
+
+use crate::sim::judge::facts::rollout::Rollout;
+use crate::sim::judge::facts::source::{Image, version};
+use crate::sim::judge::facts::status::{Attempt, Stage};
+use crate::sim::judge::found::Found;
+use crate::sim::judge::scene::{Case, Fresh};
+
+/// What was written into each template in its present attempt.
+#[derive(Debug, Default)]
+pub struct Images {
+    /// By the uid of the Rollout.
+    written: BTreeMap<String, Written>,
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    attempt: i64,
+    /// The images that a controller put in the place of others, by container; those that someone
+    /// else took out again before they were seen are forgotten.
+    images: BTreeMap<String, Vec<String>>,
+}
+
+impl Images {
+    /// Looks at a change of a Rollout.
+    pub fn see(&mut self, case: &Case<'_>, found: &mut Found) {
+        let Fresh::Rollout(Some(is)) = case.fresh else { return };
+        let name = (case.namespace().to_owned(), case.name().to_owned());
+        let Some(was) = case.scene.rollout(&name) else { return };
+        if case.controller().is_none() {
+            self.disturbed(was, is);
+            return;
+        }
+        if was.status != is.status {
+            started(case, was, is, found);
+        }
+        if was.spec.images != is.spec.images {
+            self.wrote(case, was, is, found);
+        }
+    }
+
+    /// Someone else changed an image: one that was not seen to arrive may be written once more.
+    fn disturbed(&mut self, was: &Rollout, is: &Rollout) {
+        let delivered = was.open().is_none_or(|attempt| attempt.delivered);
+        let Some(written) = self.written.get_mut(&is.uid).filter(|_| !delivered) else { return };
+        let other =
+            |container: &String| was.spec.images.get(container) != is.spec.images.get(container);
+        written.images.retain(|container, _| !other(container));
+    }
+
+    fn wrote(&mut self, case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
+        let number = was.status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+        let written = self.written.entry(is.uid.clone()).or_default();
+        if written.attempt != number {
+            *written = Written { attempt: number, images: BTreeMap::new() };
+        }
+        for (container, image) in &is.spec.images {
+            let before = was.spec.images.get(container).and_then(Option::as_ref);
+            let (Some(before), Some(image)) = (before, image) else { continue };
+            if before == image {
+                continue;
+            }
+            let all = written.images.entry(container.clone()).or_default();
+            found.unless(!all.contains(image), "S8", || {
+                format!("{}: attempt {number} writes {image} a second time", is.name)
+            });
+            all.push(image.clone());
+            older(was, (before, image), found);
+            pinned(case, was, (container, image), found);
+        }
+    }
+}
+
+/// S14: a version falls only on the way back from what failed.
+fn older(was: &Rollout, (before, image): (&str, &str), found: &mut Found) {
+    let back = was.open().is_some_and(|a| a.stage() == Stage::RollingBack && a.failed());
+    let (from, to) = (Image::of(before).version(), Image::of(image).version());
+    let falls = from.zip(to).is_some_and(|(from, to)| to.cmp_precedence(&from).is_lt());
+    found.unless(back || !falls, "S14", || format!("{}: {image} replaces {before}", was.name));
+}
+
+/// S18: what is written is what was accepted.
+fn pinned(case: &Case<'_>, was: &Rollout, (container, image): (&str, &str), found: &mut Found) {
+    let image = Image::of(image);
+    let back = was.open().is_some_and(|attempt| attempt.stage() == Stage::RollingBack);
+    let accepted = was.open().filter(|attempt| attempt.trigger == "Release");
+    let fine = match accepted {
+        Some(attempt) => image.tag == attempt.release.tag && image.digest == attempt.release.digest,
+        None => {
+            let offers = was.spec.source.iter().flat_map(|source| case.offers(source));
+            offers.flatten().any(|o| image.tag == o.tag && image.digest == o.digest)
+        }
+    };
+    found.unless(fine || back || !case.remembers("imagepolicies"), "S18", || {
+        format!("{}: {container} gets {image:?}, that was not accepted", was.name)
+    });
+}
+
+/// S14 and S18: an attempt at a release takes what the source shows, and nothing older.
+fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
+    let old = was.status.attempt.as_ref().map(|attempt| attempt.number);
+    let new = |attempt: &&Attempt| Some(attempt.number) != old && attempt.trigger == "Release";
+    let Some(attempt) = is.open().filter(new) else { return };
+    let release = &attempt.release;
+    let offers = is.spec.source.iter().flat_map(|source| case.offers(source));
+    let mut offers = offers.flatten();
+    let shown = offers.any(|o| o.tag == release.tag && o.digest == release.digest);
+    found.unless(shown || !case.remembers("imagepolicies"), "S18", || {
+        format!(
+            "{}: attempt {} takes {}, which its source does not show",
+            is.name, attempt.number, release.image
+        )
+    });
+    let Some(version) = version(&release.tag) else {
+        found.push("S14", format!("{}: {} is no version", is.name, release.tag));
+        return;
+    };
+    let repository = Image::of(&release.image).repository;
+    let present = was.spec.images.values().flatten().map(|image| Image::of(image));
+    let newer = present
+        .filter(|image| image.repository == repository)
+        .find(|image| image.version().is_some_and(|v| version.cmp_precedence(&v).is_lt()));
+    found.unless(newer.is_none(), "S14", || {
+        format!(
+            "{}: attempt {} takes {}, the template has {newer:?}",
+            is.name, attempt.number, release.image
+        )
+    });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,351 @@
+//! Liveness: what has to happen in time once faults and foreign edits have ended (L1, L2, L3, L4,
+//! L9), and how often something may (L10).
+//!
+//! Before [`Liveness::calm`] only L10 is judged: any delay may be a fault's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::moment::{Duration, Timestamp};
+use crate::sim::judge::facts::rollout::Rollout;
+use crate::sim::judge::facts::source::{Image, version};
+use crate::sim::judge::facts::status::{Attempt, Stage};
+use crate::sim::judge::found::Found;
+use crate::sim::judge::scene::{Case, Name, Scene};
+
+/// After the calm somebody has to lead, and to try again what a fault made it put off.
+const SETTLING: Duration = Duration::from_secs(20);
+/// The longest pause before a failed turn is tried again.
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// How long a command may stand untaken (L3, with a lost event).
+const COMMAND_TIME: Duration = Duration::from_secs(60);
+/// How long a deletion may take: 10 s for gateways that do not answer, and a drain.
+const DELETION_TIME: Duration = Duration::from_secs(40);
+/// How long a newer release may wait for its attempt.
+const RELEASE_TIME: Duration = Duration::from_secs(5);
+/// How long after the last foreign change everything has to be in its place.
+const REST_TIME: Duration = Duration::from_secs(90);
+/// Writes of controllers within a minute that no foreign change asked for: a whole release has 30.
+const RUN_MAX: u32 = 40;
+/// Writes of controllers within a minute, whatever happens.
+const RATE_MAX: u32 = 600;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Holds that end in a failure once the progress deadline is over.
+const UNHEALTHY: [&str; 6] = [
+    "PodsNotReady",
+    "EndpointsNotReady",
+    "RouteNotAccepted",
+    "RouteRefused",
+    "Refused",
+    "Draining",
+];
+/// Holds of an attempt that a newer release ends.
+const PASSING: [&str; 7] = [
+    "Paused",
+    "AwaitingPromotion",
+    "PodsNotReady",
+    "EndpointsNotReady",
+    "RouteNotAccepted",
+    "RouteRefused",
+    "Draining",
+];
+
+/// What is waited for.
+#[derive(Debug, Default)]
+pub struct Liveness {
+    calm: Option<Timestamp>,
+    rollouts: BTreeMap<Name, Known>,
+    spaces: BTreeMap<String, Space>,
+    told: BTreeSet<(Name, &'static str)>,
+}
+
+/// What is waited for about one Rollout, by the true clock.
+#[derive(Debug)]
+struct Known {
+    /// Commands by annotation, each since when it stands.
+    asked: BTreeMap<String, Timestamp>,
+    deleting: Option<Timestamp>,
+    /// A newer release that nothing keeps from being taken.
+    ripe: Option<(String, Timestamp)>,
+    /// Where the attempt stands, and since when.
+    stage: (String, Timestamp),
+}
+
+/// The writes in one namespace.
+#[derive(Debug)]
+struct Space {
+    foreign: Timestamp,
+    /// Writes of controllers since a foreign change or for a minute, and when the first was.
+    run: (u32, Timestamp),
+    /// Writes of controllers in this minute, and when it began.
+    rate: (u32, Timestamp),
+}
+
+impl Liveness {
+    /// Notes that faults and foreign edits ended.
+    pub fn calm(&mut self, at: Timestamp) {
+        self.calm = Some(at);
+    }
+
+    fn settled(&self) -> Option<Timestamp> {
+        self.calm.map(|calm| calm + SETTLING)
+    }
+
+    /// Looks at a change, before it is kept.
+    pub fn see(&mut self, case: &Case<'_>, found: &mut Found) {
+        self.due(case.scene, case.change.at, found);
+        self.counts(case, found);
+    }
+
+    /// Notes what is waited for, after a change is kept.
+    pub fn note(&mut self, scene: &Scene, resource: &str, name: &Name, at: Timestamp) {
+        match resource {
+            "rollouts" => match scene.rollout(name) {
+                Some(rollout) => {
+                    let known = self.rollouts.entry(name.clone()).or_insert_with(|| Known::new(at));
+                    known.note(scene, rollout, at);
+                }
+                None => drop(self.rollouts.remove(name)),
+            },
+            "imagepolicies" => {
+                for (name, known) in &mut self.rollouts {
+                    if let Some(rollout) = scene.rollout(name) {
+                        known.ripens(scene, rollout, at);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Names what did not happen in time.
+    fn due(&mut self, scene: &Scene, at: Timestamp, found: &mut Found) {
+        let Some(settled) = self.settled().filter(|settled| *settled < at) else { return };
+        let over = |since: Timestamp, time: Duration| since.max(settled) + time < at;
+        for (name, known) in &self.rollouts {
+            let Some(rollout) = scene.rollout(name) else { continue };
+            let mut late = Vec::new();
+            let usable = usable(rollout) && !rollout.deleting;
+            if let Some((key, _)) = known.asked.iter().find(|(_, s)| over(**s, COMMAND_TIME)) {
+                late.extend(
+                    usable.then(|| ("L3", format!("{key} stands for more than {COMMAND_TIME}"))),
+                );
+            }
+            if known.deleting.is_some_and(|since| over(since, DELETION_TIME)) && rollout.finalizer {
+                late.push(("L4", format!("is still there {DELETION_TIME} after its deletion")));
+            }
+            if let Some((tag, _)) = known.ripe.as_ref().filter(|(_, s)| over(*s, RELEASE_TIME)) {
+                late.push(("L9", format!("{tag} is offered for more than {RELEASE_TIME}")));
+            }
+            for (invariant, message) in late {
+                if self.told.insert((name.clone(), invariant)) {
+                    found.push(invariant, format!("{}: {message}", name.1));
+                }
+            }
+        }
+    }
+
+    /// L10: no controller writes on and on; L1: at rest none writes at all.
+    fn counts(&mut self, case: &Case<'_>, found: &mut Found) {
+        if ["leases", "events"].contains(&case.change.place.resource) && case.controller().is_none()
+            || case.change.place.resource == "leases"
+        {
+            return;
+        }
+        let (at, settled) = (case.change.at, self.settled());
+        let begun = || Space { foreign: at, run: (0, at), rate: (0, at) };
+        let space = self.spaces.entry(case.namespace().to_owned()).or_insert_with(begun);
+        if case.controller().is_none() {
+            *space = Space { foreign: at, run: (0, at), ..*space };
+            return;
+        }
+        let count = |(count, since): (u32, Timestamp)| {
+            if since + MINUTE < at || count == 0 { (1, at) } else { (count + 1, since) }
+        };
+        space.run = count(space.run);
+        space.rate = count(space.rate);
+        let (run, rate) = (space.run.0, space.rate.0);
+        found.unless(run != RUN_MAX + 1 && rate != RATE_MAX + 1, "L10", || {
+            format!("{run} writes without a foreign change, {rate} in a minute")
+        });
+        let quiet = space.foreign + MINUTE < at
+            && settled.is_some_and(|settled| settled + BACKOFF_MAX < at);
+        let rests = |known: &Known| known.stage.0.is_empty() && known.stage.1 + MINUTE < at;
+        let here = self.rollouts.iter().filter(|((space, _), _)| space == case.namespace());
+        let mut here = here.peekable();
+        let rest = quiet && here.peek().is_some() && here.all(|(_, known)| rests(known));
+        found.unless(!rest, "L1", || {
+            format!("{} {} is written at rest", case.change.place.resource, case.name())
+        });
+    }
+
+    /// Judges how the story ended.
+    pub fn end(&mut self, scene: &Scene, at: Timestamp, found: &mut Found) {
+        self.due(scene, at, found);
+        let Some(settled) = self.settled() else { return };
+        for (name, known) in &self.rollouts {
+            let Some(rollout) = scene.rollout(name).filter(|rollout| usable(rollout)) else {
+                continue;
+            };
+            let foreign = self.spaces.get(&name.0).map_or(settled, |space| space.foreign);
+            let rested = foreign.max(settled).max(known.stage.1) + REST_TIME < at;
+            match rollout.open() {
+                Some(attempt) => ends(rollout, attempt, (known.stage.1.max(settled), at), found),
+                None if rested && !rollout.deleting => rests(scene, name, rollout, found),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Known {
+    fn new(at: Timestamp) -> Self {
+        Self {
+            asked: BTreeMap::new(),
+            deleting: None,
+            ripe: None,
+            stage: ("unknown".to_owned(), at),
+        }
+    }
+
+    fn note(&mut self, scene: &Scene, rollout: &Rollout, at: Timestamp) {
+        let named = |value: &str| {
+            let number = |text: &str| text.parse::<u32>().is_ok();
+            value == "true" || value.split_once('/').is_some_and(|(a, s)| number(a) && number(s))
+        };
+        let asked = rollout.asked.iter().filter(|(_, _, value)| named(value));
+        let asked = asked.map(|(key, _, value)| format!("{key}={value}"));
+        let accepted = rollout.accepted.iter().map(|token| format!("accepted {token}"));
+        let all: Vec<String> = asked.chain(accepted).collect();
+        self.asked.retain(|key, _| all.contains(key));
+        for key in all {
+            self.asked.entry(key).or_insert(at);
+        }
+        if rollout.deleting && self.deleting.is_none() {
+            self.deleting = Some(at);
+        }
+        let stage = stage(rollout);
+        if stage != self.stage.0 {
+            self.stage = (stage, at);
+        }
+        self.ripens(scene, rollout, at);
+    }
+
+    fn ripens(&mut self, scene: &Scene, rollout: &Rollout, at: Timestamp) {
+        let ripe = ripe(scene, rollout);
+        let known = self.ripe.as_ref().map(|(tag, _)| tag);
+        if known != ripe.as_ref() {
+            self.ripe = ripe.map(|tag| (tag, at));
+        }
+    }
+}
+
+/// Where a Rollout stands, in one word; empty at rest.
+fn stage(rollout: &Rollout) -> String {
+    let status = &rollout.status;
+    match &status.attempt {
+        Some(attempt) if attempt.open() => {
+            let (number, step) = attempt.place();
+            format!("{number} {} {step} {}", attempt.stage, attempt.paused_at.is_some())
+        }
+        Some(_) if status.draining.is_empty() && status.outbox.is_empty() => String::new(),
+        Some(_) => "settles".to_owned(),
+        None => "unknown".to_owned(),
+    }
+}
+
+fn usable(rollout: &Rollout) -> bool {
+    rollout.status.conditions.iter().all(|condition| condition.reason != "InvalidSpec")
+}
+
+/// The tag of a newer release that nothing keeps from superseding the attempt in progress.
+fn ripe(scene: &Scene, rollout: &Rollout) -> Option<String> {
+    let spec = &rollout.spec;
+    let offer = scene.offer(spec.source.as_ref()?)?;
+    let attempt = rollout.open().filter(|attempt| attempt.stage() == Stage::Step)?;
+    let known = |kind: &str| PASSING.contains(&kind);
+    let held = rollout.status.waiting_for.iter().any(|waiting| !known(&waiting.kind));
+    let still = rollout.deleting || spec.paused || spec.replicas == 0 || !usable(rollout);
+    if held || still || attempt.release.tag == offer.tag || rollout.status.pin.is_some() {
+        return None;
+    }
+    let offered = version(&offer.tag)?;
+    let same = spec.images.values().flatten().map(|image| Image::of(image));
+    let mut same = same.filter(|image| image.repository == offer.repository).peekable();
+    same.peek()?;
+    let newer = same.all(|i| i.version().is_none_or(|v| offered.cmp_precedence(&v).is_gt()));
+    let failed = rollout.status.quarantine.iter().any(|f| f.release.tag == offer.tag);
+    (newer && !failed).then(|| offer.tag.clone())
+}
+
+/// L2: an attempt in progress waits for something that is not over.
+fn ends(
+    rollout: &Rollout,
+    attempt: &Attempt,
+    (since, at): (Timestamp, Timestamp),
+    found: &mut Found,
+) {
+    let name = &rollout.name;
+    let waiting = &rollout.status.waiting_for;
+    if rollout.deleting || at <= since + MINUTE {
+        return;
+    }
+    found.unless(!waiting.is_empty(), "L2", || {
+        format!("{name}: attempt {} stands and waits for nothing", attempt.number)
+    });
+    let over = |text: &str, time: Duration| {
+        Timestamp::parse(text).is_some_and(|from| from.max(since) + time + MINUTE < at)
+    };
+    let late =
+        waiting.iter().find(|w| w.until.as_ref().is_some_and(|until| over(until, Duration::ZERO)));
+    found.unless(late.is_none(), "L2", || format!("{name} still waits: {late:?}"));
+    let moving = match attempt.stage() {
+        Stage::First | Stage::Step | Stage::Promoting => {
+            attempt.delivered && !rollout.spec.paused && rollout.spec.replicas > 0
+        }
+        Stage::RollingBack | Stage::Completed | Stage::Ended | Stage::Unknown => false,
+    };
+    let first = waiting.first().filter(|waiting| UNHEALTHY.contains(&waiting.kind.as_str()));
+    let stuck = first.filter(|w| moving && over(&w.since, rollout.spec.deadline));
+    found.unless(stuck.is_none(), "L2", || {
+        format!("{name}: attempt {} outlives its deadline: {stuck:?}", attempt.number)
+    });
+}
+
+/// L1: at rest all pods, Services and weights are stable's, and everything is told.
+fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
+    let status = &rollout.status;
+    let Some(stable) = status.stable.as_ref().map(|side| &side.revision) else { return };
+    if status.attempt.is_none() || !status.waiting_for.is_empty() {
+        return;
+    }
+    found.unless(status.outbox.is_empty(), "L1", || format!("{}: notices stay unsent", name.1));
+    let routing = rollout.routing();
+    let named = |object: &String| (name.0.clone(), object.clone());
+    let route = routing.as_ref().map(|routing| (routing, scene.route(&named(&routing.http_route))));
+    let taken = match &route {
+        None => true,
+        Some((_, route)) => route.is_some_and(|route| route.accepted_since.is_some()),
+    };
+    for (set, facts) in scene.sets_now(&name.0, &rollout.uid) {
+        let wanted = if facts.revision == *stable { rollout.spec.replicas } else { 0 };
+        found.unless(facts.desired == wanted || !taken, "L1", || {
+            format!("{set} is to have {wanted} pods at rest and is asked for {}", facts.desired)
+        });
+    }
+    if let Some((routing, Some(route))) = route {
+        let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
+        let home = pairs.values().all(|pair| pair.canary == 0 && pair.stable > 0);
+        found.unless(home, "L1", || format!("{}: {pairs:?} at rest", routing.http_route));
+    }
+    if let Some(service) = rollout.spec.stable_service.as_ref()
+        && let Some(live) = scene.service(&named(service))
+    {
+        found.unless(live.selects.as_ref() == Some(stable), "L1", || {
+            format!("{service} selects {:?} at rest, not {stable}", live.selects)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

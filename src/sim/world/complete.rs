@@ -1,0 +1,105 @@
+//! Complete: adds to the manifests of a story what a cluster with such a Rollout would have. It
+//! never adds what Stairlock makes itself.
+
+use serde_json::{Value, json};
+
+use crate::api::keys;
+use crate::sim::history::Place;
+use crate::sim::world::fields;
+use crate::sim::world::flux;
+
+/// Adds the ImagePolicies and HTTPRoutes that Rollouts name and that are not there. Objects
+/// without a namespace are of `namespace`.
+pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
+    let rollouts: Vec<Value> = objects.iter().filter(|o| is(o, "Rollout")).cloned().collect();
+    for rollout in rollouts {
+        let own = within(&rollout, namespace);
+        if let Some(policy) = flux::source(&rollout, own)
+            && !has(objects, "ImagePolicy", &policy, namespace)
+        {
+            objects.push(image_policy(&policy));
+        }
+        let canary = fields::at(&rollout, &["spec", "strategy", "canary"]);
+        let canary = canary.unwrap_or(&Value::Null);
+        let name = fields::text(canary, &["trafficRouting", "gatewayAPI", "httpRoute"]);
+        let route = Place::new("httproutes", own, name);
+        if !name.is_empty() && !has(objects, "HTTPRoute", &route, namespace) {
+            objects.push(http_route(&route, canary));
+        }
+    }
+}
+
+/// Takes out the ImageRepositories; tells the repositories of images that they give to
+/// ImagePolicies.
+pub fn repositories(objects: &mut Vec<Value>, namespace: &str) -> Vec<(Place, String)> {
+    let mut found = Vec::new();
+    for policy in objects.iter().filter(|object| is(object, "ImagePolicy")) {
+        let own = within(policy, namespace);
+        let reference = fields::at(policy, &["spec", "imageRepositoryRef"]).unwrap_or(&Value::Null);
+        let there = match fields::text(reference, &["namespace"]) {
+            "" => own,
+            there => there,
+        };
+        let named = |object: &&Value| {
+            is(object, "ImageRepository")
+                && name(object) == fields::text(reference, &["name"])
+                && within(object, namespace) == there
+        };
+        let images = objects.iter().filter(named).map(|one| fields::text(one, &["spec", "image"]));
+        if let Some(image) = images.into_iter().find(|image| !image.is_empty()) {
+            found.push((Place::new("imagepolicies", own, name(policy)), image.to_owned()));
+        }
+    }
+    objects.retain(|object| !is(object, "ImageRepository"));
+    found
+}
+
+fn is(object: &Value, kind: &str) -> bool {
+    fields::text(object, &["kind"]) == kind
+}
+
+fn name(object: &Value) -> &str {
+    fields::text(object, &["metadata", "name"])
+}
+
+fn within<'a>(object: &'a Value, namespace: &'a str) -> &'a str {
+    match fields::text(object, &["metadata", "namespace"]) {
+        "" => namespace,
+        own => own,
+    }
+}
+
+fn has(objects: &[Value], kind: &str, place: &Place, namespace: &str) -> bool {
+    let mut of_kind = objects.iter().filter(|object| is(object, kind));
+    of_kind.any(|one| within(one, namespace) == place.namespace && name(one) == place.name)
+}
+
+fn image_policy(place: &Place) -> Value {
+    json!({
+        "apiVersion": format!("{}/v1", keys::FLUX_IMAGE_GROUP),
+        "kind": "ImagePolicy",
+        "metadata": {"name": place.name, "namespace": place.namespace},
+        "spec": {
+            "imageRepositoryRef": {"name": place.name},
+            "policy": {"semver": {"range": ">=0.0.0-0"}},
+            "digestReflectionPolicy": "Always",
+            "interval": "1m",
+        },
+    })
+}
+
+fn http_route(place: &Place, canary: &Value) -> Value {
+    let port = fields::number(canary, &["port"]).unwrap_or(80);
+    let backends = [("stableService", 100), ("canaryService", 0)].map(|(key, weight)| {
+        json!({"name": fields::text(canary, &[key]), "port": port, "weight": weight})
+    });
+    json!({
+        "apiVersion": format!("{}/v1", keys::GATEWAY_GROUP),
+        "kind": "HTTPRoute",
+        "metadata": {"name": place.name, "namespace": place.namespace},
+        "spec": {
+            "parentRefs": [{"name": "gateway"}],
+            "rules": [{"backendRefs": backends}],
+        },
+    })
+}

@@ -1,0 +1,94 @@
+//! Fields: reads of objects what more than one part of the world asks. It never writes.
+
+use serde_json::{Map, Value};
+
+use crate::model::image::Image;
+use crate::model::moment::Timestamp;
+
+/// Tells what stands at a path.
+pub fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(object, |value, key| value.get(key))
+}
+
+/// Tells the text at a path, empty if there is none.
+pub fn text<'a>(object: &'a Value, path: &[&str]) -> &'a str {
+    at(object, path).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Tells the number at a path.
+pub fn number(object: &Value, path: &[&str]) -> Option<i64> {
+    at(object, path).and_then(Value::as_i64)
+}
+
+/// Tells the items at a path.
+pub fn items<'a>(object: &'a Value, path: &[&str]) -> &'a [Value] {
+    at(object, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Tells the entries of a map of texts.
+pub fn pairs(map: Option<&Value>) -> impl Iterator<Item = (&str, &str)> {
+    let entries = map.and_then(Value::as_object).into_iter().flat_map(Map::iter);
+    entries.filter_map(|(key, value)| value.as_str().map(|value| (key.as_str(), value)))
+}
+
+/// Tells the labels.
+pub fn labels(object: &Value) -> Option<&Value> {
+    at(object, &["metadata", "labels"])
+}
+
+/// Tells the uid.
+pub fn uid(object: &Value) -> &str {
+    text(object, &["metadata", "uid"])
+}
+
+/// Tells whether an object is being deleted.
+pub fn deleting(object: &Value) -> bool {
+    at(object, &["metadata", "deletionTimestamp"]).is_some()
+}
+
+/// Tells the condition of a type among the conditions at a path.
+pub fn condition<'a>(object: &'a Value, path: &[&str], kind: &str) -> Option<&'a Value> {
+    items(object, path).iter().find(|condition| text(condition, &["type"]) == kind)
+}
+
+/// Tells since when a pod is Ready: `None` if it is not.
+pub fn ready_since(pod: &Value) -> Option<Timestamp> {
+    let ready = condition(pod, &["status", "conditions"], "Ready")?;
+    (text(ready, &["status"]) == "True").then_some(())?;
+    Timestamp::parse(text(ready, &["lastTransitionTime"]))
+}
+
+/// Tells whether a pod is Ready.
+pub fn ready(pod: &Value) -> bool {
+    let ready = condition(pod, &["status", "conditions"], "Ready");
+    ready.is_some_and(|ready| text(ready, &["status"]) == "True")
+}
+
+/// Tells the uid of the controller of an object.
+pub fn controller(object: &Value) -> Option<&str> {
+    let owners = items(object, &["metadata", "ownerReferences"]);
+    let controls = |owner: &&Value| at(owner, &["controller"]) == Some(&Value::Bool(true));
+    owners.iter().find(controls).map(|owner| text(owner, &["uid"]))
+}
+
+/// Tells the versions of a pod: the tags of its images, as [`version`] writes them.
+pub fn versions(pod: &Value) -> Vec<String> {
+    let containers = items(pod, &["spec", "containers"]);
+    let images = containers.iter().filter_map(image);
+    images.filter_map(|image| image.tag).map(|tag| version(&tag).to_owned()).collect()
+}
+
+/// Tells the image of a container.
+pub fn image(container: &Value) -> Option<Image> {
+    Image::parse(text(container, &["image"])).ok()
+}
+
+/// A tag without the `v` before it: `v1.2.3` and `1.2.3` are one version.
+pub fn version(tag: &str) -> &str {
+    tag.strip_prefix('v').unwrap_or(tag)
+}
+
+/// A time as Kubernetes writes it: whole seconds.
+pub fn seconds(at: Timestamp) -> String {
+    Timestamp::from_millis(at.millis().div_euclid(1000).saturating_mul(1000)).to_string()
+}

@@ -1,0 +1,249 @@
+//! Flux: image-reflector-controller and kustomize-controller. ImagePolicies show what the story
+//! releases, Kustomizations say that they are applied; it never asks a registry or reads Git.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::model::template::hex;
+use crate::sim::cluster::Part;
+use crate::sim::history::{Change, Place};
+use crate::sim::world::fields;
+use crate::sim::world::ground::{self, Ground};
+use crate::sim::world::timers::Task;
+use crate::sim::world::trouble::Trouble;
+
+/// Both controllers.
+#[derive(Debug)]
+pub struct Flux {
+    policies: BTreeMap<Place, Arc<Value>>,
+    kustomizations: BTreeMap<Place, Arc<Value>>,
+    rollouts: BTreeMap<Place, Arc<Value>>,
+    /// Repositories of images by the ImagePolicy that chooses among their tags.
+    repositories: BTreeMap<Place, String>,
+    /// Whether the registry answers.
+    ready: bool,
+}
+
+impl Default for Flux {
+    fn default() -> Self {
+        Self {
+            policies: BTreeMap::new(),
+            kustomizations: BTreeMap::new(),
+            rollouts: BTreeMap::new(),
+            repositories: BTreeMap::new(),
+            ready: true,
+        }
+    }
+}
+
+/// What a policy shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Release<'a> {
+    /// The name of the policy; absent: the only one.
+    pub policy: Option<&'a str>,
+    /// The tag.
+    pub version: &'a str,
+    /// Which push of the tag.
+    pub build: u32,
+}
+
+impl Flux {
+    /// Notes the repository of the images of an ImagePolicy.
+    pub fn repository(&mut self, policy: Place, repository: String) {
+        self.repositories.insert(policy, repository);
+    }
+
+    /// Hears of a change.
+    pub fn hear(&mut self, ground: &mut Ground, change: &Change) {
+        let known = match change.place.resource {
+            "imagepolicies" => &mut self.policies,
+            "kustomizations" => &mut self.kustomizations,
+            "rollouts" => &mut self.rollouts,
+            _ => return,
+        };
+        let Some(object) = &change.after else {
+            known.remove(&change.place);
+            return;
+        };
+        known.insert(change.place.clone(), Arc::clone(object));
+        let observed = fields::at(object, &["status", "observedGeneration"]);
+        let generation = fields::at(object, &["metadata", "generation"]);
+        if change.place.resource != "rollouts" && observed != generation {
+            ground.soon(Task::Flux(change.place.clone()));
+        }
+    }
+
+    /// Has an ImagePolicy show a version at once.
+    ///
+    /// # Errors
+    /// [`Trouble::None`] or [`Trouble::Several`] where it is not clear which policy.
+    pub fn release(&mut self, ground: &mut Ground, release: Release) -> Result<(), Trouble> {
+        let (place, policy) = self.policy(ground, release.policy)?;
+        let repository = self.repository_of(&place, &policy);
+        let mut latest = Map::new();
+        latest.insert("name".to_owned(), json!(repository));
+        latest.insert("tag".to_owned(), json!(release.version));
+        if fields::text(&policy, &["spec", "digestReflectionPolicy"]) != "Never" {
+            latest.insert("digest".to_owned(), json!(digest(release.version, release.build)));
+        }
+        let status = self.status(&policy, Some(&Value::Object(latest)), ground);
+        store(ground, &place, &status)
+    }
+
+    /// Says whether the registry answers; policies keep what they showed.
+    ///
+    /// # Errors
+    /// [`Trouble::None`] where there is no policy.
+    pub fn source(&mut self, ground: &mut Ground, ready: bool) -> Result<(), Trouble> {
+        self.ready = ready;
+        let policies = ground.cluster.list("imagepolicies", None);
+        if policies.is_empty() {
+            return Err(no_policy(None));
+        }
+        for (place, policy) in policies {
+            let status = self.status(&policy, None, ground);
+            store(ground, &place, &status)?;
+        }
+        Ok(())
+    }
+
+    fn policy(&self, ground: &Ground, name: Option<&str>) -> Result<(Place, Arc<Value>), Trouble> {
+        let mut all = ground.cluster.list("imagepolicies", None);
+        all.retain(|(place, _)| name.is_none_or(|name| place.name == name));
+        if all.len() > 1 && name.is_some() {
+            all.retain(|(place, _)| place.namespace == ground.namespace);
+        }
+        if all.len() > 1 {
+            let names: Vec<&str> = all.iter().map(|(place, _)| place.name.as_str()).collect();
+            let remedy = "give the event a name";
+            return Err(Trouble::Several { kind: "ImagePolicy", names: names.join(", "), remedy });
+        }
+        all.pop().ok_or_else(|| no_policy(name))
+    }
+
+    /// Where the tags of a policy come from: what it showed before, what is known of its
+    /// ImageRepository, the image in the template of a Rollout that follows it.
+    fn repository_of(&self, place: &Place, policy: &Value) -> String {
+        let shown = fields::text(policy, &["status", "latestRef", "name"]);
+        if !shown.is_empty() {
+            return shown.to_owned();
+        }
+        if let Some(repository) = self.repositories.get(place) {
+            return repository.clone();
+        }
+        let mut followers = self
+            .rollouts
+            .iter()
+            .filter(|(rollout, object)| source(object, &rollout.namespace).as_ref() == Some(place));
+        let Some((rollout, object)) = followers.next() else {
+            return format!("registry.example/{}", place.name);
+        };
+        let image = image(object);
+        image.unwrap_or_else(|| format!("registry.example/{}", rollout.name))
+    }
+
+    /// The status of a policy of which the registry says `latest`, or nothing new.
+    fn status(&self, policy: &Value, latest: Option<&Value>, ground: &Ground) -> Value {
+        let latest = latest.or_else(|| fields::at(policy, &["status", "latestRef"]));
+        let (status, reason, message) = match latest {
+            _ if !self.ready => ("False", "ReadOperationFailed", "the registry does not answer"),
+            Some(_) => ("True", "Succeeded", "Latest image tag resolved"),
+            None => ("False", "DependencyNotReady", "no tags were found"),
+        };
+        let ready = condition(policy, (status, reason, message), ground);
+        let mut fields = Map::new();
+        if let Some(latest) = latest {
+            fields.insert("latestRef".to_owned(), latest.clone());
+        }
+        let generation = fields::at(policy, &["metadata", "generation"]).cloned();
+        fields.insert("observedGeneration".to_owned(), generation.unwrap_or_default());
+        fields.insert("conditions".to_owned(), json!([ready]));
+        Value::Object(fields)
+    }
+
+    /// Looks at an ImagePolicy or a Kustomization whose spec is new.
+    pub fn act(&mut self, ground: &mut Ground, place: &Place) {
+        let status = if let Some(policy) = self.policies.get(place) {
+            self.status(policy, None, ground)
+        } else if let Some(kustomization) = self.kustomizations.get(place) {
+            applied(kustomization, ground)
+        } else {
+            return;
+        };
+        // An object that is gone is heard of soon.
+        let _ = store(ground, place, &status);
+    }
+}
+
+/// The ImagePolicy that a Rollout follows.
+pub fn source(rollout: &Value, namespace: &str) -> Option<Place> {
+    let source = fields::at(rollout, &["spec", "sourceRef"])?;
+    let name = source.get("name").and_then(Value::as_str)?;
+    let there = source.get("namespace").and_then(Value::as_str).unwrap_or(namespace);
+    Some(Place::new("imagepolicies", there, name))
+}
+
+/// The repository of the image that takes the releases of a Rollout.
+fn image(rollout: &Value) -> Option<String> {
+    let containers = fields::items(rollout, &["spec", "template", "spec", "containers"]);
+    let wanted = fields::text(rollout, &["spec", "container"]);
+    let takes =
+        |container: &&Value| wanted.is_empty() || fields::text(container, &["name"]) == wanted;
+    containers.iter().filter(takes).find_map(fields::image).map(|image| image.repository)
+}
+
+fn digest(version: &str, build: u32) -> String {
+    let hash = Sha256::digest(format!("{version} {build}").as_bytes());
+    format!("sha256:{}", hex(&hash, 64))
+}
+
+/// The status of a Kustomization that is applied.
+fn applied(kustomization: &Value, ground: &Ground) -> Value {
+    let old = fields::text(kustomization, &["status", "lastAppliedRevision"]);
+    let revision = match old {
+        "" => format!("main@sha1:{}", hex(&Sha256::digest(fields::uid(kustomization)), 40)),
+        old => old.to_owned(),
+    };
+    let message = format!("Applied revision: {revision}");
+    let ready = condition(kustomization, ("True", "ReconciliationSucceeded", &message), ground);
+    json!({
+        "observedGeneration": fields::at(kustomization, &["metadata", "generation"]),
+        "lastAppliedRevision": revision,
+        "lastAttemptedRevision": revision,
+        "conditions": [ready],
+    })
+}
+
+fn condition(object: &Value, said: (&str, &str, &str), ground: &Ground) -> Value {
+    let (status, reason, message) = said;
+    let old = fields::condition(object, &["status", "conditions"], "Ready");
+    let old = old.filter(|old| fields::text(old, &["status"]) == status);
+    let since = old.map(|old| fields::text(old, &["lastTransitionTime"]).to_owned());
+    json!({
+        "type": "Ready",
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": fields::at(object, &["metadata", "generation"]),
+        "lastTransitionTime": since.unwrap_or_else(|| fields::seconds(ground.now())),
+    })
+}
+
+fn store(ground: &Ground, place: &Place, status: &Value) -> Result<(), Trouble> {
+    let stored = ground.cluster.update(&ground::flux(), place, Part::Status, |object| {
+        if let Value::Object(fields) = object {
+            fields.insert("status".to_owned(), status.clone());
+        }
+        Ok(())
+    });
+    stored.map(|_| ()).map_err(Trouble::Refused)
+}
+
+fn no_policy(name: Option<&str>) -> Trouble {
+    let named = name.map(|name| format!(" {name}")).unwrap_or_default();
+    let remedy = "give the Rollout a sourceRef, or edit the image in its template";
+    Trouble::None { kind: "ImagePolicy", named, remedy }
+}

@@ -1,0 +1,15 @@
+//! The shipped controller in a simulated cluster: stories, seeds, crashes.
+//!
+//! `STAIRLOCK_SEEDS=n` plays n seeds (2,000), `STAIRLOCK_FROM=n` begins at another one,
+//! `STAIRLOCK_TWICE=n` plays n seeds twice (50), `STAIRLOCK_PAIRS=all` every pair of crashes,
+//! `SEED=n` one seed, with its history. A story is a file of tests/stories: no code.
+
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod seeds;
+#[cfg(test)]
+mod support;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

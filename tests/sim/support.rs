@@ -1,0 +1,65 @@
+//! The stories, and how many of something are asked for.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stairlock::sim::play::{Outcome, play};
+use stairlock::sim::story::Story;
+
+/// A story that nobody disturbs yet.
+pub struct Base {
+    pub name: String,
+    pub story: Story,
+}
+
+/// Reads all stories, sorted by name.
+pub fn stories() -> Vec<Base> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
+    let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|ext| ext == "yaml")).collect();
+    files.sort();
+    assert!(3 <= files.len(), "stories are missing in {}", folder.display());
+    let read = |path: std::path::PathBuf| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let story = serde_saphyr::from_str(&text);
+        Base { name, story: story.unwrap_or_else(|error| panic!("{}: {error}", path.display())) }
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// A number from the environment.
+pub fn number(name: &str, otherwise: u64) -> u64 {
+    let text = std::env::var(name).ok();
+    text.map_or(otherwise, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name}={text}: a number is expected"))
+    })
+}
+
+pub fn played(story: &Story) -> Outcome {
+    play(story).unwrap_or_else(|trouble| panic!("{trouble}"))
+}
+
+/// Does something for each number below `count`, on all cores; the results in order.
+pub fn each<T: Send>(count: u64, work: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let mut all: Vec<(u64, T)> = std::thread::scope(|scope| {
+        let run = || {
+            let mut mine = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                if count <= at {
+                    return mine;
+                }
+                mine.push((at, work(at)));
+            }
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    all.sort_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, result)| result).collect()
+}
