@@ -1,11 +1,14 @@
 //! Simulated: the API server of `stairlock::sim`, in virtual time. Each sequence has a cluster of
 //! its own.
 
+use std::time::Duration;
+
 use kube::Client;
 use kube::client::ClientBuilder;
 use serde_json::{Value, json};
 use stairlock::runtime::clock::Clock;
 use stairlock::sim::cluster::{Actor, Cluster};
+use stairlock::sim::collector;
 use stairlock::sim::history::Place;
 use stairlock::sim::resource::RESOURCES;
 use stairlock::sim::server::ApiServer;
@@ -14,7 +17,10 @@ use super::normal;
 use super::play::{self, Lever};
 use super::table::Sequence;
 
-const NAMESPACE: &str = "table-1";
+const NAMESPACE: &str = "table-simulated";
+
+/// How often the garbage collector comes by.
+const COLLECT_EVERY: Duration = Duration::from_millis(10);
 
 impl Lever for Cluster {
     async fn compact(&self) {
@@ -42,6 +48,14 @@ async fn open() -> (Cluster, Client) {
         cluster.create(&actor, &place, json!({})).unwrap();
     }
     cluster.compact().await;
+    cluster.set_namespace("no-such-namespace", false);
+    let garbage = cluster.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(COLLECT_EVERY).await;
+            collector::collect(&garbage);
+        }
+    });
     let server = ApiServer::new(cluster.clone(), actor);
     (cluster, ClientBuilder::new(server, "default").build())
 }

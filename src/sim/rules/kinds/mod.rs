@@ -16,7 +16,12 @@ use crate::sim::rules::problem::Problem;
 /// Gives an object of a resource (its plural) what nobody gave. Owned by who writes the object.
 pub fn fill(plural: &str, object: &mut Value) {
     match plural {
-        "pods" => pod::fill(object.get_mut("spec")),
+        "pods" => {
+            pod::fill(object.get_mut("spec"));
+            if let Some(spec) = object.get_mut("spec") {
+                default(spec, "enableServiceLinks", json!(true));
+            }
+        }
         "replicasets" => replica_set::fill(object),
         "services" => service::fill(object),
         "endpointslices" => slice::fill(object),

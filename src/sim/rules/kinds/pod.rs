@@ -70,7 +70,6 @@ pub fn begin(object: &mut Value) {
             "effect": "NoExecute", "tolerationSeconds": 300})
     };
     for (key, value) in [
-        ("enableServiceLinks", json!(true)),
         ("preemptionPolicy", json!("PreemptLowerPriority")),
         ("priority", json!(0)),
         ("serviceAccountName", json!("default")),
