@@ -159,6 +159,10 @@ struct State {
     window: usize,
     garbage: Garbage,
     absent: BTreeSet<&'static str>,
+    lost: BTreeSet<String>,
+    /// Custom objects that are shown with a default status and stored without one: the first
+    /// write stores it, even if it changes nothing else.
+    padded: BTreeSet<Place>,
     revision: u64,
     uids: u64,
     listeners: Vec<Listener>,
@@ -180,6 +184,8 @@ impl Cluster {
             window: WINDOW,
             garbage: Garbage::default(),
             absent: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            padded: BTreeSet::new(),
             revision: 1,
             uids: 0,
             listeners: Vec::new(),
@@ -235,6 +241,22 @@ impl Cluster {
     /// Tells whether a resource (its plural) is there.
     pub fn installed(&self, plural: &str) -> bool {
         !self.lock().absent.contains(plural)
+    }
+
+    /// Makes a namespace or takes it away, as far as new objects are concerned; every namespace is
+    /// there that was not taken away.
+    pub fn set_namespace(&self, name: &str, there: bool) {
+        let mut state = self.lock();
+        if there {
+            state.lost.remove(name);
+        } else {
+            state.lost.insert(name.to_owned());
+        }
+    }
+
+    /// Tells whether a namespace is there.
+    pub fn has_namespace(&self, name: &str) -> bool {
+        !self.lock().lost.contains(name)
     }
 
     /// Keeps that many changes of each resource for watches; older ones are answered 410.
@@ -368,7 +390,10 @@ impl Cluster {
         let nobody = Managers::default();
         let managers = self.managers(actor, place, Part::Main, (empty, &nobody), (&object, claim));
         let uid = format!("00000000-0000-4000-8000-{:012}", state.uids + 1);
-        let generation = known.is_some_and(|known| known.generation).then(|| json!(1));
+        // Kinds that count no generation keep what they are told of one.
+        let told = object.pointer("/metadata/generation").cloned();
+        let counted = known.is_some_and(|known| known.generation);
+        let generation = if counted { Some(json!(1)) } else { told };
         for (key, value) in [
             ("name", Some(json!(place.name))),
             ("namespace", Some(json!(place.namespace))),
@@ -380,15 +405,20 @@ impl Cluster {
         ] {
             meta::set(&mut object, key, value);
         }
+        let bare = object.get("status").is_none();
         if let Some(known) = known {
             settle::begin(known, &mut object, state.uids + 1);
         }
+        let padded = bare && known.is_some_and(Resource::custom) && object.get("status").is_some();
+        state.uids += 1;
         if run == Run::Dry {
             return Ok(Arc::new(Stored::new(Arc::new(object), managers)));
         }
-        state.uids += 1;
         let after = Some((object, managers));
         let (outcome, woken) = self.commit(&mut state, actor, place, after);
+        if padded {
+            state.padded.insert(place.clone());
+        }
         drop(state);
         self.ring(woken);
         outcome.map(|outcome| Arc::clone(outcome.stored())).ok_or_else(|| gone(place))
@@ -435,7 +465,8 @@ impl Cluster {
         let Draft { mut object, claim } = edit(&before)?;
         meta::set(&mut object, "managedFields", None);
         let same = object == *before.value;
-        if same && matches!(claim, Claim::Change) {
+        let padded = state.padded.contains(place);
+        if same && matches!(claim, Claim::Change) && !padded {
             return Ok(Outcome::Kept(before));
         }
         let known = (&*before.value, &before.managers);
@@ -443,7 +474,7 @@ impl Cluster {
         // Times of entries alone are no change.
         let managers =
             if managers.alike(&before.managers) && same { before.managers.clone() } else { managers };
-        if same && managers.alike(&before.managers) {
+        if same && managers.alike(&before.managers) && !padded {
             return Ok(Outcome::Kept(before));
         }
         let resource = Resource::named(place.resource);
@@ -530,7 +561,12 @@ impl Cluster {
             meta::set(&mut marked, "finalizers", some);
         }
         let held = meta::held(&marked) || grace > 0;
-        if held {
+        // A pod is shown as if it had been marked, even if it goes at once.
+        let shown = !held && place.resource == "pods";
+        if shown {
+            meta::set(&mut marked, "deletionGracePeriodSeconds", Some(json!(0)));
+        }
+        if held || shown {
             let first = !meta::has(&marked, "deletionTimestamp");
             // Being deleted counts as a change of what is wanted.
             let generation = marked.pointer("/metadata/generation").and_then(Value::as_i64);
@@ -551,11 +587,18 @@ impl Cluster {
             let left = Arc::new(Stored::new(Arc::new(marked), managers));
             return Ok(if held { Outcome::Kept(left) } else { Outcome::Gone(left) });
         }
+        let mut last = shown.then(|| marked.clone());
         let after = held.then_some((marked, managers));
         let (outcome, woken) = self.commit(&mut state, actor, place, after);
+        if let (Some(last), Some(Outcome::Gone(gone))) = (&mut last, &outcome) {
+            let version = meta::text(&gone.value, "resourceVersion").map(Value::from);
+            meta::set(last, "resourceVersion", version);
+        }
         drop(state);
         self.ring(woken);
-        Ok(outcome.unwrap_or(Outcome::Gone(before)))
+        let managers = before.managers.clone();
+        let last = last.map(|last| Outcome::Gone(Arc::new(Stored::new(Arc::new(last), managers))));
+        Ok(last.or(outcome).unwrap_or(Outcome::Gone(before)))
     }
 
     /// Takes an object away whatever holds it.
@@ -578,6 +621,7 @@ impl Cluster {
         after: Option<(Value, Managers)>,
     ) -> (Option<Outcome>, Vec<Waker>) {
         state.revision += 1;
+        state.padded.remove(place);
         let revision = state.revision;
         let after = after.map(|(mut object, managers)| {
             let version = json!(revision.to_string());

@@ -182,7 +182,7 @@ impl Wire {
             }
         };
         match reply {
-            Reply::Whole { status, body } => {
+            Reply::Whole { status, body, warnings: _ } => {
                 self.travel().await;
                 whole(StatusCode::from_u16(status)?, body)
             }

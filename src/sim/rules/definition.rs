@@ -169,12 +169,10 @@ fn texts(checks: &Checks, text: &str, path: &str, all: &mut Vec<Problem>) {
     let value = Value::from(text);
     if let Some(most) = checks.length.1.filter(|most| count > *most) {
         all.push(Problem::too_long(path, usize::try_from(most).unwrap_or(usize::MAX)));
-    }
-    if let Some(least) = checks.length.0.filter(|least| count < *least) {
+    } else if let Some(least) = checks.length.0.filter(|least| count < *least) {
         let detail = format!("{path} in body should be at least {least} chars long");
         all.push(Problem::invalid(path, &value, &detail));
-    }
-    if let Some((pattern, _)) = checks.pattern.as_ref().filter(|(_, known)| !known.is_match(text)) {
+    } else if let Some((pattern, _)) = checks.pattern.as_ref().filter(|(_, known)| !known.is_match(text)) {
         let detail = format!("{path} in body should match '{pattern}'");
         all.push(Problem::invalid(path, &value, &detail));
     }

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod definition;
 pub mod fields;
 pub mod kinds;
+pub mod laws;
 pub mod managed;
 pub mod meta;
 pub mod metadata;

@@ -81,10 +81,12 @@ pub fn begin(resource: &Resource, object: &mut Value, number: u64) {
 /// Puts back what a write to a part of an object may not change.
 pub fn update(resource: &Resource, part: Part, before: &Value, object: &mut Value) {
     match part {
-        Part::Main | Part::Scale if resource.status => {
-            meta::put(object, "status", before.get("status").cloned());
+        Part::Main | Part::Scale => {
+            if resource.status {
+                meta::put(object, "status", before.get("status").cloned());
+            }
+            kinds::go_on(resource.plural, before, object);
         }
-        Part::Main | Part::Scale => {}
         Part::Status if known(resource).builtin => {
             meta::put(object, "spec", before.get("spec").cloned());
         }

@@ -44,6 +44,13 @@ pub fn object(resource: &Resource, body: &Bytes) -> Result<Value, Failure> {
     }
     let wanted = resource.api_version();
     let version = text("apiVersion");
+    if builtin && !version.is_empty() && version != wanted {
+        let kind = text("kind");
+        return Err(unhandled_as(resource, kind, version, &format!(
+            "no kind {kind:?} is registered for version {version:?} in scheme \
+             \"pkg/runtime/scheme.go:111\""
+        )));
+    }
     if !version.is_empty() && version != wanted {
         return Err(Failure::bad(format!(
             "the API version in the data ({version}) does not match the expected API version \
@@ -63,12 +70,32 @@ pub fn object(resource: &Resource, body: &Bytes) -> Result<Value, Failure> {
         )));
     }
     if let Some(why) = misfit(resource, &value) {
-        return Err(Failure::bad(format!(
-            "{} in version \"{}\" cannot be handled as a {}: {why}",
-            resource.kind, resource.version, resource.kind
-        )));
+        return Err(unhandled(resource, &why));
     }
     Ok(value)
+}
+
+/// A body that is no object of its kind.
+pub fn unhandled(resource: &Resource, why: &str) -> Failure {
+    let Resource { kind, version, .. } = resource;
+    Failure::bad(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+}
+
+/// A body of another kind or version.
+fn unhandled_as(resource: &Resource, kind: &str, version: &str, why: &str) -> Failure {
+    let wanted = resource.kind;
+    Failure::bad(format!("{kind} in version {version:?} cannot be handled as a {wanted}: {why}"))
+}
+
+/// Reads how to delete.
+///
+/// # Errors
+/// [`Failure`] 400.
+pub fn options(body: &Bytes) -> Result<Value, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        let said = syntax(body, &error);
+        Failure::bad(format!("couldn't get version/kind; json parse error: {said}"))
+    })
 }
 
 /// The package of the server's own type of a kind.
@@ -82,29 +109,64 @@ fn internal(resource: &Resource) -> &str {
 /// Tells of a value of another type than the server's own type has there, as Go says it.
 pub fn misfit(resource: &Resource, object: &Value) -> Option<String> {
     let known = known(resource);
-    let found = if known.builtin {
-        wrong(&known.schema, object, "")
-    } else {
-        // Of a custom object the server has a type for the metadata only.
-        let metadata = object.get("metadata")?;
-        wrong(known.schema.field("metadata")?, metadata, "")
-    };
-    let (path, value, kind) = found?;
-    let owner = if known.builtin { resource.kind } else { "ObjectMeta" };
-    Some(format!("json: cannot unmarshal {value} into Go struct field {owner}{path} of type {kind}"))
+    if known.builtin {
+        return wrong(&known.schema, object, resource.kind, "").or_else(|| times(resource, object));
+    }
+    // Of a custom object the server has a type for the metadata only.
+    wrong(known.schema.field("metadata")?, object.get("metadata")?, "ObjectMeta", "")
 }
 
-fn wrong(schema: &Schema, value: &Value, path: &str) -> Option<(String, &'static str, &'static str)> {
-    let found = |kind| Some((path.to_owned(), go_kind(value), kind));
+/// Tells of a time that cannot be read: those with microseconds have just one form.
+fn times(resource: &Resource, object: &Value) -> Option<String> {
+    let fields: &[&str] = match resource.plural {
+        "leases" => &["/spec/acquireTime", "/spec/renewTime"],
+        "events" => &["/eventTime", "/series/lastObservedTime"],
+        _ => &[],
+    };
+    let text = |field: &&str| object.pointer(field).and_then(Value::as_str);
+    fields.iter().filter_map(text).find_map(untimely)
+}
+
+/// Source: the layout `2006-01-02T15:04:05.000000Z07:00` as Go's `time.Parse` reads it.
+fn untimely(text: &str) -> Option<String> {
+    let layout = "2006-01-02T15:04:05.000000Z07:00";
+    let said = |rest: &str, want: &str| {
+        Some(format!("parsing time {text:?} as {layout:?}: cannot parse {rest:?} as {want:?}"))
+    };
+    let (head, rest) = text.split_at_checked(19).unwrap_or((text, ""));
+    let form = |(at, byte): (usize, u8)| match at {
+        4 | 7 => byte == b'-',
+        10 => byte == b'T',
+        13 | 16 => byte == b':',
+        _ => byte.is_ascii_digit(),
+    };
+    if head.len() < 19 || !head.bytes().enumerate().all(form) {
+        return said(text, "2006");
+    }
+    let (fraction, zone) = rest.split_at_checked(7).unwrap_or(("", rest));
+    let digits = fraction.strip_prefix('.').is_some_and(|f| f.bytes().all(|b| b.is_ascii_digit()));
+    if !digits {
+        return said(rest, ".000000");
+    }
+    let offset = zone.len() == 6 && zone.starts_with(['+', '-']);
+    if zone == "Z" || offset { None } else { said(zone, "Z07:00") }
+}
+
+fn wrong(schema: &Schema, value: &Value, owner: &str, path: &str) -> Option<String> {
+    let found = |kind: &str| {
+        let value = go_kind(value);
+        Some(format!("json: cannot unmarshal {value} into Go struct field {owner}{path} of type {kind}"))
+    };
     match (&schema.form, value) {
         (_, Value::Null) | (Form::Any | Form::Scalar(Scalar::Other), _) => None,
         (Form::Map(shape), Value::Object(fields)) => fields.iter().find_map(|(name, value)| {
             let named = shape.fields.contains_key(name);
             let path = if named { format!("{path}.{name}") } else { path.to_owned() };
-            wrong(shape.field(name)?, value, &path)
+            let owner = if named && !shape.name.is_empty() { shape.name } else { owner };
+            wrong(shape.field(name)?, value, owner, &path)
         }),
         (Form::List(list), Value::Array(items)) => {
-            items.iter().find_map(|item| wrong(&list.item, item, path))
+            items.iter().find_map(|item| wrong(&list.item, item, owner, path))
         }
         (Form::Scalar(Scalar::Text), Value::String(_))
         | (Form::Scalar(Scalar::Number), Value::Number(_))
@@ -162,6 +224,9 @@ fn syntax(body: &Bytes, error: &serde_json::Error) -> String {
 
 /// The beginning of a body as answers repeat it.
 fn repeated(body: &Bytes) -> String {
+    if body.is_empty() {
+        return "<empty>".to_owned();
+    }
     if body.first() != Some(&b'{') {
         let hex: Vec<String> = body.iter().take(REPEATED).map(|b| format!("{b:02x}")).collect();
         return hex.concat();

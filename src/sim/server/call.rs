@@ -10,19 +10,17 @@ use crate::sim::cluster::feed::json_text;
 use crate::sim::cluster::{Actor, Cluster, Outcome, Part, Run};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
-use crate::sim::rules::meta;
+use crate::sim::rules::{kinds, meta};
 use crate::sim::rules::schema::registry::known;
-use crate::sim::server::failure::Failure;
+use crate::sim::server::failure::{FORMS, Failure};
 use crate::sim::server::patch::Patch;
 use crate::sim::server::shape::Shape;
+use crate::sim::server::strict::Strictness;
 use crate::sim::server::target::{Query, Target};
 use crate::sim::server::watch::WatchStream;
 use crate::sim::server::write::{Write, Written};
 use crate::sim::server::{body, discovery, options, read, scale, write};
 
-/// The bodies that objects are read from.
-const OBJECTS: &str =
-    "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 /// The patches that custom objects take.
 const PATCHES: &str = "application/json-patch+json, application/merge-patch+json, \
     application/apply-patch+yaml";
@@ -36,6 +34,8 @@ pub enum Reply {
         status: u16,
         /// JSON, or a text if there is nothing to say in JSON.
         body: Bytes,
+        /// What the client is told beside it.
+        warnings: Vec<String>,
     },
     /// A watch that has begun, with status 200.
     Watch(WatchStream),
@@ -44,11 +44,11 @@ pub enum Reply {
 impl Reply {
     /// Makes the answer to a request that is not carried out.
     pub fn failure(failure: &Failure) -> Self {
-        Self::Whole { status: failure.code, body: failure.text() }
+        Self::Whole { status: failure.code, body: failure.text(), warnings: Vec::new() }
     }
 
     fn ok(body: Bytes) -> Self {
-        Self::Whole { status: 200, body }
+        Self::Whole { status: 200, body, warnings: Vec::new() }
     }
 }
 
@@ -100,6 +100,9 @@ impl<'a> Call<'a> {
             {
                 Err(Failure::no_such_page())
             }
+            Target::All { resource, .. } | Target::One { resource, .. } if !self.acceptable() => {
+                Err(Failure::not_acceptable(!resource.custom()))
+            }
             Target::All { resource, namespace } => self.all(resource, namespace.as_deref()),
             Target::One { resource, namespace, name, subresource } => {
                 let place = Place::new(resource.plural, namespace, name);
@@ -107,6 +110,7 @@ impl<'a> Call<'a> {
                     None => Part::Main,
                     Some("status") if resource.status => Part::Status,
                     Some("scale") if resource.scale() => Part::Scale,
+                    Some(_) if resource.custom() => return Err(Failure::absent(resource, name)),
                     Some(_) => return Err(Failure::no_such_path()),
                 };
                 let one = self.one(resource, &place, part);
@@ -125,8 +129,18 @@ impl<'a> Call<'a> {
             Method::GET => read::list(cluster, resource, namespace, query, *shape).map(Reply::ok),
             Method::POST => self.create(resource, namespace),
             Method::DELETE => self.delete_all(resource, namespace),
+            _ if resource.custom() => Err(Failure::bad("name must be provided")),
             _ => Err(Failure::no_such_verb()),
         }
+    }
+
+    /// Tells whether objects can be written as the client wants to read them.
+    fn acceptable(&self) -> bool {
+        let accept = header(&self.head.headers, &ACCEPT);
+        let known = ["", "*/*", "application/*", "application/json"];
+        accept.split(',').any(|form| {
+            known.contains(&form.split(';').next().unwrap_or_default().trim())
+        })
     }
 
     fn create(&self, resource: &'static Resource, namespace: Option<&str>) -> Result<Reply, Failure> {
@@ -148,24 +162,34 @@ impl<'a> Call<'a> {
         };
         let place = Place::new(resource.plural, namespace, name);
         let write = self.write(resource, &place, Part::Main);
+        let mut told = self.told(resource, &object)?;
+        told.extend(kinds::warnings(resource.plural, &object));
         let written = write.create(object);
-        let written = written.map_err(|failure| failure.about(resource, &place.name))?;
+        let mut written = written.map_err(|failure| failure.about(resource, &place.name))?;
+        written.warnings = told;
         Ok(self.written(resource, Part::Main, &written))
     }
 
     fn write<'b>(&'b self, resource: &'static Resource, place: &'b Place, part: Part) -> Write<'b> {
         let run = if self.query.text("dryRun") == "All" { Run::Dry } else { Run::Real };
-        Write { cluster: self.cluster, actor: &self.actor, resource, place, part, run }
+        let strictness = Strictness::read(&self.query);
+        Write { cluster: self.cluster, actor: &self.actor, resource, place, part, run, strictness }
+    }
+
+    /// What the client is told of an object that it brings.
+    fn told(&self, resource: &Resource, object: &Value) -> Result<Vec<String>, Failure> {
+        let told = Strictness::read(&self.query).check(resource, object);
+        told.map_err(|why| body::unhandled(resource, &why))
     }
 
     fn written(&self, resource: &Resource, part: Part, written: &Written) -> Reply {
-        let Written { stored, created } = written;
+        let Written { stored, created, warnings } = written;
         let status = if *created { 201 } else { 200 };
         let body = match part {
             Part::Scale => json_text(&scale::show(resource, &stored.value)),
             Part::Main | Part::Status => self.shape.object(resource, stored),
         };
-        Reply::Whole { status, body }
+        Reply::Whole { status, body, warnings: warnings.clone() }
     }
 
     fn one(&self, resource: &'static Resource, place: &Place, part: Part) -> Result<Reply, Failure> {
@@ -173,19 +197,25 @@ impl<'a> Call<'a> {
         let written = match self.head.method {
             Method::GET => {
                 let stored = read::get(self.cluster, resource, place, &self.query)?;
-                Written { stored, created: false }
+                Written::changed(stored)
             }
             Method::PUT if part == Part::Scale => {
                 let wanted = body::patch(self.body)?;
-                let stored = scale::set(&write, scale::Wish::Replace(wanted))?;
-                Written { stored, created: false }
+                Written::changed(scale::set(&write, scale::Wish::Replace(wanted))?)
             }
             Method::PUT => {
                 let object = self.object(resource)?;
                 options::check_write(&self.query, "UpdateOptions", false)?;
-                write.replace(object)?
+                let told = self.told(resource, &object)?;
+                Written { warnings: told, ..write.replace(object)? }
             }
             Method::PATCH => self.patch(&write)?,
+            Method::POST if resource.custom() && part != Part::Main => {
+                return Err(Failure::unsupported(resource, "create"));
+            }
+            Method::DELETE if resource.custom() && part != Part::Main => {
+                return Err(Failure::unsupported(resource, "delete"));
+            }
             Method::DELETE if part == Part::Main => {
                 let options = self.delete_options()?;
                 let outcome = write.delete(&options)?;
@@ -202,6 +232,7 @@ impl<'a> Call<'a> {
         let patch = match kind.trim() {
             "application/json-patch+json" => Patch::json,
             "application/merge-patch+json" => Patch::merge,
+            "application/strategic-merge-patch+json" if builtin => Patch::strategic,
             "application/apply-patch+yaml" if write.part != Part::Scale => {
                 return self.apply(write);
             }
@@ -210,10 +241,10 @@ impl<'a> Call<'a> {
         };
         options::check_write(&self.query, "PatchOptions", false)?;
         read::get(self.cluster, write.resource, write.place, &Query::default())?;
-        let patch = patch(self.body)?;
+        let patch = patch(write.resource, self.body)?;
         if write.part == Part::Scale {
             let stored = scale::set(write, scale::Wish::Patch(&patch))?;
-            return Ok(Written { stored, created: false });
+            return Ok(Written::changed(stored));
         }
         write.patch(&patch, self.body)
     }
@@ -223,8 +254,11 @@ impl<'a> Call<'a> {
         let text = String::from_utf8_lossy(self.body);
         let applied: Value = match serde_json::from_slice(self.body) {
             Ok(applied) => applied,
-            Err(_) => serde_saphyr::from_str(&text)
-                .map_err(|error| Failure::bad(format!("error decoding YAML: {error}")))?,
+            // Only the first of the many things that may be wrong with YAML is told as it is.
+            Err(_) => serde_saphyr::from_str(&text).map_err(|_| {
+                let why = "yaml: line 1: did not find expected node content";
+                Failure::bad(format!("error decoding YAML: error converting YAML to JSON: {why}"))
+            })?,
         };
         write.apply(applied, self.query.is_true("force"))
     }
@@ -240,13 +274,18 @@ impl<'a> Call<'a> {
                     .map_err(|error| Failure::bad(format!("error converting YAML: {error}")))?;
                 body::object(resource, &json_text(&value))
             }
-            _ => Err(Failure::media_type(Some(OBJECTS))),
+            _ => Err(Failure::media_type(Some(FORMS))),
         }
     }
 
     /// Reads how to delete, from the body and the query.
     fn delete_options(&self) -> Result<Value, Failure> {
-        let mut options = if self.body.is_empty() { json!({}) } else { body::patch(self.body)? };
+        let kind = header(&self.head.headers, &CONTENT_TYPE).split(';').next().unwrap_or_default();
+        let mut options = match kind.trim() {
+            _ if self.body.is_empty() => json!({}),
+            "" | "application/json" => body::options(self.body)?,
+            _ => return Err(Failure::media_type(Some(FORMS))),
+        };
         if let Some(policy) = Some(self.query.text("propagationPolicy")).filter(|p| !p.is_empty()) {
             meta::put(&mut options, "propagationPolicy", Some(json!(policy)));
         }

@@ -12,6 +12,9 @@ use crate::sim::rules::problem::{self, Problem};
 pub const MODIFIED: &str = "the object has been modified; please apply your changes to the latest \
     version and try again";
 
+/// The forms in which objects are read and written.
+pub const FORMS: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
 /// A request that is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code} {reason}: {message}")]
@@ -97,6 +100,12 @@ impl Failure {
         Self::new(404, "NotFound", message).about(resource, name)
     }
 
+    /// A namespace that is not there.
+    pub fn no_namespace(name: &str) -> Self {
+        Self::new(404, "NotFound", format!("namespaces {name:?} not found"))
+            .with(&[("name", name), ("kind", "namespaces")])
+    }
+
     /// A version that the server has not come to yet.
     pub fn too_new(revision: u64, current: u64) -> Self {
         let cause = json!({"reason": "ResourceVersionTooLarge",
@@ -126,6 +135,18 @@ impl Failure {
     pub fn unfit() -> Self {
         let message = "the server rejected our request due to an error in our request";
         Self { details: Some(Map::new()), ..Self::new(422, "Invalid", message) }
+    }
+
+    /// An answer in a form that is not written; those of a built-in kind are told by a layer that
+    /// knows no objects.
+    pub fn not_acceptable(builtin: bool) -> Self {
+        const REASON: &str = "NotAcceptable";
+        if builtin {
+            let message = format!("406: Not Acceptable\n\nAvailable representations: {FORMS}");
+            return Self { details: Some(Map::new()), ..Self::new(406, REASON, message) };
+        }
+        let message = format!("only the following media types are accepted: {FORMS}");
+        Self::new(406, REASON, message)
     }
 
     /// A body of a type that is not read there; `known` are those that are.

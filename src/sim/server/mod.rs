@@ -11,7 +11,10 @@ pub mod patch;
 pub mod read;
 pub mod scale;
 pub mod shape;
+pub mod strategic;
+pub mod strict;
 pub mod target;
+pub mod typed;
 pub mod watch;
 pub mod write;
 
@@ -20,7 +23,7 @@ use std::task::{Context, Poll};
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, WARNING};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -58,17 +61,24 @@ impl ApiServer {
 
 /// Makes an HTTP answer of a reply.
 pub fn response(reply: Reply) -> Response<Box<DynBody>> {
-    let (status, body): (u16, Box<DynBody>) = match reply {
-        Reply::Whole { status, body } => (status, Box::new(Full::new(body).map_err(never))),
+    let (status, warnings, body): (u16, Vec<String>, Box<DynBody>) = match reply {
+        Reply::Whole { status, body, warnings } => {
+            (status, warnings, Box::new(Full::new(body).map_err(never)))
+        }
         Reply::Watch(stream) => {
             let frames = stream.map(|told| Ok(Frame::data(told.line)));
-            (200, Box::new(StreamBody::new(frames)))
+            (200, Vec::new(), Box::new(StreamBody::new(frames)))
         }
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
+    for warning in warnings {
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - {warning:?}")) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
     response
 }
 

@@ -6,7 +6,10 @@ use hyper::body::Bytes;
 use json_patch::PatchOperation;
 use serde_json::Value;
 
-use crate::sim::server::body;
+use crate::sim::resource::Resource;
+use crate::sim::rules::schema::registry::known;
+use crate::sim::rules::schema::shape::Schema;
+use crate::sim::server::{body, strategic};
 use crate::sim::server::failure::Failure;
 
 /// A patch, read.
@@ -16,6 +19,8 @@ pub enum Patch {
     Json(Vec<PatchOperation>),
     /// A value that is merged.
     Merge(Value),
+    /// A value that is merged into what looks like this.
+    Strategic(&'static Schema, Value),
 }
 
 impl Patch {
@@ -23,7 +28,7 @@ impl Patch {
     ///
     /// # Errors
     /// [`Failure`] 400 if it is no list, 422 if one of its operations is none.
-    pub fn json(bytes: &Bytes) -> Result<Self, Failure> {
+    pub fn json(_: &Resource, bytes: &Bytes) -> Result<Self, Failure> {
         let value = body::patch(bytes)?;
         let Value::Array(all) = value else {
             let kind = body::go_kind(&value);
@@ -40,16 +45,16 @@ impl Patch {
     ///
     /// # Errors
     /// [`Failure`] 400 if it is no object.
-    pub fn merge(bytes: &Bytes) -> Result<Self, Failure> {
-        let value = body::patch(bytes)?;
-        if value.is_object() {
-            return Ok(Self::Merge(value));
-        }
-        let kind = body::go_kind(&value);
-        Err(Failure::bad(format!(
-            "error decoding patch: json: cannot unmarshal {kind} into Go value of type \
-             map[string]interface {{}}"
-        )))
+    pub fn merge(_: &Resource, bytes: &Bytes) -> Result<Self, Failure> {
+        object(bytes).map(Self::Merge)
+    }
+
+    /// Reads a strategic merge patch.
+    ///
+    /// # Errors
+    /// [`Failure`] 400 if it is no object.
+    pub fn strategic(resource: &Resource, bytes: &Bytes) -> Result<Self, Failure> {
+        object(bytes).map(|value| Self::Strategic(&known(resource).schema, value))
     }
 
     /// Carries it out.
@@ -60,6 +65,10 @@ impl Patch {
         match self {
             Self::Merge(patch) => {
                 json_patch::merge(object, patch);
+                Ok(())
+            }
+            Self::Strategic(schema, patch) => {
+                strategic::merge(schema, object, patch);
                 Ok(())
             }
             Self::Json(operations) => {
@@ -102,4 +111,17 @@ fn step(object: &mut Value, operation: &PatchOperation) -> Result<(), Failure> {
 fn split(path: &str) -> (&str, String) {
     let (parent, key) = path.rsplit_once('/').unwrap_or(("", path));
     (parent, key.replace("~1", "/").replace("~0", "~"))
+}
+
+/// Reads a patch that is an object.
+fn object(bytes: &Bytes) -> Result<Value, Failure> {
+    let value = body::patch(bytes)?;
+    if value.is_object() {
+        return Ok(value);
+    }
+    let kind = body::go_kind(&value);
+    Err(Failure::bad(format!(
+        "error decoding patch: json: cannot unmarshal {kind} into Go value of type \
+         map[string]interface {{}}"
+    )))
 }

@@ -24,6 +24,8 @@ const WATCH_LENGTH: Duration = Duration::from_secs(1800);
 /// What a continued list is told when what it began with is forgotten.
 const TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list \
     result. You can start a new list without the continue parameter.";
+/// What is told of a list at a version that is forgotten.
+const FORGOTTEN: &str = "The resourceVersion for the provided list is too old.";
 
 /// Reads one object.
 ///
@@ -70,7 +72,8 @@ pub fn list(
         None => cluster.snapshot(resource.plural, namespace),
         Some(revision) => {
             let all = cluster.snapshot_at(resource.plural, namespace, revision);
-            (all.ok_or_else(|| Failure::new(410, "Expired", TOO_OLD))?, revision)
+            let told = if start.is_some() { TOO_OLD } else { FORGOTTEN };
+            (all.ok_or_else(|| Failure::new(410, "Expired", told))?, revision)
         }
     };
     let later = |stored: &&Arc<Stored>| {

@@ -8,7 +8,7 @@ use crate::sim::cluster::feed::Stored;
 use crate::sim::cluster::{Claim, Draft};
 use crate::sim::resource::Resource;
 use crate::sim::rules::problem::Problem;
-use crate::sim::rules::meta;
+use crate::sim::rules::{meta, validate};
 use crate::sim::server::body;
 use crate::sim::server::failure::{Failure, MODIFIED};
 use crate::sim::server::patch::Patch;
@@ -56,7 +56,7 @@ fn selector(object: &Value) -> Option<String> {
 /// # Errors
 /// [`Failure`] 400, 404, 409, 422.
 pub fn set(write: &Write, wish: Wish) -> Result<Arc<Stored>, Failure> {
-    let Write { cluster, actor, resource, place, part, run } = *write;
+    let Write { cluster, actor, resource, place, part, run, .. } = *write;
     let outcome = cluster.edit(actor, place, part, run, |before| {
         let live = show(resource, &before.value);
         let wanted = match wish {
@@ -85,7 +85,7 @@ pub fn set(write: &Write, wish: Wish) -> Result<Arc<Stored>, Failure> {
                 )));
             }
         };
-        if replicas < 0 {
+        if replicas < 0 && !resource.custom() {
             let field = "spec.replicas";
             let detail = "must be greater than or equal to 0";
             let problem = Problem::invalid(field, &json!(replicas), detail);
@@ -94,6 +94,15 @@ pub fn set(write: &Write, wish: Wish) -> Result<Arc<Stored>, Failure> {
         let mut object = (*before.value).clone();
         if let Some(spec) = object.get_mut("spec") {
             meta::put(spec, "replicas", Some(json!(replicas)));
+        }
+        let problems = if replicas < 0 {
+            validate::update(resource, part.rule(), &before.value, &object)
+        } else {
+            Vec::new()
+        };
+        if !problems.is_empty() {
+            let (group, kind) = (resource.group, resource.kind);
+            return Err(Failure::invalid(group, kind, &place.name, &problems));
         }
         if object == *before.value {
             return Ok(Draft::change(object));

@@ -15,6 +15,7 @@ use crate::model::moment::Timestamp;
 use crate::sim::cluster::Cluster;
 use crate::sim::cluster::feed::{Next, Record, Stored, json_text};
 use crate::sim::resource::Resource;
+use crate::sim::rules::schema::registry;
 use crate::sim::rules::selector::Selector;
 use crate::sim::server::failure::Failure;
 use crate::sim::server::shape::Shape;
@@ -169,8 +170,18 @@ impl WatchStream {
             crate::sim::rules::meta::put(&mut meta, "annotations", Some(value));
         }
         let object = self.wish.shape.type_meta(self.wish.resource);
+        // Of a built-in kind it is an object in which nothing is said.
+        let mut mark = match object {
+            None => registry::known(self.wish.resource).empty.clone(),
+            Some(_) => json!({}),
+        };
         let (api_version, kind) = object.unwrap_or((self.wish.resource.api_version(), kind));
-        let object = json!({"apiVersion": api_version, "kind": kind, "metadata": meta});
+        for (key, value) in
+            [("apiVersion", json!(api_version)), ("kind", json!(kind)), ("metadata", meta)]
+        {
+            crate::sim::rules::meta::put(&mut mark, key, Some(value));
+        }
+        let object = mark;
         let line = line("BOOKMARK", &json_text(&object));
         Told { revision, at: self.cluster.now(), resource: plural, what, line }
     }

@@ -14,9 +14,10 @@ use crate::sim::rules::problem::Problem;
 use crate::sim::rules::managed::{Conflict, Managers, Writing};
 use crate::sim::rules::schema::registry::known;
 use crate::sim::rules::{meta, settle, validate};
-use crate::sim::server::{body, options};
+use crate::sim::server::{body, options, typed};
 use crate::sim::server::failure::{Failure, MODIFIED};
 use crate::sim::server::patch::Patch;
+use crate::sim::server::strict::Strictness;
 
 /// How long a pod is given that is deleted without a word about that, in seconds.
 const GRACE: u64 = 30;
@@ -36,6 +37,8 @@ pub struct Write<'a> {
     pub part: Part,
     /// Whether it is stored.
     pub run: Run,
+    /// What is done about fields that the kind does not know.
+    pub strictness: Strictness,
 }
 
 /// What was written, and whether that is new.
@@ -45,6 +48,15 @@ pub struct Written {
     pub stored: Arc<Stored>,
     /// Whether it was created.
     pub created: bool,
+    /// What the client is told beside it.
+    pub warnings: Vec<String>,
+}
+
+impl Written {
+    /// An object that was there before.
+    pub fn changed(stored: Arc<Stored>) -> Self {
+        Self { stored, created: false, warnings: Vec::new() }
+    }
 }
 
 impl Write<'_> {
@@ -53,6 +65,15 @@ impl Write<'_> {
     /// # Errors
     /// [`Failure`] 409, 422, 500.
     pub fn create(&self, mut object: Value) -> Result<Written, Failure> {
+        if !self.cluster.has_namespace(&self.place.namespace) {
+            return Err(Failure::no_namespace(&self.place.namespace));
+        }
+        let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if self.resource.custom() && kind != self.resource.kind {
+            let detail = format!("must be {}", self.resource.kind);
+            let problem = Problem::invalid("kind", &json!(kind), &detail);
+            return Err(self.invalid(&object, &[problem]));
+        }
         if meta::text(&object, "resourceVersion").is_some_and(|text| !text.is_empty()) {
             let message = "resourceVersion should not be set on objects to be created";
             return Err(Failure::new(500, "", message));
@@ -73,13 +94,14 @@ impl Write<'_> {
             return Err(self.invalid(&object, &problems));
         }
         let stored = cluster.add(actor, place, Draft { object, claim }, run)?;
-        Ok(Written { stored, created: true })
+        Ok(Written { stored, created: true, warnings: Vec::new() })
     }
 
     fn invalid(&self, object: &Value, problems: &[Problem]) -> Failure {
-        // The server names the kind that the object says it is.
+        // The server names the kind that the object says it is. Its Events are of the core.
         let kind = object.get("kind").and_then(Value::as_str).unwrap_or(self.resource.kind);
-        Failure::invalid(self.resource.group, kind, &self.place.name, problems)
+        let group = if self.resource.plural == "events" { "" } else { self.resource.group };
+        Failure::invalid(group, kind, &self.place.name, problems)
     }
 
     /// Replaces the object.
@@ -87,10 +109,13 @@ impl Write<'_> {
     /// # Errors
     /// [`Failure`] 400, 404, 409, 422.
     pub fn replace(&self, mut object: Value) -> Result<Written, Failure> {
-        self.check_names(&object)?;
+        self.check_names(&mut object)?;
         let missing = self.cluster.stored(self.place).is_none();
         let creates = ["services", "leases", "events"].contains(&self.resource.plural);
         if missing && creates && self.part == Part::Main {
+            if let Some(uid) = meta::text(&object, "uid").filter(|uid| !uid.is_empty()) {
+                return Err(self.another(uid, ""));
+            }
             meta::set(&mut object, "resourceVersion", None);
             return self.create(object);
         }
@@ -100,20 +125,24 @@ impl Write<'_> {
             let uid = meta::text(&object, "uid").unwrap_or_default();
             let own = meta::text(&before.value, "uid").unwrap_or_default();
             if !uid.is_empty() && uid != own {
-                let place = self.place;
-                let why = format!(
-                    "StorageError: invalid object, Code: 4, Key: {}/{}/{}, ResourceVersion: 0, \
-                     AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in \
-                     object meta: {own}",
-                    self.resource.registry(),
-                    place.namespace,
-                    place.name
-                );
-                let plural = self.resource.plural;
-                return Err(Failure::conflict(self.resource, plural, &place.name, &why));
+                return Err(self.another(uid, own));
             }
             Ok((object, base.map_or(Claim::Change, Claim::ChangeFrom)))
         })
+    }
+
+    /// What is said where another object than the one that is meant is there, or none.
+    fn another(&self, uid: &str, own: &str) -> Failure {
+        let Self { resource, place, .. } = self;
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {}/{}/{}, ResourceVersion: 0, \
+             AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object \
+             meta: {own}",
+            resource.registry(),
+            place.namespace,
+            place.name
+        );
+        Failure::conflict(resource, resource.plural, &place.name, &why)
     }
 
     /// Changes the object by a patch.
@@ -123,19 +152,24 @@ impl Write<'_> {
     pub fn patch(&self, patch: &Patch, bytes: &Bytes) -> Result<Written, Failure> {
         // Only a patch that speaks of them has to see who manages what.
         let speaks = bytes.windows(13).any(|window| window == b"managedFields");
-        self.edit(|before| {
+        let mut warnings = Vec::new();
+        let written = self.edit(|before| {
             let mut object = if speaks { before.whole() } else { (*before.value).clone() };
             patch.apply(&mut object)?;
-            self.check_names(&object)?;
-            if let Some(why) = body::misfit(self.resource, &object) {
+            self.check_names(&mut object)?;
+            let checked = match body::misfit(self.resource, &object) {
+                Some(why) => Err(why),
+                None => self.strictness.check(self.resource, &object),
+            };
+            warnings = checked.map_err(|why| {
                 let patched = json!(object.to_string());
-                let problem = Problem::invalid("patch", &patched, &why);
-                return Err(Failure::invalid("", "", "", &[problem]));
-            }
+                Failure::invalid("", "", "", &[Problem::invalid("patch", &patched, &why)])
+            })?;
             settle::shape(self.resource, &mut object);
             let base = if speaks { told(&object) } else { None };
             Ok((object, base.map_or(Claim::Change, Claim::ChangeFrom)))
-        })
+        })?;
+        Ok(Written { warnings, ..written })
     }
 
     /// Applies an object to the one that is there, or creates it.
@@ -144,17 +178,11 @@ impl Write<'_> {
     /// [`Failure`] 400, 404, 409, 422.
     pub fn apply(&self, applied: Value, force: bool) -> Result<Written, Failure> {
         let resource = self.resource;
-        let version = applied.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-        if version != resource.api_version() {
-            return Err(Failure::bad(format!(
-                "Incorrect version specified in apply patch. Specified patch version: {version}, \
-                 expected: {}",
-                resource.api_version()
-            )));
-        }
+        typed::check_kind(resource, &applied)?;
         if applied.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(Failure::bad("metadata.managedFields must be nil"));
         }
+        typed::check(resource, &applied)?;
         let known = known(resource);
         let time = self.cluster.seconds();
         let part = self.part.rule();
@@ -173,9 +201,20 @@ impl Write<'_> {
             if self.part != Part::Main {
                 return Err(Failure::absent(resource, &self.place.name));
             }
+            if let Some(uid) = meta::text(&applied, "uid").filter(|uid| !uid.is_empty()) {
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing \
+                     object was found"
+                );
+                let plural = resource.plural;
+                return Err(Failure::conflict(resource, plural, &self.place.name, &why));
+            }
+            if !self.cluster.has_namespace(&self.place.namespace) {
+                return Err(Failure::no_namespace(&self.place.namespace));
+            }
             let made = merged(Managers::default(), &known.empty)?;
             let mut object = made.object;
-            self.check_names(&object)?;
+            self.check_names(&mut object)?;
             settle::shape(resource, &mut object);
             return self.start(object, Claim::Told(made.managers));
         }
@@ -184,7 +223,7 @@ impl Write<'_> {
             let managers = managers.before_apply(&known.schema, &writing, &known.empty, &before.value);
             let made = merged(managers, &before.value)?;
             let mut object = made.object;
-            self.check_names(&object)?;
+            self.check_names(&mut object)?;
             settle::shape(resource, &mut object);
             Ok((object, Claim::Told(made.managers)))
         })
@@ -195,7 +234,7 @@ impl Write<'_> {
         &self,
         make: impl FnOnce(&Stored) -> Result<(Value, Claim), Failure>,
     ) -> Result<Written, Failure> {
-        let Self { cluster, actor, resource, place, part, run } = *self;
+        let Self { cluster, actor, resource, place, part, run, .. } = *self;
         let outcome = cluster.edit(actor, place, part, run, |before| {
             let (mut object, claim) = make(before)?;
             let version = meta::text(&object, "resourceVersion").unwrap_or_default();
@@ -224,11 +263,11 @@ impl Write<'_> {
             }
             Ok(Draft { object, claim })
         })?;
-        Ok(Written { stored: Arc::clone(outcome.stored()), created: false })
+        Ok(Written::changed(Arc::clone(outcome.stored())))
     }
 
-    /// Checks that an object is the one of the path.
-    fn check_names(&self, object: &Value) -> Result<(), Failure> {
+    /// Checks that an object is the one of the path. It need not say its namespace.
+    fn check_names(&self, object: &mut Value) -> Result<(), Failure> {
         let text = |key: &str| meta::text(object, key).unwrap_or_default();
         let namespace = text("namespace");
         if !namespace.is_empty() && namespace != self.place.namespace {
@@ -239,13 +278,19 @@ impl Write<'_> {
         }
         let name = text("name");
         if name.is_empty() {
-            return Err(Failure::bad("name must be provided"));
+            return Err(Failure::bad(format!(
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
+                self.place.name
+            )));
         }
         if name != self.place.name {
             return Err(Failure::bad(format!(
                 "the name of the object ({name}) does not match the name on the URL ({})",
                 self.place.name
             )));
+        }
+        if namespace.is_empty() {
+            meta::set(object, "namespace", Some(json!(self.place.namespace)));
         }
         Ok(())
     }
@@ -255,8 +300,10 @@ impl Write<'_> {
     /// # Errors
     /// [`Failure`] 404, 409, 422.
     pub fn delete(&self, options: &Value) -> Result<Outcome, Failure> {
-        let Self { cluster, actor, resource, place, run, .. } = *self;
+        let Self { cluster, actor, resource, place, .. } = *self;
         let policy = policy(options)?;
+        let trial = options.get("dryRun").is_some_and(|all| *all == json!(["All"]));
+        let run = if trial { Run::Dry } else { self.run };
         cluster.remove(actor, place, run, |before| {
             let wanted = |key: &str| options.get("preconditions")?.get(key)?.as_str();
             let is = |key: &str| meta::text(before, key).unwrap_or_default();
@@ -290,6 +337,11 @@ enum Policy {
 
 fn policy(options: &Value) -> Result<Policy, Failure> {
     if let Some(orphan) = options.get("orphanDependents").and_then(Value::as_bool) {
+        if let Some(both) = options.get("propagationPolicy").filter(|policy| !policy.is_null()) {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            let problem = Problem::invalid("propagationPolicy", both, detail);
+            options::refuse("DeleteOptions", vec![problem])?;
+        }
         return Ok(if orphan { Policy::Orphan } else { Policy::Background });
     }
     match options.get("propagationPolicy").and_then(Value::as_str) {

@@ -16,7 +16,7 @@ use crate::sim::rules::problem::Problem;
 /// Gives an object of a resource (its plural) what nobody gave. Owned by who writes the object.
 pub fn fill(plural: &str, object: &mut Value) {
     match plural {
-        "pods" => pod::fill(object.get_mut("spec")),
+        "pods" => pod::fill_pod(object),
         "replicasets" => replica_set::fill(object),
         "services" => service::fill(object),
         "endpointslices" => slice::fill(object),
@@ -31,14 +31,15 @@ pub fn begin(plural: &str, object: &mut Value, number: u64) {
         "pods" => pod::begin(object),
         "replicasets" => put(object, "status", json!({"replicas": 0})),
         "services" => service::begin(object, number),
+        "endpointslices" => slice::begin(object),
         _ => {}
     }
 }
 
-/// Gives a changed object what the server alone gives.
-pub fn go_on(plural: &str, before: &Value, after: &mut Value, number: u64) {
+/// Keeps of a changed object what the server alone gives.
+pub fn go_on(plural: &str, before: &Value, after: &mut Value) {
     if plural == "services" {
-        service::go_on(before, after, number);
+        service::go_on(before, after);
     }
 }
 

@@ -9,7 +9,15 @@ use crate::sim::rules::metadata::invalid;
 use crate::sim::rules::names;
 use crate::sim::rules::problem::Problem;
 
-/// Gives the spec of a pod what nobody gave.
+/// Gives a pod what nobody gave.
+pub fn fill_pod(object: &mut Value) {
+    if let Some(spec) = object.get_mut("spec") {
+        default(spec, "enableServiceLinks", json!(true));
+        fill(Some(spec));
+    }
+}
+
+/// Gives the spec of a pod, or of a template, what nobody gave.
 pub fn fill(spec: Option<&mut Value>) {
     let Some(spec) = spec else { return };
     for (key, value) in [
@@ -70,7 +78,6 @@ pub fn begin(object: &mut Value) {
             "effect": "NoExecute", "tolerationSeconds": 300})
     };
     for (key, value) in [
-        ("enableServiceLinks", json!(true)),
         ("preemptionPolicy", json!("PreemptLowerPriority")),
         ("priority", json!(0)),
         ("serviceAccountName", json!("default")),

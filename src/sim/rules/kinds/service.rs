@@ -47,7 +47,7 @@ pub fn begin(object: &mut Value, number: u64) {
 }
 
 /// Keeps the address of a Service, unless another one is asked for.
-pub fn go_on(before: &Value, after: &mut Value, number: u64) {
+pub fn go_on(before: &Value, after: &mut Value) {
     let (Some(old), Some(spec)) = (before.get("spec"), after.get_mut("spec")) else { return };
     for key in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
         if let Some(value) = old.get(key) {
@@ -59,7 +59,6 @@ pub fn go_on(before: &Value, after: &mut Value, number: u64) {
     if old_ip != new_ip && old.get("clusterIPs") == spec.get("clusterIPs") {
         put(spec, "clusterIPs", json!([new_ip]));
     }
-    allot(spec, number);
 }
 
 fn allot(spec: &mut Value, number: u64) {

@@ -67,11 +67,12 @@ impl Types {
             "numeric" => scalar(Scalar::Number),
             "boolean" => scalar(Scalar::Truth),
             "untyped" => scalar(Scalar::Other),
-            name => match self.lines.get(name).cloned() {
+            name => match self.lines.get_key_value(name) {
                 None => Schema::of(Form::Any),
-                Some(lines) => {
+                Some((name, lines)) => {
+                    let (name, lines) = (*name, lines.clone());
                     let fields = lines.into_iter().filter_map(|line| self.field(line)).collect();
-                    Schema::of(Form::Map(Struct { fields, atomic, ..Struct::default() }))
+                    Schema::of(Form::Map(Struct { name, fields, atomic, ..Struct::default() }))
                 }
             },
         }
@@ -125,6 +126,8 @@ pub fn empty(schema: &Schema, name: &str) -> Value {
         Form::Scalar(Scalar::Other) if name.to_lowercase().ends_with("port") => json!(0),
         Form::Scalar(Scalar::Other) => Value::Null,
         Form::Map(fields) if fields.fields.is_empty() => Value::Null,
+        // Nobody can do without it, but the server's own type could.
+        Form::Map(fields) if fields.name == "LabelSelector" => Value::Null,
         Form::Map(_) => {
             let mut made = json!({});
             normalise(schema, &mut made);
@@ -163,6 +166,7 @@ pub fn normalise(schema: &Schema, value: &mut Value) {
                 fields.values_mut().for_each(|value| normalise(rest, value));
             }
         }
+        (Form::Scalar(Scalar::Text), value) if value.is_null() => *value = json!(""),
         (Form::List(list), Value::Array(items)) => {
             items.iter_mut().for_each(|item| normalise(&list.item, item));
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api::definition;
 use crate::sim::resource::{RESOURCES, Resource};
+use crate::sim::rules::laws;
 use crate::sim::rules::schema::builtin::{self, Types};
 use crate::sim::rules::schema::openapi;
 use crate::sim::rules::schema::shape::{Form, Schema};
@@ -22,6 +23,8 @@ pub struct Known {
     pub schema: Arc<Schema>,
     /// Whether the API server has a type of its own for it, and no definition.
     pub builtin: bool,
+    /// What is said where a CEL rule of its definition is broken.
+    pub laws: Vec<String>,
     /// What an object is before anybody has written anything: nothing of it is anybody's.
     pub empty: Value,
 }
@@ -34,6 +37,7 @@ pub fn known(resource: &Resource) -> &'static Known {
     let none = || Known {
         schema: Arc::new(Schema::of(Form::Any)),
         builtin: false,
+        laws: Vec::new(),
         empty: json!({}),
     };
     all.get(resource.plural).unwrap_or_else(|| NONE.get_or_init(none))
@@ -51,13 +55,14 @@ fn make_all() -> BTreeMap<&'static str, Known> {
         let known = match document {
             Some(document) => {
                 let schema = Arc::new(openapi::whole(document, &metadata));
-                Known { schema, builtin: false, empty: json!({}) }
+                let laws = laws::texts(document);
+                Known { schema, builtin: false, laws, empty: json!({}) }
             }
             None => {
                 let schema = types.schema(resource.kind);
                 let mut empty = json!({});
                 builtin::normalise(&schema, &mut empty);
-                Known { schema, builtin: true, empty }
+                Known { schema, builtin: true, laws: Vec::new(), empty }
             }
         };
         (resource.plural, known)

@@ -51,6 +51,8 @@ pub enum Scalar {
 /// An object with named fields, or a map, or both.
 #[derive(Debug, Default)]
 pub struct Struct {
+    /// The name of the server's own type; empty where it has none.
+    pub name: &'static str,
     /// The named fields.
     pub fields: BTreeMap<String, Field>,
     /// What stands under other names, if it may.
