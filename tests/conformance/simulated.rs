@@ -17,10 +17,7 @@ use super::normal;
 use super::play::{self, Lever};
 use super::table::Sequence;
 
-const NAMESPACE: &str = "table-simulated";
-
-/// How often the garbage collector comes by.
-const COLLECT_EVERY: Duration = Duration::from_millis(10);
+const NAMESPACE: &str = "simulated-namespace";
 
 impl Lever for Cluster {
     async fn compact(&self) {
@@ -33,9 +30,20 @@ pub fn play(sequence: &Sequence) -> Vec<Value> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().start_paused(true).build().unwrap().block_on(async {
         let (cluster, client) = open().await;
+        if sequence.marks.contains("@controllers") {
+            tokio::spawn(collect_garbage(cluster.clone()));
+        }
         let answers = play::play(&client, &cluster, NAMESPACE, sequence).await;
         normal::answers(sequence, NAMESPACE, &answers)
     })
+}
+
+/// The only controller that the sequences need.
+async fn collect_garbage(cluster: Cluster) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        collector::collect(&cluster);
+    }
 }
 
 /// A cluster that has a past, so that there are versions that are too old.
@@ -49,13 +57,6 @@ async fn open() -> (Cluster, Client) {
     }
     cluster.compact().await;
     cluster.set_namespace("no-such-namespace", false);
-    let garbage = cluster.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(COLLECT_EVERY).await;
-            collector::collect(&garbage);
-        }
-    });
     let server = ApiServer::new(cluster.clone(), actor);
     (cluster, ClientBuilder::new(server, "default").build())
 }

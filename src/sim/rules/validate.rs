@@ -6,7 +6,7 @@ use crate::sim::resource::Resource;
 use crate::sim::rules::problem::Problem;
 use crate::sim::rules::schema::registry::known;
 use crate::sim::rules::settle::Part;
-use crate::sim::rules::{definition, kinds, metadata, rollout};
+use crate::sim::rules::{definition, kinds, laws, metadata};
 
 /// What is said where checks depend on what is already known to be wrong.
 const UNCHECKED: &str = "some validation rules were not checked because the object was invalid; \
@@ -62,8 +62,8 @@ fn custom(resource: &Resource, before: Option<&Value>, object: &Value) -> Vec<Pr
     }
     if blocked {
         all.push(Problem::invalid("<nil>", &Value::Null, UNCHECKED));
-    } else if resource.kind == "Rollout" {
-        all.extend(rollout::check(before, object));
+    } else {
+        all.extend(laws::check(&known(resource).laws, before, object));
     }
     all
 }
