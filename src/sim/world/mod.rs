@@ -66,12 +66,14 @@ impl World {
     }
 
     /// Adds to the manifests of a story what they lack: the ImagePolicies and HTTPRoutes that
-    /// Rollouts name. Learns the image repositories; the objects are not created by this.
+    /// Rollouts name. Learns the image repositories, which are not served and so taken out; the
+    /// objects are not created by this.
     pub fn complete(&mut self, objects: &mut Vec<Value>) {
         complete::complete(objects, &self.ground.namespace);
         for (policy, repository) in complete::repositories(objects, &self.ground.namespace) {
             self.flux.repository(policy, repository);
         }
+        objects.retain(|object| fields::text(object, &["kind"]) != "ImageRepository");
     }
 
     /// Lets an event of a story happen now, if it is one of the world; others do nothing here.
