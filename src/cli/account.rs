@@ -129,9 +129,10 @@ impl Counter {
 
     fn rollout(&mut self, status: &RolloutStatus, at: Timestamp) {
         let sides = [&status.stable, &status.canary].into_iter().flatten();
-        for (revision, release) in sides.map(|side| (&side.revision, &side.release)).chain(
-            status.attempt.iter().map(|attempt| (&attempt.revision, &attempt.release)),
-        ) {
+        for (revision, release) in sides
+            .map(|side| (&side.revision, &side.release))
+            .chain(status.attempt.iter().map(|attempt| (&attempt.revision, &attempt.release)))
+        {
             self.account.versions.insert(revision.clone(), release.version.clone());
         }
         for Entry { number, started_at, ended_at, .. } in &status.history {

@@ -70,10 +70,11 @@ pub fn read(files: &[PathBuf], scenario: Option<&PathBuf>) -> Result<Authored, F
         let (file, text) = manifest::text(path)?;
         let (told, node) = scenario::read_with_places(&file, &text)?;
         story = told;
-        sources.extend(items(&node).into_iter().map(|node| manifest::Source {
-            file: file.clone(),
-            node: node.clone(),
-        }));
+        sources.extend(
+            items(&node)
+                .into_iter()
+                .map(|node| manifest::Source { file: file.clone(), node: node.clone() }),
+        );
     }
     let manifests = manifest::read(&sources)?;
     if scenario.is_none() {

@@ -122,9 +122,8 @@ mod tests {
 
     #[test]
     fn rules_with_the_same_weights_are_told_once() {
-        let rule = |weight: u32| {
-            json!({"backendRefs": [{"name": "a", "weight": weight}, {"name": "b"}]})
-        };
+        let rule =
+            |weight: u32| json!({"backendRefs": [{"name": "a", "weight": weight}, {"name": "b"}]});
         let route = json!({"spec": {"rules": [rule(9), rule(9), rule(0)]}});
         let weights = |weight| BTreeMap::from([("a".to_owned(), weight), ("b".to_owned(), 1)]);
         assert_eq!(super::weights(&route), [weights(9), weights(0)]);

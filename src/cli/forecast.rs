@@ -164,8 +164,7 @@ pub fn forecast(of: &Forecast<'_>) -> (Plan, Exit) {
     let Forecast { rollout, ideal, .. } = of;
     let completes = ideal.verdict.outcome == Outcome::Completed;
     let exit = if completes { Exit::Reached } else { Exit::Trouble };
-    let steps: Vec<Planned> =
-        ideal.account.stands.iter().map(|stand| of.planned(stand)).collect();
+    let steps: Vec<Planned> = ideal.account.stands.iter().map(|stand| of.planned(stand)).collect();
     let end = ideal.end().filter(|_| completes).map(|end| end.since(ideal.released));
     let plan = Plan {
         format: FORMAT,
@@ -279,7 +278,9 @@ impl Plan {
             number => format!("step {number}/{last}"),
         };
         let differs = (weight - stand_weight(*asked)).abs() >= 1.0;
-        let asked = if differs { format!("weight {weight} (asked {asked})") } else {
+        let asked = if differs {
+            format!("weight {weight} (asked {asked})")
+        } else {
             format!("weight {asked}")
         };
         let pods = format!("pods {new_pods} new, {old_pods} old");

@@ -75,7 +75,8 @@ pub struct Source {
 /// [`Faults`] with what the system says.
 pub fn text(path: &Path) -> Result<(String, String), Faults> {
     let name = path.display().to_string();
-    let fault = |error: io::Error| Faults::one(&name, At::default(), format!("unreadable: {error}"));
+    let fault =
+        |error: io::Error| Faults::one(&name, At::default(), format!("unreadable: {error}"));
     let mut text = String::new();
     let limit = BYTES_MAX + 1;
     let read = if name == "-" {

@@ -133,11 +133,8 @@ pub fn report(played: &Played<'_>) -> (Report, Exit) {
     let last = played.changes.iter().rev().find(|change| change.place == *played.rollout);
     let last = last.and_then(|change| change.after.as_deref());
     let verdict = verdict::verdict(last, played.release);
-    let exit = if played.violations.is_empty() {
-        verdict.exit(played.wanted)
-    } else {
-        Exit::Trouble
-    };
+    let exit =
+        if played.violations.is_empty() { verdict.exit(played.wanted) } else { Exit::Trouble };
     let account = account::account(played.changes, played.ended, verdict.attempt);
     (make(played, verdict, &account, exit), exit)
 }
@@ -283,7 +280,8 @@ impl Report {
         for reading in &self.readings {
             let Measured { step, weight, failed_of_hundred } = reading;
             let step = if *step == 0 { "promotion".to_owned() } else { format!("step {step}") };
-            let failed = failed_of_hundred.map_or("no reading".to_owned(), |f| format!("{f} of 100"));
+            let failed =
+                failed_of_hundred.map_or("no reading".to_owned(), |f| format!("{f} of 100"));
             fact("reading", format!("{step} (weight {weight}): {failed}"));
         }
         for Broken { rule, millis, message } in &self.violations {

@@ -22,7 +22,12 @@ use crate::sim::yaml::Faults;
     .required(true))]
 pub struct Simulate {
     /// A file of manifests, one of them a Rollout; `-` is standard input. May be given again
-    #[arg(short = 'f', long = "filename", value_name = "FILE", required_unless_present = "scenario")]
+    #[arg(
+        short = 'f',
+        long = "filename",
+        value_name = "FILE",
+        required_unless_present = "scenario"
+    )]
     filename: Vec<PathBuf>,
     /// A file that says what happens; docs/simulate.md describes it
     #[arg(long, value_name = "FILE")]

@@ -53,13 +53,8 @@ pub fn disturb(story: &Story, seed: u64) -> Story {
 
 /// When the last thing happens in a story that nobody disturbs, in seconds.
 fn horizon(story: &Story) -> u64 {
-    let at = |event: &Event| match event {
-        Event::Release { at, .. } | Event::Annotate { at, .. } | Event::Edit { at, .. } => {
-            at.0.millis() / 1000
-        }
-        _ => 0,
-    };
-    story.events.iter().map(at).max().unwrap_or_default() + 60
+    let last = story.events.iter().filter_map(Event::at).max();
+    last.map_or(0, |at| at.0.millis() / 1000) + 60
 }
 
 /// The names of what a Rollout uses.
@@ -137,7 +132,7 @@ impl Draw {
             0 | 1 => vec![self.command()],
             2 | 3 => vec![self.release()],
             4 => (0..self.chance.u32(2..6)).map(|_| self.release()).collect(),
-            5 | 6 | 7 => vec![self.pods()],
+            5..=7 => vec![self.pods()],
             8 => vec![self.edit()],
             _ => self.gateway(),
         }
@@ -198,7 +193,8 @@ impl Draw {
     fn gateway(&mut self) -> Vec<Event> {
         let at = self.at();
         let length = self.length(120);
-        let answer = self.of(&[GatewayAnswer::Refuses, GatewayAnswer::Silent], GatewayAnswer::Silent);
+        let answer =
+            self.of(&[GatewayAnswer::Refuses, GatewayAnswer::Silent], GatewayAnswer::Silent);
         let over = Span(Duration::from_millis(at.0.millis() + length.0.millis()));
         vec![
             Event::Gateway { at, answer },
@@ -250,7 +246,11 @@ impl Draw {
         let after = self.of(&[None, Some("0"), Some("1"), Some("3600"), Some("soon")], None);
         let one = |write| {
             let retry_after = after.map(str::to_owned);
-            if lost { Event::LoseReply { write } } else { Event::Answer { write, code, retry_after } }
+            if lost {
+                Event::LoseReply { write }
+            } else {
+                Event::Answer { write, code, retry_after }
+            }
         };
         (first..first + run).map(one).collect()
     }

@@ -261,9 +261,8 @@ fn object(event: &Event) -> Option<&str> {
 
 fn names_object(text: &str) -> bool {
     let known = |plural| Resource::named(plural).is_some();
-    text.split_once('/').is_some_and(|(plural, name)| {
-        known(plural) && !name.is_empty() && !name.contains('/')
-    })
+    text.split_once('/')
+        .is_some_and(|(plural, name)| known(plural) && !name.is_empty() && !name.contains('/'))
 }
 
 fn plurals() -> String {

@@ -204,9 +204,7 @@ fn wrong_type(node: &Node, schema: &Value) -> Option<String> {
     let fits = |kind: &&str| match &node.content {
         Content::Null => *kind == "null",
         Content::Bool(_) => *kind == "boolean",
-        Content::Number(number) => {
-            *kind == "number" || (*kind == "integer" && !number.is_f64())
-        }
+        Content::Number(number) => *kind == "number" || (*kind == "integer" && !number.is_f64()),
         Content::Text(_) => *kind == "string",
         Content::List(_) => *kind == "array",
         Content::Map(_) => *kind == "object",

@@ -103,10 +103,14 @@ fn failed_requests_follow_the_split_of_traffic() {
 
 #[test]
 fn a_route_splits_traffic_by_what_its_services_select() {
-    let service = |revision: &str| json!({"spec": {"selector": {"stairlock.dev/revision":
-        revision}}});
-    let route = |stable: u32, canary: u32| json!({"spec": {"rules": [{"backendRefs": [
-        {"name": "s", "weight": stable}, {"name": "c", "weight": canary}]}]}});
+    let service = |revision: &str| {
+        json!({"spec": {"selector": {"stairlock.dev/revision":
+        revision}}})
+    };
+    let route = |stable: u32, canary: u32| {
+        json!({"spec": {"rules": [{"backendRefs": [
+        {"name": "s", "weight": stable}, {"name": "c", "weight": canary}]}]}})
+    };
     let changes = [
         change(0, "replicasets/a", set("aaa", 3)),
         change(1, "services/s", service("aaa")),
@@ -119,10 +123,14 @@ fn a_route_splits_traffic_by_what_its_services_select() {
     let parts = |parts: &[(&str, f64)]| -> BTreeMap<String, f64> {
         parts.iter().map(|(revision, part)| ((*revision).to_owned(), *part)).collect()
     };
-    let shares: Vec<_> = account.shares.into_iter().map(|share| (share.from, share.parts)).collect();
-    assert_eq!(shares, [
-        (at(0), parts(&[("aaa", 1.0)])),
-        (at(2), parts(&[("aaa", 0.75), ("bbb", 0.25)])),
-        (at(3), parts(&[("bbb", 1.0)])),
-    ]);
+    let shares: Vec<_> =
+        account.shares.into_iter().map(|share| (share.from, share.parts)).collect();
+    assert_eq!(
+        shares,
+        [
+            (at(0), parts(&[("aaa", 1.0)])),
+            (at(2), parts(&[("aaa", 0.75), ("bbb", 0.25)])),
+            (at(3), parts(&[("bbb", 1.0)])),
+        ]
+    );
 }

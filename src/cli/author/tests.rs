@@ -73,7 +73,8 @@ fn without_a_source_the_template_is_edited() {
 
     let tag = super::arrival(&chosen(|text| text), "1 3", Duration::ZERO).unwrap_err();
     assert!(tag.to_string().contains("is not a tag"), "{tag}");
-    let none = chosen(|text| text.replace("          image: \"registry.example/shop:1.2.3\"\n", ""));
+    let none =
+        chosen(|text| text.replace("          image: \"registry.example/shop:1.2.3\"\n", ""));
     let none = super::arrival(&none, "1.3.0", Duration::ZERO).unwrap_err();
     assert!(none.to_string().contains("no container with an image"), "{none}");
 }

@@ -24,10 +24,9 @@ fn hold(kind: &str, automatic: bool) -> Value {
 
 #[test]
 fn the_end_of_a_story_is_told_by_a_code() {
-    let on = |attempt: Value, history: Value, holds: Value| {
-        json!({"status": {"attempt": attempt, "history": history, "waitingFor": holds}})
-    };
-    let step = |holds| on(attempt(2, "1.1.0", "Step"), json!([entry(1, "1.0.0", "Completed")]), holds);
+    let on = |attempt: Value, history: Value, holds: Value| json!({"status": {"attempt": attempt, "history": history, "waitingFor": holds}});
+    let step =
+        |holds| on(attempt(2, "1.1.0", "Step"), json!([entry(1, "1.0.0", "Completed")]), holds);
     let done = |holds| {
         let history = json!([entry(2, "1.1.0", "Completed"), entry(1, "1.0.0", "Completed")]);
         on(attempt(2, "1.1.0", "Completed"), history, holds)
@@ -36,7 +35,8 @@ fn the_end_of_a_story_is_told_by_a_code() {
         let history = json!([entry(2, "1.1.0", cause), entry(1, "1.0.0", "Completed")]);
         on(attempt(2, "1.1.0", "Ended"), history, json!([]))
     };
-    let storm = on(attempt(3, "1.2.0", "Step"), json!([entry(2, "1.1.0", "Superseded")]), json!([]));
+    let storm =
+        on(attempt(3, "1.2.0", "Step"), json!([entry(2, "1.1.0", "Superseded")]), json!([]));
     let stalled = json!({"status": {"conditions": [{"type": "Stalled", "status": "True",
         "reason": "InvalidSpec", "message": "m", "lastTransitionTime": "2026-01-02T03:04:05Z",
         "observedGeneration": 1}]}});
@@ -44,26 +44,62 @@ fn the_end_of_a_story_is_told_by_a_code() {
     for (case, rollout, version, outcome, code, message) in [
         ("full traffic", done(json!([])), any, "completed", 0, "attempt 2 (1.1.0) completed"),
         ("it drains on", done(json!([hold("Draining", true)])), any, "completed", 0, "attempt 2"),
-        ("a later one is held", done(json!([hold("OutOfRange", false)])), any, "waitsForPerson", 4,
-            "OutOfRange: m"),
+        (
+            "a later one is held",
+            done(json!([hold("OutOfRange", false)])),
+            any,
+            "waitsForPerson",
+            4,
+            "OutOfRange: m",
+        ),
         ("but this one is not", done(json!([hold("OutOfRange", false)])), one, "completed", 0, "a"),
         ("an earlier one", done(json!([])), other, "completed", 0, "attempt 1 (1.0.0) completed"),
-        ("aborted", ended("Aborted"), any, "rolledBack", 3,
-            "attempt 2 (1.1.0) ended at weight 20: Aborted"),
+        (
+            "aborted",
+            ended("Aborted"),
+            any,
+            "rolledBack",
+            3,
+            "attempt 2 (1.1.0) ended at weight 20: Aborted",
+        ),
         ("too slow", ended("DeadlineExceeded"), one, "rolledBack", 3, "attempt 2"),
         ("edited back", ended("Reverted"), any, "rolledBack", 3, "attempt 2"),
-        ("overtaken", storm.clone(), one, "superseded", 7,
-            "attempt 2 (1.1.0) ended at weight 20: Superseded"),
+        (
+            "overtaken",
+            storm.clone(),
+            one,
+            "superseded",
+            7,
+            "attempt 2 (1.1.0) ended at weight 20: Superseded",
+        ),
         ("the last one", storm, any, "unfinished", 6, "attempt 3 is under way"),
-        ("a person", step(json!([hold("AwaitingPromotion", false)])), any, "waitsForPerson", 4,
-            "AwaitingPromotion: m"),
-        ("a person beside others", step(json!([hold("Paused", true), hold("RouteRefused", false)])),
-            one, "waitsForPerson", 4, "RouteRefused: m"),
+        (
+            "a person",
+            step(json!([hold("AwaitingPromotion", false)])),
+            any,
+            "waitsForPerson",
+            4,
+            "AwaitingPromotion: m",
+        ),
+        (
+            "a person beside others",
+            step(json!([hold("Paused", true), hold("RouteRefused", false)])),
+            one,
+            "waitsForPerson",
+            4,
+            "RouteRefused: m",
+        ),
         ("time", step(json!([hold("Paused", true)])), any, "blocked", 5, "Paused: m"),
         ("nothing holds it", step(json!([])), any, "unfinished", 6, "attempt 2 is under way"),
         ("never offered", step(json!([])), Some("9.0.0"), "unfinished", 6, "9.0.0 never began"),
-        ("never taken", step(json!([hold("OlderRelease", false)])), Some("0.1.0"),
-            "waitsForPerson", 4, "OlderRelease: m"),
+        (
+            "never taken",
+            step(json!([hold("OlderRelease", false)])),
+            Some("0.1.0"),
+            "waitsForPerson",
+            4,
+            "OlderRelease: m",
+        ),
         ("nothing", json!({}), any, "unfinished", 6, "nothing began"),
         ("an unusable spec", stalled, any, "waitsForPerson", 4, "InvalidSpec: m"),
     ] {

@@ -214,3 +214,6 @@ fn phase(status: &Status, name: &str, found: &mut Found) {
         format!("{name} is {} while its attempt is {}", status.phase, shown(attempt))
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,3 +114,6 @@ fn holds(other: &Seen<'_>, than: &Seen<'_>, named: impl Fn(&Rollout) -> bool) ->
     let age = |rollout: &Rollout| (rollout.created.clone(), rollout.uid.clone());
     age(other.now) < age(than.now) && other.states().all(|state| named(state) && !state.deleting)
 }
+
+#[cfg(test)]
+mod tests;

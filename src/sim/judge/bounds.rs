@@ -42,3 +42,6 @@ fn size(value: &Value) -> usize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

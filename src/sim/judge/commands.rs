@@ -161,3 +161,6 @@ fn could_act(rollout: &Rollout, word: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,3 +91,6 @@ impl Drains {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

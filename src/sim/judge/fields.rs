@@ -214,3 +214,6 @@ fn shown(path: &[Token<'_>]) -> String {
     });
     tokens.collect::<Vec<_>>().join("/")
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,3 +129,6 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
         )
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,3 +65,6 @@ impl Leaders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

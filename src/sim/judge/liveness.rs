@@ -346,3 +346,6 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

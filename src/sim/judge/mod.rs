@@ -212,4 +212,6 @@ impl Judge {
 }
 
 #[cfg(test)]
+mod tale;
+#[cfg(test)]
 mod tests;

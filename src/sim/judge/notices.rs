@@ -152,3 +152,6 @@ fn remember(ids: &mut VecDeque<String>, id: &str) {
         ids.pop_front();
     }
 }
+
+#[cfg(test)]
+mod tests;

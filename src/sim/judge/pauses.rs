@@ -207,3 +207,6 @@ pub fn traffic_stands(case: &Case<'_>, found: &mut Found) {
         format!("{} {} is changed while spec.paused", case.change.place.resource, case.name())
     });
 }
+
+#[cfg(test)]
+mod tests;

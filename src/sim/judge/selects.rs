@@ -86,3 +86,6 @@ fn turned(
     });
     true
 }
+
+#[cfg(test)]
+mod tests;

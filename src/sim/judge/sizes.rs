@@ -176,3 +176,6 @@ impl Resize<'_, '_> {
         counts.fold(0, u32::saturating_add)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,3 +217,6 @@ impl Turn<'_, '_> {
         ["endpointslices", "services", "rollouts"].iter().all(|r| self.case.remembers(r))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,69 +143,155 @@ fn a_fault_names_place_finding_and_expectation() {
         ("story: \"1\"\n".into(), "a.yaml:1:8: story: found \"1\", expected 1: this program"),
         ("story: 1\n---\nstory: 1\n".into(), "a.yaml:3:1: found a second document, expected one"),
         ("story: 1\nsed: 4\n".into(), "a.yaml:2:1: sed: found an unknown field, expected one of"),
-        ("story: 1\nseed: -1\n".into(), "a.yaml:2:7: seed: found the number -1, expected a whole \
-          number from 0"),
-        ("story: 1\nseed: 1.5\n".into(), "a.yaml:2:7: seed: found the number 1.5, expected a \
-          whole number from 0"),
-        ("story: 1\ncontrollers: 9\n".into(), "a.yaml:2:14: controllers: found the number 9, \
-          expected a whole number from 1 to 8"),
+        (
+            "story: 1\nseed: -1\n".into(),
+            "a.yaml:2:7: seed: found the number -1, expected a whole \
+          number from 0",
+        ),
+        (
+            "story: 1\nseed: 1.5\n".into(),
+            "a.yaml:2:7: seed: found the number 1.5, expected a \
+          whole number from 0",
+        ),
+        (
+            "story: 1\ncontrollers: 9\n".into(),
+            "a.yaml:2:14: controllers: found the number 9, \
+          expected a whole number from 1 to 8",
+        ),
         ("story: 1\nuntil: 0s\n".into(), "a.yaml:2:8: until: found 0s, expected a longer time"),
-        ("story: 1\nuntil: 60\n".into(), "a.yaml:2:8: until: found the number 60, expected a \
-          duration such as 90s or 1h30m"),
+        (
+            "story: 1\nuntil: 60\n".into(),
+            "a.yaml:2:8: until: found the number 60, expected a \
+          duration such as 90s or 1h30m",
+        ),
         ("story: 1\nevents: {}\n".into(), "a.yaml:2:9: events: found a map, expected a list"),
-        (event("reales: {at: 1s}"), "a.yaml:4:3: events[0]: found reales, expected one of \
-          release, source, edit,"),
+        (
+            event("reales: {at: 1s}"),
+            "a.yaml:4:3: events[0]: found reales, expected one of \
+          release, source, edit,",
+        ),
         (event("release"), "a.yaml:4:3: events[0]: found \"release\", expected one of release,"),
-        (event("{release: {at: 1s, version: x}, source: {at: 1s, ready: true}}"),
-          "a.yaml:4:3: events[0]: found release, source, expected one of"),
+        (
+            event("{release: {at: 1s, version: x}, source: {at: 1s, ready: true}}"),
+            "a.yaml:4:3: events[0]: found release, source, expected one of",
+        ),
         (event("release: {at: 1s}"), "a.yaml:4:12: events[0].release: found no version, expected"),
-        (event("release: {at: 1 s, version: x}"), "a.yaml:4:17: events[0].release.at: found \
-          \"1 s\", expected a duration such as 90s or 1h30m: \"1 s\": unknown unit at byte 1"),
-        (event("release: {at: 1s, version: 1.1}"), "a.yaml:4:30: events[0].release.version: found \
-          the number 1.1, expected text: write \"1.1\" in quotes"),
-        (event("release: {at: 1s, version: x, tag: y}"), "a.yaml:4:33: events[0].release.tag: \
-          found an unknown field, expected one of at, build, name, version"),
-        (event("release: {at: 2h, version: x}"), "a.yaml:4:17: events[0].release.at: found 2h, \
-          expected at most 1h, when the story ends"),
-        (event("errors: {at: 1s, version: x, percent: 101}"), "a.yaml:4:41: \
-          events[0].errors.percent: found the number 101, expected a number from 0 to 100"),
-        (event("errors: {at: 1s, version: x, percent: 5%}"), "a.yaml:4:41: \
-          events[0].errors.percent: found \"5%\", expected a number from 0 to 100"),
-        (event("annotate: {at: 1s, set: {promote: true}}"), "a.yaml:4:37: \
-          events[0].annotate.set.promote: found the boolean true, expected text: write \"true\""),
+        (
+            event("release: {at: 1 s, version: x}"),
+            "a.yaml:4:17: events[0].release.at: found \
+          \"1 s\", expected a duration such as 90s or 1h30m: \"1 s\": unknown unit at byte 1",
+        ),
+        (
+            event("release: {at: 1s, version: 1.1}"),
+            "a.yaml:4:30: events[0].release.version: found \
+          the number 1.1, expected text: write \"1.1\" in quotes",
+        ),
+        (
+            event("release: {at: 1s, version: x, tag: y}"),
+            "a.yaml:4:33: events[0].release.tag: \
+          found an unknown field, expected one of at, build, name, version",
+        ),
+        (
+            event("release: {at: 2h, version: x}"),
+            "a.yaml:4:17: events[0].release.at: found 2h, \
+          expected at most 1h, when the story ends",
+        ),
+        (
+            event("errors: {at: 1s, version: x, percent: 101}"),
+            "a.yaml:4:41: \
+          events[0].errors.percent: found the number 101, expected a number from 0 to 100",
+        ),
+        (
+            event("errors: {at: 1s, version: x, percent: 5%}"),
+            "a.yaml:4:41: \
+          events[0].errors.percent: found \"5%\", expected a number from 0 to 100",
+        ),
+        (
+            event("annotate: {at: 1s, set: {promote: true}}"),
+            "a.yaml:4:37: \
+          events[0].annotate.set.promote: found the boolean true, expected text: write \"true\"",
+        ),
         (event("annotate: {at: 1s, set: {}}"), "a.yaml:4:27: events[0].annotate.set: found none"),
-        (event("edit: {at: 1s, object: shop, merge: {}}"), "a.yaml:4:26: events[0].edit.object: \
-          found \"shop\", expected plural/name, with one of configmaps, pods,"),
-        (event("delete: {at: 1s, object: rollout/shop}"), "a.yaml:4:28: events[0].delete.object: \
-          found \"rollout/shop\", expected plural/name"),
-        (event("edit: {at: 1s, object: pods/a, merge: []}"), "a.yaml:4:41: events[0].edit.merge: \
-          expected a map"),
-        (event("edit: {at: 9s, object: pods/a, merge: {}, every: 1s, until: 8s}"), "a.yaml:4:63: \
-          events[0].edit.until: found 8s, expected at least 9s, when it begins"),
-        (event("edit: {at: 9s, object: pods/a, merge: {}, until: 10s}"), "a.yaml:4:52: \
-          events[0].edit.until: found it without `every`"),
-        (event("edit: {at: 9s, object: pods/a, merge: {}, every: 0s}"), "a.yaml:4:52: \
-          events[0].edit.every: found 0s, expected a longer time"),
-        (event("pods: {at: 1s, version: x, fate: stuk}"), "a.yaml:4:36: events[0].pods.fate: found \
-          \"stuk\", expected one of ready, stuck, flapping, crashing, oneStuck"),
-        (event("pods: {at: 1s, version: x, fate: {ready: {}}}"), "a.yaml:4:44: \
-          events[0].pods.fate.ready: found no after, expected one"),
-        (event("pods: {at: 1s, version: x, fate: {flapping: {every: 0s}}}"), "a.yaml:4:55: \
-          events[0].pods.fate.flapping.every: found 0s"),
-        (event("gateway: {at: 1s, answer: yes}"), "a.yaml:4:29: events[0].gateway.answer: found \
-          the boolean true, expected one of accepts, refuses, silent"),
-        (event("crash: {write: 0, side: before}"), "a.yaml:4:18: events[0].crash.write: found the \
-          number 0, expected a whole number from 1"),
-        (event("restart: {at: 1s, controller: 1}"), "a.yaml:4:33: \
-          events[0].restart.controller: found 1, expected 0 to 0: `controllers`"),
-        (event("answer: {write: 1, code: 404}"), "a.yaml:4:28: events[0].answer.code: found 404, \
-          expected one of 409, 429, 500, 502, 503, 504"),
-        (event("expire: {at: 1s, resource: rollout}"), "a.yaml:4:30: events[0].expire.resource: \
-          found \"rollout\", expected one of configmaps,"),
-        (event("drift: {at: 1s, permille: -1000}"), "a.yaml:4:29: events[0].drift.permille: found \
-          the number -1000, expected a whole number from -999 to 9000"),
-        (event("clock: {at: 1s, seconds: 99999999999999999999}"), "a.yaml:4:28: \
-          events[0].clock.seconds: found"),
+        (
+            event("edit: {at: 1s, object: shop, merge: {}}"),
+            "a.yaml:4:26: events[0].edit.object: \
+          found \"shop\", expected plural/name, with one of configmaps, pods,",
+        ),
+        (
+            event("delete: {at: 1s, object: rollout/shop}"),
+            "a.yaml:4:28: events[0].delete.object: \
+          found \"rollout/shop\", expected plural/name",
+        ),
+        (
+            event("edit: {at: 1s, object: pods/a, merge: []}"),
+            "a.yaml:4:41: events[0].edit.merge: \
+          expected a map",
+        ),
+        (
+            event("edit: {at: 9s, object: pods/a, merge: {}, every: 1s, until: 8s}"),
+            "a.yaml:4:63: \
+          events[0].edit.until: found 8s, expected at least 9s, when it begins",
+        ),
+        (
+            event("edit: {at: 9s, object: pods/a, merge: {}, until: 10s}"),
+            "a.yaml:4:52: \
+          events[0].edit.until: found it without `every`",
+        ),
+        (
+            event("edit: {at: 9s, object: pods/a, merge: {}, every: 0s}"),
+            "a.yaml:4:52: \
+          events[0].edit.every: found 0s, expected a longer time",
+        ),
+        (
+            event("pods: {at: 1s, version: x, fate: stuk}"),
+            "a.yaml:4:36: events[0].pods.fate: found \
+          \"stuk\", expected one of ready, stuck, flapping, crashing, oneStuck",
+        ),
+        (
+            event("pods: {at: 1s, version: x, fate: {ready: {}}}"),
+            "a.yaml:4:44: \
+          events[0].pods.fate.ready: found no after, expected one",
+        ),
+        (
+            event("pods: {at: 1s, version: x, fate: {flapping: {every: 0s}}}"),
+            "a.yaml:4:55: \
+          events[0].pods.fate.flapping.every: found 0s",
+        ),
+        (
+            event("gateway: {at: 1s, answer: yes}"),
+            "a.yaml:4:29: events[0].gateway.answer: found \
+          the boolean true, expected one of accepts, refuses, silent",
+        ),
+        (
+            event("crash: {write: 0, side: before}"),
+            "a.yaml:4:18: events[0].crash.write: found the \
+          number 0, expected a whole number from 1",
+        ),
+        (
+            event("restart: {at: 1s, controller: 1}"),
+            "a.yaml:4:33: \
+          events[0].restart.controller: found 1, expected 0 to 0: `controllers`",
+        ),
+        (
+            event("answer: {write: 1, code: 404}"),
+            "a.yaml:4:28: events[0].answer.code: found 404, \
+          expected one of 409, 429, 500, 502, 503, 504",
+        ),
+        (
+            event("expire: {at: 1s, resource: rollout}"),
+            "a.yaml:4:30: events[0].expire.resource: \
+          found \"rollout\", expected one of configmaps,",
+        ),
+        (
+            event("drift: {at: 1s, permille: -1000}"),
+            "a.yaml:4:29: events[0].drift.permille: found \
+          the number -1000, expected a whole number from -999 to 9000",
+        ),
+        (
+            event("clock: {at: 1s, seconds: 99999999999999999999}"),
+            "a.yaml:4:28: \
+          events[0].clock.seconds: found",
+        ),
         ("story: 1\nuntil: [\n".into(), "a.yaml:2:8: is not YAML: unclosed bracket"),
         ("story: 1\nstory: 1\n".into(), "a.yaml:2:1: found the field story twice"),
     ] {

@@ -10,6 +10,18 @@ use crate::sim::history::{Change, Place, Sight, Writer};
 use crate::sim::judge::{Judge, Note};
 use crate::sim::resource::RESOURCES;
 
+/// A case: where the tale begins, what happens then, and what of it is broken.
+pub type Row = (&'static str, fn() -> Tale, fn(&mut Tale), &'static [&'static str]);
+
+pub fn check(rows: &[Row]) {
+    for (case, begin, act, want) in rows {
+        let mut tale = begin();
+        assert_eq!(tale.broken(), [""; 0], "before {case}: {:#?}", tale.judge.violations());
+        act(&mut tale);
+        assert_eq!(tale.broken(), *want, "{case}: {:#?}", tale.judge.violations());
+    }
+}
+
 /// The revision of 1.0.0, which is stable, and of 1.1.0, which climbs.
 pub const OLD: &str = "1111111111";
 pub const NEW: &str = "2222222222";

@@ -1,0 +1,89 @@
+//! S14, S18 and the source of S20.
+
+use serde_json::json;
+
+use crate::sim::judge::tale::{NEW, Row, Tale, check, release};
+
+fn decided() -> Tale {
+    Tale::decided(true)
+}
+
+fn rest() -> Tale {
+    Tale::at_rest(true)
+}
+
+#[test]
+fn releases_are_those_of_the_source() {
+    let rows: &[Row] = &[
+        (
+            "an older one",
+            rest,
+            |t| {
+                t.offer("0.9.0", "sha256:dd");
+                let notice = t.notice("AttemptStarted");
+                t.status(
+                    json!({"phase": "Progressing", "outbox": [notice], "attempt": {"number": 2,
+                "stage": "Step", "step": 1, "weight": 20, "trigger": "Release", "revision": NEW,
+                "delivered": false, "release": release("0.9.0", "sha256:dd")}}),
+                );
+            },
+            &["S14"],
+        ),
+        (
+            "another digest than the source shows",
+            rest,
+            |t| {
+                t.offer("1.1.0", "sha256:bb");
+                let notice = t.notice("AttemptStarted");
+                t.status(
+                    json!({"phase": "Progressing", "outbox": [notice], "attempt": {"number": 2,
+                "stage": "Step", "step": 1, "weight": 20, "trigger": "Release", "revision": NEW,
+                "delivered": false, "release": release("1.1.0", "sha256:ee")}}),
+                );
+            },
+            &["S18"],
+        ),
+        (
+            "from another namespace",
+            rest,
+            |t| {
+                t.merge(
+                    "person",
+                    "rollouts/shop",
+                    json!({"spec": {"sourceRef": {"namespace": "flux"}}}),
+                );
+                t.offer("1.1.0", "sha256:bb");
+                let notice = t.notice("AttemptStarted");
+                t.status(
+                    json!({"phase": "Progressing", "outbox": [notice], "attempt": {"number": 2,
+                "stage": "Step", "step": 1, "weight": 20, "trigger": "Release", "revision": NEW,
+                "delivered": false, "release": release("1.1.0", "sha256:bb")}}),
+                );
+            },
+            &["S20", "S18"],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn images_are_those_that_were_accepted() {
+    let rows: &[Row] = &[
+        (
+            "an older one is written",
+            Tale::paused,
+            |t| t.image("controller", "shop:1.0.0"),
+            &["S14", "S18"],
+        ),
+        ("the old one is put back", Tale::aborted, |t| t.image("controller", "shop:1.0.0"), &[]),
+        (
+            "another digest than was accepted",
+            decided,
+            |t| {
+                t.image("controller", "shop:1.1.0@sha256:ee");
+            },
+            &["S18"],
+        ),
+    ];
+    check(rows);
+}

@@ -1,0 +1,82 @@
+//! S16.
+
+use serde_json::json;
+
+use crate::sim::judge::tale::{Row, Tale, check};
+
+fn rest() -> Tale {
+    Tale::at_rest(true)
+}
+
+fn claim(t: &mut Tale, holder: &str) {
+    let lease = json!({"spec": {"holderIdentity": holder}});
+    t.create("controller", "leases/stairlock", lease);
+}
+
+#[test]
+fn one_controller_writes_at_a_time() {
+    fn elected() -> Tale {
+        let mut tale = Tale::at_rest(true);
+        claim(&mut tale, "controller");
+        tale.status(json!({"observedGeneration": 2}));
+        tale
+    }
+    fn write(t: &mut Tale, by: &str, number: i64) {
+        t.merge(by, "rollouts/shop", json!({"status": {"observedGeneration": number}}));
+    }
+    let rows: &[Row] = &[
+        ("the holder", elected, |t| write(t, "controller", 3), &[]),
+        ("somebody who never held it", elected, |t| write(t, "controller-b", 3), &["S16"]),
+        (
+            "the next holder",
+            elected,
+            |t| {
+                claim(t, "controller-b");
+                write(t, "controller-b", 3);
+            },
+            &[],
+        ),
+        (
+            "the old one after the next one wrote",
+            elected,
+            |t| {
+                claim(t, "controller-b");
+                write(t, "controller-b", 3);
+                write(t, "controller", 4);
+            },
+            &["S16"],
+        ),
+        (
+            "the old one before the next one wrote",
+            elected,
+            |t| {
+                claim(t, "controller-b");
+                write(t, "controller", 3);
+                write(t, "controller-b", 4);
+            },
+            &[],
+        ),
+        (
+            "the old one comes back",
+            elected,
+            |t| {
+                claim(t, "controller-b");
+                write(t, "controller-b", 3);
+                claim(t, "controller");
+                write(t, "controller", 4);
+            },
+            &[],
+        ),
+        (
+            "too long after it renewed",
+            elected,
+            |t| {
+                t.after(16);
+                write(t, "controller", 3);
+            },
+            &["S16"],
+        ),
+        ("nobody is elected", rest, |t| write(t, "controller-b", 3), &[]),
+    ];
+    check(rows);
+}

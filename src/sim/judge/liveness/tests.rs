@@ -1,0 +1,267 @@
+//! L1 to L10.
+
+use serde_json::json;
+
+use crate::sim::judge::tale::{OLD, Row, Tale, check, set};
+
+fn rest() -> Tale {
+    Tale::at_rest(true)
+}
+
+fn end(t: &mut Tale, secs: u64) {
+    t.after(secs);
+    let at = t.at;
+    t.judge.end(at);
+}
+
+/// 1.0.0 carries all traffic, and all is calm.
+fn calm() -> Tale {
+    let mut tale = Tale::at_rest(true);
+    tale.calm();
+    tale
+}
+
+#[test]
+fn everything_comes_into_its_place() {
+    let rows: &[Row] = &[
+        ("at rest", calm, |t| end(t, 600), &[]),
+        ("before the calm nothing is late", Tale::completed, |t| end(t, 6000), &[]),
+        (
+            "pods that drained stay",
+            Tale::completed,
+            |t| {
+                t.after(30);
+                t.status(json!({"draining": null}));
+                t.calm();
+                end(t, 600);
+            },
+            &["L1"],
+        ),
+        (
+            "they go",
+            Tale::completed,
+            |t| {
+                t.after(31);
+                t.merge("controller", &set(OLD), json!({"spec": {"replicas": 0}}));
+                t.status(json!({"draining": null}));
+                t.calm();
+                end(t, 600);
+            },
+            &[],
+        ),
+        (
+            "weights that a person set stay",
+            calm,
+            |t| {
+                t.weigh_as("person", 50, 50);
+                t.accept();
+                end(t, 600);
+            },
+            &["L1"],
+        ),
+        (
+            "notices stay unsent",
+            calm,
+            |t| {
+                let notice = t.notice("RouteRefused");
+                t.status(json!({"outbox": [notice]}));
+                end(t, 600);
+            },
+            &["L1"],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn nobody_writes_at_rest() {
+    let rows: &[Row] = &[
+        (
+            "somebody writes at rest",
+            calm,
+            |t| {
+                t.after(1000);
+                t.status(json!({"observedGeneration": 9}));
+            },
+            &["L1"],
+        ),
+        (
+            "somebody writes after a change",
+            calm,
+            |t| {
+                t.after(1000);
+                t.merge("person", "rollouts/shop", json!({"spec": {"replicas": 6}}));
+                t.status(json!({"observedGeneration": 9}));
+            },
+            &[],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn attempts_end_or_say_what_they_wait_for() {
+    let rows: &[Row] = &[
+        (
+            "promotion is awaited",
+            Tale::awaiting,
+            |t| {
+                t.calm();
+                end(t, 6000);
+            },
+            &[],
+        ),
+        (
+            "nothing is awaited",
+            Tale::awaiting,
+            |t| {
+                t.status(json!({"waitingFor": null}));
+                t.calm();
+                end(t, 600);
+            },
+            &["L2"],
+        ),
+        (
+            "a pause that is over",
+            Tale::paused,
+            |t| {
+                let at = t.at.to_string();
+                t.status(
+                    json!({"waitingFor": [{"kind": "Paused", "automatic": true, "until": at}]}),
+                );
+                t.calm();
+                end(t, 600);
+            },
+            &["L2"],
+        ),
+        (
+            "pods that never come",
+            Tale::paused,
+            |t| {
+                let at = t.at.to_string();
+                t.status(json!({"waitingFor": [
+                {"kind": "PodsNotReady", "automatic": true, "since": at}]}));
+                t.calm();
+                end(t, 500);
+            },
+            &[],
+        ),
+        (
+            "pods that never come, beyond the deadline",
+            Tale::paused,
+            |t| {
+                let at = t.at.to_string();
+                t.status(json!({"waitingFor": [
+                {"kind": "PodsNotReady", "automatic": true, "since": at}]}));
+                t.calm();
+                end(t, 700);
+            },
+            &["L2"],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn commands_are_taken_in_time() {
+    let rows: &[Row] = &[
+        (
+            "a command stands",
+            Tale::awaiting,
+            |t| {
+                t.calm();
+                t.annotate("person", json!({"stairlock.dev/promote": "true"}));
+                end(t, 50);
+            },
+            &[],
+        ),
+        (
+            "a command stands for long",
+            Tale::awaiting,
+            |t| {
+                t.calm();
+                t.after(30);
+                t.annotate("person", json!({"stairlock.dev/promote": "true"}));
+                end(t, 61);
+            },
+            &["L3"],
+        ),
+        (
+            "one that is not understood stands",
+            Tale::awaiting,
+            |t| {
+                t.calm();
+                t.after(30);
+                t.annotate("person", json!({"stairlock.dev/promote": "yes"}));
+                end(t, 61);
+            },
+            &[],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn deletions_and_releases_are_taken_in_time() {
+    let rows: &[Row] = &[
+        (
+            "a deletion takes long",
+            rest,
+            |t| {
+                t.merge(
+                    "controller",
+                    "rollouts/shop",
+                    json!({"metadata": {"finalizers": ["stairlock.dev/restore"]}}),
+                );
+                t.calm();
+                t.after(30);
+                t.merge(
+                    "person",
+                    "rollouts/shop",
+                    json!({"metadata": {"deletionTimestamp": "2026-01-02T12:05:00Z"}}),
+                );
+                end(t, 41);
+            },
+            &["L4"],
+        ),
+        (
+            "a release waits",
+            Tale::awaiting,
+            |t| {
+                t.calm();
+                t.after(30);
+                t.offer("1.2.0", "sha256:cc");
+                end(t, 6);
+            },
+            &["L9"],
+        ),
+        (
+            "a release waits for a reason",
+            Tale::awaiting,
+            |t| {
+                t.calm();
+                t.after(30);
+                t.offer("1.2.0", "sha256:cc");
+                t.status(json!({"waitingFor": [{"kind": "OutOfRange", "automatic": false}]}));
+                end(t, 6);
+            },
+            &[],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn nobody_writes_on_and_on() {
+    let mut tale = Tale::at_rest(true);
+    (0..40).for_each(|number| tale.status(json!({"observedGeneration": number})));
+    assert_eq!(tale.broken(), [""; 0]);
+    tale.status(json!({"observedGeneration": 99}));
+    assert_eq!(tale.broken(), ["L10"]);
+    let mut tale = Tale::at_rest(true);
+    for number in 0..100 {
+        tale.status(json!({"observedGeneration": number}));
+        tale.ready(OLD, 4 + u32::from(number % 2 == 0));
+    }
+    assert_eq!(tale.broken(), [""; 0], "each is asked for");
+}

@@ -1,0 +1,227 @@
+//! S1, S4, S7 and S9 of weights.
+
+use serde_json::json;
+
+use crate::sim::judge::tale::{NEW, OLD, Row, Tale, check, merge, place, selector};
+
+fn routed() -> Tale {
+    Tale::delivered(true)
+}
+
+#[test]
+fn weights_rise_on_ready_endpoints_only() {
+    let rows: &[Row] = &[
+        ("enough are ready", routed, |t| t.weigh(80, 20), &[]),
+        ("one is ready and two are needed", routed, |t| t.weigh(75, 25), &["S1"]),
+        (
+            "those that are ready are of the old revision",
+            routed,
+            |t| {
+                t.endpoints("canary", OLD, 5);
+                t.after(6);
+                t.weigh(80, 20);
+            },
+            &["S1"],
+        ),
+        (
+            "no pod is wanted",
+            routed,
+            |t| {
+                t.merge("person", "rollouts/shop", json!({"spec": {"replicas": 0}}));
+                t.endpoints("canary", NEW, 0);
+                t.after(6);
+                t.weigh(80, 20);
+            },
+            &[],
+        ),
+        (
+            "a person may do what they like",
+            routed,
+            |t| {
+                t.endpoints("canary", NEW, 0);
+                t.after(6);
+                t.weigh_as("person", 80, 20);
+            },
+            &[],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn a_stale_cache_excuses_and_a_fresh_one_does_not() {
+    let rows: &[Row] = &[
+        (
+            "none is ready",
+            routed,
+            |t| {
+                t.endpoints("canary", NEW, 0);
+                t.after(6);
+                t.weigh(80, 20);
+            },
+            &["S1"],
+        ),
+        (
+            "one was ready a moment ago",
+            routed,
+            |t| {
+                t.endpoints("canary", NEW, 0);
+                t.after(4);
+                t.weigh(80, 20);
+            },
+            &[],
+        ),
+        (
+            "one was ready when the writer was last told",
+            routed,
+            |t| {
+                t.sight = Some(
+                    [("endpointslices", t.revision())]
+                        .into_iter()
+                        .chain(["rollouts", "services", "httproutes"].map(|r| (r, t.revision())))
+                        .collect(),
+                );
+                t.endpoints("canary", NEW, 0);
+                t.after(60);
+                t.weigh(80, 20);
+            },
+            &[],
+        ),
+        (
+            "the writer was told that none is ready",
+            routed,
+            |t| {
+                t.endpoints("canary", NEW, 0);
+                let told = t.revision();
+                t.sight = Some(
+                    ["endpointslices", "rollouts", "services", "httproutes"]
+                        .map(|resource| (resource, told))
+                        .into(),
+                );
+                t.after(60);
+                t.weigh(80, 20);
+            },
+            &["S1"],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn a_promotion_ends_on_ready_endpoints() {
+    let rows: &[Row] = &[(
+        "the promotion turns back to a stable Service without pods",
+        Tale::promoting,
+        |t| {
+            t.merge("controller", "services/stable", selector(NEW));
+            t.after(6);
+            t.endpoints("stable", NEW, 4);
+            t.after(6);
+            t.weigh(100, 0);
+        },
+        &["S1"],
+    )];
+    check(rows);
+}
+
+#[test]
+fn the_way_back_leads_to_ready_endpoints() {
+    let rows: &[Row] = &[
+        ("stable is whole", Tale::aborted, |t| t.weigh(100, 0), &[]),
+        (
+            "stable has more than the canary",
+            Tale::aborted,
+            |t| {
+                t.endpoints("stable", OLD, 4);
+                t.after(6);
+                t.weigh(100, 0);
+            },
+            &[],
+        ),
+        (
+            "stable has fewer than the canary",
+            Tale::aborted,
+            |t| {
+                t.endpoints("stable", OLD, 2);
+                t.after(6);
+                t.weigh(100, 0);
+            },
+            &["S4"],
+        ),
+        ("the canary gets weight on the way back", Tale::aborted, |t| t.weigh(40, 60), &["S4"]),
+    ];
+    check(rows);
+}
+
+#[test]
+fn weights_add_up() {
+    let rows: &[Row] = &[
+        ("both and 100", routed, |t| t.weigh(80, 20), &[]),
+        ("99", routed, |t| t.weigh(79, 20), &["S7"]),
+        (
+            "one is not written out",
+            routed,
+            |t| {
+                let mut route = t.objects[&place("httproutes/shop")].as_ref().clone();
+                let rule = &mut route["spec"]["rules"][0]["backendRefs"];
+                rule[0]["weight"] = json!(100);
+                merge(&mut rule[1], &json!({"weight": null}));
+                t.create("controller", "httproutes/shop", route);
+            },
+            &["S7"],
+        ),
+        (
+            "what others shared before",
+            routed,
+            |t| {
+                let mut route = t.objects[&place("httproutes/shop")].as_ref().clone();
+                let rule = &mut route["spec"]["rules"][0]["backendRefs"];
+                rule.as_array_mut().unwrap().push(json!({"name": "other", "weight": 100}));
+                rule[0]["weight"] = json!(150);
+                t.create("person", "httproutes/shop", route.clone());
+                let rule = &mut route["spec"]["rules"][0]["backendRefs"];
+                rule[0]["weight"] = json!(120);
+                rule[1]["weight"] = json!(30);
+                t.create("controller", "httproutes/shop", route);
+            },
+            &[],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn the_share_of_the_canary_does_not_fall() {
+    let rows: &[Row] = &[
+        ("the canary's share falls", Tale::awaiting, |t| t.weigh(80, 20), &["S9"]),
+        (
+            "the canary's share falls with the ladder",
+            Tale::awaiting,
+            |t| {
+                t.merge(
+                    "person",
+                    "rollouts/shop",
+                    json!({"spec": {"strategy": {"canary": {
+                "steps": [{"setWeight": 20, "pause": {}}]}}}}),
+                );
+                t.weigh(80, 20);
+            },
+            &[],
+        ),
+        (
+            "what a person gave it is taken back",
+            Tale::awaiting,
+            |t| {
+                t.weigh_as("person", 20, 80);
+                t.weigh(50, 50);
+            },
+            &[],
+        ),
+        ("the canary gets weight at rest", rest, |t| t.weigh(80, 20), &["S9"]),
+    ];
+    check(rows);
+}
+
+fn rest() -> Tale {
+    Tale::at_rest(true)
+}
