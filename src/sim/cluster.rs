@@ -441,8 +441,11 @@ impl Cluster {
         let known = (&*before.value, &before.managers);
         let managers = self.managers(actor, place, part, known, (&object, claim));
         // Times of entries alone are no change.
-        let managers =
-            if managers.alike(&before.managers) && same { before.managers.clone() } else { managers };
+        let managers = if managers.alike(&before.managers) && same {
+            before.managers.clone()
+        } else {
+            managers
+        };
         if same && managers.alike(&before.managers) {
             return Ok(Outcome::Kept(before));
         }
@@ -588,9 +591,8 @@ impl Cluster {
             Some(object) => state.objects.insert(place.clone(), Arc::clone(object)),
             None => state.objects.remove(place),
         };
-        let value = |stored: &Option<Arc<Stored>>| {
-            stored.as_ref().map(|stored| Arc::clone(&stored.value))
-        };
+        let value =
+            |stored: &Option<Arc<Stored>>| stored.as_ref().map(|stored| Arc::clone(&stored.value));
         let change = Arc::new(Change {
             revision,
             at: self.now(),

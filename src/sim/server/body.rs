@@ -91,10 +91,16 @@ pub fn misfit(resource: &Resource, object: &Value) -> Option<String> {
     };
     let (path, value, kind) = found?;
     let owner = if known.builtin { resource.kind } else { "ObjectMeta" };
-    Some(format!("json: cannot unmarshal {value} into Go struct field {owner}{path} of type {kind}"))
+    Some(format!(
+        "json: cannot unmarshal {value} into Go struct field {owner}{path} of type {kind}"
+    ))
 }
 
-fn wrong(schema: &Schema, value: &Value, path: &str) -> Option<(String, &'static str, &'static str)> {
+fn wrong(
+    schema: &Schema,
+    value: &Value,
+    path: &str,
+) -> Option<(String, &'static str, &'static str)> {
     let found = |kind| Some((path.to_owned(), go_kind(value), kind));
     match (&schema.form, value) {
         (_, Value::Null) | (Form::Any | Form::Scalar(Scalar::Other), _) => None,

@@ -21,8 +21,7 @@ use crate::sim::server::write::{Write, Written};
 use crate::sim::server::{body, discovery, options, read, scale, write};
 
 /// The bodies that objects are read from.
-const OBJECTS: &str =
-    "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+const OBJECTS: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 /// The patches that custom objects take.
 const PATCHES: &str = "application/json-patch+json, application/merge-patch+json, \
     application/apply-patch+yaml";
@@ -129,7 +128,11 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn create(&self, resource: &'static Resource, namespace: Option<&str>) -> Result<Reply, Failure> {
+    fn create(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+    ) -> Result<Reply, Failure> {
         let object = self.object(resource)?;
         options::check_write(&self.query, "CreateOptions", false)?;
         let text = |key: &str| meta::text(&object, key).unwrap_or_default();
@@ -168,7 +171,12 @@ impl<'a> Call<'a> {
         Reply::Whole { status, body }
     }
 
-    fn one(&self, resource: &'static Resource, place: &Place, part: Part) -> Result<Reply, Failure> {
+    fn one(
+        &self,
+        resource: &'static Resource,
+        place: &Place,
+        part: Part,
+    ) -> Result<Reply, Failure> {
         let write = self.write(resource, place, part);
         let written = match self.head.method {
             Method::GET => {

@@ -158,8 +158,11 @@ impl Failure {
         let dot = if resource.group.is_empty() { "" } else { "." };
         let title = format!("{plural}{dot}{}", resource.group);
         let message = format!("Operation cannot be fulfilled on {title} {name:?}: {why}");
-        Self::new(409, "Conflict", message)
-            .with(&[("name", name), ("group", resource.group), ("kind", plural)])
+        Self::new(409, "Conflict", message).with(&[
+            ("name", name),
+            ("group", resource.group),
+            ("kind", plural),
+        ])
     }
 
     /// Names the object that it is about.

@@ -31,11 +31,8 @@ pub fn known(resource: &Resource) -> &'static Known {
     static ALL: OnceLock<BTreeMap<&'static str, Known>> = OnceLock::new();
     static NONE: OnceLock<Known> = OnceLock::new();
     let all = ALL.get_or_init(make_all);
-    let none = || Known {
-        schema: Arc::new(Schema::of(Form::Any)),
-        builtin: false,
-        empty: json!({}),
-    };
+    let none =
+        || Known { schema: Arc::new(Schema::of(Form::Any)), builtin: false, empty: json!({}) };
     all.get(resource.plural).unwrap_or_else(|| NONE.get_or_init(none))
 }
 
