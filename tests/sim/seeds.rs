@@ -2,6 +2,7 @@
 
 use stairlock::sim::chance::disturb;
 use stairlock::sim::play::Outcome;
+use stairlock::sim::scenario;
 use stairlock::sim::shrink::shrink;
 use stairlock::sim::story::Story;
 use stairlock::sim::trace;
@@ -69,7 +70,7 @@ fn shortest(bases: &[Base], seed: u64) -> String {
     let found = played(&short).violations;
     let found = found.iter().find(|found| found.invariant == first.invariant).unwrap().clone();
     let mut text = format!("seed {seed} of {name}: {}: {}\n", found.invariant, found.message);
-    text.push_str(&serde_saphyr::to_string(&short).unwrap());
+    text.push_str(&scenario::print(&short).unwrap());
     text
 }
 
