@@ -27,6 +27,8 @@ pub struct Notices {
 #[derive(Debug, Default)]
 struct Known {
     stored: VecDeque<String>,
+    /// The sentences of these.
+    sentences: BTreeMap<String, String>,
     sent: VecDeque<String>,
     /// What Events say, with their names.
     said: VecDeque<(String, String)>,
@@ -43,8 +45,16 @@ impl Notices {
         }
         if let Fresh::Rollout(Some(is)) = case.fresh {
             let known = self.known.entry(is.uid.clone()).or_default();
-            for Notice { id, .. } in &is.status.outbox {
+            for Notice { id, message, .. } in &is.status.outbox {
                 remember(&mut known.stored, id);
+                let before = known.sentences.entry(id.clone()).or_insert_with(|| message.clone());
+                found.unless(before == message, "S17", || {
+                    format!("notice {id} tells of two things: {before:?} and {message:?}")
+                });
+            }
+            let Known { stored, sentences, .. } = known;
+            if sentences.len() > stored.len() {
+                sentences.retain(|id, _| stored.contains(id));
             }
         }
         let created = case.change.before.is_none().then_some(case.change.after.as_deref());
