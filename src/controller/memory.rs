@@ -32,6 +32,9 @@ pub struct Memory {
     template: Option<Checked>,
     /// The objects of writes that are under way.
     flight: Vec<Reference>,
+    /// Whether a turn has looked at the Rollout since this process leads.
+    #[cfg(feature = "planted")]
+    pub looked: bool,
 }
 
 /// A write that the API server refused.
@@ -157,7 +160,7 @@ impl Memory {
     pub fn due(&self) -> Option<Instant> {
         let refusal = self.refusal.as_ref().map(|refusal| refusal.until);
         let template = self.template.as_ref().and_then(|checked| checked.until);
-        [refusal, template].into_iter().flatten().min()
+        [refusal, template, self.barrier.due()].into_iter().flatten().min()
     }
 
     /// Notes that a write is about to leave.

@@ -1,6 +1,6 @@
 //! The loop: one turn of one Rollout. Start reading here.
 
-use crate::api::kind::Key;
+use crate::api::kind::{Key, Kind, Reference};
 use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::moves::{Next, announce, apply, catch_up, commit, observe, report};
@@ -9,7 +9,11 @@ use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::moves::Move;
 use crate::model::snapshot::Known;
+#[cfg(feature = "planted")]
+use crate::model::status::Stage;
 use crate::observe::barrier::Gate;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::runtime::metrics::Stand;
 use crate::validate::validate;
 
@@ -32,6 +36,8 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
 
     let seen = observe(ctx, key, &rollout).await?; //         reads only
     let known = validate(&seen); //                           parsed: from here all is legal
+    #[cfg(feature = "planted")]
+    let known = restarted(ctx, key, known);
     let now = ctx.now();
     let next = decide(&known, now); //                        pure, cannot fail
 
@@ -43,6 +49,21 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
         Move::Announce(notices) => announce(ctx, key, &rollout, &notices).await,
         Move::Wait { hold, until } => Ok(wait(ctx, key, &known, hold.as_ref(), until, now)),
     }
+}
+
+/// The first turn of a process does not know since when the pause runs.
+#[cfg(feature = "planted")]
+fn restarted(ctx: &Context, key: &Key, mut known: Known) -> Known {
+    let looked = ctx.remember(key, |memory| std::mem::replace(&mut memory.looked, true));
+    if let Known::Valid(seen) = &mut known
+        && let Some(attempt) = &mut seen.status.attempt
+        && let Stage::Step { paused_at, .. } = &mut attempt.stage
+        && !looked
+        && active(Bug::PauseRestarts)
+    {
+        *paused_at = None;
+    }
+    known
 }
 
 /// There is no such Rollout: its next turn comes with an event.
@@ -72,7 +93,17 @@ fn wait(
         canary: status.canary.as_ref().map(revision),
     };
     ctx.metrics.show(&key.namespace, &key.name, stand);
-    let due = ctx.remember(key, |memory| memory.due());
+    // A command that the watch lost would be missed for ever: nothing else tells of it.
+    let open = status.attempt.as_ref().is_some_and(|attempt| attempt.stage.open());
+    let own = Reference { kind: Kind::Rollout, key: key.clone() };
+    let seen_at = ctx.clock.monotonic();
+    let due = ctx.remember(key, |memory| {
+        match open {
+            true => memory.barrier.doubt(own, seen_at),
+            false => memory.barrier.believe(&own),
+        }
+        memory.due()
+    });
     let until = until.map(|until| ctx.instant(until, now));
     Next::Wait(due.into_iter().chain(until).min())
 }

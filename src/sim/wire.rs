@@ -24,8 +24,9 @@ use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::faults::{Disturbance, Faults};
 use crate::sim::history::{Sight, Writer};
 use crate::sim::resource::RESOURCES;
+use crate::sim::server::ApiServer;
+use crate::sim::server::call::Reply;
 use crate::sim::server::watch::{Told as Item, WatchStream};
-use crate::sim::server::{ApiServer, Reply};
 use crate::sim::story::Side;
 
 /// The longest way of a request or a reply, in milliseconds.

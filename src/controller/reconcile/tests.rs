@@ -8,7 +8,6 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::kind::{Kind, Reference};
 use crate::controller::context::Parts;
 use crate::observe::barrier::Expect;
 use crate::observe::stores::{Reach, Stores};

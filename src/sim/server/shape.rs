@@ -1,9 +1,8 @@
 //! Shape: how objects are shown, as the request's `Accept` asks. It chooses no objects.
 
 use hyper::body::Bytes;
-use serde_json::json;
 
-use crate::sim::cluster::feed::{Stored, json_text};
+use crate::sim::cluster::feed::Stored;
 use crate::sim::resource::Resource;
 
 /// How objects are shown.
@@ -39,12 +38,23 @@ impl Shape {
     pub fn object(self, _resource: &Resource, stored: &Stored) -> Bytes {
         match self {
             Self::Whole => stored.text(),
-            Self::Metadata => json_text(&json!({
-                "kind": "PartialObjectMetadata",
-                "apiVersion": "meta.k8s.io/v1",
-                "metadata": stored.value.get("metadata"),
-            })),
+            Self::Metadata => {
+                let mut text = b"{\"kind\":\"PartialObjectMetadata\",\
+                    \"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":"
+                    .to_vec();
+                text.extend(stored.metadata_text());
+                text.push(b'}');
+                text.into()
+            }
         }
+    }
+
+    /// Returns an object as an item of a list: a built-in kind does not say there what it is.
+    pub fn item(self, resource: &Resource, stored: &Stored) -> Bytes {
+        if self != Self::Whole || resource.custom() {
+            return self.object(resource, stored);
+        }
+        stored.untyped_text()
     }
 
     /// Returns the apiVersion and kind of what is shown, if they are not the objects' own.
