@@ -198,7 +198,8 @@ impl Draw {
     fn gateway(&mut self) -> Vec<Event> {
         let at = self.at();
         let length = self.length(120);
-        let answer = self.of(&[GatewayAnswer::Refuses, GatewayAnswer::Silent], GatewayAnswer::Silent);
+        let answer =
+            self.of(&[GatewayAnswer::Refuses, GatewayAnswer::Silent], GatewayAnswer::Silent);
         let over = Span(Duration::from_millis(at.0.millis() + length.0.millis()));
         vec![
             Event::Gateway { at, answer },
@@ -250,7 +251,11 @@ impl Draw {
         let after = self.of(&[None, Some("0"), Some("1"), Some("3600"), Some("soon")], None);
         let one = |write| {
             let retry_after = after.map(str::to_owned);
-            if lost { Event::LoseReply { write } } else { Event::Answer { write, code, retry_after } }
+            if lost {
+                Event::LoseReply { write }
+            } else {
+                Event::Answer { write, code, retry_after }
+            }
         };
         (first..first + run).map(one).collect()
     }

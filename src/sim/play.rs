@@ -413,9 +413,10 @@ impl Heard {
 
 /// The namespace of the story: that of its Rollout.
 fn namespace(story: &Story) -> String {
-    let rollout = story.objects.iter().find(|object| {
-        object.get("kind").and_then(|kind| kind.as_str()) == Some("Rollout")
-    });
+    let rollout = story
+        .objects
+        .iter()
+        .find(|object| object.get("kind").and_then(|kind| kind.as_str()) == Some("Rollout"));
     let namespace = rollout.and_then(|rollout| rollout.pointer("/metadata/namespace"));
     namespace.and_then(|name| name.as_str()).unwrap_or("default").to_owned()
 }

@@ -2,8 +2,8 @@
 
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use fastrand::Rng;
 use jiff::Timestamp;

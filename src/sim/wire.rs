@@ -260,7 +260,8 @@ impl Told {
         let millis = self.wire.line().chance.u64(0..=WATCH_DELAY_MAX);
         let late = treatment.late.map_or(0, Length::millis);
         let passed = self.wire.now().since(item.at).millis();
-        let due = self.wire.shared.clock.monotonic() + Duration::from_millis((millis + late).saturating_sub(passed));
+        let due = self.wire.shared.clock.monotonic()
+            + Duration::from_millis((millis + late).saturating_sub(passed));
         let due = self.due.map_or(due, |last| last.max(due));
         self.due = Some(due);
         sleep_until(due).await;

@@ -30,7 +30,8 @@ fn every_story_ends_the_same_wherever_the_controller_ends() {
         assert_eq!(broken, [""; 0], "{}", base.name);
         let points: Vec<(u32, Side)> =
             (1..=writes).flat_map(|write| SIDES.map(|side| (write, side))).collect();
-        let wrong = each(points.len() as u64, |at| differs(&base.story, &want, &[points[at as usize]]));
+        let wrong =
+            each(points.len() as u64, |at| differs(&base.story, &want, &[points[at as usize]]));
         let wrong: Vec<String> = wrong.into_iter().flatten().collect();
         println!(
             "{}: {writes} writes, {} crashes, {} end otherwise",

@@ -40,7 +40,8 @@ fn no_seed_breaks_what_must_always_hold() {
     });
     let changes: usize = results.iter().map(|(changes, _, _)| changes).sum();
     let writes: u32 = results.iter().map(|(_, writes, _)| writes).sum();
-    let failed: Vec<u64> = (from..).zip(&results).filter(|(_, r)| r.2.is_some()).map(|(s, _)| s).collect();
+    let failed: Vec<u64> =
+        (from..).zip(&results).filter(|(_, r)| r.2.is_some()).map(|(s, _)| s).collect();
     let rate = count as f64 / began.elapsed().as_secs_f64();
     println!(
         "{count} seeds from {from}: {} with violations, {changes} changes, {writes} writes, \

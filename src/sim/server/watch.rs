@@ -178,7 +178,13 @@ impl WatchStream {
     fn expired(&self, revision: u64, floor: u64) -> Told {
         let message = format!("too old resource version: {revision} ({floor})");
         let line = line("ERROR", &Failure::new(410, "Expired", message).text());
-        Told { revision, at: self.cluster.now(), resource: self.resource(), what: What::Failure, line }
+        Told {
+            revision,
+            at: self.cluster.now(),
+            resource: self.resource(),
+            what: What::Failure,
+            line,
+        }
     }
 
     /// What a record is for whoever has this wish; nothing, if it is about other objects.
