@@ -54,6 +54,11 @@ test: ## everything CI needs: verify, all tests, and the cluster stories on a ri
 sim: ## the golden traces; SEEDS=n reaches them as STAIRLOCK_SEEDS
 	STAIRLOCK_SEEDS=$(or $(SEEDS),1) $(CARGO) test --locked --test traces
 
+.PHONY: planted
+planted: ## seeds until the simulator catches each planted defect; writes docs/planted-bugs.md
+	STAIRLOCK_SEEDS=$(or $(SEEDS),10000) STAIRLOCK_TABLE=docs/planted-bugs.md \
+	  $(CARGO) test --locked --release --features planted --test planted -- --nocapture
+
 .PHONY: cluster
 cluster: ## the cluster stories only; CASE=name picks one
 	tests/scripts/test.sh cluster $(CASE)

@@ -2,8 +2,13 @@
 
 use std::time::Instant;
 
+use mimalloc::MiMalloc;
+
 use stairlock::sim::play::play;
 use stairlock::sim::story::Story;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Plays that are measured.
 const PLAYS: u64 = 400;

@@ -26,4 +26,7 @@ pub mod serve;
 
 pub mod sim;
 
+#[cfg(feature = "planted")]
+pub mod planted;
+
 pub mod cli;

@@ -23,6 +23,7 @@ mod tidy {
     const RULES: &[fn(&Tree) -> Vec<Finding>] = &[
         imports::table,
         imports::siblings,
+        imports::planted,
         imports::reexports,
         imports::reachable,
         purity::pure_modules,
@@ -36,12 +37,23 @@ mod tidy {
         words::ignored_tests,
     ];
 
+    /// What builds the binary that is shipped, or says how cargo does.
+    const SHIPPING: [&str; 6] = [
+        "Cargo.toml",
+        "Dockerfile",
+        "Makefile",
+        "skaffold.yaml",
+        "tests/scripts/generate.sh",
+        "tests/scripts/image.sh",
+    ];
+
     #[test]
     fn the_tree_is_tidy() {
         let tree = Tree::of(files("src").into_iter().chain(files("tests")));
         let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
         findings.extend(spec::codes_documented(&tree, &read("docs/spec/rollout.md")));
         findings.extend(spec::dependencies_explained(&read("Cargo.toml")));
+        findings.extend(spec::planted_not_shipped(SHIPPING.map(|path| (path, read(path)))));
         assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
     }
 

@@ -62,6 +62,8 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let serving = router::serve(listener, router::router(probes), shutdown.clone());
     let identity = settings.identity.clone();
     let parts = Parts { client, clock, leadership, metrics, health, identity };
+    #[cfg(feature = "planted")]
+    tracing::warn!("{}", crate::planted::MARK);
     info!(version = env!("CARGO_PKG_VERSION"), address = %settings.bind_address, "started");
     tokio::spawn(serving);
     act(parts, scope(&settings), elector, shutdown).await

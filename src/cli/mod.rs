@@ -5,13 +5,24 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::cli::exit::Exit;
 use crate::runtime::settings::{Flags, Surroundings};
 
+pub mod account;
+pub mod author;
 pub mod controller;
 pub mod crd;
-
-/// The exit code for arguments and settings that cannot be used.
-const USAGE: u8 = 2;
+pub mod exit;
+pub mod facts;
+pub mod forecast;
+pub mod happens;
+pub mod manifest;
+pub mod output;
+pub mod plan;
+pub mod report;
+pub mod simulate;
+pub mod timeline;
+pub mod verdict;
 
 /// Brings each new release of an image to full traffic, step by step.
 #[derive(Parser, Debug)]
@@ -28,27 +39,62 @@ pub struct Arguments {
 enum Command {
     /// Print the CustomResourceDefinitions
     Crd,
+    /// Play a rollout in a simulated cluster and tell how it goes
+    Simulate(simulate::Simulate),
+    /// Tell how a release would climb where nothing goes wrong
+    Plan(plan::Plan),
 }
 
 /// Does what the arguments say. Without a subcommand it is the controller.
 pub async fn run(arguments: Arguments) -> ExitCode {
-    let result = match arguments.command {
-        Some(Command::Crd) => print_crd(),
-        None => match arguments.flags.resolve(&Surroundings::read()) {
-            Ok(settings) => controller::run(settings).await.map_err(Into::into),
-            Err(error) => {
-                complain(&error);
-                return ExitCode::from(USAGE);
-            }
+    match arguments.command {
+        Some(Command::Crd) => match print_crd() {
+            Ok(()) => Exit::Reached.into(),
+            Err(error) => fail(error.as_ref(), Exit::Trouble),
         },
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(error.as_ref());
-            ExitCode::FAILURE
+        Some(Command::Simulate(flags)) => {
+            apart(move || {
+                let played = simulate::simulate(&flags, note);
+                played.unwrap_or_else(|error| failed(&error, error.exit()))
+            })
+            .await
         }
+        Some(Command::Plan(flags)) => {
+            apart(move || {
+                let planned = plan::plan(&flags, note);
+                planned.unwrap_or_else(|error| failed(&error, error.exit()))
+            })
+            .await
+        }
+        None => match arguments.flags.resolve(&Surroundings::read()) {
+            Ok(settings) => match controller::run(settings).await {
+                Ok(()) => Exit::Reached.into(),
+                Err(error) => fail(&error, Exit::Trouble),
+            },
+            Err(error) => fail(&error, Exit::Usage),
+        },
     }
+}
+
+/// Runs what has a runtime of its own on a thread that belongs to none.
+async fn apart(work: impl FnOnce() -> Exit + Send + 'static) -> ExitCode {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or(Exit::Trouble).into()
+}
+
+fn failed(error: &dyn std::error::Error, exit: Exit) -> Exit {
+    complain(error);
+    exit
+}
+
+fn fail(error: &dyn std::error::Error, exit: Exit) -> ExitCode {
+    failed(error, exit).into()
+}
+
+/// Tells what a person may want to know and what no program reads.
+fn note(what: &str) {
+    // Nobody is left to be told where standard error is closed.
+    let _ = writeln!(io::stderr(), "stairlock: {what}");
 }
 
 fn print_crd() -> Result<(), Box<dyn std::error::Error>> {

@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::api::kind::{Key, Reference};
 use crate::apply::error::Error as WriteError;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::runtime::fence::Stop;
 use crate::runtime::metrics::WriteResult;
 
@@ -116,6 +118,8 @@ impl Failures {
     /// Counts an error. Returns the pause until the next try.
     pub fn pause(&mut self, retry: Retry, key: &Key) -> Duration {
         match retry {
+            #[cfg(feature = "planted")]
+            Retry::Now | Retry::Backoff if active(Bug::NoBackoff) => Duration::ZERO,
             Retry::OnChange => FENCED_PAUSE,
             Retry::Now if self.conflicts < CONFLICTS_MAX => {
                 self.conflicts = self.conflicts.saturating_add(1);

@@ -32,6 +32,9 @@ pub struct Memory {
     template: Option<Checked>,
     /// The objects of writes that are under way.
     flight: Vec<Reference>,
+    /// Whether a turn has looked at the Rollout since this process leads.
+    #[cfg(feature = "planted")]
+    pub looked: bool,
 }
 
 /// A write that the API server refused.

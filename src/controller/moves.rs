@@ -20,14 +20,19 @@ use crate::model::moves::Write;
 use crate::model::notice::Notice;
 use crate::model::status::{Stage, Status};
 use crate::model::template::TemplateId;
+#[cfg(feature = "planted")]
+use crate::observe::barrier::Barrier;
 use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
 use crate::observe::seen::{Remembered, gather};
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::runtime::metrics::WriteResult;
 use crate::validate::replica_set::made_of;
 use crate::validate::seen::Seen;
 
-/// Tries to send a notice before it counts as sent: nobody is helped by one that comes late.
-const NOTICE_TRIES_MAX: u32 = 5;
+/// Refusals of a notice before it counts as sent: whoever may not write Events is not to ask for
+/// ever. One that nobody answers is kept until it is taken or the outbox is full.
+const NOTICE_REFUSALS_MAX: u32 = 5;
 /// How long a refused template is not asked about again, where nothing changes.
 const TEMPLATE_PAUSE: Duration = Duration::from_secs(300);
 
@@ -46,6 +51,10 @@ pub enum Next {
 /// [`Error::Read`] if there is no answer.
 pub async fn catch_up(ctx: &Context, key: &Key, rollout: &Rollout) -> Result<Gate, Error> {
     ctx.remember(key, |memory| memory.meet(rollout));
+    #[cfg(feature = "planted")]
+    if active(Bug::NoBarrier) {
+        return Ok(Gate::Open);
+    }
     loop {
         let now = ctx.clock.monotonic();
         let view = |reference: &Reference| View::of(&ctx.stores, reference);
@@ -134,6 +143,10 @@ pub async fn commit(
     rollout: &Rollout,
     status: &Status,
 ) -> Result<Next, Error> {
+    #[cfg(feature = "planted")]
+    if active(Bug::AnnounceBeforeCommit) {
+        send(&ctx.client, rollout, &status.outbox, &ctx.identity, &mut Vec::new()).await;
+    }
     let next = report(ctx, key, rollout, status).await?;
     let attempt = status.attempt.as_ref();
     let step = attempt.and_then(|attempt| match attempt.stage {
@@ -231,6 +244,12 @@ fn land(
     ctx.remember(key, |memory| {
         memory.land();
         match &error {
+            #[cfg(feature = "planted")]
+            WriteError::Conflict { .. } if active(Bug::BarrierForgetsOnConflict) => {
+                memory.barrier = Barrier::default();
+            }
+            #[cfg(feature = "planted")]
+            WriteError::Unanswered { .. } if active(Bug::UnansweredForgotten) => {}
             WriteError::Conflict { stale, .. } => {
                 memory.barrier.expect(target, Expect::Newer(*stale), now);
             }
@@ -251,7 +270,7 @@ fn land(
     Err(Error::Write(error))
 }
 
-/// Sends notices. One that cannot be sent after some tries counts as sent.
+/// Sends notices. One that is refused again and again counts as sent.
 ///
 /// # Errors
 /// [`Error::Notice`], [`Error::NoticeLate`].
@@ -281,7 +300,8 @@ pub async fn announce(
             Some(Error::NoticeLate)
         }
     };
-    let given_up = error.is_some() && NOTICE_TRIES_MAX <= tries.saturating_add(1);
+    let refused = matches!(error, Some(Error::Notice(WriteError::Refused { .. })));
+    let given_up = refused && NOTICE_REFUSALS_MAX <= tries.saturating_add(1);
     ctx.remember(key, |memory| {
         memory.sent.extend(sent);
         memory.notice = match (&error, given_up) {

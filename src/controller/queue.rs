@@ -7,6 +7,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::api::kind::Key;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// The Rollouts that are due, now or later.
 #[derive(Debug, Default)]
@@ -82,6 +84,10 @@ impl Queue {
 
 impl Line {
     fn push(&mut self, key: Key, at: Instant) {
+        #[cfg(feature = "planted")]
+        if active(Bug::QueueLosesPush) && self.running.contains_key(&key) {
+            return;
+        }
         if let Some(again) = self.running.get_mut(&key) {
             *again = Some(again.map_or(at, |before| before.min(at)));
             return;

@@ -9,7 +9,11 @@ use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::moves::Move;
 use crate::model::snapshot::Known;
+#[cfg(feature = "planted")]
+use crate::model::status::Stage;
 use crate::observe::barrier::Gate;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::runtime::metrics::Stand;
 use crate::validate::validate;
 
@@ -32,6 +36,8 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
 
     let seen = observe(ctx, key, &rollout).await?; //         reads only
     let known = validate(&seen); //                           parsed: from here all is legal
+    #[cfg(feature = "planted")]
+    let known = restarted(ctx, key, known);
     let now = ctx.now();
     let next = decide(&known, now); //                        pure, cannot fail
 
@@ -43,6 +49,21 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
         Move::Announce(notices) => announce(ctx, key, &rollout, &notices).await,
         Move::Wait { hold, until } => Ok(wait(ctx, key, &known, hold.as_ref(), until, now)),
     }
+}
+
+/// The first turn of a process does not know since when the pause runs.
+#[cfg(feature = "planted")]
+fn restarted(ctx: &Context, key: &Key, mut known: Known) -> Known {
+    let looked = ctx.remember(key, |memory| std::mem::replace(&mut memory.looked, true));
+    if let Known::Valid(seen) = &mut known
+        && let Some(attempt) = &mut seen.status.attempt
+        && let Stage::Step { paused_at, .. } = &mut attempt.stage
+        && !looked
+        && active(Bug::PauseRestarts)
+    {
+        *paused_at = None;
+    }
+    known
 }
 
 /// There is no such Rollout: its next turn comes with an event.

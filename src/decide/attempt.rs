@@ -19,6 +19,8 @@ use crate::model::status::{
 use crate::model::template::Revision;
 use crate::model::version::Version;
 use crate::model::weight::Weight;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// Entries of the quarantine that are kept: more than a team keeps apart, small in status.
 pub const QUARANTINE_MAX: usize = 20;
@@ -40,6 +42,10 @@ pub enum Start {
 
 /// Freezes and unfreezes the attempt; the time between counts for no pause and no deadline.
 pub fn freeze(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    #[cfg(feature = "planted")]
+    if active(Bug::FrozenTimeCounts) {
+        return None;
+    }
     let attempt = seen.status.attempt.as_ref()?;
     let moving =
         matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. });
@@ -61,6 +67,11 @@ pub fn freeze(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 
 fn later(stage: &Stage, length: Duration) -> Stage {
     match stage {
+        #[cfg(feature = "planted")]
+        Stage::Step { number, entered_at, paused_at } if active(Bug::PauseRunsWhileFrozen) => {
+            let (number, entered_at) = (*number, *entered_at + length);
+            Stage::Step { number, entered_at, paused_at: *paused_at }
+        }
         Stage::First { entered_at } => Stage::First { entered_at: *entered_at + length },
         Stage::Step { number, entered_at, paused_at } => Stage::Step {
             number: *number,
@@ -261,6 +272,10 @@ fn begin(
     now: Timestamp,
 ) -> Status {
     let mut status = seen.status.clone();
+    #[cfg(feature = "planted")]
+    if active(Bug::EndedTwice) && !seen.status.attempt.iter().any(|attempt| attempt.stage.open()) {
+        close(seen, &mut status, Some(Cause::Superseded), now);
+    }
     if status.attempt.as_ref().is_some_and(|attempt| attempt.stage.open()) {
         close(seen, &mut status, Some(Cause::Superseded), now);
     }
@@ -268,6 +283,12 @@ fn begin(
         status.stable = None; // Nobody can bring it back, so there is nothing to protect.
     }
     let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number).saturating_add(1);
+    #[cfg(feature = "planted")]
+    let number = if active(Bug::NumberFromHistory) {
+        u32::try_from(status.history.len()).unwrap_or(0).saturating_add(1)
+    } else {
+        number
+    };
     let stage = match status.stable {
         None => Stage::First { entered_at: now },
         Some(_) => Stage::Step { number: 1, entered_at: now, paused_at: None },
@@ -295,6 +316,10 @@ fn begin(
         routing: seen.spec.canary.routing(),
         unpaused: false,
     };
+    #[cfg(feature = "planted")]
+    let unpaused = active(Bug::UnpausedSurvives) && status.attempt.iter().any(|a| a.unpaused);
+    #[cfg(feature = "planted")]
+    let attempt = Attempt { unpaused, ..attempt };
     notice::started(seen, &mut status, &attempt, now);
     status.attempt = Some(attempt);
     status.frozen_since = None;
@@ -330,10 +355,16 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
     let made = side::replica_set(seen, &attempt.revision).is_some();
     if cause.is_some() && made && status.stable.is_some() && side::route(seen).is_some() {
         let since = cause.filter(|cause| *cause != Cause::Superseded).map(|_| now);
+        #[cfg(feature = "planted")]
+        let since = if active(Bug::DrainFromIntent) { Some(now) } else { since };
         status.draining.push(Draining { revision: attempt.revision.clone(), since });
     }
     status.canary = None;
     status.history.insert(0, entry);
+    #[cfg(feature = "planted")]
+    if active(Bug::HistoryNotTrimmed) {
+        return;
+    }
     status.history.truncate(seen.spec.history_max);
 }
 
@@ -348,6 +379,10 @@ pub fn roll_back(status: &mut Status, cause: Cause, now: Timestamp) {
 
 /// Notes what failed.
 pub fn quarantine(status: &mut Status, cause: Cause, now: Timestamp) {
+    #[cfg(feature = "planted")]
+    if active(Bug::FailureForgotten) {
+        return;
+    }
     let Some(attempt) = status.attempt.as_ref().filter(|_| cause.failed()) else { return };
     let entry = Quarantined {
         revision: attempt.revision.clone(),

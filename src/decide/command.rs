@@ -12,6 +12,8 @@ use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
 use crate::model::snapshot::Snapshot;
 use crate::model::status::{Cause, Rejected, Stage, Status};
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// Acts on the accepted token, or removes it once it is void.
 pub fn obey(seen: &Snapshot, now: Timestamp) -> Option<Act> {
@@ -25,7 +27,10 @@ pub fn obey(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 
 /// The status after a command, `None` where its token is void.
 fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
-    if place(seen) != Some((token.attempt, token.step)) {
+    let here = place(seen) == Some((token.attempt, token.step));
+    #[cfg(feature = "planted")]
+    let here = here || active(Bug::TokenUnbound);
+    if !here {
         return None;
     }
     let climbs = matches!(token.command, Command::Promote | Command::PromoteFull);
@@ -127,7 +132,17 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
         (Value::Named { attempt, step }, Some(place)) => place == (*attempt, *step),
         (Value::Unknown(_), _) | (_, None) => false,
     };
+    #[cfg(feature = "planted")]
+    let here = here || active(Bug::NamedStepUnchecked);
     let Some(stage) = stage_of(seen).filter(|_| here) else { return false };
+    #[cfg(feature = "planted")]
+    if active(Bug::PromoteWithoutPause) && asked.command == Command::Promote {
+        return matches!(stage, Stage::Step { .. });
+    }
+    #[cfg(feature = "planted")]
+    if active(Bug::AbortWaitsForPause) && asked.command == Command::Abort {
+        return matches!(stage, Stage::Step { paused_at: Some(_), .. });
+    }
     let climbs = matches!(asked.command, Command::Promote | Command::PromoteFull);
     if climbs && seen.spec.paused {
         return false; // A frozen ladder waits for spec.paused, not for a promotion.

@@ -7,6 +7,8 @@ use crate::model::moment::Timestamp;
 use crate::model::problem::Problem;
 use crate::model::snapshot::Snapshot;
 use crate::model::status::{Condition, Stage, Status};
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 type At = (i64, Timestamp);
 type Said = (&'static str, String);
@@ -91,6 +93,8 @@ fn assemble(
         stalled.map(|said| ("Stalled", ("True", said))),
     ];
     let condition = |(kind, (status, (reason, message))): (&str, Told)| {
+        #[cfg(feature = "planted")]
+        let old = if active(Bug::ConditionsRestart) { &[] } else { old };
         let before = old.iter().find(|c| c.kind == kind && c.status == status);
         Condition {
             kind: kind.to_owned(),

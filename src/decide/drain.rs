@@ -7,6 +7,8 @@ use crate::model::moves::Write;
 use crate::model::snapshot::{Acceptance, ReplicaSet, Snapshot};
 use crate::model::status::{Draining, Stage, Status};
 use crate::model::template::Revision;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// How long a side stays after the route accepted weight 0 for it: longer than data planes need to
 /// follow, and than most requests last.
@@ -35,7 +37,11 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
             Some(Some(_)) if has_traffic(seen, &rs.revision) => {
                 return Ok(begin_again(seen, &rs.revision)); // Someone gave it traffic again.
             }
+            #[cfg(feature = "planted")]
+            Some(Some(_)) if active(Bug::DrainDelaySkipped) => return Ok(end(seen, rs)),
             Some(Some(since)) if since + DRAIN_DELAY <= now => return Ok(end(seen, rs)),
+            #[cfg(feature = "planted")]
+            Some(Some(_)) if active(Bug::DrainTimerNotArmed) => {}
             Some(Some(since)) => wake = sooner(wake, Some(since + DRAIN_DELAY)),
             Some(None) | None if without_traffic(seen, &rs.revision) => {
                 let mut status = seen.status.clone();
@@ -62,18 +68,31 @@ fn leftovers(seen: &Snapshot) -> impl Iterator<Item = &ReplicaSet> {
     let status = &seen.status;
     let climbing =
         status.attempt.as_ref().filter(|attempt| attempt.stage.open() || status.stable.is_none());
+    #[cfg(feature = "planted")]
+    let climbing = climbing.filter(|a| a.stage.open() || !active(Bug::FirstAbortScalesDown));
     let sides = [
         climbing.map(|attempt| attempt.revision.clone()),
         status.stable.as_ref().map(|side| side.revision.clone()),
     ];
     seen.replica_sets.iter().filter(move |rs| {
+        #[cfg(feature = "planted")]
+        if active(Bug::SupersededLeft) && !failed(seen, rs) {
+            return false;
+        }
         rs.owned && rs.desired > 0 && !sides.iter().flatten().any(|side| *side == rs.revision)
     })
+}
+
+#[cfg(feature = "planted")]
+fn failed(seen: &Snapshot, rs: &ReplicaSet) -> bool {
+    seen.status.quarantine.iter().any(|entry| entry.revision == rs.revision)
 }
 
 /// Tells whether no backend with a weight leads to a revision, and the gateways know.
 fn without_traffic(seen: &Snapshot, revision: &Revision) -> bool {
     let known = side::route(seen).is_some_and(|r| r.acceptance == Acceptance::Accepted);
+    #[cfg(feature = "planted")]
+    let known = known || active(Bug::DrainBeforeAcceptance);
     known && !has_traffic(seen, revision)
 }
 
@@ -98,6 +117,10 @@ pub fn trim(seen: &Snapshot) -> Option<Act> {
     let status = &seen.status;
     let attempt = status.attempt.as_ref();
     if attempt.is_none_or(|attempt| matches!(attempt.stage, Stage::RollingBack { .. })) {
+        return None;
+    }
+    #[cfg(feature = "planted")]
+    if active(Bug::RevisionsNotTrimmed) {
         return None;
     }
     let present = side::present(seen);

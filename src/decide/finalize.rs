@@ -7,6 +7,8 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{Move, Write};
 use crate::model::snapshot::{Acceptance, Identity, Service, Snapshot};
 use crate::model::weight::Weight;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// How long a deletion waits for gateways and endpoints: people expect it to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,6 +37,14 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
     if !seen.rollout.finalizer {
         return Move::Wait { hold: None, until: None };
     }
+    #[cfg(feature = "planted")]
+    if active(Bug::FinalizerNeedsRoute) && seen.route.is_some() && side::route(seen).is_none() {
+        return Move::Wait { hold: None, until: None };
+    }
+    #[cfg(feature = "planted")]
+    if active(Bug::FinalizerDroppedFirst) {
+        return Move::Apply(vec![Write::Finalizer { present: false }]);
+    }
     let end = seen.rollout.deleting.map_or(now, |since| since + PATIENCE);
     // A write that is refused for so long does not keep the Rollout, nor its namespace.
     let refused = seen.refused.is_some() && end <= now;
@@ -44,6 +54,10 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
     let pending = side::route(seen).is_some_and(|route| {
         side::in_place(route, Weight::NONE) && route.acceptance == Acceptance::Pending
     });
+    #[cfg(feature = "planted")]
+    if pending && active(Bug::FinalizerWaitsForGateway) {
+        return Move::Wait { hold: None, until: None };
+    }
     if pending && now < end {
         return Move::Wait { hold: None, until: Some(end) };
     }

@@ -13,6 +13,8 @@ use crate::model::snapshot::Snapshot;
 use crate::model::spec::Pause;
 use crate::model::status::{Attempt, Cause, Rejected, Stage, Status, Waiting};
 use crate::model::template::hex;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// Notices that wait to be sent: more than one attempt can have, small in status.
 pub const OUTBOX_MAX: usize = 20;
@@ -135,6 +137,8 @@ fn push(
         hash.update([0]);
     }
     let id = hex(&hash.finalize(), 16);
+    #[cfg(feature = "planted")]
+    let id = if active(Bug::EventIdWithoutAttempt) { format!("{reason}-{step}") } else { id };
     if status.outbox.iter().any(|notice| notice.id == id) {
         return;
     }

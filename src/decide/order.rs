@@ -11,6 +11,8 @@ use crate::model::snapshot::{Acceptance, LiveRoute, Service, Snapshot};
 use crate::model::status::Stage;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// What a goal needs next.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,10 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
     let size = most.share(seen.spec.replicas);
     create_service(seen, seen.stable_service.as_ref(), stable)?;
     create_service(seen, seen.canary_service.as_ref(), canary)?;
+    #[cfg(feature = "planted")]
+    if active(Bug::StableShrinksInLadder) {
+        resized(seen, stable, weight.rest().share(seen.spec.replicas))?;
+    }
     resized(seen, stable, seen.spec.replicas)?;
     created(seen, canary, weight.share(seen.spec.replicas))?;
     select_stable(seen, route, stable)?;
@@ -72,6 +78,10 @@ pub fn promotion(seen: &Snapshot, canary: &Revision) -> Step {
     }
     if side::in_place(route, Weight::NONE) {
         return accepted(seen, route);
+    }
+    #[cfg(feature = "planted")]
+    if active(Bug::PromotionSkipsEndpoints) {
+        weighed(seen, route, Weight::NONE)?;
     }
     endpoints(seen, service, canary, seen.spec.replicas)?;
     weighed(seen, route, Weight::NONE)?;
@@ -114,6 +124,10 @@ pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
     resized(seen, revision, size)?;
     create_service(seen, seen.stable_service.as_ref(), revision)?;
     create_service(seen, seen.canary_service.as_ref(), revision)?;
+    #[cfg(feature = "planted")]
+    if active(Bug::SelectBeforeAvailable) {
+        select(seen, seen.stable_service.as_ref(), revision)?;
+    }
     available(seen, revision, size)?;
     select(seen, seen.stable_service.as_ref(), revision)?;
     endpoints(seen, seen.stable_service.as_ref(), revision, size)?;
@@ -216,6 +230,10 @@ pub fn endpoints(
 /// Enough of the canary is there for a weight.
 fn healthy(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
     let needed = weight.share(seen.spec.replicas);
+    #[cfg(feature = "planted")]
+    if active(Bug::WeightBeforeReady) {
+        return Ok(());
+    }
     if weight == Weight::NONE {
         return Ok(());
     }
@@ -225,6 +243,10 @@ fn healthy(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
 
 /// Enough of stable is there for everything, or at least more than of the canary.
 fn carries_all(seen: &Snapshot, route: &LiveRoute, stable: &Revision) -> Step {
+    #[cfg(feature = "planted")]
+    if active(Bug::RollbackToDeadStable) {
+        return Ok(());
+    }
     let needed = seen.spec.replicas.max(1);
     let ready = side::ready(seen.stable_service.as_ref(), stable);
     let other = side::ready_of_any(seen.canary_service.as_ref());
@@ -291,6 +313,10 @@ fn select_canary(seen: &Snapshot, route: &LiveRoute, canary: &Revision) -> Step 
     let service = seen.canary_service.as_ref();
     if side::selected(service) == Some(canary) {
         return Ok(());
+    }
+    #[cfg(feature = "planted")]
+    if active(Bug::CanaryTurnedUnderTraffic) {
+        return select(seen, service, canary);
     }
     let stable = seen.status.stable.as_ref().map(|side| &side.revision);
     if let Some(stable) = stable.filter(|_| !side::in_place(route, Weight::NONE)) {
@@ -361,6 +387,8 @@ fn accepted(seen: &Snapshot, route: &LiveRoute) -> Step {
     let name = seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default();
     match &route.acceptance {
         Acceptance::Accepted => Ok(()),
+        #[cfg(feature = "planted")]
+        Acceptance::Pending if active(Bug::SilenceAccepts) => Ok(()),
         Acceptance::Pending => waits(Hold::RouteNotAccepted { route: name }),
         Acceptance::Refused(why) => waits(Hold::RouteRefused { route: name, why: why.clone() }),
     }

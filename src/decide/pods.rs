@@ -9,6 +9,8 @@ use crate::model::snapshot::{ReplicaSet, Service, Snapshot};
 use crate::model::status::Stage;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// A step: the canary has its share of the pods, stable the rest.
 pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
@@ -24,6 +26,10 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
         if !moved {
             if order::available(seen, canary, enough).is_ok() {
                 order::select(seen, service, canary)?;
+            }
+            #[cfg(feature = "planted")]
+            if active(Bug::LastEndpointLost) {
+                sized(seen, stable.as_ref().map(|s| (s, rest)), Some((canary, share)), bounds)?;
             }
             rest = rest.max(last_pod(bounds));
         }
@@ -91,6 +97,10 @@ fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> St
 /// The stable Service may turn to this revision: it has a pod, and no fewer than what the Service
 /// selects at present.
 fn may_turn(seen: &Snapshot, to: &Revision) -> bool {
+    #[cfg(feature = "planted")]
+    if active(Bug::ServiceTurnedToNoPods) {
+        return true;
+    }
     let available =
         |revision: &Revision| side::replica_set(seen, revision).map_or(0, |rs| rs.available);
     let from = side::selected(seen.stable_service.as_ref()).filter(|from| *from != to);

@@ -8,6 +8,8 @@ use crate::model::snapshot::{ReplicaSet, Snapshot};
 use crate::model::status::{Attempt, Cause, Quarantined, Stage, Trigger};
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// Takes back ReplicaSets that the Rollout made before and that have no owner.
 pub fn adopt(seen: &Snapshot) -> Option<Act> {
@@ -18,6 +20,10 @@ pub fn adopt(seen: &Snapshot) -> Option<Act> {
 
 /// Finds attempt, stable side and quarantine again from what the ReplicaSets carry.
 pub fn status(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    #[cfg(feature = "planted")]
+    if active(Bug::StatusLossStartsOver) {
+        return None;
+    }
     let lost = seen.status.attempt.is_none() && seen.replica_sets.iter().any(|rs| rs.owned);
     if !lost {
         return None;
@@ -51,6 +57,9 @@ pub fn status(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 }
 
 fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> Attempt {
+    let number = seen.replica_sets.iter().map(|rs| rs.attempt).max().unwrap_or(1).max(1);
+    #[cfg(feature = "planted")]
+    let number = if active(Bug::NumberLostWithStatus) { 1 } else { number };
     let weight = match stage {
         Stage::Completed { .. } => Some(Weight::FULL),
         Stage::Step { number, .. } => seen.spec.canary.step(number).map(|step| step.weight),
@@ -61,7 +70,7 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
     };
     let release = side::delivered(seen, &rs.images);
     Attempt {
-        number: seen.replica_sets.iter().map(|rs| rs.attempt).max().unwrap_or(1).max(1),
+        number,
         release,
         revision: rs.revision.clone(),
         trigger: Trigger::Template,

@@ -12,6 +12,8 @@ use crate::model::snapshot::{Offer, Snapshot};
 use crate::model::status::{Attempt, Stage, Trigger};
 use crate::model::template::Container;
 use crate::model::version::Version;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// What there is to do about the source's offer.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +58,10 @@ pub fn wanted(seen: &Snapshot) -> Wanted {
 /// The containers that take a release.
 fn targets<'a>(seen: &'a Snapshot, offered: &Image) -> Result<Vec<&'a Container>, Hold> {
     let all = &seen.template.containers;
+    #[cfg(feature = "planted")]
+    if active(Bug::WrongContainer) && seen.spec.container.is_none() {
+        return Ok(all.iter().collect());
+    }
     let names = || all.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(name) = &seen.spec.container {
         let named = all.iter().find(|c| c.name == *name);
@@ -96,6 +102,12 @@ fn image(container: &Container) -> Option<Image> {
 
 /// The image to write: the release's, in the repository as the template spells it.
 fn written(container: &Container, offered: &Image) -> String {
+    #[cfg(feature = "planted")]
+    let offered = &if active(Bug::DigestDropped) {
+        Image { digest: None, ..offered.clone() }
+    } else {
+        offered.clone()
+    };
     match image(container) {
         Some(present) => Image { repository: present.repository, ..offered.clone() }.to_string(),
         None => offered.to_string(),
@@ -115,7 +127,10 @@ fn refusal(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option
     let offered = ReleaseRef::of(&release.image);
     let running = targets.iter().filter_map(|c| version(c)).max_by(Version::precedence);
     if let Some(running) = running {
-        if release.version < running {
+        let older = release.version < running;
+        #[cfg(feature = "planted")]
+        let older = older && !active(Bug::DowngradeTaken);
+        if older {
             return Some(Hold::OlderRelease {
                 offered: release.version.to_string(),
                 running: running.to_string(),

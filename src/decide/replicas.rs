@@ -3,6 +3,9 @@
 //! It never lets ready pods fall below the wanted number less `unavailable`, nor pods exceed it
 //! by more than `surge`.
 
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
+
 /// The wanted size and its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -33,6 +36,9 @@ pub struct Set {
 /// first and shrink last.
 pub fn next(bounds: Bounds, sets: &[Set]) -> Vec<u32> {
     let there = sum(sets.iter().map(|set| set.desired.max(set.replicas)));
+    #[cfg(feature = "planted")]
+    let there =
+        if active(Bug::SurgeMiscounted) { sum(sets.iter().map(|s| s.replicas)) } else { there };
     let mut room = bounds.replicas.saturating_add(bounds.surge).saturating_sub(there);
     let mut wanted: Vec<u32> = sets
         .iter()
@@ -44,6 +50,9 @@ pub fn next(bounds: Bounds, sets: &[Set]) -> Vec<u32> {
         .collect();
     let available = sum(sets.iter().map(|set| set.available.min(set.desired)));
     let least = bounds.replicas.saturating_sub(bounds.unavailable);
+    #[cfg(feature = "planted")]
+    let available =
+        if active(Bug::UnreadyIsSpare) { sum(sets.iter().map(|s| s.desired)) } else { available };
     let mut spare = available.saturating_sub(least);
     for (set, next) in sets.iter().zip(wanted.iter_mut()).rev() {
         if !set.settled {

@@ -9,6 +9,8 @@ use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapsh
 use crate::model::status::{Side, Status};
 use crate::model::template::{Revision, Template};
 use crate::model::weight::Weight;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// The longest base of a generated pod name; the API server cuts what is longer.
 const POD_BASE_MAX: usize = 58;
@@ -126,6 +128,10 @@ pub fn route(seen: &Snapshot) -> Option<&LiveRoute> {
 
 /// The share of the canary backend that a rule has to have for a weight.
 pub fn canary_share(sum: u32, weight: Weight) -> u32 {
+    #[cfg(feature = "planted")]
+    if active(Bug::WeightOffByOne) && weight > Weight::NONE {
+        return weight.share(sum).saturating_sub(1);
+    }
     weight.share(sum)
 }
 

@@ -13,9 +13,13 @@ use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::Pause;
+#[cfg(feature = "planted")]
+use crate::model::spec::Spec;
 use crate::model::status::{Attempt, Cause, Stage, Status};
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// Brings the present stage into force, and goes on to the next one once it is.
 pub fn advance(seen: &Snapshot, now: Timestamp) -> Act {
@@ -70,6 +74,11 @@ fn with_wake(act: Act, wake: Option<Timestamp>) -> Act {
 }
 
 fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
+    #[cfg(feature = "planted")]
+    if seen.spec.paused && active(Bug::PausedStillWrites) {
+        let spec = Spec { paused: false, ..seen.spec.clone() };
+        return stage(&Snapshot { spec, ..seen.clone() }, attempt, now);
+    }
     let routed = seen.route.is_some();
     let revision = &attempt.revision;
     if let Some(hold) = attempt::rerouted(seen) {
@@ -158,6 +167,8 @@ fn step(
             Pause::For(_) | Pause::UntilPromoted => paused(seen, status, pause, now),
         });
     };
+    #[cfg(feature = "planted")]
+    let paused_at = if active(Bug::PauseFromEntry) { entered_at } else { paused_at };
     match (toward, pause) {
         (Err(Next::Write(writes)), _) => late(seen, now).unwrap_or(Act::Apply(writes)),
         (Err(Next::Hold(hold)), _) => {
@@ -167,6 +178,8 @@ fn step(
         (Ok(()), Pause::For(length)) if paused_at + length <= now => {
             commit(seen, |status| next(seen, status, now))
         }
+        #[cfg(feature = "planted")]
+        (Ok(()), Pause::For(_)) if active(Bug::PauseTimerNotArmed) => Act::hold(Hold::Paused),
         (Ok(()), Pause::For(length)) => Act::Wait(Waits::until(Hold::Paused, paused_at + length)),
         (Ok(()), Pause::UntilPromoted) => Act::hold(Hold::AwaitingPromotion),
     }
@@ -187,6 +200,8 @@ fn timed(
         Ok(()) => commit(seen, reached),
         Err(Next::Write(_)) | Err(Next::Hold(_)) if counts && end <= now => fail(seen, now),
         Err(Next::Write(writes)) => Act::Apply(writes),
+        #[cfg(feature = "planted")]
+        Err(Next::Hold(hold)) if active(Bug::DeadlineTimerNotArmed) => Act::hold(hold),
         Err(Next::Hold(hold)) if counts => Act::Wait(Waits::of(hold).and_wake(Some(end))),
         Err(Next::Hold(hold)) => Act::hold(hold),
     }
@@ -198,6 +213,10 @@ fn late(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 }
 
 fn late_at(seen: &Snapshot) -> Option<Timestamp> {
+    #[cfg(feature = "planted")]
+    if active(Bug::DeadStepHeld) {
+        return None;
+    }
     let waiting = seen.status.waiting.first()?;
     status::unhealthy(&waiting.kind).then(|| waiting.since + seen.spec.deadline)
 }
@@ -270,6 +289,13 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
     let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
         return commit(seen, |status| attempt::close(seen, status, Some(cause), now));
     };
+    #[cfg(feature = "planted")]
+    if let Some(attempt) = seen.status.attempt.as_ref().filter(|_| seen.route.is_some())
+        && active(Bug::ShrinkBeforeWeight)
+        && let Err(Next::Write(writes)) = order::resized(seen, &attempt.revision, 1)
+    {
+        return Act::Apply(writes);
+    }
     match all_on(seen, stable) {
         Err(Next::Write(writes)) => return Act::Apply(writes),
         Err(Next::Hold(hold)) => return Act::hold(hold),

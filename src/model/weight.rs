@@ -1,5 +1,7 @@
 //! Weight: shares of traffic and of pods. It never rounds traffic away from a side that has some.
 
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use std::fmt;
 
 /// The share of traffic that the canary gets, a whole percentage in `0..=100`.
@@ -29,6 +31,10 @@ impl Weight {
 
     /// Tells how many of `count` pods carry this share, rounded up.
     pub fn share(self, count: u32) -> u32 {
+        #[cfg(feature = "planted")]
+        if active(Bug::ShareRoundsDown) {
+            return u32::try_from(u64::from(count) * u64::from(self.0) / 100).unwrap_or(count);
+        }
         let pods = (u64::from(count) * u64::from(self.0)).div_ceil(100);
         u32::try_from(pods).unwrap_or(count)
     }

@@ -11,6 +11,8 @@ use kube::Resource;
 
 use crate::api::kind::{Key, Kind, Reference, version_number};
 use crate::observe::refs::Watched;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// What a watch covers: one namespace, or all.
 pub type Scope = Option<String>;
@@ -152,6 +154,10 @@ impl<K: Watched> Store<K> {
         shelf.malformed.remove(key);
         let deleted = version_number(version);
         let there = shelf.objects.get(key)?.meta().resource_version.as_deref();
+        #[cfg(feature = "planted")]
+        if active(Bug::OldDeleteDropsNew) {
+            return shelf.take(key);
+        }
         // Another object of the name may have been read since.
         if 0 < deleted && deleted < version_number(there) { None } else { shelf.take(key) }
     }
@@ -201,6 +207,8 @@ impl<K: Watched> Store<K> {
         let gone: Vec<Key> =
             known.filter(within).filter(|key| !listed.contains(*key)).cloned().collect();
         shelf.absent = false;
+        #[cfg(feature = "planted")]
+        let gone = if active(Bug::RelistKeepsDeleted) { Vec::new() } else { gone };
         let forget = |key: &Key| {
             shelf.malformed.remove(key);
             shelf.take(key)
@@ -253,7 +261,10 @@ impl<K: Watched> Shelf<K> {
             let (old, new) = (old.meta(), object.meta());
             let versions = [old, new].map(|meta| version_number(meta.resource_version.as_deref()));
             let [before, after] = versions;
-            if old.uid == new.uid && 0 < after && after <= before {
+            let older = old.uid == new.uid && 0 < after && after <= before;
+            #[cfg(feature = "planted")]
+            let older = older && !active(Bug::OlderEventWins);
+            if older {
                 return None;
             }
         }

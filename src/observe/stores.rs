@@ -16,6 +16,8 @@ use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::observe::refs::Watched;
 use crate::observe::store::{Change, Scope, Store};
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// Which namespaces are watched and which of them may be referred to.
 #[derive(Debug, Clone, Default)]
@@ -91,6 +93,10 @@ impl Stores {
 
     /// Tells whether every kind that any Rollout needs has been read once.
     pub fn ready(&self) -> bool {
+        #[cfg(feature = "planted")]
+        if active(Bug::ActsBeforeListed) {
+            return self.rollouts.ready();
+        }
         self.rollouts.ready()
             && self.replica_sets.ready()
             && self.services.ready()

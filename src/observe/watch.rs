@@ -23,6 +23,8 @@ use crate::observe::guard::Guard;
 use crate::observe::refs::Watched;
 use crate::observe::store::{Change, Scope, Store, key};
 use crate::observe::stores::Stores;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// How often an absent kind is asked for while a Rollout refers to it.
 const PROBE_EVERY: Duration = Duration::from_secs(30);
@@ -237,6 +239,8 @@ impl Watches {
             match event {
                 Ok(event) => self.take(event, scope, store),
                 Err(error) if gone(&error) => return,
+                #[cfg(feature = "planted")]
+                Err(_) if active(Bug::WatchEndsOnError) => return,
                 Err(error) => {
                     let error = Box::new(error);
                     (self.tell)(Sighting::Restarted { kind: K::KIND, error });

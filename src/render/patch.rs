@@ -1,5 +1,7 @@
 //! Patch: JSON patches (RFC 6902) that fail where the object is not what was decided on.
 
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{
     AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation,
@@ -14,6 +16,10 @@ impl Edit {
     /// Begins a patch of the object at this resourceVersion: at another one the API server
     /// answers 409.
     pub fn at(resource_version: &str) -> Self {
+        #[cfg(feature = "planted")]
+        if active(Bug::VersionNotDemanded) {
+            return Self::default();
+        }
         Self::default().replace(&["metadata", "resourceVersion"], resource_version)
     }
 

@@ -7,10 +7,16 @@ use crate::api::keys;
 use crate::api::rollout::Rollout;
 use crate::model::command::Token;
 use crate::model::moves::ImageEdit;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::render::patch::Edit;
 
 /// Stores a whole status. It is the only lock: at another resourceVersion nothing is stored.
 pub fn status(rollout: &Rollout, status: Value) -> Patch {
+    #[cfg(feature = "planted")]
+    if active(Bug::StatusWithoutVersion) {
+        return Edit::default().add(&["status"], status).done();
+    }
     at(rollout).add(&["status"], status).done()
 }
 
@@ -33,6 +39,8 @@ pub fn take_commands(rollout: &Rollout, remove: &[String], accept: Option<Token>
         .iter()
         .filter(there)
         .fold(at(rollout), |patch, key| patch.remove(&["metadata", "annotations", key.as_str()]));
+    #[cfg(feature = "planted")]
+    let accept = accept.filter(|_| !active(Bug::TokenNotStored));
     let Some(token) = accept else { return removed.done() };
     let removed = match annotations {
         Some(_) => removed,

@@ -3,6 +3,8 @@
 use json_patch::Patch;
 
 use crate::model::moves::{Target, WeightEdit};
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::render::patch::Edit;
 
 /// Sets weights. The backend has to stand where it stood, by name.
@@ -11,10 +13,26 @@ pub fn set_weights(target: &Target, edits: &[WeightEdit]) -> Patch {
     let all = edits.iter().fold(begun, |patch, edit| {
         let (rule, backend) = (edit.rule.to_string(), edit.backend.to_string());
         let path = |field| ["spec", "rules", rule.as_str(), "backendRefs", backend.as_str(), field];
+        #[cfg(feature = "planted")]
+        if active(Bug::ZeroOmitted) && edit.weight == 0 {
+            return patch.test(&path("name"), edit.service.as_str());
+        }
+        #[cfg(feature = "planted")]
+        if active(Bug::RuleListReplaced) {
+            let list = ["spec", "rules", rule.as_str(), "backendRefs"];
+            return patch.add(&list, replaced(edits));
+        }
         // `add` on a member sets it whether or not it is there: a route may have no weights.
         patch.test(&path("name"), edit.service.as_str()).add(&path("weight"), edit.weight)
     });
     all.done()
+}
+
+#[cfg(feature = "planted")]
+fn replaced(edits: &[WeightEdit]) -> serde_json::Value {
+    let backend =
+        |edit: &WeightEdit| serde_json::json!({"name": edit.service, "weight": edit.weight});
+    edits.iter().map(backend).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::api::keys;
 use crate::model::moves::Target;
 use crate::model::template::Revision;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::render::owner::Owner;
 use crate::render::patch::Edit;
 
@@ -48,6 +50,10 @@ pub fn create(owner: &Owner, birth: &Birth<'_>) -> Value {
 pub fn select(target: &Target, from: Option<&Revision>, to: Option<&Revision>) -> Patch {
     let path = ["spec", "selector", keys::LABEL_REVISION];
     let edit = Edit::at(&target.resource_version);
+    #[cfg(feature = "planted")]
+    if let Some(to) = to.filter(|_| active(Bug::SelectorReplaced)) {
+        return edit.add(&["spec", "selector"], json!({keys::LABEL_REVISION: to.as_str()})).done();
+    }
     let edit = match from {
         Some(from) => edit.test(&path, from.as_str()),
         None => edit,

@@ -1,9 +1,10 @@
 //! Tells what time it is. The only place that reads a clock; everyone else takes `now` as an
 //! argument or holds a [`Clock`].
 //!
-//! The wall clock is read once; from there on time goes as the monotonic clock does. So a clock that
-//! is set or that drifts while a pause runs neither ends the pause nor makes it longer. A wall clock
-//! that is wrong from the start shows when the API server says what time it has: then that counts.
+//! The wall clock is read once; from there on time goes as the monotonic clock does. So a clock
+//! that is set or that drifts while a pause runs neither ends the pause nor makes it longer. A wall
+//! clock that is wrong from the start shows when the API server says what time it has: then that
+//! counts.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -13,6 +13,8 @@ use kube::client::{Body, DynBody};
 use std::task::{Context, Poll};
 use tower::{BoxError, Layer, Service};
 
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::runtime::clock::Clock;
 use crate::runtime::leader::{Leadership, NotLeading};
 
@@ -108,8 +110,14 @@ where
         if let Some(leadership) = self.fence.leadership.as_ref().filter(|_| is_write(&request)) {
             match leadership.write_until() {
                 Ok(until) => deadline = until.map_or(deadline, |until| until.min(deadline)),
+                #[cfg(feature = "planted")]
+                Err(_) if active(Bug::NoWriteGate) => {}
                 Err(refused) => return Box::pin(std::future::ready(Err(refused.into()))),
             }
+        }
+        #[cfg(feature = "planted")]
+        if active(Bug::CallWithoutDeadline) {
+            deadline += CALL_TIMEOUT * 360;
         }
         let streams = is_watch(&request);
         let (clock, sent) = (self.fence.clock.clone(), self.fence.clock.monotonic());

@@ -14,6 +14,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::runtime::clock::Clock;
 use crate::runtime::lease::{self, Action, Observed, Role, Sight};
 use crate::runtime::settings::Settings;
@@ -238,6 +240,11 @@ impl Elector {
         let now = self.clock.monotonic();
         let before = self.observed.take();
         self.observed = Some(Observed::note(before.as_ref(), lease, &self.identity, now));
+        #[cfg(feature = "planted")]
+        if active(Bug::LeaseByWallClock) {
+            let wall = self.clock.now();
+            self.observed = self.observed.take().map(|seen| seen.by_wall(now, wall));
+        }
         self.fresh = true;
         self.retry_at = None;
     }

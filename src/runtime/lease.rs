@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -99,6 +101,10 @@ fn lead(
     let (due, action) = match sight {
         Sight::Unknown => (now, Action::Look),
         Sight::Held { holder, .. } if holder == identity => (renewed + RENEW_EVERY, Action::Renew),
+        #[cfg(feature = "planted")]
+        Sight::Held { .. } if active(Bug::HolderUnchecked) => {
+            (renewed + RENEW_EVERY, Action::Renew)
+        }
         Sight::Held { .. } | Sight::Free | Sight::Absent { .. } => return Action::StepDown,
     };
     let due = retry_at.map_or(due, |retry| retry.max(due));
@@ -145,6 +151,17 @@ impl Observed {
         Self { lease, expires }
     }
 
+    /// Counts from the wall time in the Lease instead.
+    #[cfg(feature = "planted")]
+    #[must_use]
+    pub fn by_wall(mut self, now: Instant, wall: Timestamp) -> Self {
+        let spec = self.lease.as_ref().and_then(|lease| lease.spec.as_ref());
+        let renewed = spec.and_then(|spec| spec.renew_time.as_ref()).map_or(wall, |time| time.0);
+        let old = wall.duration_since(renewed).unsigned_abs();
+        self.expires = now + LEASE_DURATION.saturating_sub(old);
+        self
+    }
+
     /// Returns what [`next`] wants to know.
     pub fn sight(&self) -> Sight {
         match (&self.lease, self.lease.as_ref().and_then(holder)) {
@@ -180,6 +197,10 @@ pub fn holder(lease: &Lease) -> Option<&str> {
 fn duration(lease: &Lease) -> Duration {
     let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
     let claimed = seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0);
+    #[cfg(feature = "planted")]
+    if active(Bug::LeaseTooShort) {
+        return RENEW_EVERY + Duration::from_secs(1);
+    }
     Duration::from_secs(claimed).max(LEASE_DURATION)
 }
 

@@ -53,13 +53,8 @@ pub fn disturb(story: &Story, seed: u64) -> Story {
 
 /// When the last thing happens in a story that nobody disturbs, in seconds.
 fn horizon(story: &Story) -> u64 {
-    let at = |event: &Event| match event {
-        Event::Release { at, .. } | Event::Annotate { at, .. } | Event::Edit { at, .. } => {
-            at.0.millis() / 1000
-        }
-        _ => 0,
-    };
-    story.events.iter().map(at).max().unwrap_or_default() + 60
+    let last = story.events.iter().filter_map(Event::at).max();
+    last.map_or(0, |at| at.0.millis() / 1000) + 60
 }
 
 /// The names of what a Rollout uses.
@@ -137,7 +132,7 @@ impl Draw {
             0 | 1 => vec![self.command()],
             2 | 3 => vec![self.release()],
             4 => (0..self.chance.u32(2..6)).map(|_| self.release()).collect(),
-            5 | 6 | 7 => vec![self.pods()],
+            5..=7 => vec![self.pods()],
             8 => vec![self.edit()],
             _ => self.gateway(),
         }

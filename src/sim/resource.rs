@@ -64,6 +64,26 @@ impl Resource {
         }
     }
 
+    /// Returns the kind with the group, as messages say it.
+    pub fn qualified_kind(&self) -> String {
+        if self.group.is_empty() {
+            self.kind.to_owned()
+        } else {
+            format!("{}.{}", self.kind, self.group)
+        }
+    }
+
+    /// Tells whether a definition says what the kind is; the others are built in.
+    pub fn custom(&self) -> bool {
+        [keys::GATEWAY_GROUP, keys::FLUX_IMAGE_GROUP, keys::FLUX_KUSTOMIZE_GROUP, keys::GROUP]
+            .contains(&self.group)
+    }
+
+    /// Tells whether `scale` is a part of its own.
+    pub fn scale(&self) -> bool {
+        ["replicasets", "rollouts"].contains(&self.plural)
+    }
+
     /// Finds a resource by its plural.
     pub fn named(plural: &str) -> Option<&'static Self> {
         RESOURCES.iter().find(|resource| resource.plural == plural)

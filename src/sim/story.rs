@@ -1,38 +1,48 @@
 //! Story: what a simulated cluster is made of and what happens to it, as YAML.
 //!
-//! A scenario of `stairlock simulate`, a story of the tests and a failing seed are all this.
+//! A scenario of `stairlock simulate`, a story of the tests and a failing seed are all this. What
+//! happens in it is the business of the driver and the world; its text that of `scenario`.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::model::moment::Duration;
+use crate::sim::schema::DURATION;
 
 /// The version of this format. Another one is refused.
 pub const VERSION: u32 = 1;
 
+/// The answers to a write that a story may ask for.
+pub const CODES: [u16; 6] = [409, 429, 500, 502, 503, 504];
+
 /// What a simulated cluster is made of and what happens to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Story {
-    /// The version of this format.
+    /// The version of this format: 1.
+    #[schemars(range(min = 1, max = 1))]
     pub story: u32,
     /// What all chance is drawn from.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "zero")]
     pub seed: u64,
     /// Controllers that compete for the Lease; with 1 there is no election.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 8))]
     pub controllers: u32,
     /// When it ends, at the latest.
     #[serde(default = "hour")]
     pub until: Span,
     /// What stands there at the beginning: manifests. Those of `-f` come before them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
     pub objects: Vec<Value>,
-    /// What happens.
+    /// What happens, in any order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10_000))]
     pub events: Vec<Event>,
 }
 
@@ -42,6 +52,10 @@ fn one() -> u32 {
 
 fn hour() -> Span {
     Span(Duration::from_secs(3600))
+}
+
+fn zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 /// A length of time, as `1h30m`.
@@ -61,6 +75,16 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+impl JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": DURATION})
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
@@ -68,7 +92,7 @@ impl fmt::Display for Span {
 }
 
 /// One thing that happens. Times count from the beginning.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Event {
     /// The ImagePolicy `name` shows a version. Its digest is made from version and `build`, so
@@ -77,39 +101,40 @@ pub enum Event {
         /// When.
         at: Span,
         /// The policy; absent: the only one.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
-        /// The version.
+        /// The version, which is the tag too.
+        #[schemars(length(min = 1, max = 128))]
         version: String,
         /// Which push of the tag.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "zero")]
         build: u32,
     },
-    /// The ImagePolicy is Ready or not; it keeps what it showed.
+    /// The ImagePolicies are Ready or not; they keep what they showed.
     Source {
         /// When.
         at: Span,
-        /// Whether it is.
+        /// Whether they are.
         ready: bool,
     },
-    /// Somebody merges this into an object: `rollouts/shop`. `by` is the field manager
-    /// (`kubectl-edit`); with `every`, again and again until `until` (a controller that puts
-    /// back).
+    /// Somebody merges this into an object: `rollouts/shop`. With `every`, again and again until
+    /// `until` (a controller that puts back).
     Edit {
         /// When.
         at: Span,
         /// `plural/name`, in the namespace of the Rollout.
         object: String,
-        /// By whom, or by how much.
+        /// By whom: the field manager.
         #[serde(default = "person")]
+        #[schemars(length(min = 1, max = 128))]
         by: String,
-        /// The merge patch.
+        /// The merge patch, a map.
         merge: Value,
         /// How often.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         every: Option<Span>,
-        /// Until when.
-        #[serde(default)]
+        /// Until when; absent: to the end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Span>,
     },
     /// A person annotates the Rollout: `{promote: "true"}`; a key without a slash is ours.
@@ -131,6 +156,7 @@ pub enum Event {
         /// When.
         at: Span,
         /// The version.
+        #[schemars(length(min = 1, max = 128))]
         version: String,
         /// What.
         fate: Fate,
@@ -147,8 +173,10 @@ pub enum Event {
         /// When.
         at: Span,
         /// The version.
+        #[schemars(length(min = 1, max = 128))]
         version: String,
-        /// 0 to 100.
+        /// How many.
+        #[schemars(range(min = 0.0, max = 100.0))]
         percent: f64,
     },
     /// Whether Prometheus answers.
@@ -162,6 +190,7 @@ pub enum Event {
     /// there, and begins again.
     Crash {
         /// Which write, from 1.
+        #[schemars(range(min = 1))]
         write: u32,
         /// On which side of it.
         side: Side,
@@ -171,9 +200,9 @@ pub enum Event {
         /// When.
         at: Span,
         /// Which controller, from 0.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "zero")]
         controller: u32,
-        /// How much later.
+        /// How much later it begins again.
         #[serde(default = "second")]
         after: Span,
     },
@@ -182,7 +211,7 @@ pub enum Event {
         /// When.
         at: Span,
         /// Which controller, from 0.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "zero")]
         controller: u32,
         /// How long.
         length: Span,
@@ -190,19 +219,21 @@ pub enum Event {
     /// The answer to the n-th write is lost; the write is carried out.
     LoseReply {
         /// Which write, from 1.
+        #[schemars(range(min = 1))]
         write: u32,
     },
     /// The n-th write is answered so and not carried out (`code: 504`: carried out).
     Answer {
         /// Which write, from 1.
+        #[schemars(range(min = 1))]
         write: u32,
-        /// The HTTP status.
+        /// The HTTP status: 409, 429, 500, 502, 503 or 504.
         code: u16,
         /// The header `Retry-After`.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<String>,
     },
-    /// What watches of a resource (its plural) tell comes this much later, for a while.
+    /// What watches of a resource tell comes later, for a while.
     Delay {
         /// When.
         at: Span,
@@ -210,7 +241,7 @@ pub enum Event {
         resource: String,
         /// How long.
         length: Span,
-        /// By whom, or by how much.
+        /// How much later.
         by: Span,
     },
     /// Watches of a resource lose what happens within this time.
@@ -245,24 +276,26 @@ pub enum Event {
         /// How long.
         length: Span,
     },
-    /// The wall clock of a controller is set by seconds, forwards or backwards.
+    /// The wall clock of a controller is set, forwards or backwards.
     Clock {
         /// When.
         at: Span,
         /// Which controller, from 0.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "zero")]
         controller: u32,
-        /// By how much.
+        /// By how many seconds; backwards below 0. At most a year either way.
+        #[schemars(range(min = -31_536_000, max = 31_536_000))]
         seconds: i64,
     },
-    /// The wall clock of a controller runs by this many parts per thousand too fast.
+    /// The wall clock of a controller runs too fast.
     Drift {
         /// When.
         at: Span,
         /// Which controller, from 0.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "zero")]
         controller: u32,
-        /// By how much.
+        /// By how many parts of a thousand; too slow below 0.
+        #[schemars(range(min = -999, max = 9000))]
         permille: i32,
     },
 }
@@ -276,7 +309,7 @@ fn second() -> Span {
 }
 
 /// What becomes of pods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Fate {
     /// Ready after this time.
@@ -301,7 +334,7 @@ pub enum Fate {
 }
 
 /// How the gateway answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum GatewayAnswer {
     /// Accepted and resolved.
@@ -313,11 +346,67 @@ pub enum GatewayAnswer {
 }
 
 /// Which side of a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Side {
     /// It is never carried out.
     Before,
     /// It is carried out, the answer is not heard.
     After,
+}
+
+impl Event {
+    /// Tells when it happens; `None`: at a write.
+    pub fn at(&self) -> Option<Span> {
+        match self {
+            Self::Release { at, .. }
+            | Self::Source { at, .. }
+            | Self::Edit { at, .. }
+            | Self::Annotate { at, .. }
+            | Self::Delete { at, .. }
+            | Self::Pods { at, .. }
+            | Self::Gateway { at, .. }
+            | Self::Errors { at, .. }
+            | Self::Prometheus { at, .. }
+            | Self::Restart { at, .. }
+            | Self::Pause { at, .. }
+            | Self::Delay { at, .. }
+            | Self::Drop { at, .. }
+            | Self::Duplicate { at, .. }
+            | Self::Expire { at, .. }
+            | Self::Outage { at, .. }
+            | Self::Clock { at, .. }
+            | Self::Drift { at, .. } => Some(*at),
+            Self::Crash { .. } | Self::LoseReply { .. } | Self::Answer { .. } => None,
+        }
+    }
+
+    /// Tells the word by which a story names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Release { .. } => "release",
+            Self::Source { .. } => "source",
+            Self::Edit { .. } => "edit",
+            Self::Annotate { .. } => "annotate",
+            Self::Delete { .. } => "delete",
+            Self::Pods { .. } => "pods",
+            Self::Gateway { .. } => "gateway",
+            Self::Errors { .. } => "errors",
+            Self::Prometheus { .. } => "prometheus",
+            Self::Crash { .. } => "crash",
+            Self::Restart { .. } => "restart",
+            Self::Pause { .. } => "pause",
+            Self::LoseReply { .. } => "loseReply",
+            Self::Answer { .. } => "answer",
+            Self::Delay { .. } => "delay",
+            Self::Drop { .. } => "drop",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Expire { .. } => "expire",
+            Self::Outage { .. } => "outage",
+            Self::Clock { .. } => "clock",
+            Self::Drift { .. } => "drift",
+        }
+    }
 }

@@ -4,6 +4,8 @@ use kube::ResourceExt;
 
 use crate::api::rollout::Rollout;
 use crate::model::spec::Spec;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::validate::seen::Seen;
 
 /// Tells the object that an older Rollout of the namespace uses too, and that Rollout's name.
@@ -32,6 +34,10 @@ fn age(rollout: &Rollout) -> (i64, String) {
 
 /// The object that a rival names as well.
 fn shared(rival: &Rollout, spec: &Spec) -> Option<String> {
+    #[cfg(feature = "planted")]
+    if active(Bug::DuplicateUnchecked) {
+        return None;
+    }
     let theirs = &rival.spec.strategy.canary;
     let services = [&spec.canary.stable_service, &spec.canary.canary_service];
     let taken = services.into_iter().flatten().find(|name| {

@@ -8,6 +8,8 @@ use crate::api::keys;
 use crate::model::hold::Hold;
 use crate::model::snapshot::{Acceptance, Identity, LiveRoute, Route, Rule};
 use crate::model::spec::Spec;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 use crate::validate::excerpt::excerpt;
 use crate::validate::owner::{self, Object};
 use crate::validate::seen::{Found, Seen};
@@ -127,6 +129,8 @@ fn rule(index: usize, backends: &[Value], wanted: &Backends) -> Result<Option<Ru
     let rest = backends.iter().enumerate();
     let mut others = rest.filter(|(place, _)| *place != stable_at && *place != canary_at);
     let shared = others.any(|(_, backend)| weight(backend) > 0);
+    #[cfg(feature = "planted")]
+    let shared = shared && !active(Bug::SharedSumIgnored);
     let sum = if shared { stable_weight.saturating_add(canary_weight) } else { SUM };
     if sum < SUM {
         let Backends { stable, canary, .. } = wanted;
@@ -156,6 +160,10 @@ fn weight(backend: &Value) -> u32 {
 fn acceptance(route: &HttpRoute) -> Acceptance {
     let parents = route.status.as_ref().map_or(&[][..], |status| &status.parents);
     let generation = route.metadata.generation;
+    #[cfg(feature = "planted")]
+    if let Some(parent) = parents.first().filter(|_| active(Bug::FirstGatewayOnly)) {
+        return verdict(parent, generation);
+    }
     let said: Vec<Acceptance> = parents.iter().map(|parent| verdict(parent, generation)).collect();
     let refused = said.iter().find(|said| matches!(said, Acceptance::Refused(_)));
     match refused {
@@ -168,7 +176,10 @@ fn acceptance(route: &HttpRoute) -> Acceptance {
 fn verdict(parent: &RouteParent, generation: Option<i64>) -> Acceptance {
     let present = |kind: &str| {
         let conditions = parent.conditions.iter().flatten();
-        let mut current = conditions.filter(|said| said.observed_generation == generation);
+        let current = |said: &&Condition| said.observed_generation == generation;
+        #[cfg(feature = "planted")]
+        let current = |said: &&Condition| current(said) || active(Bug::OldAcceptanceCounts);
+        let mut current = conditions.filter(current);
         current.find(|said| said.kind == kind)
     };
     let both = [present("Accepted"), present("ResolvedRefs")];

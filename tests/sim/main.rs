@@ -10,3 +10,6 @@ mod crash;
 mod seeds;
 #[cfg(test)]
 mod support;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,9 +1,9 @@
 //! Who may import whom: the table between modules, no circles between siblings, no re-exports,
-//! no orphaned files.
+//! no orphaned files. Deliberate defects are imported by all, under their feature.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::text::{Declared, Finding, Source, Token, Tree};
+use super::text::{Declared, Finding, Source, Token, Tree, tokens};
 
 /// Module, and the modules it may import. What is not listed is forbidden.
 /// `apply` serves `serve` for one purpose: storing a command on a Rollout.
@@ -21,9 +21,13 @@ const TABLE: &[(&str, &[&str])] = &[
     ("controller", &["api", "model", "validate", "decide", "observe", "apply", "runtime"]),
     ("serve", &["api", "model", "validate", "decide", "render", "observe", "apply", "runtime"]),
     ("sim", &["api", "model", "controller", "runtime"]),
+    (PLANTED, &[]),
     ("cli", CLI),
     ("main", &["cli"]),
 ];
+
+/// The deliberate defects: every module may import them, where the feature of that name is on.
+const PLANTED: &str = "planted";
 
 /// `cli` puts the program together and may see all of it.
 const CLI: &[&str] = &[
@@ -58,8 +62,12 @@ pub fn table(tree: &Tree) -> Vec<Finding> {
             findings.push(source.at(0, &format!("module `{own}` has no row in the import table")));
             continue;
         };
+        let guarded = source.guarded(PLANTED);
         for import in imports(source, &module) {
             let Some(other) = import.path.first() else { continue };
+            if other == PLANTED && guarded[import.line] {
+                continue;
+            }
             let known = TABLE.iter().any(|(name, _)| name == other);
             if other != own && known && !allowed.contains(&other.as_str()) {
                 let what = format!("wrong import: `{own}` may not import `{other}`");
@@ -95,6 +103,22 @@ pub fn siblings(tree: &Tree) -> Vec<Finding> {
     findings.extend(
         circular.map(|start| format!("src/{}: circular import between siblings", start.join("/"))),
     );
+    findings
+}
+
+/// The deliberate defects are declared under their feature, so that nothing of them is compiled
+/// without it.
+pub fn planted(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in tree.product() {
+        let guarded = source.guarded(PLANTED);
+        for pair in tokens(&source.code).windows(2) {
+            let declares = pair[0].text == "mod" && pair[1].text == PLANTED;
+            if declares && !guarded[pair[1].line] {
+                findings.push(source.at(pair[1].line, "`planted` is declared without its feature"));
+            }
+        }
+    }
     findings
 }
 

@@ -58,6 +58,37 @@ fn a_circle_between_siblings_is_found() {
 }
 
 #[test]
+fn a_defect_without_its_feature_is_found() {
+    let f = imports::table;
+    let on = "#[cfg(feature = \"planted\")]\n";
+    let place = "use crate::planted::{Bug, active};\nfn f() {}\n";
+    let after = format!("{on}use crate::planted::Bug;\nuse crate::planted::active;");
+    let path = format!("fn f() {{\n{on}if crate::planted::active(A) {{\nreturn;\n}}\ng()\n}}");
+    let late = format!("fn f() {{\n{on}if a {{\n}} else {{\n}}\ncrate::planted::plant(None)\n}}");
+    check(&[
+        (f, "src/decide/canary.rs", &format!("{on}{place}"), false),
+        (f, "src/decide/canary.rs", place, true),
+        (f, "src/decide/canary.rs", &place.replace("use", "#[cfg(test)]\nuse"), true),
+        (f, "src/decide/canary.rs", &after, true),
+        (f, "src/decide/canary.rs", &path, false),
+        (f, "src/decide/canary.rs", &late, true),
+        (f, "src/planted.rs", "use crate::model::hold;", true),
+    ]);
+    let f = imports::planted;
+    check(&[
+        (f, "src/lib.rs", &format!("{on}pub mod planted;"), false),
+        (f, "src/lib.rs", "pub mod planted;", true),
+        (f, "src/lib.rs", &format!("{on}pub mod a;\npub mod planted;"), true),
+    ]);
+    let reaches = |path: &str, text: &str| spec::planted_not_shipped([(path, text.into())]).len();
+    assert_eq!(reaches("Cargo.toml", "[features]\nplanted = []"), 0);
+    assert_eq!(reaches("Cargo.toml", "default = [\"planted\"]"), 1);
+    assert_eq!(reaches("Makefile", "\t$(CARGO) build --profile dist --features planted"), 1);
+    assert_eq!(reaches("Makefile", "\t$(CARGO) test --release --features planted"), 0);
+    assert_eq!(reaches("Dockerfile", "RUN cargo build --all-features"), 1);
+}
+
+#[test]
 fn a_reexport_is_found() {
     let f = imports::reexports;
     check(&[

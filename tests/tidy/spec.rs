@@ -1,5 +1,5 @@
 //! What users and reviewers read keeps up with the code: codes are documented, dependencies are
-//! explained.
+//! explained, the deliberate defects stay out of what is shipped.
 
 use super::text::{Finding, Tree};
 
@@ -54,6 +54,27 @@ pub fn dependencies_explained(manifest: &str) -> Vec<Finding> {
             }
             explained.push(name);
             covered = covered.saturating_sub(1);
+        }
+    }
+    findings
+}
+
+/// No default feature and no build or run of the program switches the deliberate defects on.
+pub fn planted_not_shipped<P: Into<String>>(
+    files: impl IntoIterator<Item = (P, String)>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, text) in files {
+        let path = path.into();
+        for (at, line) in text.lines().enumerate() {
+            let words: Vec<&str> =
+                line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
+            let default = path == "Cargo.toml" && words.first() == Some(&"default");
+            let builds = words.iter().any(|word| ["build", "run", "install"].contains(word));
+            let on = words.iter().any(|word| ["planted", "--all-features"].contains(word));
+            if on && (default || builds) {
+                findings.push(format!("{path}:{}: `planted` reaches what is shipped", at + 1));
+            }
         }
     }
     findings

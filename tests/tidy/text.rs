@@ -120,6 +120,21 @@ impl Source {
         paths
     }
 
+    /// For each line whether it is compiled only with a feature: what follows the line that says
+    /// so, to the end of that item, statement or arm.
+    pub fn guarded(&self, feature: &str) -> Vec<bool> {
+        let attribute = format!("#[cfg(feature = \"{feature}\")]");
+        let lines: Vec<&str> = self.code.lines().collect();
+        let mut guarded = vec![false; lines.len() + 1];
+        for (at, line) in self.text.lines().enumerate() {
+            if line.trim() == attribute {
+                let last = at + 1 + thing_end(&tokens(&lines[at + 1..].join("\n")));
+                guarded[at..=last].fill(true);
+            }
+        }
+        guarded
+    }
+
     /// Lines of code (not blank, not comment) between two lines (from 0), both included.
     pub fn code_lines(&self, first: usize, last: usize) -> usize {
         self.code
@@ -165,6 +180,22 @@ fn body_end(tokens: &[Token<'_>]) -> Option<usize> {
         }
     }
     None
+}
+
+/// The last line of the item, statement or arm that begins at the first token.
+fn thing_end(tokens: &[Token<'_>]) -> usize {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate() {
+        let next = tokens.get(at + 1).map(|next| next.text);
+        match token.text {
+            "(" | "[" | "{" => depth += 1,
+            "}" if depth <= 1 && next != Some("else") => return token.line,
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            ";" | "," if depth == 0 => return token.line,
+            _ => {}
+        }
+    }
+    0
 }
 
 /// Marks the lines of `#[cfg(test)]` modules, from the attribute to the closing brace.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::sim::cluster::Cluster;
 use crate::sim::resource::{RESOURCES, Resource};
+use crate::sim::rules::meta;
 use crate::sim::server::failure::Failure;
 
 /// The version that the server says it is.
@@ -50,25 +51,65 @@ pub fn group(cluster: &Cluster, group: &str, version: Option<&str>) -> Result<Va
     let of_group: Vec<_> = served(cluster).filter(|resource| resource.group == group).collect();
     let Some(version) = version else {
         let first = of_group.first().filter(|resource| !resource.group.is_empty());
-        let mut value = first.map(|first| group_value(first)).ok_or_else(Failure::no_such_path)?;
+        let mut value = first.map(|first| group_value(first)).ok_or_else(Failure::no_such_page)?;
         for (key, text) in [("kind", "APIGroup"), ("apiVersion", "v1")] {
-            crate::sim::rules::meta::put(&mut value, key, Some(json!(text)));
+            meta::put(&mut value, key, Some(json!(text)));
         }
         return Ok(value);
     };
     let all: Vec<_> = of_group.iter().filter(|resource| resource.version == version).collect();
-    let Some(first) = all.first() else { return Err(Failure::no_such_path()) };
-    let mut entries = Vec::new();
-    for resource in &all {
-        entries.push(json!({"name": resource.plural, "singularName": resource.kind.to_lowercase(),
-            "namespaced": true, "kind": resource.kind,
-            "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"]}));
-        if resource.status {
-            entries.push(json!({"name": format!("{}/status", resource.plural),
-                "singularName": "", "namespaced": true, "kind": resource.kind,
-                "verbs": ["get", "patch", "update"]}));
-        }
-    }
+    let Some(first) = all.first() else { return Err(Failure::no_such_page()) };
+    let entries: Vec<Value> = all.iter().flat_map(|resource| entries(resource)).collect();
     Ok(json!({"kind": "APIResourceList", "apiVersion": "v1",
         "groupVersion": first.api_version(), "resources": entries}))
+}
+
+/// What clients are told of a kind (its plural): short names, categories, and a mark of the
+/// version in which it is stored.
+fn names(plural: &str) -> (&[&str], &[&str], &str) {
+    match plural {
+        "configmaps" => (&["cm"], &[], "qFsyl6wFWjQ="),
+        "pods" => (&["po"], &["all"], "xPOwRZ+Yhw8="),
+        "services" => (&["svc"], &["all"], "0/CO1lhkEBI="),
+        "replicasets" => (&["rs"], &["all"], "P1RzHs8/mWQ="),
+        "leases" => (&[], &[], "gqkMMb/YqFM="),
+        "endpointslices" => (&[], &[], "qgS0xkrxYAI="),
+        "events" => (&["ev"], &[], "r2yiGXH7wu8="),
+        "httproutes" => (&[], &["gateway-api"], "s9TOoTqdPlk="),
+        "imagepolicies" => {
+            (&["imgpol", "imagepol"], &["all", "fluxcd", "fluxcd-images"], "uwF8vvAU/Jc=")
+        }
+        "kustomizations" => (&["ks"], &["all", "fluxcd", "fluxcd-appliers"], "GozwzC4McTQ="),
+        "rollouts" => (&["slr"], &["stairlock"], "Guw1I+QJ9bQ="),
+        _ => (&[], &[], ""),
+    }
+}
+
+/// A resource and its parts.
+fn entries(resource: &Resource) -> Vec<Value> {
+    let plural = resource.plural;
+    let (short, categories, mark) = names(plural);
+    let verbs = if resource.custom() {
+        ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
+    } else {
+        ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+    };
+    let mut whole = json!({"name": plural, "singularName": resource.kind.to_lowercase(),
+        "namespaced": true, "kind": resource.kind, "verbs": verbs, "storageVersionHash": mark});
+    for (key, list) in [("shortNames", short), ("categories", categories)] {
+        meta::put(&mut whole, key, (!list.is_empty()).then(|| json!(list)));
+    }
+    let part = |part: &str, kind: &str| {
+        json!({"name": format!("{plural}/{part}"), "singularName": "", "namespaced": true,
+            "kind": kind, "verbs": ["get", "patch", "update"]})
+    };
+    let mut all = vec![whole];
+    all.extend(resource.status.then(|| part("status", resource.kind)));
+    all.extend(resource.scale().then(|| {
+        let mut scale = part("scale", "Scale");
+        meta::put(&mut scale, "group", Some(json!("autoscaling")));
+        meta::put(&mut scale, "version", Some(json!("v1")));
+        scale
+    }));
+    all
 }

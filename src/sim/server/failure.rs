@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::sim::cluster::Refusal;
 use crate::sim::cluster::feed::json_text;
-use crate::sim::resource::Resource;
+use crate::sim::resource::{RESOURCES, Resource};
+use crate::sim::rules::problem::{self, Problem};
 
 /// A request that is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,8 +18,10 @@ pub struct Failure {
     pub reason: &'static str,
     /// A sentence.
     pub message: String,
-    /// What it is about.
-    pub details: Map<String, Value>,
+    /// What it is about, if it tells.
+    pub details: Option<Map<String, Value>>,
+    /// Whether it is told as a page of text.
+    pub page: bool,
 }
 
 impl From<Refusal> for Failure {
@@ -31,7 +34,12 @@ impl From<Refusal> for Failure {
 impl Failure {
     /// Makes a failure without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Map::new() }
+        Self { code, reason, message: message.into(), details: None, page: false }
+    }
+
+    /// A failure of a library of the server, which has no reason of its own.
+    pub fn plain(message: impl Into<String>) -> Self {
+        Self::new(500, "", message)
     }
 
     /// A request that cannot be understood.
@@ -39,20 +47,88 @@ impl Failure {
         Self::new(400, "BadRequest", message)
     }
 
-    /// A path that nothing is served at.
+    /// A path that nothing is served at, within a group that the server knows.
     pub fn no_such_path() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource")
+        let message = "the server could not find the requested resource";
+        Self { details: Some(Map::new()), ..Self::new(404, "NotFound", message) }
+    }
+
+    /// A path that nothing is served at.
+    pub fn no_such_page() -> Self {
+        Self { page: true, ..Self::new(404, "", "404 page not found\n") }
+    }
+
+    /// A path that nothing is served at: within the groups that are built in it is told as an
+    /// object, elsewhere as a page.
+    pub fn nothing_at(path: &str) -> Self {
+        let mut parts = path.trim_matches('/').split('/');
+        let (root, group) = (parts.next(), parts.next());
+        let mut builtin = RESOURCES.iter().filter(|resource| !resource.custom());
+        match (root, group) {
+            (Some("api"), _) => Self::no_such_path(),
+            (_, Some(group)) if builtin.any(|resource| resource.group == group) => {
+                Self::no_such_path()
+            }
+            _ => Self::no_such_page(),
+        }
     }
 
     /// A verb that is not served there.
     pub fn no_such_verb() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self::new(405, "MethodNotAllowed", message)
+        Self { details: Some(Map::new()), ..Self::new(405, "MethodNotAllowed", message) }
     }
 
-    /// An object that may not be as it would be.
-    pub fn invalid(message: impl Into<String>) -> Self {
+    /// A verb that is not served for a custom kind.
+    pub fn unsupported(resource: &Resource, verb: &str) -> Self {
+        let message =
+            format!("{verb} is not supported on resources of kind \"{}\"", resource.qualified());
+        Self::new(405, "MethodNotAllowed", message)
+            .with(&[("group", resource.group), ("kind", resource.plural)])
+    }
+
+    /// An object that is not there.
+    pub fn absent(resource: &Resource, name: &str) -> Self {
+        let message = format!("{} {name:?} not found", resource.qualified());
+        Self::new(404, "NotFound", message).about(resource, name)
+    }
+
+    /// A version that the server has not come to yet.
+    pub fn too_new(revision: u64, current: u64) -> Self {
+        let cause = json!({"reason": "ResourceVersionTooLarge",
+            "message": "Too large resource version"});
+        let message =
+            format!("Timeout: Too large resource version: {revision}, current: {current}");
+        let mut failure = Self::new(504, "Timeout", message);
+        let details = failure.details.get_or_insert_default();
+        details.insert("causes".to_owned(), json!([cause]));
+        details.insert("retryAfterSeconds".to_owned(), json!(1));
+        failure
+    }
+
+    /// An object, or a parameter, that may not be as it would be. The kind has its group.
+    pub fn invalid(group: &str, kind: &str, name: &str, problems: &[Problem]) -> Self {
+        let title = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let line = problem::line(problems);
+        let mut failure = Self::new(422, "Invalid", format!("{title} {name:?} is invalid: {line}"))
+            .with(&[("name", name), ("group", group), ("kind", kind)]);
+        let causes: Vec<Value> = problems.iter().map(Problem::cause).collect();
+        let details = failure.details.get_or_insert_default();
+        details.insert("causes".to_owned(), Value::Array(causes));
+        failure
+    }
+
+    /// A patch that cannot be carried out.
+    pub fn unpatchable(message: impl Into<String>) -> Self {
         Self::new(422, "Invalid", message)
+    }
+
+    fn with(mut self, details: &[(&str, &str)]) -> Self {
+        let all = self.details.get_or_insert_default();
+        for (key, value) in details.iter().filter(|(_, value)| !value.is_empty()) {
+            all.entry(*key).or_insert_with(|| json!(value));
+        }
+        self
     }
 
     /// A write that comes from an old version, or finds another object.
@@ -64,14 +140,14 @@ impl Failure {
 
     /// Names the object that it is about.
     #[must_use]
-    pub fn about(mut self, resource: &Resource, name: &str) -> Self {
-        let kind = if self.reason == "Invalid" { resource.kind } else { resource.plural };
-        if ["NotFound", "AlreadyExists", "Conflict", "Invalid"].contains(&self.reason) {
-            for (key, value) in [("name", name), ("group", resource.group), ("kind", kind)] {
-                if !value.is_empty() {
-                    self.details.entry(key).or_insert_with(|| json!(value));
-                }
-            }
+    pub fn about(self, resource: &Resource, name: &str) -> Self {
+        let told = self.details.is_some();
+        if !told && ["NotFound", "AlreadyExists", "Conflict"].contains(&self.reason) {
+            return self.with(&[
+                ("name", name),
+                ("group", resource.group),
+                ("kind", resource.plural),
+            ]);
         }
         self
     }
@@ -80,16 +156,24 @@ impl Failure {
     pub fn status(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
-        if let (false, Value::Object(fields)) = (self.details.is_empty(), &mut status) {
-            fields.insert("details".to_owned(), Value::Object(self.details.clone()));
+        if let Value::Object(fields) = &mut status {
+            if !self.reason.is_empty() {
+                fields.insert("reason".to_owned(), json!(self.reason));
+            }
+            if let Some(details) = &self.details {
+                fields.insert("details".to_owned(), Value::Object(details.clone()));
+            }
         }
         status
     }
 
     /// Returns it as JSON.
     pub fn text(&self) -> Bytes {
+        if self.page {
+            return self.message.clone().into();
+        }
         json_text(&self.status())
     }
 }

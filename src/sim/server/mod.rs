@@ -4,6 +4,7 @@
 
 pub mod discovery;
 pub mod failure;
+pub mod options;
 pub mod read;
 pub mod shape;
 pub mod target;
@@ -29,6 +30,7 @@ use crate::sim::cluster::{Actor, Cluster, Part, Run};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
 use crate::sim::rules::meta;
+use crate::sim::rules::problem::Problem;
 use failure::Failure;
 use shape::Shape;
 use target::{Query, Target};
@@ -80,7 +82,8 @@ impl ApiServer {
 
     /// Carries out a request, in one moment.
     pub fn handle(&self, head: &Parts, body: &Bytes) -> Reply {
-        let answer = Target::read(head.uri.path()).ok_or_else(Failure::no_such_path);
+        let path = head.uri.path();
+        let answer = Target::read(path).ok_or_else(|| Failure::nothing_at(path));
         let answer = answer.and_then(|target| self.answer(&target, head, body));
         answer.unwrap_or_else(|failure| Reply::failure(&failure))
     }
@@ -98,7 +101,7 @@ impl ApiServer {
             Target::All { resource, .. } | Target::One { resource, .. }
                 if !cluster.installed(resource.plural) =>
             {
-                Err(Failure::no_such_path())
+                Err(Failure::no_such_page())
             }
             Target::All { resource, namespace } => match head.method {
                 Method::GET if query.is_true("watch") => {
@@ -144,8 +147,8 @@ impl ApiServer {
             ));
         }
         if name.is_empty() {
-            let message = "name or generateName is required";
-            return Err(Failure::invalid(message).about(resource, ""));
+            let problem = Problem::required("metadata.name", "name or generateName is required");
+            return Err(Failure::invalid(resource.group, resource.kind, "", &[problem]));
         }
         let place = Place::new(resource.plural, namespace, name);
         let actor = self.acting(query, head);
@@ -176,7 +179,7 @@ impl ApiServer {
         let actor = self.acting(query, head);
         let write = Write { cluster, actor: &actor, resource, place, part, run: run(query) };
         let stored = match head.method {
-            Method::GET => read::get(cluster, place)?,
+            Method::GET => read::get(cluster, resource, place, query)?,
             Method::PUT => write.replace(write::json_body(body)?)?,
             Method::PATCH => {
                 let kind = header(&head.headers, &CONTENT_TYPE).split(';').next();

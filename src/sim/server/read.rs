@@ -11,8 +11,8 @@ use crate::sim::cluster::feed::{Stored, json_text};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
 use crate::sim::rules::meta;
-use crate::sim::rules::selector::Selector;
 use crate::sim::server::failure::Failure;
+use crate::sim::server::options;
 use crate::sim::server::shape::Shape;
 use crate::sim::server::target::Query;
 use crate::sim::server::watch::{From, WatchStream, Wish};
@@ -28,13 +28,15 @@ const TOO_OLD: &str = "The provided continue parameter is too old to display a c
 /// Reads one object.
 ///
 /// # Errors
-/// [`Failure`] 404.
-pub fn get(cluster: &Cluster, place: &Place) -> Result<Arc<Stored>, Failure> {
-    cluster.stored(place).ok_or_else(|| {
-        let resource = Resource::named(place.resource);
-        let what = resource.map_or_else(|| place.resource.to_owned(), Resource::qualified);
-        Failure::new(404, "NotFound", format!("{what} {:?} not found", place.name))
-    })
+/// [`Failure`] 404, 500 for a version that is none, 504 for one that is to come.
+pub fn get(
+    cluster: &Cluster,
+    resource: &Resource,
+    place: &Place,
+    query: &Query,
+) -> Result<Arc<Stored>, Failure> {
+    options::reached(cluster, options::version(query).map_err(Failure::plain)?)?;
+    cluster.stored(place).ok_or_else(|| Failure::absent(resource, &place.name))
 }
 
 /// Lists objects.
@@ -48,15 +50,21 @@ pub fn list(
     query: &Query,
     shape: Shape,
 ) -> Result<Bytes, Failure> {
-    let selector = selector(query)?;
-    let limit = number(query, "limit")?.and_then(|limit| usize::try_from(limit).ok());
-    let limit = limit.filter(|limit| *limit > 0);
+    let selector = options::selector(resource, query)?;
+    let limit = options::number(query, "limit")?.and_then(|limit| usize::try_from(limit).ok());
+    options::check_list(query, false)?;
+    let version = options::version(query)
+        .map_err(|error| Failure::bad(format!("invalid resource version: {error}")))?;
     let start = Continued::read(query.text("continue"))?;
+    if start.is_some() && version.is_some() {
+        let message = "specifying resource version is not allowed when using continue";
+        return Err(Failure::bad(message));
+    }
+    options::reached(cluster, version)?;
     let exact = query.text("resourceVersionMatch") == "Exact";
     let at = match &start {
         Some(start) => Some(start.revision),
-        None if exact => number(query, "resourceVersion")?,
-        None => None,
+        None => version.filter(|_| exact),
     };
     let (all, revision) = match at {
         None => cluster.snapshot(resource.plural, namespace),
@@ -81,6 +89,8 @@ pub fn list(
         if selector.everything() {
             meta::put(&mut meta, "remainingItemCount", Some(json!(left)));
         }
+    } else if resource.custom() && shape.whole() {
+        meta::put(&mut meta, "continue", Some(json!("")));
     }
     Ok(text(resource, shape, &meta, &page))
 }
@@ -95,7 +105,7 @@ fn text(resource: &Resource, shape: Shape, meta: &Value, page: &[&Arc<Stored>]) 
         if index > 0 {
             text.push(b',');
         }
-        text.extend_from_slice(&shape.object(resource, stored));
+        text.extend_from_slice(&shape.item(resource, stored));
     }
     text.extend_from_slice(b"]}");
     text.into()
@@ -116,7 +126,10 @@ impl Continued {
         let mut parts = token.splitn(3, '/');
         let mut part = || parts.next().unwrap_or_default().to_owned();
         let revision = part().parse();
-        let revision = revision.map_err(|_| Failure::bad("continue key is not valid"))?;
+        let revision = revision.map_err(|_| {
+            let why = "server does not recognize this encoded version ";
+            Failure::bad(format!("invalid continue token: continue key is not valid: {why}"))
+        })?;
         Ok(Some(Self { revision, namespace: part(), name: part() }))
     }
 }
@@ -137,12 +150,13 @@ pub fn watch(
     query: &Query,
     shape: Shape,
 ) -> Result<WatchStream, Failure> {
-    let selector = selector(query)?;
-    let length = number(query, "timeoutSeconds")?.filter(|seconds| *seconds > 0);
+    let selector = options::selector(resource, query)?;
+    let length = options::number(query, "timeoutSeconds")?;
     let length = length.map_or(WATCH_LENGTH, Duration::from_secs);
+    options::check_list(query, true)?;
+    let revision = options::version(query).map_err(Failure::plain)?;
     let bookmarks = query.is_true("allowWatchBookmarks");
     let streams = query.is_true("sendInitialEvents");
-    let revision = number(query, "resourceVersion")?.filter(|revision| *revision > 0);
     let from = match revision {
         _ if streams && bookmarks => From::List,
         _ if streams => From::Objects,
@@ -151,18 +165,4 @@ pub fn watch(
     };
     let wish = Wish { resource, namespace, selector, shape, bookmarks, length };
     Ok(WatchStream::new(cluster.clone(), wish, from))
-}
-
-fn selector(query: &Query) -> Result<Selector, Failure> {
-    let read = Selector::read(query.text("labelSelector"), query.text("fieldSelector"));
-    read.map_err(|error| Failure::bad(error.0))
-}
-
-fn number(query: &Query, key: &str) -> Result<Option<u64>, Failure> {
-    let text = query.text(key);
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let number = text.parse().map(Some);
-    number.map_err(|_| Failure::bad(format!("invalid {key}: {text:?}")))
 }

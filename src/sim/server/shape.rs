@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::sim::cluster::feed::{Stored, json_text};
 use crate::sim::resource::Resource;
+use crate::sim::rules::meta;
 
 /// How objects are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,17 @@ impl Shape {
                 "metadata": stored.value.get("metadata"),
             })),
         }
+    }
+
+    /// Returns an object as an item of a list: a built-in kind does not say there what it is.
+    pub fn item(self, resource: &Resource, stored: &Stored) -> Bytes {
+        if self != Self::Whole || resource.custom() {
+            return self.object(resource, stored);
+        }
+        let mut object = (*stored.value).clone();
+        meta::put(&mut object, "apiVersion", None);
+        meta::put(&mut object, "kind", None);
+        json_text(&object)
     }
 
     /// Returns the apiVersion and kind of what is shown, if they are not the objects' own.

@@ -82,7 +82,7 @@ impl Write<'_> {
             let mut object = before.clone();
             json_patch::patch(&mut object, &operations).map_err(|error| {
                 let path = error.path.to_string();
-                Failure::invalid(match error.kind {
+                Failure::unpatchable(match error.kind {
                     PatchErrorKind::TestFailed => {
                         format!("testing value {path} failed: test failed")
                     }

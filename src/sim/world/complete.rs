@@ -13,14 +13,11 @@ use crate::sim::world::flux;
 pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
     let rollouts: Vec<Value> = objects.iter().filter(|o| is(o, "Rollout")).cloned().collect();
     for rollout in rollouts {
-        let own = match fields::text(&rollout, &["metadata", "namespace"]) {
-            "" => namespace,
-            own => own,
-        };
-        if let Some(policy) = flux::source(&rollout, own) {
-            if !has(objects, "ImagePolicy", &policy, namespace) {
-                objects.push(image_policy(&policy));
-            }
+        let own = within(&rollout, namespace);
+        if let Some(policy) = flux::source(&rollout, own)
+            && !has(objects, "ImagePolicy", &policy, namespace)
+        {
+            objects.push(image_policy(&policy));
         }
         let canary = fields::at(&rollout, &["spec", "strategy", "canary"]);
         let canary = canary.unwrap_or(&Value::Null);
@@ -32,31 +29,28 @@ pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
     }
 }
 
-/// Tells the repositories that ImageRepositories among the objects give to ImagePolicies.
-pub fn repositories(objects: &[Value], namespace: &str) -> Vec<(Place, String)> {
-    let within = |object: &Value| match fields::text(object, &["metadata", "namespace"]) {
-        "" => namespace.to_owned(),
-        own => own.to_owned(),
-    };
+/// Takes out the ImageRepositories; tells the repositories of images that they give to
+/// ImagePolicies.
+pub fn repositories(objects: &mut Vec<Value>, namespace: &str) -> Vec<(Place, String)> {
     let mut found = Vec::new();
     for policy in objects.iter().filter(|object| is(object, "ImagePolicy")) {
+        let own = within(policy, namespace);
         let reference = fields::at(policy, &["spec", "imageRepositoryRef"]).unwrap_or(&Value::Null);
         let there = match fields::text(reference, &["namespace"]) {
-            "" => within(policy),
-            there => there.to_owned(),
+            "" => own,
+            there => there,
         };
         let named = |object: &&Value| {
             is(object, "ImageRepository")
-                && fields::text(object, &["metadata", "name"]) == fields::text(reference, &["name"])
-                && within(object) == there
+                && name(object) == fields::text(reference, &["name"])
+                && within(object, namespace) == there
         };
-        let image =
-            objects.iter().find(named).map(|object| fields::text(object, &["spec", "image"]));
-        if let Some(image) = image.filter(|image| !image.is_empty()) {
-            let name = fields::text(policy, &["metadata", "name"]);
-            found.push((Place::new("imagepolicies", within(policy), name), image.to_owned()));
+        let images = objects.iter().filter(named).map(|one| fields::text(one, &["spec", "image"]));
+        if let Some(image) = images.into_iter().find(|image| !image.is_empty()) {
+            found.push((Place::new("imagepolicies", own, name(policy)), image.to_owned()));
         }
     }
+    objects.retain(|object| !is(object, "ImageRepository"));
     found
 }
 
@@ -64,14 +58,20 @@ fn is(object: &Value, kind: &str) -> bool {
     fields::text(object, &["kind"]) == kind
 }
 
+fn name(object: &Value) -> &str {
+    fields::text(object, &["metadata", "name"])
+}
+
+fn within<'a>(object: &'a Value, namespace: &'a str) -> &'a str {
+    match fields::text(object, &["metadata", "namespace"]) {
+        "" => namespace,
+        own => own,
+    }
+}
+
 fn has(objects: &[Value], kind: &str, place: &Place, namespace: &str) -> bool {
-    objects.iter().any(|object| {
-        let own = fields::text(object, &["metadata", "namespace"]);
-        let own = if own.is_empty() { namespace } else { own };
-        is(object, kind)
-            && own == place.namespace
-            && fields::text(object, &["metadata", "name"]) == place.name
-    })
+    let mut of_kind = objects.iter().filter(|object| is(object, kind));
+    of_kind.any(|one| within(one, namespace) == place.namespace && name(one) == place.name)
 }
 
 fn image_policy(place: &Place) -> Value {
@@ -90,14 +90,16 @@ fn image_policy(place: &Place) -> Value {
 
 fn http_route(place: &Place, canary: &Value) -> Value {
     let port = fields::number(canary, &["port"]).unwrap_or(80);
-    let backend = |service: &str, weight: u32| json!({"name": fields::text(canary, &[service]), "port": port, "weight": weight});
+    let backends = [("stableService", 100), ("canaryService", 0)].map(|(key, weight)| {
+        json!({"name": fields::text(canary, &[key]), "port": port, "weight": weight})
+    });
     json!({
         "apiVersion": format!("{}/v1", keys::GATEWAY_GROUP),
         "kind": "HTTPRoute",
         "metadata": {"name": place.name, "namespace": place.namespace},
         "spec": {
             "parentRefs": [{"name": "gateway"}],
-            "rules": [{"backendRefs": [backend("stableService", 100), backend("canaryService", 0)]}],
+            "rules": [{"backendRefs": backends}],
         },
     })
 }

@@ -74,7 +74,7 @@ pub fn controller(object: &Value) -> Option<&str> {
 /// Tells the versions of a pod: the tags of its images, as [`version`] writes them.
 pub fn versions(pod: &Value) -> Vec<String> {
     let containers = items(pod, &["spec", "containers"]);
-    let images = containers.iter().filter_map(|container| image(container));
+    let images = containers.iter().filter_map(image);
     images.filter_map(|image| image.tag).map(|tag| version(&tag).to_owned()).collect()
 }
 

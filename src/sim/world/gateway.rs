@@ -168,16 +168,38 @@ fn condition(route: &Value, before: &Value, said: &Said, now: Timestamp) -> Valu
     })
 }
 
+/// Tells whether the gateway accepts a route as it is.
+pub fn accepted(route: &Value) -> bool {
+    let generation = fields::at(route, &["metadata", "generation"]);
+    let ours = |parent: &&Value| fields::text(parent, &["controllerName"]) == CONTROLLER;
+    let parents = fields::items(route, &["status", "parents"]).iter().filter(ours);
+    let said = parents.filter_map(|parent| fields::condition(parent, &["conditions"], "Accepted"));
+    let mut present = said.filter(|said| said.get("observedGeneration") == generation);
+    present.any(|said| fields::text(said, &["status"]) == "True")
+}
+
+/// Tells the Services that a route names, with their weights; one that is not written is 1.
+pub fn weights(route: &Value, place: &Place) -> Vec<(Place, f64)> {
+    let weight = |one: &Value| one.get("weight").and_then(Value::as_f64).unwrap_or(1.0);
+    let all = references(route);
+    all.filter_map(|one| Some((service(one, place)?, weight(one)))).collect()
+}
+
+fn references(route: &Value) -> impl Iterator<Item = &Value> {
+    let rules = fields::items(route, &["spec", "rules"]);
+    rules.iter().flat_map(|rule| fields::items(rule, &["backendRefs"]))
+}
+
+/// The Service that a reference names.
+fn service(reference: &Value, route: &Place) -> Option<Place> {
+    let text = |key: &str| reference.get(key).and_then(Value::as_str);
+    let is = text("kind").unwrap_or("Service") == "Service"
+        && text("group").unwrap_or_default().is_empty();
+    let namespace = text("namespace").unwrap_or(&route.namespace).to_owned();
+    is.then(|| Place::new("services", namespace, text("name").unwrap_or_default()))
+}
+
 /// The Services that a route names.
 fn backends(route: &Value, place: &Place) -> BTreeSet<Place> {
-    let rules = fields::items(route, &["spec", "rules"]);
-    let references = rules.iter().flat_map(|rule| fields::items(rule, &["backendRefs"]));
-    let service = |reference: &Value| {
-        let text = |key: &str| reference.get(key).and_then(Value::as_str);
-        let is = text("kind").unwrap_or("Service") == "Service"
-            && text("group").unwrap_or_default().is_empty();
-        let namespace = text("namespace").unwrap_or(&place.namespace).to_owned();
-        is.then(|| Place::new("services", namespace, text("name").unwrap_or_default()))
-    };
-    references.filter_map(service).collect()
+    references(route).filter_map(|reference| service(reference, place)).collect()
 }

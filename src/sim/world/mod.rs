@@ -4,6 +4,7 @@
 
 mod complete;
 mod endpoints;
+mod exposure;
 mod fields;
 mod flux;
 mod gateway;
@@ -19,9 +20,10 @@ use serde_json::Value;
 
 use crate::model::moment::Timestamp;
 use crate::sim::cluster::Cluster;
-use crate::sim::history::Change;
+use crate::sim::history::{Change, Place};
 use crate::sim::story::Event;
 use crate::sim::world::endpoints::Endpoints;
+use crate::sim::world::exposure::Exposure;
 use crate::sim::world::flux::{Flux, Release};
 use crate::sim::world::gateway::Gateway;
 use crate::sim::world::ground::Ground;
@@ -44,6 +46,9 @@ pub struct World {
     flux: Flux,
     people: People,
     prometheus: Prometheus,
+    exposure: Exposure,
+    /// Until when the API server answers nobody.
+    outage: Option<Timestamp>,
 }
 
 impl World {
@@ -62,14 +67,17 @@ impl World {
             flux: Flux::default(),
             people: People::default(),
             prometheus: Prometheus::default(),
+            exposure: Exposure::default(),
+            outage: None,
         }
     }
 
     /// Adds to the manifests of a story what they lack: the ImagePolicies and HTTPRoutes that
-    /// Rollouts name. Learns the image repositories; the objects are not created by this.
+    /// Rollouts name. ImageRepositories are taken out, since nobody but the world reads them.
     pub fn complete(&mut self, objects: &mut Vec<Value>) {
-        complete::complete(objects, &self.ground.namespace);
-        for (policy, repository) in complete::repositories(objects, &self.ground.namespace) {
+        let namespace = self.ground.namespace.as_str();
+        complete::complete(objects, namespace);
+        for (policy, repository) in complete::repositories(objects, namespace) {
             self.flux.repository(policy, repository);
         }
     }
@@ -107,6 +115,10 @@ impl World {
                     return Err(Trouble::Percent { what: "percent", value });
                 }
                 self.prometheus.errors(version, now, *percent);
+                self.exposure.errors(now, &self.prometheus);
+            }
+            Event::Outage { at: _, length } => {
+                self.outage = self.outage.max(Some(now + length.0));
             }
             Event::Prometheus { at: _, up } => self.prometheus.answers(now, *up),
             Event::Crash { .. }
@@ -118,7 +130,6 @@ impl World {
             | Event::Drop { .. }
             | Event::Duplicate { .. }
             | Event::Expire { .. }
-            | Event::Outage { .. }
             | Event::Clock { .. }
             | Event::Drift { .. } => {}
         }
@@ -145,16 +156,21 @@ impl World {
             "imagepolicies" | "kustomizations" | "rollouts" => self.flux.hear(ground, change),
             _ => {}
         }
+        self.exposure.hear(change, &self.prometheus);
     }
 
-    /// Tells when something of the world's own is due.
+    /// Tells when something of the world's own is due: nothing while the API server is out.
     pub fn next(&self) -> Option<Timestamp> {
-        self.ground.timers.next()
+        let due = self.ground.timers.next()?;
+        Some(self.outage.map_or(due, |end| due.max(end)))
     }
 
     /// Does all that is due at the time of the cluster.
     pub fn tick(&mut self) {
         let now = self.ground.now();
+        if self.outage.is_some_and(|end| now < end) {
+            return;
+        }
         while let Some(task) = self.ground.timers.pop(now) {
             let Self { ground, .. } = self;
             match task {
@@ -171,6 +187,13 @@ impl World {
     /// Tells what Prometheus answers over time.
     pub fn prometheus(&self) -> &Prometheus {
         &self.prometheus
+    }
+
+    /// Tells how many of a hundred requests to a Rollout failed so far: 0 to 100. `None`: none
+    /// could be answered yet.
+    pub fn exposure(&self, rollout: &str) -> Option<f64> {
+        let place = Place::new("rollouts", self.ground.namespace.as_str(), rollout);
+        self.exposure.percent(&place, self.ground.now())
     }
 }
 
