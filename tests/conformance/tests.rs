@@ -36,7 +36,7 @@ fn the_real_server_answers_as_stored() {
 }
 
 /// The titles of sequences that differ and are not repaired yet.
-const OPEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/open.txt");
+const OPEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/open.list");
 
 /// All, or those whose title contains the variable CASE.
 fn chosen(mut sequences: Vec<Sequence>) -> Vec<Sequence> {
@@ -66,7 +66,7 @@ fn the_simulated_server_answers_as_the_real_one() {
     let accepted = accepted::read();
     let mut used = BTreeSet::new();
     // Differences that are known and not repaired yet. This list may only shrink.
-    let open: BTreeSet<String> = include_str!("open.txt").lines().map(str::to_owned).collect();
+    let open: BTreeSet<String> = include_str!("open.list").lines().map(str::to_owned).collect();
     let mut differing = BTreeSet::new();
     let (mut report, mut equal) = (String::new(), 0);
     for sequence in &sequences {
@@ -93,7 +93,7 @@ fn the_simulated_server_answers_as_the_real_one() {
     let repaired: Vec<&String> = open.difference(&differing).collect();
     assert!(
         repaired.is_empty() || sequences.len() < stored.len(),
-        "equal by now, take them out of open.txt: {repaired:#?}"
+        "equal by now, take them out of open.list: {repaired:#?}"
     );
     assert!(report.is_empty(), "{equal} of {} are equal\n{report}", sequences.len());
     let unused = accepted.iter().enumerate().filter(|(at, _)| !used.contains(at));
