@@ -102,7 +102,7 @@ impl Notices {
         let known = self.known.entry(is.uid.clone()).or_default();
         let kept = |id: &String| is.status.outbox.iter().any(|notice| notice.id == *id);
         let full = is.status.outbox.len() >= OUTBOX_MAX;
-        for Notice { id, reason } in &was.status.outbox {
+        for Notice { id, reason, .. } in &was.status.outbox {
             let fine = kept(id) || known.sent.contains(id) || full || known.failed >= TRIES_MAX;
             found.unless(fine, "S17", || {
                 format!("{}: notice {id} ({reason}) is dropped and was never sent", is.name)
