@@ -87,7 +87,9 @@ impl Notices {
             format!("Event {name} tells of what is not stored")
         });
         let said = format!("{}: {}", text(event, &["reason"]), text(event, &["note"]));
-        let twice = known.said.iter().find(|(old, other)| *old == said && other != name);
+        // What names its attempt is said once; a hold may come again in another attempt.
+        let once = text(event, &["note"]).starts_with("attempt ");
+        let twice = known.said.iter().find(|(old, other)| once && *old == said && other != name);
         found.unless(twice.is_none(), "S17", || format!("Event {name} repeats {twice:?}"));
         known.failed = 0;
         remember(&mut known.sent, id);

@@ -6,6 +6,8 @@ use kube::api::{
 use kube::{Client, Error};
 use serde_json::Value;
 
+use super::json::version;
+
 /// Who a person is in managedFields.
 const PERSON: &str = "kubectl-edit";
 
@@ -47,14 +49,14 @@ pub fn resource(kind: &str) -> ApiResource {
 }
 
 impl Cluster {
-    /// Makes the namespace.
-    pub async fn create(client: Client, namespace: &str) -> Self {
+    /// Makes the namespace; tells the revision that made it.
+    pub async fn create(client: Client, namespace: &str) -> (Self, u64) {
         let cluster = Self { client, namespace: namespace.to_owned() };
         let object = serde_json::json!({"apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": namespace}});
         let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource("Namespace"));
-        api.create(&PostParams::default(), &typed(object)).await.unwrap();
-        cluster
+        let made = api.create(&PostParams::default(), &typed(object)).await.unwrap();
+        (cluster, version(&plain(made)))
     }
 
     /// Objects of a kind in the namespace.

@@ -1,15 +1,19 @@
 //! One story: its namespace, its deadline, its controllers, and waits that read like sentences.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::backstage;
 use super::cluster::Cluster;
 use super::controller::Controller;
+use super::history::History;
 use super::install;
 use super::json::{condition, hold_message, holds, name, number, text};
+use super::judge::judge;
 use super::rig::{rig, succeeded};
 use super::watch::{Change, Seen, Watch};
 
@@ -25,6 +29,9 @@ pub struct Story {
     pub end: Instant,
     /// Every state of every Rollout of the namespace.
     pub rollouts: Watch,
+    history: Arc<History>,
+    /// Histories of other stories that this one's objects refer to.
+    beside: Vec<Arc<History>>,
 }
 
 impl Story {
@@ -34,9 +41,15 @@ impl Story {
         let end = Instant::now() + Duration::from_secs(secs);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("{title}-{}-{count}", std::process::id());
-        let cluster = Cluster::create(rig().client().await, &namespace).await;
+        let (cluster, made) = Cluster::create(rig().client().await, &namespace).await;
+        let history = History::open(&namespace, made).await;
         let rollouts = Watch::open(&cluster, "Rollout").await;
-        Self { cluster, end, rollouts }
+        Self { cluster, end, rollouts, history, beside: Vec::new() }
+    }
+
+    /// Lets objects of another story be referred to: what happens there is judged with this one.
+    pub fn beside(&mut self, other: &Self) {
+        self.beside.push(Arc::clone(&other.history));
     }
 
     /// The namespace.
@@ -170,6 +183,22 @@ impl Story {
     /// Waits until no side drains.
     pub async fn drained(&self) -> Value {
         self.until("nothing drains", |r| r.pointer("/status/draining").is_none()).await
+    }
+}
+
+/// A story that went well is judged: whatever it is about, no invariant is broken in it.
+impl Drop for Story {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let (history, beside) = (Arc::clone(&self.history), std::mem::take(&mut self.beside));
+        let verdict = backstage::block(async move { judge(&history, &beside).await });
+        match verdict {
+            Some(broken) if broken.is_empty() => {}
+            Some(broken) => panic!("{}: {broken}", self.namespace()),
+            None => panic!("{}: its history cannot be judged", self.namespace()),
+        }
     }
 }
 

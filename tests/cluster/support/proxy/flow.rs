@@ -1,21 +1,45 @@
 //! The events of one watch on their way to the controller, and what goes wrong with them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::stream::unfold;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame};
+use serde::Deserialize;
+use stairlock::sim::history::Sight;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until};
+
+use super::ledger::plural;
 
 /// What ends a connection.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// A body of either direction.
 pub type Body = UnsyncBoxBody<Bytes, Failure>;
+
+/// Up to which revision a controller has been told of each resource.
+pub type Told = Arc<Mutex<Sight>>;
+
+/// What is read of an event.
+#[derive(Deserialize)]
+struct Event {
+    object: Object,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    resource_version: Option<String>,
+}
 
 /// What an API server says within a watch that is too old to go on.
 const GONE: &[u8] = br#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version","reason":"Expired","code":410}}
@@ -58,6 +82,7 @@ struct Flow {
     faults: Receiver<Faults>,
     /// Counts what is lost.
     lost: Arc<AtomicUsize>,
+    told: Told,
     /// Strikes before its time do not meet it.
     opened: usize,
     upstream: Body,
@@ -71,7 +96,7 @@ struct Flow {
 }
 
 /// The body of a watch as the controller reads it.
-pub fn body(resource: &str, faults: Receiver<Faults>, upstream: Body) -> Body {
+pub fn body(resource: &str, faults: Receiver<Faults>, told: Told, upstream: Body) -> Body {
     let (opened, lost) = {
         let faults = faults.borrow();
         (faults.strikes.len(), Arc::clone(&faults.lost))
@@ -80,6 +105,7 @@ pub fn body(resource: &str, faults: Receiver<Faults>, upstream: Body) -> Body {
         resource: resource.to_owned(),
         faults,
         lost,
+        told,
         opened,
         upstream,
         rest: Vec::new(),
@@ -118,6 +144,7 @@ impl Flow {
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     let (_, event) = self.events.pop_front()?;
+                    self.tells(&event);
                     return Some((Ok(Frame::data(event)), self));
                 }
                 frame = self.upstream.frame(), if !self.over => match frame {
@@ -126,6 +153,18 @@ impl Flow {
                     None => self.over = true,
                 },
             }
+        }
+    }
+
+    /// Notes up to which revision the controller is told.
+    fn tells(&self, event: &[u8]) {
+        let event: Result<Event, _> = serde_json::from_slice(event);
+        let version = event.ok().and_then(|event| event.object.metadata.resource_version);
+        let version = version.and_then(|version| version.parse().ok()).unwrap_or(0);
+        if let Some(plural) = plural(&self.resource) {
+            let mut told = self.told.lock().unwrap();
+            let known = told.entry(plural).or_insert(0);
+            *known = version.max(*known);
         }
     }
 

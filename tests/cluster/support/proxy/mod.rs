@@ -30,12 +30,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use stairlock::sim::history::Sight;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use self::flow::{Body, Failure, Faults};
+use self::flow::{Body, Failure, Faults, Told};
+use self::ledger::Word;
+use super::backstage;
 use super::rig::rig;
 
 pub use self::call::Call;
@@ -44,10 +47,13 @@ pub use self::flow::{Strike, Trouble};
 
 static ORDER: AtomicUsize = AtomicUsize::new(0);
 
+/// How long a write may take that nobody waits for any more.
+const FLIGHT_MAX: Duration = Duration::from_secs(5);
+
 type Upstream = Client<HttpsConnector<HttpConnector>, Body>;
 
 /// When the controller is ended at a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
     /// The API server never sees it.
     Before,
@@ -86,6 +92,10 @@ struct Shared {
     state: Mutex<State>,
     /// What goes wrong with watches.
     flows: watch::Sender<Faults>,
+    /// What its watches have told.
+    told: Told,
+    /// Writes that have left and are not answered.
+    flying: AtomicUsize,
     changed: watch::Sender<usize>,
 }
 
@@ -99,13 +109,20 @@ pub struct Proxy {
 impl Proxy {
     /// Listens on a port of loopback for the controller of this identity.
     pub async fn listen(identity: &str) -> Self {
+        let identity: Arc<str> = identity.into();
+        backstage::spawn(Self::begin(identity)).await.unwrap()
+    }
+
+    async fn begin(identity: Arc<str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            identity: identity.into(),
+            identity,
             upstream: upstream(),
             state: Mutex::default(),
             flows: watch::channel(Faults::default()).0,
+            told: Told::default(),
+            flying: AtomicUsize::new(0),
             changed: watch::channel(0).0,
         });
         let serving = Arc::clone(&shared);
@@ -145,6 +162,7 @@ impl Proxy {
         let mut state = self.shared.state.lock().unwrap();
         state.count = 0;
         state.kill = Some(kill);
+        self.note(Word::Disturbed);
     }
 
     /// Lets requests pass again, for a controller that was started again.
@@ -152,16 +170,24 @@ impl Proxy {
         let mut state = self.shared.state.lock().unwrap();
         state.kill = None;
         state.dead = false;
+        self.shared.told.lock().unwrap().clear();
+    }
+
+    /// Notes something about the controller.
+    pub fn note(&self, word: Word) {
+        ledger::note(&self.shared.identity, word);
     }
 
     /// Has something go wrong with writes, counted from here.
     pub fn disturb(&self, rule: Rule) {
+        self.note(Word::Disturbed);
         self.shared.state.lock().unwrap().rules.push(rule);
     }
 
     /// Has something go wrong with the watches of a resource, the open ones too, until told
     /// otherwise.
     pub fn trouble(&self, resource: &'static str, trouble: Trouble) {
+        self.note(Word::Disturbed);
         self.shared.flows.send_modify(|faults| {
             faults.trouble.insert(resource, trouble);
         });
@@ -174,17 +200,20 @@ impl Proxy {
 
     /// Ends the watches of a resource that are open. Those that are opened later are whole.
     pub fn strike(&self, resource: &'static str, strike: Strike) {
+        self.note(Word::Disturbed);
         self.shared.flows.send_modify(|faults| faults.strikes.push((resource, strike)));
     }
 
     /// Puts another text of the same length in place of one, in every answer to a read.
     pub fn garble(&self, from: &'static str, to: &'static str) {
         assert_eq!(from.len(), to.len(), "lengths are announced");
+        self.note(Word::Disturbed);
         self.shared.state.lock().unwrap().garbled = Some((from, to));
     }
 
     /// Refuses lists as streams, as API servers do that do not have them yet.
     pub fn be_old(&self) {
+        self.note(Word::Disturbed);
         self.shared.state.lock().unwrap().old = true;
     }
 
@@ -220,6 +249,17 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
+        // What has left is carried out: whoever judges the story has to know whose it is.
+        let shared = Arc::clone(&self.shared);
+        backstage::block(async move {
+            let mut changed = shared.changed.subscribe();
+            let end = Instant::now() + FLIGHT_MAX;
+            while shared.flying.load(Ordering::SeqCst) > 0 {
+                if timeout_at(end, changed.changed()).await.is_err() {
+                    return;
+                }
+            }
+        });
     }
 }
 
@@ -265,6 +305,7 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
     }
     let fault = shared.fault(at);
     if let Some(Fault::Refused(answer)) = fault {
+        ledger::failed(&shared.identity, &call);
         shared.answered(at, answer.code);
         return Ok(false_answer(answer));
     }
@@ -275,8 +316,14 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
         return Ok(shared.read(&call, response));
     }
     // A task of its own: a write that has left is carried out, whatever becomes of the controller.
-    let writing = Arc::clone(&shared);
-    let written = tokio::spawn(async move { writing.write(at, &call, request).await });
+    let (writing, seen) = (Arc::clone(&shared), shared.told.lock().unwrap().clone());
+    shared.flying.fetch_add(1, Ordering::SeqCst);
+    let written = tokio::spawn(async move {
+        let written = writing.write(at, &call, seen, request).await;
+        writing.flying.fetch_sub(1, Ordering::SeqCst);
+        writing.changed.send_modify(|count| *count += 1);
+        written
+    });
     let response = written.await??;
     match (kill, fault) {
         (Some(kill), _) => Err(shared.end(&kill)),
@@ -386,12 +433,15 @@ impl Shared {
         &self,
         at: usize,
         call: &Call,
+        seen: Sight,
         request: Request<Body>,
     ) -> Result<Response<Bytes>, Failure> {
         let (parts, body) = self.forward(request).await?.into_parts();
         let bytes = body.collect().await?.to_bytes();
         if parts.status.is_success() {
-            ledger::enter(&self.identity, call, &serde_json::from_slice(&bytes)?);
+            ledger::enter(&self.identity, seen, call, &serde_json::from_slice(&bytes)?);
+        } else {
+            ledger::failed(&self.identity, call);
         }
         self.answered(at, parts.status.as_u16());
         Ok(Response::from_parts(parts, bytes))
@@ -411,7 +461,10 @@ impl Shared {
                 None => frame,
             };
             let body = body.map_frame(garble).boxed_unsync();
-            if watches { flow::body(call.resource(), self.flows.subscribe(), body) } else { body }
+            if !watches {
+                return body;
+            }
+            flow::body(call.resource(), self.flows.subscribe(), Arc::clone(&self.told), body)
         })
     }
 
@@ -425,6 +478,7 @@ impl Shared {
         let mut child = kill.child.lock().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+        ledger::note(&self.identity, Word::Crashed);
         self.changed.send_modify(|count| *count += 1);
         "the controller was ended".into()
     }
