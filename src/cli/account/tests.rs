@@ -78,7 +78,7 @@ fn an_attempt_is_counted_by_where_it_stands() {
     };
     assert_eq!(account.stands, [stand("Step", 1, 25), promoting]);
     let other = super::account(&story(), at(60), Some(7));
-    assert_eq!((other.stands, other.version()), (vec![], None));
+    assert_eq!((other.version(), other.stands), (None, vec![]));
     let cut = super::account(&story()[..8], at(20), Some(2));
     assert_eq!(cut.stands[0].to, at(20), "it stands there to the end of the story");
 }
