@@ -121,7 +121,11 @@ impl Known {
             }
             (Some(_), None) => {
                 let end = if asked { at } else { since };
-                let length = self.frozen_since.take().map_or(0, |from| end.since(from).millis());
+                // What was frozen before the pause began is none of it.
+                let length = match (self.frozen_since.take(), self.began) {
+                    (Some(from), Some(began)) => end.since(from.max(began)).millis(),
+                    (Some(_) | None, _) => 0,
+                };
                 let length = length.saturating_add(self.frozen.millis());
                 self.frozen = Duration::from_millis(length);
             }
