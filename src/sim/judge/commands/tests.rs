@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::sim::judge::tale::{Row, Tale, check};
+use crate::sim::judge::tale::{NEW, Row, Tale, check};
 
 #[test]
 fn nothing_happens_without_a_command() {
@@ -13,7 +13,8 @@ fn nothing_happens_without_a_command() {
             "an abort by nobody",
             Tale::awaiting,
             |t| {
-                t.status(json!({"phase": "Progressing", "waitingFor": null, "attempt": {
+                t.status(json!({"phase": "Progressing", "waitingFor": null,
+                "quarantine": [{"revision": NEW, "attempt": 2}], "attempt": {
                 "stage": "RollingBack", "step": 0, "pausedAt": null, "cause": "Aborted"}}));
             },
             &["S10"],

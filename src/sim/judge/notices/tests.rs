@@ -46,7 +46,7 @@ fn nothing_is_told_that_is_not_stored() {
                     t.create(
                         "controller",
                         name,
-                        json!({"regarding": {"uid": "u1"}, "reason": "A", "note": "the same"}),
+                        json!({"regarding": {"uid": "u1"}, "reason": "A", "note": "attempt 2: the same"}),
                     );
                 }
             },

@@ -131,7 +131,8 @@ fn a_frozen_rollout_stands_still() {
                     json!({"stairlock.dev/abort": null,
                 "stairlock.dev/accepted": "abort 2/1"}),
                 );
-                t.status(json!({"phase": "Progressing", "waitingFor": null, "attempt": {
+                t.status(json!({"phase": "Progressing", "waitingFor": null,
+                "quarantine": [{"revision": NEW, "attempt": 2}], "attempt": {
                 "stage": "RollingBack", "step": 0, "pausedAt": null, "cause": "Aborted"}}));
                 t.after(6);
                 t.weigh(100, 0);
