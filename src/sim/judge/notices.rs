@@ -27,8 +27,10 @@ pub struct Notices {
 #[derive(Debug, Default)]
 struct Known {
     stored: VecDeque<String>,
+    /// The attempt and step at which each of these was stored first.
+    places: BTreeMap<String, (i64, i64)>,
     sent: VecDeque<String>,
-    /// What Events say, with their names.
+    /// What Events say, at which attempt and step, with their names.
     said: VecDeque<(String, String)>,
     /// Tries that failed since an Event was last created.
     failed: u32,
@@ -43,9 +45,13 @@ impl Notices {
         }
         if let Fresh::Rollout(Some(is)) = case.fresh {
             let known = self.known.entry(is.uid.clone()).or_default();
+            let place = is.status.attempt.as_ref().map_or((0, 0), Attempt::place);
             for Notice { id, .. } in &is.status.outbox {
                 remember(&mut known.stored, id);
+                known.places.entry(id.clone()).or_insert(place);
             }
+            let Known { stored, places, .. } = known;
+            places.retain(|id, _| stored.contains(id));
         }
         let created = case.change.before.is_none().then_some(case.change.after.as_deref());
         if let Some(Some(event)) = created.filter(|_| case.change.place.resource == "events") {
@@ -76,7 +82,9 @@ impl Notices {
         found.unless(id_known || case.controller().is_none(), "S17", || {
             format!("Event {name} tells of what is not stored")
         });
-        let said = format!("{}: {}", text(event, &["reason"]), text(event, &["note"]));
+        // A hold that comes again at another place says the same.
+        let place = known.places.get(id).copied().unwrap_or_default();
+        let said = format!("{place:?} {}: {}", text(event, &["reason"]), text(event, &["note"]));
         let twice = known.said.iter().find(|(old, other)| *old == said && other != name);
         found.unless(twice.is_none(), "S17", || format!("Event {name} repeats {twice:?}"));
         known.failed = 0;
