@@ -89,9 +89,9 @@ mod planted {
         let caught = rows.iter().filter(|(_, catch)| catch.is_some()).count();
         let mut text = format!(
             "# Planted defects\n\n\
-             Written by `make planted`. Each row is a deliberate defect of `src/planted.rs`, in the \
-             shipped code under a\ncargo feature, and the number of seeds until the simulator tells \
-             of it (at most {seeds}). The same seed without\nthe defect breaks nothing. \
+             Written by `make planted`. Each row is a deliberate defect of `src/planted.rs`, in \
+             the shipped code under a\ncargo feature, and the number of seeds until the simulator \
+             tells of it (at most {seeds}). The same seed without\nthe defect breaks nothing. \
              `stands for`: the mutant of the reliability reference, section 4.4.\n\
              {caught} of {} are caught.\n\n\
              | defect | what the program does | stands for | seeds | invariant |\n\

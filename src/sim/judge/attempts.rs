@@ -21,6 +21,9 @@ use crate::sim::judge::scene::Case;
 /// Looks at a write of a controller to a Rollout.
 pub fn see(case: &Case<'_>, found: &mut Found) {
     let Some((was, is)) = case.own().filter(|(was, is)| was.status != is.status) else { return };
+    if was.status.attempt.as_ref().is_some_and(|old| old.stage() == Stage::Unknown) {
+        return; // No controller writes such a stage, and nobody knows what a person meant.
+    }
     numbers(case, was, is, found);
     history(was, is, found);
     stages(was, is, found);

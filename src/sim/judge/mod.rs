@@ -67,7 +67,8 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("S12", "not yet: no metric is read"),
     (
         "S13",
-        "a step or attempt is over only by what pods and gateways say of the present generation; Flux targets: not yet",
+        "a step or attempt is over only by what pods and gateways say of the present generation; \
+         Flux targets: not yet",
     ),
     ("S14", "a version falls only on the way back from a failure, and lies in its range"),
     ("S15", "of two Rollouts with one route or Service the older one writes it"),

@@ -6,8 +6,6 @@ use kube::api::{
 use kube::{Client, Error};
 use serde_json::Value;
 
-use super::json::version;
-
 /// Who a person is in managedFields.
 const PERSON: &str = "kubectl-edit";
 
@@ -49,14 +47,14 @@ pub fn resource(kind: &str) -> ApiResource {
 }
 
 impl Cluster {
-    /// Makes the namespace; tells the revision that made it.
-    pub async fn create(client: Client, namespace: &str) -> (Self, u64) {
+    /// Makes the namespace.
+    pub async fn create(client: Client, namespace: &str) -> Self {
         let cluster = Self { client, namespace: namespace.to_owned() };
         let object = serde_json::json!({"apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": namespace}});
         let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource("Namespace"));
-        let made = api.create(&PostParams::default(), &typed(object)).await.unwrap();
-        (cluster, version(&plain(made)))
+        api.create(&PostParams::default(), &typed(object)).await.unwrap();
+        cluster
     }
 
     /// Objects of a kind in the namespace.

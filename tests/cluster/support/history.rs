@@ -1,10 +1,10 @@
 //! The complete ordered history of a story's namespace: every change of every object.
 //!
 //! Why nothing is missing in it:
-//! - Every kind is watched from the revision that made the namespace, when nothing was in it. A
-//!   watch is never opened again and never lists: from its revision on the API server sends each
-//!   change once and in order, or says that it cannot. One that ended or was told an error makes
-//!   the history useless, and it says so.
+//! - Every kind is listed once, when the namespace was just made and nobody knew of it: there is
+//!   nothing. It is watched from the revision of that list on, and the watch is never opened again:
+//!   the API server sends each change once and in order, or says that it cannot. A watch that ended
+//!   or was told an error makes the history useless, and it says so.
 //! - A resourceVersion is the revision of etcd that made it. There is one etcd and with it one
 //!   sequence for all kinds, and each write is a transaction of its own. Sorted by it, what the
 //!   watches told is the total order in which everything was stored; no two changes share one.
@@ -76,6 +76,11 @@ async fn client() -> Client {
     CLIENT.get_or_init(|| async { rig().client().await }).await.clone()
 }
 
+/// What is watched: all that the invariants speak of, and the pods.
+fn watched() -> impl Iterator<Item = &'static Resource> {
+    RESOURCES.iter().filter(|resource| resource.plural != "configmaps")
+}
+
 fn api(client: Client, resource: &Resource, namespace: &str) -> Api<DynamicObject> {
     let kind = ApiResource {
         group: resource.group.to_owned(),
@@ -89,22 +94,25 @@ fn api(client: Client, resource: &Resource, namespace: &str) -> Api<DynamicObjec
 }
 
 impl History {
-    /// Begins at the revision that made the namespace.
-    pub async fn open(namespace: &str, made: u64) -> Arc<Self> {
+    /// Begins in a namespace that was just made.
+    pub async fn open(namespace: &str) -> Arc<Self> {
         let namespace = namespace.to_owned();
-        backstage::spawn(async move { Arc::new(Self::begin(namespace, made).await) }).await.unwrap()
+        backstage::spawn(async move { Arc::new(Self::begin(namespace).await) }).await.unwrap()
     }
 
-    async fn begin(namespace: String, made: u64) -> Self {
+    async fn begin(namespace: String) -> Self {
         let record = Arc::new(Mutex::new(Record::default()));
         let (grow, grown) = watch::channel(0);
         let client = client().await;
-        let tasks = RESOURCES.iter().map(|resource| {
+        let tasks = watched().map(|resource| {
             let api = api(client.clone(), resource, &namespace);
             let (record, grow) = (Arc::clone(&record), grow.clone());
             async move {
+                let list = api.list(&ListParams::default()).await.unwrap();
+                assert!(list.items.is_empty() || resource.plural == LEASES, "{:?}", list.items);
+                let from = list.metadata.resource_version.unwrap();
                 let params = WatchParams::default().timeout(WATCH_SECS).disable_bookmarks();
-                let mut events = api.watch(&params, &made.to_string()).await.unwrap().boxed();
+                let mut events = api.watch(&params, &from).await.unwrap().boxed();
                 tokio::spawn(async move {
                     while let Some(event) = events.next().await {
                         if !record.lock().unwrap().hear(resource.plural, event) {
@@ -128,7 +136,7 @@ impl History {
     pub async fn complete(&self) -> Result<Vec<Change>, String> {
         let end = Instant::now() + CATCH_UP_MAX;
         let client = client().await;
-        for resource in RESOURCES.iter().filter(|resource| resource.plural != LEASES) {
+        for resource in watched().filter(|resource| resource.plural != LEASES) {
             let api = api(client.clone(), resource, &self.namespace);
             let list = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
             let until = list.metadata.resource_version.as_deref().unwrap_or_default();

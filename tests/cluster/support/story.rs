@@ -20,6 +20,9 @@ use super::watch::{Change, Seen, Watch};
 /// The Rollout of a story, where it has one only.
 pub const SHOP: &str = "shop";
 
+/// Asks for a source to be read at once.
+const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// A story in a namespace of its own.
@@ -41,8 +44,8 @@ impl Story {
         let end = Instant::now() + Duration::from_secs(secs);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("{title}-{}-{count}", std::process::id());
-        let (cluster, made) = Cluster::create(rig().client().await, &namespace).await;
-        let history = History::open(&namespace, made).await;
+        let cluster = Cluster::create(rig().client().await, &namespace).await;
+        let history = History::open(&namespace).await;
         let rollouts = Watch::open(&cluster, "Rollout").await;
         Self { cluster, end, rollouts, history, beside: Vec::new() }
     }
@@ -103,6 +106,11 @@ impl Story {
         let mut crane = rig().program("crane");
         crane.args(["append", "--insecure", "-f"]).arg(layer).args(["-t", &self.image(tag)]);
         succeeded("crane append", crane.output().await.unwrap());
+        if self.cluster.find("ImageRepository", SHOP).await.is_some() {
+            // As `flux reconcile` does: of many repositories each is read seldom.
+            let asked = json!({"metadata": {"annotations": {REQUESTED_AT: tag}}});
+            self.cluster.merge("ImageRepository", SHOP, asked).await;
+        }
     }
 
     /// Asks for a command by annotation, as a person does with kubectl.

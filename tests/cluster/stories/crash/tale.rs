@@ -59,7 +59,7 @@ fn behind_a_route(story: &Story) -> Vec<Value> {
 
 /// A shop behind a route that has little patience.
 fn hasty(story: &Story) -> Vec<Value> {
-    let over = json!({"spec": {"progressDeadlineSeconds": 4}});
+    let over = json!({"spec": {"progressDeadlineSeconds": 10}});
     vec![route(), merged(sourced(routed(story, "1.0.0", gated())), &over)]
 }
 
