@@ -35,6 +35,15 @@ fn nothing_happens_without_a_command() {
             },
             &["S10"],
         ),
+        (
+            "an attempt begins without pauses",
+            Tale::promoting,
+            |t| {
+                t.status(json!({"attempt": {"stage": "Step", "step": 1, "number": 3,
+                    "unpaused": true}}));
+            },
+            &["S8", "S11", "S10", "S17"],
+        ),
     ];
     check(rows);
 }

@@ -52,6 +52,15 @@ fn nothing_is_told_that_is_not_stored() {
             },
             &["S17"],
         ),
+        (
+            "one id for two notices",
+            rest,
+            |t| {
+                t.status(json!({"outbox": [{"id": "ida", "reason": "A", "message": "one"}]}));
+                t.status(json!({"outbox": [{"id": "ida", "reason": "A", "message": "two"}]}));
+            },
+            &["S17"],
+        ),
     ];
     check(rows);
 }
