@@ -46,7 +46,8 @@ impl Drains {
             Some(since) => {
                 let stayed = case.change.at.since(*since);
                 let by = self.stamped.get(&(name, was.revision.clone())).map(String::as_str);
-                let off = if by == case.controller() { Duration::ZERO } else { CLOCKS_OFF };
+                let same = by.is_none_or(|by| Some(by) == case.controller());
+                let off = if same { Duration::ZERO } else { CLOCKS_OFF };
                 found.unless(stayed.millis() + off.millis() >= DRAIN_DELAY.millis(), "S19", || {
                     format!("{} drained for {stayed}, not for {DRAIN_DELAY}", case.name())
                 });
