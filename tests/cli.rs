@@ -28,7 +28,8 @@ spec:
 
     /// Writes the files of a case and runs the program beside them.
     fn run(case: &str, files: &[(&str, &str)], arguments: &str) -> Ended {
-        let name: String = case.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        let name: String =
+            case.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name);
         fs::create_dir_all(&folder).unwrap();
         for (name, text) in files {
@@ -110,7 +111,14 @@ spec:
                 0,
                 "(2026-11-27T16:3",
             ),
-            ("promoted", &manual, String::new(), "plan -f r.yaml --version 1.1.0", 0, "if promoted"),
+            (
+                "promoted",
+                &manual,
+                String::new(),
+                "plan -f r.yaml --version 1.1.0",
+                0,
+                "if promoted",
+            ),
             ("frozen", &paused, String::new(), "plan -f r.yaml --version 1.1.0", 1, "Suspended"),
             ("older", ROLLOUT, String::new(), "plan -f r.yaml --version 0.9.0", 1, "OlderRelease"),
         ] {
@@ -141,10 +149,22 @@ spec:
             ("none", policy, "", plan, "r.yaml: found no Rollout of stairlock.dev, expected one"),
             ("empty", "", "", plan, "no file: found no Rollout"),
             ("no yaml", "a: [\n", "", plan, "r.yaml:1:4: is not YAML: unclosed bracket"),
-            ("no file", ROLLOUT, "", "plan -f x.yaml --version 1.1.0", "x.yaml: unreadable: No such"),
+            (
+                "no file",
+                ROLLOUT,
+                "",
+                "plan -f x.yaml --version 1.1.0",
+                "x.yaml: unreadable: No such",
+            ),
             ("a folder", ROLLOUT, "", "plan -f . --version 1.1.0", ".: unreadable: Is a directory"),
             ("no image", &no_image, "", plan, "--version: the Rollout has no sourceRef and no"),
-            ("no tag", &bare, "", "plan -f r.yaml --version a/b", "--version: \"a/b\" is not a tag"),
+            (
+                "no tag",
+                &bare,
+                "",
+                "plan -f r.yaml --version a/b",
+                "--version: \"a/b\" is not a tag",
+            ),
             ("time", ROLLOUT, "", "plan -f r.yaml --version 1.1.0 --at Fri", "names of days"),
             (
                 "no offset",
@@ -153,7 +173,13 @@ spec:
                 "plan -f r.yaml --version 1.1.0 --at 2026-11-27T16:30:00",
                 "with an offset",
             ),
-            ("no length", ROLLOUT, "", "plan -f r.yaml --version 1 --ready-after 5", "unknown unit"),
+            (
+                "no length",
+                ROLLOUT,
+                "",
+                "plan -f r.yaml --version 1 --ready-after 5",
+                "unknown unit",
+            ),
             ("no version", ROLLOUT, "", "plan -f r.yaml", "--version <VERSION>"),
             ("nothing happens", ROLLOUT, "", "simulate -f r.yaml", "--scenario <FILE>"),
             ("no files", ROLLOUT, "", "simulate --release 1.1.0", "--filename <FILE>"),
@@ -204,8 +230,10 @@ spec:
 
     #[test]
     fn what_is_left_out_of_the_files_is_told_and_the_output_stays_whole() {
-        let text = format!("{ROLLOUT}---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: \
-                            api}}\n");
+        let text = format!(
+            "{ROLLOUT}---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: \
+                            api}}\n"
+        );
         let ended = run("left out", &[("r.yaml", &text)], "plan -f r.yaml --version 1.1.0 -o json");
         let said = "stairlock: Deployment api (r.yaml:14) is no part of the simulation\n";
         assert_eq!((ended.code, ended.complaint.as_str()), (0, said));

@@ -21,8 +21,11 @@ fn told(story: &str, violations: Vec<Broken>) -> (Report, Exit, String) {
         at(60).to_string(), "endedAt": at(160).to_string()}]);
     let states = [
         (60, json!({"phase": "Progressing", "attempt": attempt("Step", 1, 50)})),
-        (160, json!({"phase": "Completed", "attempt": attempt("Completed", 0, 100),
-            "history": history})),
+        (
+            160,
+            json!({"phase": "Completed", "attempt": attempt("Completed", 0, 100),
+            "history": history}),
+        ),
     ];
     let mut before = None;
     let mut changes: Vec<Arc<Change>> = Vec::new();
@@ -98,8 +101,11 @@ reading     step 1 (weight 50): 10 of 100
     assert_eq!(text, want);
     let document = serde_json::to_value(&report).unwrap();
     assert_eq!(document["readings"], json!([{"step": 1, "weight": 50, "failedOfHundred": 10.0}]));
-    assert_eq!(document["timeline"][1], json!({"millis": 50_000, "topic": "pods", "text":
-        "aaa: 0 → 1 pods"}));
+    assert_eq!(
+        document["timeline"][1],
+        json!({"millis": 50_000, "topic": "pods", "text":
+        "aaa: 0 → 1 pods"})
+    );
 }
 
 #[test]
