@@ -56,26 +56,21 @@ spec:
         let older = format!("{begin}- release: {{at: 5m, version: 0.9.0}}\n");
         let gone = format!("{begin}- delete: {{at: 5m, object: rollouts/web}}\n");
         let manual = ROLLOUT.replace("{duration: 30s}", "{}");
-        let paused = ROLLOUT.replace("  replicas", "  paused: true\n  replicas");
         let scenario = "simulate -f r.yaml --scenario s.yaml";
+        let completed = "simulate -f r.yaml --scenario s.yaml --assert completed";
+        let rolled_back = "simulate -f r.yaml --scenario s.yaml --assert rolledBack";
+        let overtaking = "simulate -f r.yaml --scenario s.yaml --release 1.1.0";
         let cut = story(begin).replace("20m", "70s");
         let short = story("").replace("20m", "1ms");
         for (case, rollout, story, arguments, code, said) in [
             ("completes", ROLLOUT, story(begin), scenario, 0, "completed (exit 0)"),
             ("release", ROLLOUT, String::new(), "simulate -f r.yaml --release 1.1.0", 0, "1.1.0"),
-            (
-                "asserted",
-                ROLLOUT,
-                story(begin),
-                "simulate -f r.yaml --scenario s.yaml --assert completed",
-                0,
-                "weights     50, 100",
-            ),
+            ("asserted", ROLLOUT, story(begin), completed, 0, "weights     50, 100"),
             (
                 "way back asserted",
                 ROLLOUT,
                 story(&stuck),
-                "simulate -f r.yaml --scenario s.yaml --assert rolledBack",
+                rolled_back,
                 0,
                 "ended at weight 50: DeadlineExceeded",
             ),
@@ -83,7 +78,7 @@ spec:
                 "way back asserted in vain",
                 ROLLOUT,
                 story(begin),
-                "simulate -f r.yaml --scenario s.yaml --assert rolledBack",
+                rolled_back,
                 1,
                 "completed (exit 1)",
             ),
@@ -94,14 +89,20 @@ spec:
             ("not taken", ROLLOUT, story(&older), scenario, 4, "OlderRelease"),
             ("a pause", ROLLOUT, cut, scenario, 5, "Paused: the pause of this step runs"),
             ("no time", ROLLOUT, short, scenario, 6, "nothing began"),
-            (
-                "overtaken",
-                ROLLOUT,
-                story(&next),
-                "simulate -f r.yaml --scenario s.yaml --release 1.1.0",
-                7,
-                "Superseded",
-            ),
+            ("overtaken", ROLLOUT, story(&next), overtaking, 7, "Superseded"),
+        ] {
+            let ended = run(case, &[("r.yaml", rollout), ("s.yaml", &story)], arguments);
+            let Ended { code: found, out, complaint } = ended;
+            assert_eq!(found, code, "{case}\n{out}{complaint}");
+            assert!(out.contains(said), "{case}: no {said}\n{out}{complaint}");
+        }
+    }
+
+    #[test]
+    fn a_plan_has_its_exit_code() {
+        let manual = ROLLOUT.replace("{duration: 30s}", "{}");
+        let paused = ROLLOUT.replace("  replicas", "  paused: true\n  replicas");
+        for (case, rollout, story, arguments, code, said) in [
             ("plan", ROLLOUT, String::new(), "plan -f r.yaml --version 1.1.0", 0, "earliest end"),
             (
                 "plan with a time",
@@ -138,7 +139,6 @@ spec:
                       {name: web}\n";
         let bare = ROLLOUT.replace("  sourceRef: {kind: ImagePolicy, name: web}\n", "");
         let no_image = bare.replace(", image: \"registry.example/web:1.0.0\"", "");
-        let scenario = "simulate -f r.yaml --scenario s.yaml";
         let release = "simulate -f r.yaml --release 1.1.0";
         let plan = "plan -f r.yaml --version 1.1.0";
         for (case, rollout, story, arguments, said) in [
@@ -186,6 +186,22 @@ spec:
             ("flag", ROLLOUT, "", "simulate -f r.yaml --release 1 --assert done", "rolledBack"),
             ("form", ROLLOUT, "", "plan -f r.yaml --version 1 -o yaml", "text, json"),
             ("seed", ROLLOUT, "", "simulate -f r.yaml --release 1 --seed x", "invalid digit"),
+        ] {
+            let ended = run(case, &[("r.yaml", rollout), ("s.yaml", story)], arguments);
+            let Ended { code, out, complaint } = ended;
+            assert_eq!(code, 2, "{case}\n{out}{complaint}");
+            assert_eq!(out, "", "{case}: nothing is printed");
+            assert!(complaint.contains(said), "{case}: no {said}\n{complaint}");
+        }
+    }
+
+    #[test]
+    fn a_story_that_cannot_be_used_is_code_2_with_the_place() {
+        let policy = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: \
+                      {name: web}\n";
+        let scenario = "simulate -f r.yaml --scenario s.yaml";
+        let plan = "plan -f r.yaml --version 1.1.0";
+        for (case, rollout, story, arguments, said) in [
             ("no story", ROLLOUT, "", scenario, "s.yaml: found nothing, expected `story: 1`"),
             ("version", ROLLOUT, "story: 2\n", scenario, "s.yaml:1:8: story: found the number 2"),
             ("swapped", "story: 1\n", ROLLOUT, scenario, "s.yaml:1:1: found a manifest of kind"),
