@@ -151,3 +151,12 @@ fn an_assertion_decides_what_is_success() {
         assert_eq!(of(outcome).exit(Some(Wanted::RolledBack)).code(), rolled_back, "{outcome:?}");
     }
 }
+
+#[test]
+fn a_tag_that_is_no_version_names_a_release_too() {
+    let mut attempt = attempt(2, "", "Completed");
+    attempt["release"] = json!({"tag": "main-7"});
+    let rollout = json!({"status": {"attempt": attempt}});
+    let of = |name| verdict(Some(&rollout), Some(name)).outcome;
+    assert_eq!((of("main-7"), of("main-8")), (Outcome::Completed, Outcome::Unfinished));
+}
