@@ -8,7 +8,6 @@ use serde::Serialize;
 use crate::api::status::Attempt;
 use crate::cli::account::{Account, Stand};
 use crate::cli::exit::Exit;
-use crate::cli::facts;
 use crate::cli::manifest::Chosen;
 use crate::cli::verdict::{Outcome, Verdict};
 use crate::model::moment::{Duration, Timestamp};
@@ -16,6 +15,10 @@ use crate::model::spec::{Pause, Spec};
 
 /// The version of the JSON document.
 const FORMAT: u32 = 1;
+/// The holds of a pause.
+const PAUSES: [&str; 2] = ["Paused", "AwaitingPromotion"];
+/// What held a step for less is told to programs only.
+const HELD_LEAST: Duration = Duration::from_secs(1);
 /// The code of the warning that pods give another share than was asked for.
 const SHARE_DIFFERS: &str = "W104";
 
@@ -82,7 +85,7 @@ pub struct Plan {
     pub message: String,
     /// The code that the command ends with: 0 or 1.
     pub exit_code: u8,
-    /// The steps, and the promotion as the last one.
+    /// The steps, then the promotion, or the way back where it fails.
     pub steps: Vec<Planned>,
     /// The end where nothing goes wrong and every pause is promoted at once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,7 +117,9 @@ pub struct Moment {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Planned {
-    /// The step, from 1; 0: the promotion behind the last one.
+    /// Where the attempt stands: Step, Promoting, or RollingBack where it fails.
+    pub stage: String,
+    /// The step, from 1; 0 off the ladder.
     pub step: i64,
     /// The weight that was asked for, in percent.
     pub asked: i64,
@@ -132,8 +137,18 @@ pub struct Planned {
     /// The pause: a duration, or `untilPromoted`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<String>,
-    /// The codes of what held it, in order.
-    pub held_by: Vec<String>,
+    /// What held it, in order.
+    pub held_by: Vec<HeldBy>,
+}
+
+/// What held a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldBy {
+    /// The code of the hold, as in docs/spec/rollout.md.
+    pub hold: String,
+    /// How long, in milliseconds.
+    pub millis: u64,
 }
 
 /// What is not as it was asked for.
@@ -187,6 +202,7 @@ impl Forecast<'_> {
         let Stand { step, weight, from, in_force, pods: (new_pods, old_pods), holds, .. } = stand;
         let spec = &self.rollout.spec;
         Planned {
+            stage: stand.stage.clone(),
             step: *step,
             asked: *weight,
             weight: self.share(stand),
@@ -195,7 +211,7 @@ impl Forecast<'_> {
             new_pods: *new_pods,
             old_pods: *old_pods,
             pause: pause(spec, stand),
-            held_by: holds.clone(),
+            held_by: holds.iter().map(held).collect(),
         }
     }
 
@@ -223,6 +239,10 @@ impl Forecast<'_> {
     }
 }
 
+fn held((hold, length): &(String, Duration)) -> HeldBy {
+    HeldBy { hold: hold.clone(), millis: length.millis() }
+}
+
 /// Weights are within 0 to 100.
 fn stand_weight(weight: i64) -> f64 {
     f64::from(i32::try_from(weight).unwrap_or_default())
@@ -238,7 +258,7 @@ fn pause(spec: &Spec, stand: &Stand) -> Option<String> {
 }
 
 impl Plan {
-    /// Prints it for a person. Times are rounded up to a second.
+    /// Prints it for a person. Times are rounded to a second.
     pub fn text(&self) -> String {
         let Self { rollout, from, version, ready_after, .. } = self;
         let from = if from.is_empty() { String::new() } else { format!("{from} → ") };
@@ -256,9 +276,11 @@ impl Plan {
     fn row(&self, step: &Planned) -> String {
         let Planned { asked, weight, new_pods, old_pods, pause, .. } = step;
         let last = self.steps.iter().map(|step| step.step).max().unwrap_or_default();
-        let called = match step.step {
-            0 => "promotion".to_owned(),
-            number => format!("step {number}/{last}"),
+        let called = match step.stage.as_str() {
+            Attempt::STEP => format!("step {}/{last}", step.step),
+            Attempt::PROMOTING => "promotion".to_owned(),
+            Attempt::ROLLING_BACK => "way back".to_owned(),
+            other => other.to_owned(),
         };
         let differs = (weight - stand_weight(*asked)).abs() >= 1.0;
         let asked = if differs {
@@ -272,9 +294,15 @@ impl Plan {
             Some("untilPromoted") => "until promoted".to_owned(),
             Some(length) => format!("pause {length}"),
         };
-        let held = match step.held_by.as_slice() {
+        let held = step.held_by.iter().filter(|held| HELD_LEAST.millis() <= held.millis);
+        // The pause has a column of its own.
+        let held = held.filter(|held| !PAUSES.contains(&held.hold.as_str()));
+        let held: Vec<String> = held
+            .map(|held| format!("{} {}", held.hold, length(Duration::from_millis(held.millis))))
+            .collect();
+        let held = match held.as_slice() {
             [] => String::new(),
-            codes => format!("held by {}", codes.join(", ")),
+            all => format!("held by {}", all.join(", ")),
         };
         let begins = said(&step.begins);
         format!("{begins:<12} {called:<10} {asked:<22} {pods:<20} {pause:<16} {held}")
@@ -310,7 +338,12 @@ impl Plan {
 }
 
 fn said(moment: &Moment) -> String {
-    facts::offset(Duration::from_secs(moment.millis.div_ceil(1000)))
+    format!("t+{}", length(Duration::from_millis(moment.millis)))
+}
+
+/// Prints a length of time, rounded to a second.
+fn length(length: Duration) -> String {
+    Duration::from_secs(length.millis().saturating_add(500) / 1000).to_string()
 }
 
 fn when(moment: &Moment) -> String {

@@ -20,13 +20,15 @@ use crate::sim::rules::{meta, settle};
 
 pub mod feed;
 pub mod garbage;
+pub mod refusal;
 pub mod state;
 pub mod write;
 
 use feed::{Next, Stored};
 use garbage::{Chore, FOREGROUND, has_finalizer};
+use refusal::{Refusal, gone, quoted};
 use state::{Listener, State};
-use write::{Claim, Draft, Going, Outcome, Run};
+use write::{Claim, Draft, Going, Outcome, Part, Run};
 
 /// Who writes, and under which field manager.
 #[derive(Debug, Clone)]
@@ -42,40 +44,6 @@ impl Actor {
     pub fn other(name: &str) -> Self {
         Self { writer: Writer::Other(name.into()), manager: name.to_owned() }
     }
-}
-
-/// The part of an object that a write is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// All but the status.
-    Main,
-    /// The status.
-    Status,
-    /// The number of replicas.
-    Scale,
-}
-
-impl Part {
-    /// Returns it as the rules know it.
-    pub fn rule(self) -> settle::Part {
-        match self {
-            Self::Main => settle::Part::Main,
-            Self::Status => settle::Part::Status,
-            Self::Scale => settle::Part::Scale,
-        }
-    }
-}
-
-/// A write that is not taken, as the API server says it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code} {reason}: {message}")]
-pub struct Refusal {
-    /// The HTTP status.
-    pub code: u16,
-    /// The reason, as in a `Status`: `Conflict`, `NotFound`.
-    pub reason: &'static str,
-    /// A sentence.
-    pub message: String,
 }
 
 /// A cluster in memory; clones are the same cluster.
@@ -546,17 +514,6 @@ impl Cluster {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The resource with its group and the name, as messages say it.
-fn quoted(place: &Place) -> String {
-    let resource = Resource::named(place.resource).map(Resource::qualified);
-    format!("{} {:?}", resource.as_deref().unwrap_or(place.resource), place.name)
-}
-
-fn gone(place: &Place) -> Refusal {
-    let message = format!("{} not found", quoted(place));
-    Refusal { code: 404, reason: "NotFound", message }
 }
 
 /// A time as the API server writes it: whole seconds.

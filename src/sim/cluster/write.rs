@@ -1,4 +1,4 @@
-//! Write: what a write to a cluster is made of, and what becomes of it.
+//! Write: what is asked of a cluster and what becomes of it. No logic.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::sim::cluster::feed::Stored;
 use crate::sim::rules::managed::Managers;
+use crate::sim::rules::settle;
 
 /// Whether a write is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,4 +69,26 @@ pub struct Going {
     pub grace: Option<u64>,
     /// Its finalizers from then on, if they change.
     pub finalizers: Option<Vec<Value>>,
+}
+
+/// The part of an object that a write is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All but the status.
+    Main,
+    /// The status.
+    Status,
+    /// The number of replicas.
+    Scale,
+}
+
+impl Part {
+    /// Returns it as the rules know it.
+    pub fn rule(self) -> settle::Part {
+        match self {
+            Self::Main => settle::Part::Main,
+            Self::Status => settle::Part::Status,
+            Self::Scale => settle::Part::Scale,
+        }
+    }
 }

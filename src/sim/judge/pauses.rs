@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::moment::{Duration, Timestamp};
+use crate::sim::judge::drain::CLOCKS_OFF;
 use crate::sim::judge::facts::rollout::{Pause, Rollout};
 use crate::sim::judge::facts::status::{Attempt, Stage};
 use crate::sim::judge::found::Found;
@@ -24,6 +25,8 @@ struct Known {
     entered: Timestamp,
     /// Since when its pause runs.
     began: Option<Timestamp>,
+    /// Who said so.
+    by: Option<String>,
     /// How long that was frozen so far, and since when it is again.
     frozen: Duration,
     frozen_since: Option<Timestamp>,
@@ -46,6 +49,7 @@ impl Pauses {
             place: (0, 0),
             entered: at,
             began: None,
+            by: None,
             frozen: Duration::ZERO,
             frozen_since: None,
             freezes: (frozen(is), at),
@@ -56,7 +60,10 @@ impl Pauses {
         }
         let Some(was) = was else { return };
         if case.controller().is_some() {
-            known.left(was, is, at, found);
+            let off =
+                if known.by.as_deref() == case.controller() { 0 } else { CLOCKS_OFF.millis() };
+            known.left(was, is, at + Duration::from_millis(off), found);
+            moved(was, is, found);
             stands_still(was, is, found);
         } else if was.status != is.status {
             known.place = (0, 0); // Nobody knows what a person meant.
@@ -78,6 +85,7 @@ impl Pauses {
             let in_force = route.and_then(|r| r.accepted_since).unwrap_or(known.entered);
             let said = Timestamp::parse(text).unwrap_or(at);
             known.began = Some(said.max(in_force).min(at));
+            known.by = case.controller().map(str::to_owned);
         }
     }
 }
@@ -120,7 +128,11 @@ impl Known {
             }
             (Some(_), None) => {
                 let end = if asked { at } else { since };
-                let length = self.frozen_since.take().map_or(0, |from| end.since(from).millis());
+                // What was frozen before the pause began is none of it.
+                let length = match (self.frozen_since.take(), self.began) {
+                    (Some(from), Some(began)) => end.since(from.max(began)).millis(),
+                    (Some(_) | None, _) => 0,
+                };
                 let length = length.saturating_add(self.frozen.millis());
                 self.frozen = Duration::from_millis(length);
             }
@@ -131,6 +143,16 @@ impl Known {
 
 fn frozen(rollout: &Rollout) -> bool {
     rollout.spec.paused || rollout.spec.replicas == 0
+}
+
+/// S19: the beginning of a pause moves only by the time that was frozen.
+fn moved(was: &Rollout, is: &Rollout, found: &mut Found) {
+    let (Some(old), Some(new)) = (was.open(), is.open()) else { return };
+    let thawed = was.status.frozen_since.is_some() && is.status.frozen_since.is_none();
+    let (Some(from), Some(to)) = (&old.paused_at, &new.paused_at) else { return };
+    found.unless(old.place() != new.place() || from == to || thawed, "S19", || {
+        format!("{}: the pause of step {} begins at {to} instead of {from}", is.name, new.step)
+    });
 }
 
 /// S22: while `spec.paused` is true nothing begins, climbs or is delivered.

@@ -20,7 +20,8 @@ pub struct Weights {
 /// The highest shares that a controller gave to one canary.
 #[derive(Debug)]
 struct Highest {
-    attempt: i64,
+    /// Its number and when it began: a status that was lost begins anew.
+    attempt: (i64, String),
     ladder: Vec<Step>,
     /// In percent, by the index of the rule.
     shares: BTreeMap<usize, u32>,
@@ -57,6 +58,7 @@ impl Weights {
                     let mut told = Found::default();
                     let turn = Turn { case, seen: &seen, routing, rule, was, is };
                     turn.adds_up(&mut told);
+                    turn.is_planned(&mut told);
                     turn.canary_rises(&mut told);
                     turn.stable_rises(&mut told);
                     self.canary_falls(&turn, &mut told);
@@ -75,7 +77,8 @@ impl Weights {
         let Turn { case, seen, routing, rule, is, .. } = turn;
         let share = percent(is.canary, is.sum());
         let Some(attempt) = seen.now.open() else { return };
-        let known = self.highest.get(&seen.now.uid).filter(|known| known.attempt == attempt.number);
+        let this = (attempt.number, attempt.started_at.clone());
+        let known = self.highest.get(&seen.now.uid).filter(|known| known.attempt == this);
         let highest = known.and_then(|known| known.shares.get(rule)).copied().unwrap_or(0);
         let ladder = known.map_or(&seen.now.spec.steps, |known| &known.ladder);
         if share < highest {
@@ -111,12 +114,12 @@ impl Weights {
             });
         }
         let fresh = || Highest {
-            attempt: attempt.number,
+            attempt: this.clone(),
             ladder: seen.now.spec.steps.clone(),
             shares: BTreeMap::new(),
         };
         let known = self.highest.entry(seen.now.uid.clone()).or_insert_with(fresh);
-        if known.attempt != attempt.number || known.ladder != seen.now.spec.steps {
+        if known.attempt != this || known.ladder != seen.now.spec.steps {
             *known = fresh();
         }
         known.shares.insert(*rule, share);
@@ -135,6 +138,34 @@ impl Turn<'_, '_> {
                 "rule {} of {}: {stable} + {canary}, {how}, have to add up to {wanted}",
                 self.rule,
                 self.case.name()
+            )
+        });
+    }
+
+    /// S9: the weight is that of the step; none off the ladder; all of it in a promotion.
+    fn is_planned(&self, found: &mut Found) {
+        let sum = self.is.sum();
+        let planned = self.seen.stages().any(|state| {
+            let full = self.is.canary == sum;
+            let step = |number| part(sum, state.spec.step(number).weight) == self.is.canary;
+            self.is.canary == 0
+                || state.open().is_none_or(|attempt| match attempt.stage() {
+                    Stage::Step => step(attempt.step),
+                    Stage::Promoting => full,
+                    // What rises there is judged as such.
+                    Stage::First
+                    | Stage::RollingBack
+                    | Stage::Completed
+                    | Stage::Ended
+                    | Stage::Unknown => true,
+                })
+        });
+        found.unless(planned || !self.remembers(), "S9", || {
+            format!(
+                "{}: the canary of {} gets {} of {sum}, no step says so",
+                self.case.name(),
+                self.seen.now.name,
+                self.is.canary
             )
         });
     }

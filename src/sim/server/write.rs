@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::{Stored, json_text};
 use crate::sim::cluster::garbage::{FOREGROUND, ORPHAN};
-use crate::sim::cluster::write::{Claim, Draft, Going, Outcome, Run};
-use crate::sim::cluster::{Actor, Cluster, Part};
+use crate::sim::cluster::write::{Claim, Draft, Going, Outcome, Part, Run};
+use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
 use crate::sim::rules::managed::{Conflict, Managers, Writing};

@@ -18,7 +18,7 @@ pub struct Status {
     /// The side that carries traffic at rest.
     pub stable: Option<Side>,
     /// Sides that drain.
-    pub draining: Vec<Side>,
+    pub draining: Vec<Drain>,
     /// Ended attempts, newest first.
     pub history: Vec<Entry>,
     /// What failed.
@@ -99,6 +99,18 @@ pub struct Routing {
 pub struct Side {
     /// The revision.
     pub revision: String,
+    /// What it delivers.
+    pub release: Release,
+}
+
+/// A side that drains.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Drain {
+    /// The revision.
+    pub revision: String,
+    /// Since when, as its controller takes it.
+    pub since: Option<String>,
 }
 
 /// One ended attempt.
@@ -141,6 +153,8 @@ pub struct Notice {
     pub id: String,
     /// What it tells of.
     pub reason: String,
+    /// The sentence.
+    pub message: String,
 }
 
 /// Why nothing moves.
@@ -159,7 +173,7 @@ pub struct Waiting {
 
 /// A condition by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Condition {
     /// Its type.
     #[serde(rename = "type")]
@@ -168,6 +182,8 @@ pub struct Condition {
     pub status: String,
     /// A word.
     pub reason: String,
+    /// When the status last changed.
+    pub last_transition_time: String,
 }
 
 /// The stages of an attempt.
