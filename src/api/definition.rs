@@ -20,9 +20,8 @@ pub struct ShapeError(pub &'static str);
 /// [`ShapeError`].
 pub fn rollout() -> Result<Value, ShapeError> {
     let mut crd = serde_json::to_value(Rollout::crd()).map_err(|_| ShapeError("JSON form"))?;
-    let schema = crd
-        .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
-        .ok_or(ShapeError("schema"))?;
+    let schema =
+        crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema").ok_or(ShapeError("schema"))?;
     strict(schema);
     let about = schema.pointer("/properties/spec/description").cloned().unwrap_or_default();
     fields(schema, "", "schema")?.insert("description".to_owned(), about);

@@ -295,3 +295,6 @@ fn row(out: &mut String, at: &str, topic: &str, text: &str) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{at:<12} {topic:<10} {text}");
 }
+
+#[cfg(test)]
+mod tests;

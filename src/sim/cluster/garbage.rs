@@ -137,8 +137,8 @@ impl Garbage {
         }
         let place = |owner: &Owner| self.places.get(&owner.uid);
         let solid = |owner: &&Owner| place(owner).is_some_and(|place| !held(place));
-        let waiting = dependents.is_some()
-            && owners.iter().any(|owner| place(owner).is_some_and(&held));
+        let waiting =
+            dependents.is_some() && owners.iter().any(|owner| place(owner).is_some_and(&held));
         let loose: Vec<String> =
             owners.iter().filter(|owner| !solid(owner)).map(|owner| owner.uid.clone()).collect();
         match (loose.is_empty(), loose.len() == owners.len()) {

@@ -57,6 +57,7 @@ impl Pauses {
         let Some(was) = was else { return };
         if case.controller().is_some() {
             known.left(was, is, at, found);
+            moved(was, is, found);
             stands_still(was, is, found);
         } else if was.status != is.status {
             known.place = (0, 0); // Nobody knows what a person meant.
@@ -120,7 +121,11 @@ impl Known {
             }
             (Some(_), None) => {
                 let end = if asked { at } else { since };
-                let length = self.frozen_since.take().map_or(0, |from| end.since(from).millis());
+                // What was frozen before the pause began is none of it.
+                let length = match (self.frozen_since.take(), self.began) {
+                    (Some(from), Some(began)) => end.since(from.max(began)).millis(),
+                    (Some(_) | None, _) => 0,
+                };
                 let length = length.saturating_add(self.frozen.millis());
                 self.frozen = Duration::from_millis(length);
             }
@@ -131,6 +136,16 @@ impl Known {
 
 fn frozen(rollout: &Rollout) -> bool {
     rollout.spec.paused || rollout.spec.replicas == 0
+}
+
+/// S19: the beginning of a pause moves only by the time that was frozen.
+fn moved(was: &Rollout, is: &Rollout, found: &mut Found) {
+    let (Some(old), Some(new)) = (was.open(), is.open()) else { return };
+    let thawed = was.status.frozen_since.is_some() && is.status.frozen_since.is_none();
+    let (Some(from), Some(to)) = (&old.paused_at, &new.paused_at) else { return };
+    found.unless(old.place() != new.place() || from == to || thawed, "S19", || {
+        format!("{}: the pause of step {} begins at {to} instead of {from}", is.name, new.step)
+    });
 }
 
 /// S22: while `spec.paused` is true nothing begins, climbs or is delivered.

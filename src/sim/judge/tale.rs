@@ -393,7 +393,9 @@ impl Tale {
     }
 
     pub fn ready(&mut self, revision: &str, ready: u32) {
-        let numbers = json!({"replicas": ready, "availableReplicas": ready});
+        let generation = &self.objects[&place(&set(revision))]["metadata"]["generation"];
+        let numbers = json!({"replicas": ready, "availableReplicas": ready,
+            "observedGeneration": generation});
         self.merge("kubelet", &set(revision), json!({"status": numbers}));
     }
 

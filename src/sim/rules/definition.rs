@@ -172,7 +172,9 @@ fn texts(checks: &Checks, text: &str, path: &str, all: &mut Vec<Problem>) {
     } else if let Some(least) = checks.length.0.filter(|least| count < *least) {
         let detail = format!("{path} in body should be at least {least} chars long");
         all.push(Problem::invalid(path, &value, &detail));
-    } else if let Some((pattern, _)) = checks.pattern.as_ref().filter(|(_, known)| !known.is_match(text)) {
+    } else if let Some((pattern, _)) =
+        checks.pattern.as_ref().filter(|(_, known)| !known.is_match(text))
+    {
         let detail = format!("{path} in body should match '{pattern}'");
         all.push(Problem::invalid(path, &value, &detail));
     }

@@ -125,18 +125,19 @@ impl Fields {
     /// Tells whether a field is in both sets.
     pub fn meets(&self, other: &Self) -> bool {
         self.0.iter().any(|(step, node)| {
-            other.0.get(step).is_some_and(|mate| {
-                (node.member && mate.member) || node.below.meets(&mate.below)
-            })
+            other
+                .0
+                .get(step)
+                .is_some_and(|mate| (node.member && mate.member) || node.below.meets(&mate.below))
         })
     }
 
     /// Tells whether all of another set is in this one.
     pub fn covers(&self, other: &Self) -> bool {
         other.0.iter().all(|(step, mate)| {
-            self.0.get(step).is_some_and(|node| {
-                (node.member || !mate.member) && node.below.covers(&mate.below)
-            })
+            self.0
+                .get(step)
+                .is_some_and(|node| (node.member || !mate.member) && node.below.covers(&mate.below))
         })
     }
 

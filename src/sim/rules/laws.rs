@@ -35,7 +35,11 @@ const LAWS: &[Law] = &[
     Law { said: "a container and an init", place: Place::At("/spec"), broken: same_containers },
     Law { said: "spec.selector is immutable", place: Place::At("/spec/selector"), broken: changed },
     Law { said: "trafficRouting needs both", place: Place::At(CANARY), broken: no_services },
-    Law { said: "stableService and canaryService go", place: Place::At(CANARY), broken: one_service },
+    Law {
+        said: "stableService and canaryService go",
+        place: Place::At(CANARY),
+        broken: one_service,
+    },
     Law { said: "stableService and canaryService have", place: Place::At(CANARY), broken: alike },
     Law { said: "maxSurge and maxUnavailable", place: Place::At(CANARY), broken: no_room },
     Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },

@@ -249,7 +249,8 @@ impl Managers {
         found.changed.cut(writing.reset);
         found.removed.cut(writing.reset);
         let met = entries.iter().filter(|entry| entry.fields.fields.meets(&found.changed));
-        let mut conflicts: Vec<Conflict> = met.map(|entry| entry.conflict(&found.changed)).collect();
+        let mut conflicts: Vec<Conflict> =
+            met.map(|entry| entry.conflict(&found.changed)).collect();
         if !force && !conflicts.is_empty() {
             conflicts.sort_by(|one, two| one.manager.cmp(&two.manager));
             return Err(conflicts);
@@ -293,7 +294,13 @@ impl Managers {
 
     /// Remembers what is there as somebody's, if nobody is remembered and it is to be applied to.
     #[must_use]
-    pub fn before_apply(self, schema: &Schema, writing: &Writing, empty: &Value, live: &Value) -> Self {
+    pub fn before_apply(
+        self,
+        schema: &Schema,
+        writing: &Writing,
+        empty: &Value,
+        live: &Value,
+    ) -> Self {
         if !self.is_empty() {
             return self;
         }
@@ -306,14 +313,13 @@ impl Managers {
             let Entry { manager, operation, api_version, subresource, time, .. } = entry.clone();
             (operation, time, manager, api_version, subresource)
         };
-        self.0.sort_by(|one, two| order(one).cmp(&order(two)));
+        self.0.sort_by_key(order);
     }
 
     /// Joins the oldest of too many managers that update.
     fn cap(&mut self) {
-        let count = |all: &[Entry]| {
-            all.iter().filter(|entry| entry.operation == Operation::Update).count()
-        };
+        let count =
+            |all: &[Entry]| all.iter().filter(|entry| entry.operation == Operation::Update).count();
         while count(&self.0) > UPDATERS_MAX {
             self.0.sort_by(|one, two| one.age().cmp(&two.age()));
             let first = self.0.iter().position(|entry| entry.operation == Operation::Update);

@@ -98,17 +98,15 @@ pub fn update(resource: &Resource, part: Part, before: &Value, object: &mut Valu
         }
     }
     let kept = |key: &str| before.get("metadata").and_then(|meta| meta.get(key)).cloned();
-    for key in [
-        "creationTimestamp",
-        "generation",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "resourceVersion",
-    ] {
+    for key in ["creationTimestamp", "generation", "resourceVersion"] {
         meta::set(object, key, kept(key));
     }
-    if meta::text(object, "uid").is_none_or(str::is_empty) {
-        meta::set(object, "uid", kept("uid"));
+    // What is said of these may be wrong; what is not said stays.
+    for key in ["uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        let said = object.get("metadata").and_then(|meta| meta.get(key));
+        if said.is_none_or(|said| said.is_null() || *said == "") {
+            meta::set(object, key, kept(key));
+        }
     }
 }
 

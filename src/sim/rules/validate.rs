@@ -76,7 +76,8 @@ fn scaled(part: &str, object: &Value) -> Option<Problem> {
     let replicas = object.get(part)?.get("replicas")?;
     let field = format!(".{part}.replicas");
     let of_type = |kind: &str, value: &str| {
-        let detail = format!("{field} accessor error: {value} is of the type {kind}, expected int64");
+        let detail =
+            format!("{field} accessor error: {value} is of the type {kind}, expected int64");
         Some(Problem::invalid(field.as_str(), &json!(0), &detail))
     };
     match replicas {

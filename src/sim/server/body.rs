@@ -46,10 +46,15 @@ pub fn object(resource: &Resource, body: &Bytes) -> Result<Value, Failure> {
     let version = text("apiVersion");
     if builtin && !version.is_empty() && version != wanted {
         let kind = text("kind");
-        return Err(unhandled_as(resource, kind, version, &format!(
-            "no kind {kind:?} is registered for version {version:?} in scheme \
+        return Err(unhandled_as(
+            resource,
+            kind,
+            version,
+            &format!(
+                "no kind {kind:?} is registered for version {version:?} in scheme \
              \"pkg/runtime/scheme.go:111\""
-        )));
+            ),
+        ));
     }
     if !version.is_empty() && version != wanted {
         return Err(Failure::bad(format!(
@@ -155,7 +160,9 @@ fn untimely(text: &str) -> Option<String> {
 fn wrong(schema: &Schema, value: &Value, owner: &str, path: &str) -> Option<String> {
     let found = |kind: &str| {
         let value = go_kind(value);
-        Some(format!("json: cannot unmarshal {value} into Go struct field {owner}{path} of type {kind}"))
+        Some(format!(
+            "json: cannot unmarshal {value} into Go struct field {owner}{path} of type {kind}"
+        ))
     };
     match (&schema.form, value) {
         (_, Value::Null) | (Form::Any | Form::Scalar(Scalar::Other), _) => None,

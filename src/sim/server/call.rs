@@ -7,11 +7,13 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::json_text;
-use crate::sim::cluster::{Actor, Cluster, Outcome, Part, Run};
+use crate::sim::cluster::write::Part;
+use crate::sim::cluster::write::{Outcome, Run};
+use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
-use crate::sim::rules::{kinds, meta};
 use crate::sim::rules::schema::registry::known;
+use crate::sim::rules::{kinds, meta};
 use crate::sim::server::failure::{FORMS, Failure};
 use crate::sim::server::patch::Patch;
 use crate::sim::server::shape::Shape;
@@ -90,7 +92,11 @@ impl<'a> Call<'a> {
         match target {
             Target::Document(name) => match discovery::document(self.cluster, name)? {
                 Value::String(text) => Ok(Reply::ok(text.into())),
-                document => value(document),
+                document @ (Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Array(_)
+                | Value::Object(_)) => value(document),
             },
             Target::Group { group, version } => {
                 value(discovery::group(self.cluster, group, version.as_deref())?)
@@ -138,12 +144,16 @@ impl<'a> Call<'a> {
     fn acceptable(&self) -> bool {
         let accept = header(&self.head.headers, &ACCEPT);
         let known = ["", "*/*", "application/*", "application/json"];
-        accept.split(',').any(|form| {
-            known.contains(&form.split(';').next().unwrap_or_default().trim())
-        })
+        accept
+            .split(',')
+            .any(|form| known.contains(&form.split(';').next().unwrap_or_default().trim()))
     }
 
-    fn create(&self, resource: &'static Resource, namespace: Option<&str>) -> Result<Reply, Failure> {
+    fn create(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+    ) -> Result<Reply, Failure> {
         let object = self.object(resource)?;
         options::check_write(&self.query, "CreateOptions", false)?;
         let text = |key: &str| meta::text(&object, key).unwrap_or_default();
@@ -192,7 +202,12 @@ impl<'a> Call<'a> {
         Reply::Whole { status, body, warnings: warnings.clone() }
     }
 
-    fn one(&self, resource: &'static Resource, place: &Place, part: Part) -> Result<Reply, Failure> {
+    fn one(
+        &self,
+        resource: &'static Resource,
+        place: &Place,
+        part: Part,
+    ) -> Result<Reply, Failure> {
         let write = self.write(resource, place, part);
         let written = match self.head.method {
             Method::GET => {

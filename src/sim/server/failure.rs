@@ -3,8 +3,8 @@
 use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::sim::cluster::Refusal;
 use crate::sim::cluster::feed::json_text;
+use crate::sim::cluster::refusal::Refusal;
 use crate::sim::resource::{RESOURCES, Resource};
 use crate::sim::rules::problem::{self, Problem};
 
@@ -179,8 +179,11 @@ impl Failure {
         let dot = if resource.group.is_empty() { "" } else { "." };
         let title = format!("{plural}{dot}{}", resource.group);
         let message = format!("Operation cannot be fulfilled on {title} {name:?}: {why}");
-        Self::new(409, "Conflict", message)
-            .with(&[("name", name), ("group", resource.group), ("kind", plural)])
+        Self::new(409, "Conflict", message).with(&[
+            ("name", name),
+            ("group", resource.group),
+            ("kind", plural),
+        ])
     }
 
     /// Names the object that it is about.

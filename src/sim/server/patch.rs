@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::sim::resource::Resource;
 use crate::sim::rules::schema::registry::known;
 use crate::sim::rules::schema::shape::Schema;
-use crate::sim::server::{body, strategic};
 use crate::sim::server::failure::Failure;
+use crate::sim::server::{body, strategic};
 
 /// A patch, read.
 #[derive(Debug)]

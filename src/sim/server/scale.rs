@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::Stored;
-use crate::sim::cluster::{Claim, Draft};
+use crate::sim::cluster::write::{Claim, Draft};
 use crate::sim::resource::Resource;
 use crate::sim::rules::problem::Problem;
 use crate::sim::rules::{meta, validate};
@@ -25,7 +25,8 @@ pub enum Wish<'a> {
 
 /// Shows an object as its number of replicas.
 pub fn show(resource: &Resource, object: &Value) -> Value {
-    let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
+    let number =
+        |pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
     let mut metadata = json!({});
     for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         let value = object.get("metadata").and_then(|meta| meta.get(key)).cloned();
@@ -67,9 +68,8 @@ pub fn set(write: &Write, wish: Wish) -> Result<Arc<Stored>, Failure> {
                 wanted
             }
         };
-        let text = |object: &Value, key: &str| {
-            meta::text(object, key).unwrap_or_default().to_owned()
-        };
+        let text =
+            |object: &Value, key: &str| meta::text(object, key).unwrap_or_default().to_owned();
         let version = text(&wanted, "resourceVersion");
         if !version.is_empty() && version != text(&live, "resourceVersion") {
             return Err(Failure::conflict(resource, resource.plural, &place.name, MODIFIED));

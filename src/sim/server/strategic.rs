@@ -51,12 +51,7 @@ fn field(schema: Option<&Schema>, fields: &mut Map<String, Value>, name: &str, c
 }
 
 /// What the patch names comes first, in its order.
-fn merge_items(
-    schema: &Schema,
-    key: &str,
-    mut items: Vec<Value>,
-    changes: &[Value],
-) -> Vec<Value> {
+fn merge_items(schema: &Schema, key: &str, mut items: Vec<Value>, changes: &[Value]) -> Vec<Value> {
     if changes.iter().any(|change| directive(change) == Some("replace")) {
         items.clear();
     }

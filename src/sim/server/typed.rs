@@ -59,7 +59,8 @@ fn wrong(schema: &Schema, value: &Value, path: &str) -> Option<String> {
             }
         }),
         (Form::List(list), Value::Array(items)) => twice(list, items, path).or_else(|| {
-            let inner = |(at, item): (usize, &Value)| wrong(&list.item, item, &format!("{path}[{at}]"));
+            let inner =
+                |(at, item): (usize, &Value)| wrong(&list.item, item, &format!("{path}[{at}]"));
             items.iter().enumerate().find_map(inner)
         }),
         (Form::Scalar(Scalar::Text), Value::Number(_) | Value::Bool(_)) => {
@@ -74,9 +75,10 @@ fn wrong(schema: &Schema, value: &Value, path: &str) -> Option<String> {
 fn twice(list: &List, items: &[Value], path: &str) -> Option<String> {
     let Lines::Keys(keys) = &list.lines else { return None };
     let steps: Vec<_> = items.iter().map(|item| compare::step(list, item)).collect();
-    let repeated = steps.iter().enumerate().find(|(at, step)| {
-        step.is_some() && steps.iter().take(*at).any(|known| known == *step)
-    });
+    let repeated = steps
+        .iter()
+        .enumerate()
+        .find(|(at, step)| step.is_some() && steps.iter().take(*at).any(|known| known == *step));
     let item = repeated.and_then(|(at, _)| items.get(at))?;
     let key = |key: &String| {
         let default = list.item.field(key).and_then(|field| field.default.clone());

@@ -15,6 +15,7 @@ use crate::model::moment::Timestamp;
 use crate::sim::cluster::Cluster;
 use crate::sim::cluster::feed::{Next, Record, Stored, json_text};
 use crate::sim::resource::Resource;
+use crate::sim::rules::kinds;
 use crate::sim::rules::schema::registry;
 use crate::sim::rules::selector::Selector;
 use crate::sim::server::failure::Failure;
@@ -176,6 +177,7 @@ impl WatchStream {
             Some(_) => json!({}),
         };
         let (api_version, kind) = object.unwrap_or((self.wish.resource.api_version(), kind));
+        kinds::blank(plural, &mut mark);
         for (key, value) in
             [("apiVersion", json!(api_version)), ("kind", json!(kind)), ("metadata", meta)]
         {
@@ -253,7 +255,7 @@ impl Stream for WatchStream {
                 }
             }
         }
-        while std::future::Future::poll(watch.sleep.as_mut(), context).is_ready() {
+        if std::future::Future::poll(watch.sleep.as_mut(), context).is_ready() {
             let now = watch.sleep.deadline();
             if now >= watch.end {
                 watch.over = true;

@@ -7,17 +7,19 @@ use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::{Stored, json_text};
 use crate::sim::cluster::garbage::{FOREGROUND, ORPHAN};
-use crate::sim::cluster::{Actor, Claim, Cluster, Draft, Going, Outcome, Part, Run};
+use crate::sim::cluster::write::Part;
+use crate::sim::cluster::write::{Claim, Draft, Going, Outcome, Run};
+use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
-use crate::sim::rules::problem::Problem;
 use crate::sim::rules::managed::{Conflict, Managers, Writing};
+use crate::sim::rules::problem::Problem;
 use crate::sim::rules::schema::registry::known;
 use crate::sim::rules::{meta, settle, validate};
-use crate::sim::server::{body, options, typed};
 use crate::sim::server::failure::{Failure, MODIFIED};
 use crate::sim::server::patch::Patch;
 use crate::sim::server::strict::Strictness;
+use crate::sim::server::{body, options, typed};
 
 /// How long a pod is given that is deleted without a word about that, in seconds.
 const GRACE: u64 = 30;
@@ -220,7 +222,8 @@ impl Write<'_> {
         }
         self.edit(|before| {
             let managers = before.managers.clone();
-            let managers = managers.before_apply(&known.schema, &writing, &known.empty, &before.value);
+            let managers =
+                managers.before_apply(&known.schema, &writing, &known.empty, &before.value);
             let made = merged(managers, &before.value)?;
             let mut object = made.object;
             self.check_names(&mut object)?;
@@ -402,7 +405,9 @@ fn conflict(conflicts: &[Conflict]) -> Failure {
     let pairs = conflicts.iter().flat_map(|one| one.paths.iter().map(|path| (&one.manager, path)));
     let pairs: Vec<(&String, &String)> = pairs.collect();
     let message = match pairs.as_slice() {
-        [(manager, path)] => format!("Apply failed with 1 conflict: conflict with {manager}: {path}"),
+        [(manager, path)] => {
+            format!("Apply failed with 1 conflict: conflict with {manager}: {path}")
+        }
         all => {
             let lines = conflicts.iter().flat_map(|one| {
                 let head = format!("conflicts with {}:", one.manager);

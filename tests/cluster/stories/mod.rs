@@ -1,6 +1,5 @@
 //! The stories, a file for each subject.
 
-mod blind;
 mod command;
 mod cost;
 mod crash;

@@ -28,7 +28,7 @@ pub struct Controller {
 impl Controller {
     /// Starts one; `name` tells it from every other of the run.
     pub async fn start(name: &str, flags: &[String]) -> Self {
-        let proxy = Proxy::listen(name).await;
+        let proxy = Proxy::listen().await;
         let token = install::token().await;
         let kubeconfig = rig().folder("stories").join(format!("{name}.kubeconfig"));
         let file = json!({

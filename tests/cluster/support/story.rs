@@ -160,13 +160,6 @@ impl Story {
         hold_message(&held, code).to_owned()
     }
 
-    /// The ReplicaSets of the shop.
-    pub async fn replica_sets(&self) -> Vec<Value> {
-        let mut sets = self.cluster.all("ReplicaSet").await;
-        sets.retain(|set| text(set, "/metadata/labels/stairlock.dev~1rollout") == SHOP);
-        sets
-    }
-
     /// Waits until no side drains.
     pub async fn drained(&self) -> Value {
         self.until("nothing drains", |r| r.pointer("/status/draining").is_none()).await

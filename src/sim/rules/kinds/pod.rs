@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::sim::rules::kinds::{default, items, items_mut, number, put, text};
+use crate::sim::rules::kinds::parts::{default, items, items_mut, number, put, text};
 use crate::sim::rules::metadata::invalid;
 use crate::sim::rules::names;
 use crate::sim::rules::problem::Problem;
@@ -14,6 +14,13 @@ pub fn fill_pod(object: &mut Value) {
     if let Some(spec) = object.get_mut("spec") {
         default(spec, "enableServiceLinks", json!(true));
         fill(Some(spec));
+    }
+    let Some(status) = object.get_mut("status") else { return };
+    // One address is the other's first.
+    let ip = text(status, "podIP").to_owned();
+    let first = items(status, "podIPs").first().map(|first| text(first, "ip"));
+    if !ip.is_empty() && first != Some(ip.as_str()) {
+        put(status, "podIPs", json!([{"ip": ip}]));
     }
 }
 

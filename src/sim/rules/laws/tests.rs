@@ -38,7 +38,9 @@ fn a_law_is_broken_where_the_rule_would_be() {
         let found: Vec<&str> = found.iter().map(|problem| problem.field.as_str()).collect();
         match field {
             None => assert_eq!(found, Vec::<&str>::new(), "{case}"),
-            Some(field) => assert!(found.len() == 1 && found[0].ends_with(field), "{case} {found:?}"),
+            Some(field) => {
+                assert!(found.len() == 1 && found[0].ends_with(field), "{case} {found:?}")
+            }
         }
     }
 }
