@@ -349,7 +349,8 @@ impl Cluster {
             let next = generation.unwrap_or_default() + 1;
             meta::set(&mut object, "generation", Some(json!(next)));
         }
-        let over = meta::has(&object, "deletionTimestamp") && !meta::held(&object);
+        let grace = given(&object).unwrap_or_default();
+        let over = meta::has(&object, "deletionTimestamp") && !meta::held(&object) && grace == 0;
         if run == Run::Dry || over {
             let left = Arc::new(Stored::new(Arc::new(object), managers));
             if run == Run::Dry {
@@ -425,19 +426,8 @@ impl Cluster {
             meta::set(&mut marked, "finalizers", some);
         }
         let held = meta::held(&marked) || grace.is_some_and(|grace| grace > 0);
-        let grace_now = grace.unwrap_or_default();
         if held || grace.is_some() {
-            let first = !meta::has(&marked, "deletionTimestamp");
-            // Being deleted counts as a change of what is wanted.
-            let generation = marked.pointer("/metadata/generation").and_then(Value::as_i64);
-            if let Some(generation) = generation.filter(|_| first) {
-                meta::set(&mut marked, "generation", Some(json!(generation + 1)));
-            }
-            if first {
-                let at = seconds(self.now() + Duration::from_secs(grace_now));
-                meta::set(&mut marked, "deletionTimestamp", Some(json!(at)));
-                meta::set(&mut marked, "deletionGracePeriodSeconds", Some(json!(grace_now)));
-            }
+            self.mark(&mut marked, grace.unwrap_or_default());
         }
         if held && marked == *before.value {
             return Ok(Outcome::Kept(before));
@@ -458,6 +448,23 @@ impl Cluster {
         woken.extend(more);
         self.ring(woken);
         Ok(outcome.unwrap_or(Outcome::Gone(before)))
+    }
+
+    /// Marks an object that is being deleted; of one that is marked, grace may only become less.
+    fn mark(&self, object: &mut Value, grace: u64) {
+        if meta::has(object, "deletionTimestamp") {
+            if given(object).is_none_or(|given| given <= grace) {
+                return;
+            }
+        } else if let Some(generation) =
+            object.pointer("/metadata/generation").and_then(Value::as_i64)
+        {
+            // Being deleted counts as a change of what is wanted.
+            meta::set(object, "generation", Some(json!(generation + 1)));
+        }
+        let at = seconds(self.now() + Duration::from_secs(grace));
+        meta::set(object, "deletionTimestamp", Some(json!(at)));
+        meta::set(object, "deletionGracePeriodSeconds", Some(json!(grace)));
     }
 
     /// Takes an object away whatever holds it.
@@ -514,6 +521,11 @@ impl Cluster {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many seconds an object that is being deleted was given.
+fn given(object: &Value) -> Option<u64> {
+    object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_u64)
 }
 
 /// A time as the API server writes it: whole seconds.

@@ -48,7 +48,10 @@ pub fn shape(resource: &Resource, object: &mut Value) {
         }
     }
     meta::put(object, "apiVersion", Some(json!(resource.api_version())));
-    meta::put(object, "kind", Some(json!(resource.kind)));
+    // A custom object that says it is of another kind is refused later.
+    if known.builtin || object.get("kind").is_none() {
+        meta::put(object, "kind", Some(json!(resource.kind)));
+    }
 }
 
 /// Takes from a new object what only later writes may set.

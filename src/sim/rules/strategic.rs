@@ -79,31 +79,43 @@ fn merge_map(shape: &Struct, fields: &mut Map<String, Value>, patch: &Map<String
     }
 }
 
+/// What the patch names comes in the order of the patch, before what it does not name; only what
+/// was before it stays so.
 fn merge_list(list: &List, items: &mut Vec<Value>, patch: &[Value]) {
-    let replaces = |item: &&Value| item.get(DIRECTIVE).is_some_and(|what| what == "replace");
-    if patch.iter().any(|item| replaces(&item)) {
-        let rest: Vec<Value> = patch.iter().filter(|item| !replaces(item)).cloned().collect();
-        *items = rest;
+    let told = |item: &Value, what: &str| item.get(DIRECTIVE).is_some_and(|said| said == what);
+    if patch.iter().any(|item| told(item, "replace")) {
+        *items = patch.iter().filter(|item| !told(item, "replace")).cloned().collect();
         return;
     }
-    let Lines::Keys(keys) = &list.lines else {
-        for item in patch {
-            if !items.contains(item) {
-                items.push(item.clone());
-            }
-        }
-        return;
+    let key = match &list.lines {
+        Lines::Keys(keys) => keys.first(),
+        Lines::Set | Lines::Atomic => None,
     };
-    let Some(key) = keys.first() else { return };
-    for change in patch {
-        let same = |item: &Value| item.get(key).is_some() && item.get(key) == change.get(key);
-        let place = items.iter().position(same);
-        let gone = change.get(DIRECTIVE).is_some_and(|what| what == "delete");
-        match place.and_then(|place| items.get_mut(place).map(|item| (place, item))) {
-            Some((place, _)) if gone => drop(items.remove(place)),
-            Some((_, item)) => merge(&list.item, item, change),
-            None if gone => {}
-            None => items.push(plain(&list.item, change)),
+    let same = |one: &Value, other: &Value| match key {
+        Some(key) => one.get(key).is_some() && one.get(key) == other.get(key),
+        None => one == other,
+    };
+    let mut patched: Vec<Value> = Vec::new();
+    for change in patch.iter().filter(|change| !told(change, "delete")) {
+        if let Some(item) = patched.iter_mut().find(|item| same(item, change)) {
+            merge(&list.item, item, change);
+        } else if let Some(mut item) = items.iter().find(|item| same(item, change)).cloned() {
+            merge(&list.item, &mut item, change);
+            patched.push(item);
+        } else {
+            patched.push(plain(&list.item, change));
         }
     }
+    let before = std::mem::take(items);
+    let place = |item: &Value| before.iter().position(|known| same(known, item));
+    let named = |item: &Value| patch.iter().any(|change| same(item, change));
+    let mut rest = before.iter().enumerate().filter(|(_, item)| !named(item)).peekable();
+    for item in patched {
+        let until = place(&item).unwrap_or_default();
+        while let Some((_, earlier)) = rest.next_if(|(at, _)| *at < until) {
+            items.push(earlier.clone());
+        }
+        items.push(item);
+    }
+    items.extend(rest.map(|(_, item)| item.clone()));
 }

@@ -188,6 +188,14 @@ pub fn patch(body: &Bytes) -> Result<Value, Failure> {
         .map_err(|error| Failure::bad(format!("error decoding patch: {}", syntax(body, &error))))
 }
 
+/// Says that what is applied is no YAML.
+pub fn no_yaml(line: u64) -> Failure {
+    Failure::bad(format!(
+        "error decoding YAML: error converting YAML to JSON: yaml: line {line}: did not find \
+         expected node content"
+    ))
+}
+
 /// Names the kind of a value as Go's reader does.
 pub fn go_kind(value: &Value) -> &'static str {
     match value {

@@ -266,7 +266,7 @@ impl<'a> Call<'a> {
         let applied: Value = match serde_json::from_slice(self.body) {
             Ok(applied) => applied,
             Err(_) => serde_saphyr::from_str(&text)
-                .map_err(|error| Failure::bad(format!("error decoding YAML: {error}")))?,
+                .map_err(|error| body::no_yaml(error.location().map_or(1, |at| at.line())))?,
         };
         write.apply(applied, self.query.is_true("force"))
     }

@@ -15,9 +15,9 @@ use crate::model::moment::Timestamp;
 use crate::sim::cluster::Cluster;
 use crate::sim::cluster::feed::{Next, Record, Stored, json_text};
 use crate::sim::resource::Resource;
-use crate::sim::rules::meta;
 use crate::sim::rules::schema::registry::known;
 use crate::sim::rules::selector::Selector;
+use crate::sim::rules::{kinds, meta};
 use crate::sim::server::failure::Failure;
 use crate::sim::server::shape::Shape;
 
@@ -176,6 +176,7 @@ impl WatchStream {
             Some(_) => json!({}),
             None => known(self.wish.resource).empty.clone(),
         };
+        kinds::blank(plural, &mut object);
         let (api_version, kind) = shown.unwrap_or((self.wish.resource.api_version(), kind));
         for (key, value) in
             [("apiVersion", json!(api_version)), ("kind", json!(kind)), ("metadata", metadata)]

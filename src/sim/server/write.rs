@@ -388,6 +388,11 @@ fn graceful(resource: &Resource, before: &Value, wanted: Option<u64>) -> Option<
     if resource.kind != "Pod" {
         return None;
     }
+    // What has been given can only be cut short.
+    let given = before.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_u64);
+    if let Some(given) = given {
+        return Some(wanted.map_or(given, |wanted| wanted.min(given)));
+    }
     let text = |pointer: &str| before.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let over = ["Succeeded", "Failed"].contains(&text("/status/phase"));
     if text("/spec/nodeName").is_empty() || over {
