@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::sim::cluster::garbage::{Chore, FOREGROUND, ORPHAN, disown, drop_finalizer};
-use crate::sim::cluster::write::{Going, Part, Run};
 use crate::sim::cluster::refusal::Refusal;
+use crate::sim::cluster::write::{Going, Part, Run};
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::{Place, Writer};
 

@@ -172,6 +172,8 @@ fn single(checks: &Checks, value: &Value, path: &Path<'_>, all: &mut Vec<Problem
         let detail =
             format!("Checked value must be of type integer with format {format} in {path}");
         all.push(Problem::invalid("<nil>", &Value::from(""), &detail));
+        let detail = format!("{path} in body must be of type {format}: \"float64\"");
+        all.push(Problem::wrong_type(path.to_string(), "float64", &detail));
         return false;
     }
     let fits = match checks.kind.as_str() {
