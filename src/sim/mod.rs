@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod faults;
 pub mod history;
 pub mod judge;
+pub mod manners;
 pub mod normal;
 pub mod play;
 pub mod process;
