@@ -9,6 +9,7 @@ pub mod collector;
 pub mod faults;
 pub mod history;
 pub mod judge;
+pub mod manners;
 pub mod normal;
 pub mod play;
 pub mod process;
