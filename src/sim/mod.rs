@@ -5,6 +5,7 @@
 
 pub mod chance;
 pub mod cluster;
+pub mod collector;
 pub mod faults;
 pub mod history;
 pub mod judge;

@@ -208,7 +208,7 @@ impl Wire {
             }
         };
         match reply {
-            Reply::Whole { status, body: reply } => {
+            Reply::Whole { status, body: reply, warnings: _ } => {
                 self.travel().await;
                 if let Some((place, made)) = about.filter(|_| write) {
                     self.remember(place, made, status, &body);
