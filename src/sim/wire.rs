@@ -81,8 +81,8 @@ struct Shared {
 struct Line {
     chance: Rng,
     seen: Sight,
-    /// The versions that this process was told its own writes made, by path.
-    own: BTreeMap<String, u64>,
+    /// The versions that this process was told its own writes made.
+    own: BTreeMap<Place, u64>,
     /// The process has ended: nothing passes any more.
     cut: bool,
     requests: u64,
@@ -184,7 +184,7 @@ impl Wire {
         let disturbance = write.then(|| self.shared.faults.write(self.now())).flatten();
         let ask = || self.ask(&head, &body, write);
         let revision = self.shared.cluster.revision();
-        let reply = match disturbance {
+        let Asked { reply, about } = match disturbance {
             None => ask(),
             Some(Disturbance::Crash(side)) => {
                 if side == Side::After {
@@ -210,12 +210,11 @@ impl Wire {
         match reply {
             Reply::Whole { status, body: reply, warnings: _ } => {
                 self.travel().await;
-                if write {
-                    self.remember(head.uri.path(), &body, status, &reply);
+                if let Some((place, made)) = about.filter(|_| write) {
+                    self.remember(place, made, status, &body);
                 }
-                let body = reply;
                 self.listed(&head, revision);
-                whole(StatusCode::from_u16(status)?, body)
+                whole(StatusCode::from_u16(status)?, reply)
             }
             Reply::Watch(stream) => {
                 self.running().await;
@@ -225,7 +224,7 @@ impl Wire {
     }
 
     /// Asks the server, and notes what a write did.
-    fn ask(&self, head: &Parts, body: &Bytes, write: bool) -> Reply {
+    fn ask(&self, head: &Parts, body: &Bytes, write: bool) -> Asked {
         let place = place(head, body);
         let revision = |place: &Place| {
             let object = self.shared.cluster.read(place)?;
@@ -237,18 +236,20 @@ impl Wire {
             self.line().manners.opens(resource, self.now());
         }
         let reply = self.server().handle(head, body);
-        let Some(place) = place else { return reply };
-        let after = revision(&place);
+        let Some(place) = place else { return Asked { reply, about: None } };
+        let made = revision(&place);
         let mut line = self.line();
+        let Line { manners, seen, .. } = &mut *line;
         if head.method == Method::GET {
-            line.manners.answered(place, after);
-        } else if write && before != after {
-            let (seen, at) = (line.seen.clone(), self.now());
-            let after = after.unwrap_or_else(|| self.shared.cluster.revision());
+            manners.answered(place.clone(), made);
+        } else if write && before != made {
+            let after = made.unwrap_or_else(|| self.shared.cluster.revision());
             let alone = self.shared.cluster.list("rollouts", None).len() < 2;
-            line.manners.wrote(Deed { place, before, after, at }, &seen, alone);
+            let deed = Deed { place: place.clone(), before, after, at: self.now() };
+            manners.wrote(deed, seen, alone);
         }
-        reply
+        drop(line);
+        Asked { reply, about: Some((place, made)) }
     }
 
     /// A list tells of all of its resource, up to the revision at which it was made.
@@ -269,18 +270,18 @@ impl Wire {
     /// Keeps the version that a write made, and notices one that demanded an older version than
     /// this process had been told it made itself: a controller that has to read its own writes
     /// never does.
-    fn remember(&self, path: &str, asked: &Bytes, status: u16, reply: &Bytes) {
-        let object = path.trim_end_matches("/status").to_owned();
+    fn remember(&self, place: Place, made: Option<u64>, status: u16, asked: &Bytes) {
         let mut line = self.line();
         if status == 409 {
-            let demanded = demanded(asked);
-            let own = line.own.get(&object).copied();
+            let own = line.own.get(&place).copied();
             drop(line);
+            let demanded = own.and_then(|_| demanded(asked));
             if demanded.is_some_and(|version| own.is_some_and(|own| version < own)) {
+                let object = format!("{}/{}", place.resource, place.name);
                 self.shared.faults.forgot(object, self.now());
             }
-        } else if let Some(version) = made(reply).filter(|_| status < 300) {
-            line.own.insert(object, version);
+        } else if let Some(version) = made.filter(|_| status < 300) {
+            line.own.insert(place, version);
         }
     }
 
@@ -310,6 +311,13 @@ impl Wire {
             .body(body)
             .map_err(Into::into)
     }
+}
+
+/// What the server answered.
+struct Asked {
+    reply: Reply,
+    /// The object that was asked for, and the version that it has now, if it is there.
+    about: Option<(Place, Option<u64>)>,
 }
 
 /// One watch on its way.
@@ -465,12 +473,6 @@ fn demanded(patch: &Bytes) -> Option<u64> {
         operation.get("path").and_then(Value::as_str) == Some("/metadata/resourceVersion")
     });
     versions.next()?.get("value")?.as_str()?.parse().ok()
-}
-
-/// The resourceVersion that a write made.
-fn made(reply: &Bytes) -> Option<u64> {
-    let reply: Value = serde_json::from_slice(reply).ok()?;
-    reply.pointer("/metadata/resourceVersion")?.as_str()?.parse().ok()
 }
 
 fn span(length: Length) -> Duration {
