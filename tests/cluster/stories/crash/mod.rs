@@ -10,7 +10,7 @@ mod tale;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 use tokio::sync::oneshot::{Receiver, Sender, channel};
@@ -27,7 +27,7 @@ use crate::support::story::{SHOP, Story};
 use crate::support::watch::{Change, Seen, Watch};
 
 /// Runs that climb at the same time; those that only drain do not count.
-const PARALLEL_MAX: usize = 4;
+static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(5)));
 /// Writes that only show numbers of pods: there may be more or fewer from run to run.
 const UNSTEADY_MAX: usize = 4;
 /// A run, the drain of 30 s included.
@@ -99,12 +99,15 @@ impl Run {
         if !tale.weights.is_empty() {
             assert_eq!(sequence(&self.routes), tale.weights, "{}", story.namespace());
         }
-        let services = match there {
-            true => story.cluster.all("Service").await,
-            false => Vec::new(), // their owner is gone, and they go when the cluster gets to it
-        };
+        let mut services = story.cluster.all("Service").await;
+        let mut routes = story.cluster.all("HTTPRoute").await;
+        if !there {
+            // Their owner is gone: they go when the cluster gets to it, and the gateway says so.
+            services.clear();
+            routes.iter_mut().for_each(|route| route["status"] = Value::Null);
+        }
         let state = json!({"rollout": rollout, "sets": self.sets.present(), "services": services,
-            "routes": story.cluster.all("HTTPRoute").await});
+            "routes": routes});
         normal(&state, &self.names())
     }
 
@@ -186,14 +189,13 @@ async fn play(
 /// Starts runs of one story, as many at a time as there are permits.
 struct Runs {
     tale: Tale,
-    permits: Arc<Semaphore>,
     running: JoinSet<(Point, Option<Ending>)>,
 }
 
 impl Runs {
     /// Starts a run as soon as there is a permit; the receiver hears when it has climbed.
     fn start(&mut self, point: Point) -> Receiver<usize> {
-        let (tale, permits) = (self.tale, Arc::clone(&self.permits));
+        let (tale, permits) = (self.tale, Arc::clone(&PERMITS));
         let (climbed, heard) = channel();
         self.running.spawn(async move {
             let permit = permits.acquire_owned().await.unwrap();
@@ -219,8 +221,8 @@ struct Table {
 
 impl Table {
     /// Plays a story, undisturbed and disturbed at all writes or some.
-    async fn fill(tale: Tale, all: bool, permits: Arc<Semaphore>) -> Self {
-        let mut runs = Runs { tale, permits, running: JoinSet::new() };
+    async fn fill(tale: Tale, all: bool) -> Self {
+        let mut runs = Runs { tale, running: JoinSet::new() };
         let chosen = |at: &usize| all || at % tale.every == 0;
         let climbed = runs.start(None).await.expect("the run that nobody disturbs");
         runs.start_all((1..=climbed).filter(chosen));
@@ -294,8 +296,7 @@ impl Table {
 /// Plays stories, prints their tables and fails if any run ended otherwise.
 async fn crash(tales: &[Tale]) {
     let all = std::env::var("CRASH").is_ok_and(|what| what == "all");
-    let permits = Arc::new(Semaphore::new(PARALLEL_MAX));
-    let filled = tales.iter().map(|tale| Table::fill(*tale, all, Arc::clone(&permits)));
+    let filled = tales.iter().map(|tale| Table::fill(*tale, all));
     let shown = futures::future::join_all(filled).await;
     let mut text = String::from("| story | write | verb object | before | after |\n");
     text += "| --- | --- | --- | --- | --- |\n";

@@ -98,7 +98,7 @@ pub const OTHERS: &[Tale] = &[
         ],
         weights: &[(100, 0), (80, 20), (100, 0)],
         history: &[(2, "Aborted"), (1, "Completed")],
-        every: 6,
+        every: 9,
         ..PROMOTED
     },
     Tale {
@@ -107,7 +107,7 @@ pub const OTHERS: &[Tale] = &[
         acts: &[Act::Push("1.1.0-bad.1"), Act::Failed(2, "DeadlineExceeded")],
         weights: &[(100, 0)],
         history: &[(2, "DeadlineExceeded"), (1, "Completed")],
-        every: 5,
+        every: 7,
         ..PROMOTED
     },
     Tale {
@@ -124,7 +124,7 @@ pub const OTHERS: &[Tale] = &[
         ],
         weights: &[],
         history: &[(3, "Completed"), (2, "Superseded"), (1, "Completed")],
-        every: 9,
+        every: 17,
         ..PROMOTED
     },
     Tale {
@@ -132,14 +132,14 @@ pub const OTHERS: &[Tale] = &[
         acts: &[Act::Push("1.1.0"), Act::Paused(2, 1), Act::Delete, Act::Gone],
         weights: &[(100, 0), (80, 20), (100, 0)],
         history: &[],
-        every: 4,
+        every: 5,
         ..PROMOTED
     },
     Tale {
         name: "canary by the count of pods, promoted",
         objects: by_pods,
         weights: &[],
-        every: 6,
+        every: 11,
         ..PROMOTED
     },
 ];
