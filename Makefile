@@ -51,8 +51,9 @@ test: ## everything CI needs: verify, all tests, and the cluster stories on a ri
 	tests/scripts/test.sh all
 
 .PHONY: sim
-sim: ## the golden traces; SEEDS=n reaches them as STAIRLOCK_SEEDS
-	STAIRLOCK_SEEDS=$(or $(SEEDS),1) $(CARGO) test --locked --test traces
+sim: ## seeds in the simulator, optimized; SEEDS=n plays n of them, SEED=n shows one, PAIRS=1 every pair of crashes
+	STAIRLOCK_SEEDS=$(or $(SEEDS),10000) STAIRLOCK_TWICE=$(or $(TWICE),100) STAIRLOCK_PAIRS=$(or $(PAIRS),17) \
+	  $(CARGO) test --locked --release --test sim -- --nocapture
 
 .PHONY: planted
 planted: ## seeds until the simulator catches each planted defect; writes docs/planted-bugs.md

@@ -26,8 +26,8 @@ pub struct Stand {
     pub in_force: Option<Timestamp>,
     /// Until when.
     pub to: Timestamp,
-    /// What held it, each code once, in order.
-    pub holds: Vec<String>,
+    /// What held it, and how long in all: each code once, in order.
+    pub holds: Vec<(String, Duration)>,
     /// Pods of the new revision and of all others that were ready at the end of it.
     pub pods: (u32, u32),
 }
@@ -62,9 +62,8 @@ pub struct Account {
 pub fn account(changes: &[Arc<Change>], ended: Timestamp, attempt: Option<i64>) -> Account {
     let mut counter = Counter { attempt, ..Counter::default() };
     changes.iter().for_each(|change| counter.see(change));
-    if let Some(stand) = counter.account.stands.last_mut().filter(|_| counter.standing) {
-        stand.to = ended;
-        stand.pods = counter.pods_of;
+    if counter.standing {
+        counter.leave(ended);
     }
     counter.account
 }
@@ -84,6 +83,8 @@ struct Counter {
     /// Whether the attempt stands where it stood last.
     standing: bool,
     pods_of: (u32, u32),
+    /// The codes of what holds it, and since when that was looked at.
+    held: (Vec<String>, Option<Timestamp>),
 }
 
 impl Counter {
@@ -151,6 +152,7 @@ impl Counter {
     }
 
     fn leave(&mut self, at: Timestamp) {
+        self.hold(Vec::new(), at);
         self.standing = false;
         if let Some(stand) = self.account.stands.last_mut() {
             (stand.to, stand.pods) = (at, self.pods_of);
@@ -185,9 +187,22 @@ impl Counter {
         let Some(stand) = self.account.stands.last_mut() else { return };
         stand.weight = attempt.weight;
         stand.in_force = attempt.paused_at.as_deref().and_then(Timestamp::parse).or(stand.in_force);
-        for hold in &status.waiting_for {
-            if !stand.holds.contains(&hold.kind) {
-                stand.holds.push(hold.kind.clone());
+        self.hold(status.waiting_for.iter().map(|hold| hold.kind.clone()).collect(), at);
+    }
+
+    /// Counts what held it until a time, and notes what holds it from then on.
+    fn hold(&mut self, codes: Vec<String>, at: Timestamp) {
+        let (before, since) = std::mem::replace(&mut self.held, (codes, Some(at)));
+        let Some(stand) = self.account.stands.last_mut().filter(|_| self.standing) else { return };
+        let length = since.map_or(Duration::ZERO, |since| at.since(since)).millis();
+        for code in before {
+            if let Some((_, all)) = stand.holds.iter_mut().find(|(known, _)| *known == code) {
+                *all = Duration::from_millis(all.millis().saturating_add(length));
+            }
+        }
+        for code in &self.held.0 {
+            if !stand.holds.iter().any(|(known, _)| known == code) {
+                stand.holds.push((code.clone(), Duration::ZERO));
             }
         }
     }

@@ -8,7 +8,6 @@ use serde::Serialize;
 use crate::api::status::Attempt;
 use crate::cli::account::{Account, Stand};
 use crate::cli::exit::Exit;
-use crate::cli::facts;
 use crate::cli::manifest::Chosen;
 use crate::cli::verdict::{Outcome, Verdict};
 use crate::model::moment::{Duration, Timestamp};
@@ -16,6 +15,10 @@ use crate::model::spec::{Pause, Spec};
 
 /// The version of the JSON document.
 const FORMAT: u32 = 1;
+/// The holds of a pause.
+const PAUSES: [&str; 2] = ["Paused", "AwaitingPromotion"];
+/// What held a step for less is told to programs only.
+const HELD_LEAST: Duration = Duration::from_secs(1);
 /// The code of the warning that pods give another share than was asked for.
 const SHARE_DIFFERS: &str = "W104";
 
@@ -132,8 +135,18 @@ pub struct Planned {
     /// The pause: a duration, or `untilPromoted`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<String>,
-    /// The codes of what held it, in order.
-    pub held_by: Vec<String>,
+    /// What held it, in order.
+    pub held_by: Vec<HeldBy>,
+}
+
+/// What held a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldBy {
+    /// The code of the hold, as in docs/spec/rollout.md.
+    pub hold: String,
+    /// How long, in milliseconds.
+    pub millis: u64,
 }
 
 /// What is not as it was asked for.
@@ -195,7 +208,7 @@ impl Forecast<'_> {
             new_pods: *new_pods,
             old_pods: *old_pods,
             pause: pause(spec, stand),
-            held_by: holds.clone(),
+            held_by: holds.iter().map(held).collect(),
         }
     }
 
@@ -223,6 +236,10 @@ impl Forecast<'_> {
     }
 }
 
+fn held((hold, length): &(String, Duration)) -> HeldBy {
+    HeldBy { hold: hold.clone(), millis: length.millis() }
+}
+
 /// Weights are within 0 to 100.
 fn stand_weight(weight: i64) -> f64 {
     f64::from(i32::try_from(weight).unwrap_or_default())
@@ -238,7 +255,7 @@ fn pause(spec: &Spec, stand: &Stand) -> Option<String> {
 }
 
 impl Plan {
-    /// Prints it for a person. Times are rounded up to a second.
+    /// Prints it for a person. Times are rounded to a second.
     pub fn text(&self) -> String {
         let Self { rollout, from, version, ready_after, .. } = self;
         let from = if from.is_empty() { String::new() } else { format!("{from} → ") };
@@ -272,9 +289,15 @@ impl Plan {
             Some("untilPromoted") => "until promoted".to_owned(),
             Some(length) => format!("pause {length}"),
         };
-        let held = match step.held_by.as_slice() {
+        let held = step.held_by.iter().filter(|held| HELD_LEAST.millis() <= held.millis);
+        // The pause has a column of its own.
+        let held = held.filter(|held| !PAUSES.contains(&held.hold.as_str()));
+        let held: Vec<String> = held
+            .map(|held| format!("{} {}", held.hold, length(Duration::from_millis(held.millis))))
+            .collect();
+        let held = match held.as_slice() {
             [] => String::new(),
-            codes => format!("held by {}", codes.join(", ")),
+            all => format!("held by {}", all.join(", ")),
         };
         let begins = said(&step.begins);
         format!("{begins:<12} {called:<10} {asked:<22} {pods:<20} {pause:<16} {held}")
@@ -310,7 +333,12 @@ impl Plan {
 }
 
 fn said(moment: &Moment) -> String {
-    facts::offset(Duration::from_secs(moment.millis.div_ceil(1000)))
+    format!("t+{}", length(Duration::from_millis(moment.millis)))
+}
+
+/// Prints a length of time, rounded to a second.
+fn length(length: Duration) -> String {
+    Duration::from_secs(length.millis().saturating_add(500) / 1000).to_string()
 }
 
 fn when(moment: &Moment) -> String {

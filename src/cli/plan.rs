@@ -19,10 +19,6 @@ use crate::sim::play::{self, Trouble};
 use crate::sim::story::{Event, Fate, Span, Story};
 use crate::sim::yaml::Faults;
 
-/// Shorter than the progress deadline by this, pods are as slow as they may be: the controller has
-/// to see them before it. The first that completes is taken.
-const MARGINS_SECS: [u64; 5] = [1, 2, 5, 15, 60];
-
 /// What is to be planned.
 #[derive(Args, Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -161,23 +157,28 @@ impl Stage<'_> {
         Ok((Rehearsal { verdict, account, released, promoted }, waits))
     }
 
-    /// Tells the end where every pod of the new version is as slow as the deadline allows; `None`
-    /// where it does not complete, or where a person has to act, who may take any time.
+    /// Tells the end where every pod of the new version is as slow as the deadline allows, to a
+    /// second; `None` where it does not complete, or where a person has to act, who may take any
+    /// time. Without a route a step takes several batches of pods within its deadline, so that the
+    /// slowest pods are looked for.
     fn slowest(&self, ideal: &Rehearsal) -> Result<Option<Duration>, Trouble> {
         if ideal.verdict.outcome != Outcome::Completed || !ideal.promoted.is_empty() {
             return Ok(None);
         }
-        let spec = &self.rollout.spec;
-        let spent = u64::from(spec.min_ready_secs);
-        for margin in MARGINS_SECS {
-            let taken = Duration::from_secs(spent + margin).millis();
-            let Some(ready) = spec.deadline.millis().checked_sub(taken) else { break };
-            let slow = self.rehearse(Duration::from_millis(ready))?;
+        let mut latest = ideal.end().map(|end| end.since(ideal.released));
+        let mut good = self.flags.ready_after.millis() / 1000;
+        let mut bad = self.rollout.spec.deadline.millis().div_ceil(1000) + 1;
+        while good + 1 < bad {
+            let middle = good.midpoint(bad);
+            let slow = self.rehearse(Duration::from_secs(middle))?;
             if slow.verdict.outcome == Outcome::Completed {
-                return Ok(slow.end().map(|end| end.since(slow.released)));
+                good = middle;
+                latest = slow.end().map(|end| end.since(slow.released));
+            } else {
+                bad = middle;
             }
         }
-        Ok(ideal.end().map(|end| end.since(ideal.released)))
+        Ok(latest)
     }
 }
 

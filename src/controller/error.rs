@@ -13,6 +13,8 @@ use crate::runtime::metrics::WriteResult;
 
 /// The first pause after an error.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// The longest pause where nobody answered: once the API server is back, all goes on within it.
+const UNANSWERED_MAX: Duration = Duration::from_secs(30);
 /// The longest pause after errors: a quota or a permission takes a person minutes, not hours.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
 /// The pause after a write that the fence refused: a renewal that was late by a moment changes no
@@ -54,7 +56,9 @@ pub enum Error {
 pub enum Retry {
     /// As soon as what was stale is seen as it is.
     Now,
-    /// After a pause that grows.
+    /// After a pause that grows to 30 s: nobody answered, and nobody tells when somebody does.
+    Soon,
+    /// After a pause that grows to 5 minutes.
     Backoff,
     /// Once this process leads again, which wakes every Rollout; after a pause where it led all
     /// the time.
@@ -84,13 +88,12 @@ impl Error {
             ) => Retry::Now,
             Self::Write(WriteError::Unanswered { source, .. }) => match Stop::of(source) {
                 Some(Stop::NotLeading) => Retry::OnChange,
-                Some(Stop::TimedOut) | None => Retry::Backoff,
+                Some(Stop::TimedOut) | None => Retry::Soon,
             },
-            Self::Read { .. }
-            | Self::Notice(_)
-            | Self::NoticeLate
-            | Self::Cut
-            | Self::Panicked(_) => Retry::Backoff,
+            Self::Notice(WriteError::Refused { .. }) | Self::Cut | Self::Panicked(_) => {
+                Retry::Backoff
+            }
+            Self::Read { .. } | Self::Notice(_) | Self::NoticeLate => Retry::Soon,
         }
     }
 }
@@ -119,26 +122,38 @@ impl Failures {
     pub fn pause(&mut self, retry: Retry, key: &Key) -> Duration {
         match retry {
             #[cfg(feature = "planted")]
-            Retry::Now | Retry::Backoff if active(Bug::NoBackoff) => Duration::ZERO,
+            Retry::Now | Retry::Soon | Retry::Backoff if active(Bug::NoBackoff) => Duration::ZERO,
             Retry::OnChange => FENCED_PAUSE,
             Retry::Now if self.conflicts < CONFLICTS_MAX => {
                 self.conflicts = self.conflicts.saturating_add(1);
                 Duration::ZERO
             }
-            Retry::Now | Retry::Backoff => {
-                let pause = backoff(self.others, key);
-                self.others = self.others.saturating_add(1);
-                pause
-            }
+            Retry::Soon => self.next(key, unanswered),
+            Retry::Now | Retry::Backoff => self.next(key, backoff),
         }
     }
+
+    fn next(&mut self, key: &Key, pause: impl Fn(u32, &Key) -> Duration) -> Duration {
+        let pause = pause(self.others, key);
+        self.others = self.others.saturating_add(1);
+        pause
+    }
+}
+
+/// Tells the pause after so many calls that nobody answered.
+pub fn unanswered(errors: u32, key: &Key) -> Duration {
+    between(errors, key, UNANSWERED_MAX)
 }
 
 /// Tells the pause after so many errors: doubled each time, and different for each Rollout, so that
 /// not all of them come back at once.
 pub fn backoff(errors: u32, key: &Key) -> Duration {
+    between(errors, key, BACKOFF_MAX)
+}
+
+fn between(errors: u32, key: &Key, most: Duration) -> Duration {
     let factor = 2_u32.saturating_pow(errors.min(16));
-    let whole = BACKOFF_MIN.saturating_mul(factor).min(BACKOFF_MAX);
+    let whole = BACKOFF_MIN.saturating_mul(factor).min(most);
     let hash = Sha256::digest(format!("{key}/{errors}").as_bytes());
     let part = hash.first().copied().map_or(0, u32::from);
     // Between a half and the whole.
@@ -171,10 +186,10 @@ mod tests {
         for (case, error, reason, retry) in [
             ("stale", answer(409, "Conflict"), "Conflict", Retry::Now),
             ("forbidden", answer(403, "Forbidden"), "WriteRefused", Retry::Now),
-            ("server", answer(500, ""), "WriteUnanswered", Retry::Backoff),
-            ("no reply", stopped(TimedOut), "WriteUnanswered", Retry::Backoff),
+            ("server", answer(500, ""), "WriteUnanswered", Retry::Soon),
+            ("no reply", stopped(TimedOut), "WriteUnanswered", Retry::Soon),
             ("follower", stopped(NotLeading), "WriteUnanswered", Retry::OnChange),
-            ("sink", Error::NoticeLate, "NoticeFailed", Retry::Backoff),
+            ("sink", Error::NoticeLate, "NoticeFailed", Retry::Soon),
             ("cut", Error::Cut, "TurnCut", Retry::Backoff),
             ("panic", Error::Panicked(String::new()), "Panicked", Retry::Backoff),
         ] {
@@ -196,6 +211,9 @@ mod tests {
             let pause = backoff(errors, &key);
             assert!(whole / 2 <= pause && pause <= whole, "{errors}: {pause:?}");
         }
+        assert!(
+            UNANSWERED_MAX / 2 <= unanswered(40, &key) && unanswered(40, &key) <= UNANSWERED_MAX
+        );
         assert_ne!(backoff(9, &key), backoff(9, &Key::new("prod", "till")));
         assert_eq!(failures.pause(Retry::OnChange, &key), FENCED_PAUSE, "never for ever");
     }

@@ -13,7 +13,7 @@ use crate::apply::error::Error as WriteError;
 use crate::apply::send::{Effect, Written};
 use crate::apply::{commit, writes};
 use crate::controller::context::Context;
-use crate::controller::error::{Error, backoff, outcome};
+use crate::controller::error::{Error, backoff, outcome, unanswered};
 use crate::controller::memory::Verdict;
 use crate::controller::triggers::touched;
 use crate::model::moves::Write;
@@ -306,7 +306,10 @@ pub async fn announce(
         memory.sent.extend(sent);
         memory.notice = match (&error, given_up) {
             (None, _) | (Some(_), true) => (0, None),
-            (Some(_), false) => (tries.saturating_add(1), Some(now + backoff(tries, key))),
+            (Some(_), false) => {
+                let pause = if refused { backoff(tries, key) } else { unanswered(tries, key) };
+                (tries.saturating_add(1), Some(now + pause))
+            }
         };
         memory.sent.extend(unsent.clone().filter(|_| given_up));
     });

@@ -182,7 +182,9 @@ fn fail(ctx: &Context, key: &Key, error: &Error, now: Instant) -> Instant {
         Retry::OnChange | Retry::Now => {
             debug!(rollout = %key, reason, error = chain, "turn failed")
         }
-        Retry::Backoff => warn!(rollout = %key, reason, error = chain, ?pause, "turn failed"),
+        Retry::Soon | Retry::Backoff => {
+            warn!(rollout = %key, reason, error = chain, ?pause, "turn failed")
+        }
     }
     now + pause
 }

@@ -8,9 +8,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::ExponentialBuilder;
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, WatchEvent, WatchParams};
 use kube::core::{NamespaceScope, PartialObjectMeta};
+use kube::runtime::utils::ResetTimerBackoff;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watcher_of};
 use kube::{Client, Resource};
@@ -30,6 +32,12 @@ use crate::planted::{Bug, active};
 const PROBE_EVERY: Duration = Duration::from_secs(30);
 /// How long a server may take to show that it streams lists.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first pause before a failed watch is opened again.
+const PAUSE_MIN: Duration = Duration::from_millis(800);
+/// The longest, without its jitter.
+const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// How long a watch has to do well for its pauses to begin anew.
+const PAUSE_FORGET: Duration = Duration::from_secs(120);
 /// Objects in a page of a list: what is held twice while it is decoded.
 const PAGE_SIZE: u32 = 250;
 /// The mark of a streamed list's end.
@@ -233,8 +241,7 @@ impl Watches {
         K: Watched + DeserializeOwned + Clone + Debug,
         K::DynamicType: Clone,
     {
-        // client-go's backoff: 0.8 s to 30 s, doubled, with jitter.
-        let mut events = watcher_of(api, config).default_backoff().boxed();
+        let mut events = watcher_of(api, config).backoff(pauses()).boxed();
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => self.take(event, scope, store),
@@ -337,6 +344,18 @@ async fn streams_lists(watches: &Watches) -> bool {
 
 async fn bounded(probe: impl Future<Output = bool>) -> bool {
     tokio::time::timeout(PROBE_TIMEOUT, probe).await.unwrap_or(false)
+}
+
+/// The pauses before a watch is opened again: client-go's, 0.8 s and doubled, but with jitter never
+/// more than 30 s, so that the store is up to date so soon after the API server is back.
+fn pauses() -> ResetTimerBackoff<watcher::ExponentialBackoff> {
+    let growing = ExponentialBuilder::default()
+        .with_min_delay(PAUSE_MIN)
+        .with_max_delay(PAUSE_MAX)
+        .with_factor(2.0)
+        .with_jitter() //                          adds up to as much again
+        .without_max_times();
+    ResetTimerBackoff::new(growing.into(), PAUSE_FORGET)
 }
 
 fn missing(error: &kube::Error) -> bool {

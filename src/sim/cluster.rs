@@ -11,15 +11,19 @@ use std::task::Waker;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::model::moment::Timestamp;
+use crate::model::moment::{Duration, Timestamp};
 use crate::runtime::clock::Clock;
 use crate::sim::history::{Change, Place, Writer};
 use crate::sim::resource::Resource;
-use crate::sim::rules::meta;
+use crate::sim::rules::managed::{Managers, Writing};
+use crate::sim::rules::schema::registry;
+use crate::sim::rules::{meta, settle};
 
 pub mod feed;
+pub mod garbage;
 
 use feed::{Feed, Next, Record, Stored};
+use garbage::{Chore, FOREGROUND, Garbage, ORPHAN, disown, drop_finalizer, has_finalizer};
 
 /// How many changes of a resource are kept for watches, as in the API server's watch cache.
 const WINDOW: usize = 1024;
@@ -50,6 +54,19 @@ pub enum Part {
     Main,
     /// The status.
     Status,
+    /// The number of replicas.
+    Scale,
+}
+
+impl Part {
+    /// Returns it as the rules know it.
+    pub fn rule(self) -> settle::Part {
+        match self {
+            Self::Main => settle::Part::Main,
+            Self::Status => settle::Part::Status,
+            Self::Scale => settle::Part::Scale,
+        }
+    }
 }
 
 /// A write that is not taken, as the API server says it.
@@ -73,6 +90,33 @@ pub enum Run {
     Dry,
 }
 
+/// A new state of an object, and how it is told who manages its fields.
+#[derive(Debug)]
+pub struct Draft {
+    /// The object, without `managedFields`.
+    pub object: Value,
+    /// Who manages it.
+    pub claim: Claim,
+}
+
+/// How it is told who manages the fields of a new state.
+#[derive(Debug)]
+pub enum Claim {
+    /// Whoever writes manages what he changes.
+    Change,
+    /// The same, on the word of these entries about what was before.
+    ChangeFrom(Managers),
+    /// These entries say it.
+    Told(Managers),
+}
+
+impl Draft {
+    /// A state whose changes are its writer's.
+    pub fn change(object: Value) -> Self {
+        Self { object, claim: Claim::Change }
+    }
+}
+
 /// What became of an object.
 #[derive(Debug, Clone)]
 pub enum Outcome {
@@ -91,6 +135,15 @@ impl Outcome {
     }
 }
 
+/// How an object goes.
+#[derive(Debug, Default)]
+pub struct Going {
+    /// How many seconds it is given; 0 for at once.
+    pub grace: u64,
+    /// Its finalizers from then on, if they change.
+    pub finalizers: Option<Vec<Value>>,
+}
+
 /// A cluster in memory; clones are the same cluster.
 #[derive(Clone)]
 pub struct Cluster {
@@ -104,6 +157,7 @@ struct State {
     log: Vec<Arc<Change>>,
     feeds: BTreeMap<&'static str, Feed>,
     window: usize,
+    garbage: Garbage,
     absent: BTreeSet<&'static str>,
     revision: u64,
     uids: u64,
@@ -124,6 +178,7 @@ impl Cluster {
             log: Vec::new(),
             feeds: BTreeMap::new(),
             window: WINDOW,
+            garbage: Garbage::default(),
             absent: BTreeSet::new(),
             revision: 1,
             uids: 0,
@@ -150,6 +205,11 @@ impl Cluster {
     /// Tells the true time.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.clock.now().as_millisecond())
+    }
+
+    /// Tells the true time as the API server writes it, in whole seconds.
+    pub fn seconds(&self) -> String {
+        seconds(self.now())
     }
 
     /// Tells the changes from this one on, counted from 0.
@@ -267,7 +327,7 @@ impl Cluster {
         next
     }
 
-    /// Creates an object.
+    /// Creates an object. Unlike a request, the world may create one with its status.
     ///
     /// # Errors
     /// [`Refusal`] 409 `AlreadyExists`.
@@ -275,9 +335,13 @@ impl Cluster {
         &self,
         actor: &Actor,
         place: &Place,
-        object: Value,
+        mut object: Value,
     ) -> Result<Arc<Value>, Refusal> {
-        self.add(actor, place, object, Run::Real).map(|stored| Arc::clone(&stored.value))
+        if let Some(resource) = Resource::named(place.resource) {
+            settle::shape(resource, &mut object);
+        }
+        let stored = self.add(actor, place, Draft::change(object), Run::Real)?;
+        Ok(Arc::clone(&stored.value))
     }
 
     /// Creates an object, or tells what it would be.
@@ -288,33 +352,43 @@ impl Cluster {
         &self,
         actor: &Actor,
         place: &Place,
-        mut object: Value,
+        draft: Draft,
         run: Run,
     ) -> Result<Arc<Stored>, Refusal> {
         let mut state = self.lock();
-        if state.objects.contains_key(place) {
-            let message = format!("{} already exists", quoted(place));
+        if let Some(there) = state.objects.get(place) {
+            let going = meta::has(&there.value, "deletionTimestamp");
+            let prefix = if going { "object is being deleted: " } else { "" };
+            let message = format!("{prefix}{} already exists", quoted(place));
             return Err(Refusal { code: 409, reason: "AlreadyExists", message });
         }
-        let uid = format!("00000000-0000-4000-8000-{:012}", state.uids + 1);
         let known = Resource::named(place.resource);
-        if let Some(known) = known {
-            meta::put(&mut object, "apiVersion", Some(json!(known.api_version())));
-            meta::put(&mut object, "kind", Some(json!(known.kind)));
+        let empty = known.map_or(&Value::Null, |known| &registry::known(known).empty);
+        let Draft { mut object, claim } = draft;
+        let nobody = Managers::default();
+        let managers = self.managers(actor, place, Part::Main, (empty, &nobody), (&object, claim));
+        let uid = format!("00000000-0000-4000-8000-{:012}", state.uids + 1);
+        let generation = known.is_some_and(|known| known.generation).then(|| json!(1));
+        for (key, value) in [
+            ("name", Some(json!(place.name))),
+            ("namespace", Some(json!(place.namespace))),
+            ("uid", Some(json!(uid))),
+            ("creationTimestamp", Some(json!(self.seconds()))),
+            ("generation", generation),
+            ("resourceVersion", None),
+            ("managedFields", None),
+        ] {
+            meta::set(&mut object, key, value);
         }
-        let generation = known.is_some_and(|known| known.generation);
-        meta::set(&mut object, "name", Some(json!(place.name)));
-        meta::set(&mut object, "namespace", Some(json!(place.namespace)));
-        meta::set(&mut object, "uid", Some(json!(uid)));
-        let created = json!(seconds(self.now()));
-        meta::set(&mut object, "creationTimestamp", Some(created));
-        meta::set(&mut object, "generation", generation.then(|| json!(1)));
+        if let Some(known) = known {
+            settle::begin(known, &mut object, state.uids + 1);
+        }
         if run == Run::Dry {
-            meta::set(&mut object, "resourceVersion", None);
-            return Ok(Arc::new(Stored::new(Arc::new(object))));
+            return Ok(Arc::new(Stored::new(Arc::new(object), managers)));
         }
         state.uids += 1;
-        let (outcome, woken) = self.commit(&mut state, actor, place, Some(object));
+        let after = Some((object, managers));
+        let (outcome, woken) = self.commit(&mut state, actor, place, after);
         drop(state);
         self.ring(woken);
         outcome.map(|outcome| Arc::clone(outcome.stored())).ok_or_else(|| gone(place))
@@ -332,12 +406,19 @@ impl Cluster {
         part: Part,
         edit: impl FnOnce(&mut Value) -> Result<(), Refusal>,
     ) -> Result<Arc<Value>, Refusal> {
-        let outcome = self.edit(actor, place, part, Run::Real, |_, object| edit(object))?;
+        let outcome = self.edit(actor, place, part, Run::Real, |before| {
+            let mut object = (*before.value).clone();
+            edit(&mut object)?;
+            if let Some(resource) = Resource::named(place.resource) {
+                settle::update(resource, part.rule(), &before.value, &mut object);
+            }
+            Ok::<_, Refusal>(Draft::change(object))
+        })?;
         Ok(Arc::clone(&outcome.stored().value))
     }
 
-    /// Does what [`Cluster::update`] does, or tells what it would; `edit` sees the object before
-    /// as well.
+    /// Reads an object, lets a new state of it be made and stores that, or tells what would be
+    /// stored. What a write to the part may not change must have been put back.
     ///
     /// # Errors
     /// A [`Refusal`] 404 `NotFound`, or what `edit` refuses.
@@ -347,32 +428,80 @@ impl Cluster {
         place: &Place,
         part: Part,
         run: Run,
-        edit: impl FnOnce(&Value, &mut Value) -> Result<(), E>,
+        edit: impl FnOnce(&Stored) -> Result<Draft, E>,
     ) -> Result<Outcome, E> {
         let mut state = self.lock();
         let before = state.objects.get(place).cloned().ok_or_else(|| gone(place))?;
-        let mut object = (*before.value).clone();
-        edit(&before.value, &mut object)?;
-        settle(place, part, &before.value, &mut object);
-        if object == *before.value {
+        let Draft { mut object, claim } = edit(&before)?;
+        meta::set(&mut object, "managedFields", None);
+        let same = object == *before.value;
+        if same && matches!(claim, Claim::Change) {
             return Ok(Outcome::Kept(before));
         }
-        let known = Resource::named(place.resource);
-        let counts = known.is_some_and(|known| known.generation);
-        if counts && part == Part::Main && !meta::alike(&before.value, &object) {
+        let known = (&*before.value, &before.managers);
+        let managers = self.managers(actor, place, part, known, (&object, claim));
+        // Times of entries alone are no change.
+        let managers = if managers.alike(&before.managers) && same {
+            before.managers.clone()
+        } else {
+            managers
+        };
+        if same && managers.alike(&before.managers) {
+            return Ok(Outcome::Kept(before));
+        }
+        let resource = Resource::named(place.resource);
+        if part != Part::Status
+            && resource.is_some_and(|known| settle::counts(known, &before.value, &object))
+        {
             let generation = before.value.pointer("/metadata/generation").and_then(Value::as_i64);
             let next = generation.unwrap_or_default() + 1;
             meta::set(&mut object, "generation", Some(json!(next)));
         }
-        if run == Run::Dry {
-            return Ok(Outcome::Kept(Arc::new(Stored::new(Arc::new(object)))));
-        }
         let over = meta::has(&object, "deletionTimestamp") && !meta::held(&object);
-        let after = (!over).then_some(object);
-        let (outcome, woken) = self.commit(&mut state, actor, place, after);
+        if run == Run::Dry || over {
+            let left = Arc::new(Stored::new(Arc::new(object), managers));
+            if run == Run::Dry {
+                return Ok(Outcome::Kept(left));
+            }
+            let (_, woken) = self.commit(&mut state, actor, place, None);
+            drop(state);
+            self.ring(woken);
+            return Ok(Outcome::Gone(left));
+        }
+        let (outcome, woken) = self.commit(&mut state, actor, place, Some((object, managers)));
         drop(state);
         self.ring(woken);
         Ok(outcome.unwrap_or(Outcome::Gone(before)))
+    }
+
+    /// Tells who manages what after a write.
+    fn managers(
+        &self,
+        actor: &Actor,
+        place: &Place,
+        part: Part,
+        (before, known): (&Value, &Managers),
+        (after, claim): (&Value, Claim),
+    ) -> Managers {
+        let Some(resource) = Resource::named(place.resource) else { return Managers::default() };
+        let base = match claim {
+            Claim::Change => known.clone(),
+            Claim::ChangeFrom(managers) => managers,
+            Claim::Told(managers) => return managers,
+        };
+        // What nobody was told to manage is nobody's, until somebody applies.
+        let fresh = before.pointer("/metadata/uid").is_none();
+        if base.is_empty() && !fresh {
+            return base;
+        }
+        let writing = Writing {
+            manager: &actor.manager,
+            api_version: &resource.api_version(),
+            subresource: part.rule().name(),
+            time: &self.seconds(),
+            reset: &settle::reset(resource, part.rule()),
+        };
+        base.track(&registry::known(resource).schema, &writing, before, after)
     }
 
     /// Deletes an object; one with finalizers is only marked.
@@ -380,11 +509,11 @@ impl Cluster {
     /// # Errors
     /// [`Refusal`] 404 `NotFound`.
     pub fn delete(&self, actor: &Actor, place: &Place) -> Result<(), Refusal> {
-        self.remove(actor, place, Run::Real, |_| Ok::<_, Refusal>(None)).map(|_| ())
+        self.remove(actor, place, Run::Real, |_| Ok::<_, Refusal>(Going::default())).map(|_| ())
     }
 
-    /// Deletes an object; one with finalizers is only marked. `check` sees it first and may give
-    /// it finalizers.
+    /// Deletes an object; one that is held is only marked. `check` sees it first, and tells how it
+    /// goes.
     ///
     /// # Errors
     /// A [`Refusal`] 404 `NotFound`, or what `check` refuses.
@@ -393,33 +522,39 @@ impl Cluster {
         actor: &Actor,
         place: &Place,
         run: Run,
-        check: impl FnOnce(&Value) -> Result<Option<Value>, E>,
+        check: impl FnOnce(&Value) -> Result<Going, E>,
     ) -> Result<Outcome, E> {
         let mut state = self.lock();
         let before = state.objects.get(place).cloned().ok_or_else(|| gone(place))?;
-        let changed = check(&before.value)?;
-        let held = meta::held(changed.as_ref().unwrap_or(&before.value));
-        let after = held.then(|| {
-            let mut marked = changed.unwrap_or_else(|| (*before.value).clone());
-            if !meta::has(&marked, "deletionTimestamp") {
-                let at = json!(seconds(self.now()));
-                meta::set(&mut marked, "deletionTimestamp", Some(at));
-                meta::set(&mut marked, "deletionGracePeriodSeconds", Some(json!(0)));
-                // Being deleted counts as a change of what is wanted.
-                if let Some(known) = marked.pointer("/metadata/generation").and_then(Value::as_i64)
-                {
-                    meta::set(&mut marked, "generation", Some(json!(known + 1)));
-                }
+        let Going { grace, finalizers } = check(&before.value)?;
+        let mut marked = (*before.value).clone();
+        if let Some(finalizers) = finalizers {
+            let some = (!finalizers.is_empty()).then(|| json!(finalizers));
+            meta::set(&mut marked, "finalizers", some);
+        }
+        let held = meta::held(&marked) || grace > 0;
+        if held {
+            let first = !meta::has(&marked, "deletionTimestamp");
+            // Being deleted counts as a change of what is wanted.
+            let generation = marked.pointer("/metadata/generation").and_then(Value::as_i64);
+            if let Some(generation) = generation.filter(|_| first) {
+                meta::set(&mut marked, "generation", Some(json!(generation + 1)));
             }
-            marked
-        });
-        if after.as_ref().is_some_and(|after| *after == *before.value) {
+            if first {
+                let at = seconds(self.now() + Duration::from_secs(grace));
+                meta::set(&mut marked, "deletionTimestamp", Some(json!(at)));
+                meta::set(&mut marked, "deletionGracePeriodSeconds", Some(json!(grace)));
+            }
+        }
+        if held && marked == *before.value {
             return Ok(Outcome::Kept(before));
         }
+        let managers = before.managers.clone();
         if run == Run::Dry {
-            let kept = after.map(|after| Outcome::Kept(Arc::new(Stored::new(Arc::new(after)))));
-            return Ok(kept.unwrap_or(Outcome::Gone(before)));
+            let left = Arc::new(Stored::new(Arc::new(marked), managers));
+            return Ok(if held { Outcome::Kept(left) } else { Outcome::Gone(left) });
         }
+        let after = held.then_some((marked, managers));
         let (outcome, woken) = self.commit(&mut state, actor, place, after);
         drop(state);
         self.ring(woken);
@@ -443,14 +578,14 @@ impl Cluster {
         state: &mut State,
         actor: &Actor,
         place: &Place,
-        after: Option<Value>,
+        after: Option<(Value, Managers)>,
     ) -> (Option<Outcome>, Vec<Waker>) {
         state.revision += 1;
         let revision = state.revision;
-        let after = after.map(|mut object| {
+        let after = after.map(|(mut object, managers)| {
             let version = json!(revision.to_string());
             meta::set(&mut object, "resourceVersion", Some(version));
-            Arc::new(Stored::new(Arc::new(object)))
+            Arc::new(Stored::new(Arc::new(object), managers))
         });
         let before = match &after {
             Some(object) => state.objects.insert(place.clone(), Arc::clone(object)),
@@ -467,15 +602,78 @@ impl Cluster {
             after: value(&after),
         });
         state.log.push(Arc::clone(&change));
+        state.garbage.hear(&change);
         let record = Arc::new(Record::new(Arc::clone(&change), before, after.clone()));
-        let last = match &after {
-            Some(stored) => Some(Outcome::Kept(Arc::clone(stored))),
+        let last = match after {
+            Some(stored) => Some(Outcome::Kept(stored)),
             None => record.last().map(Outcome::Gone),
         };
         let window = state.window;
         let woken = state.feeds.entry(place.resource).or_default().push(record, window);
         state.listeners.iter_mut().for_each(|listener| listener(&change));
         (last, woken)
+    }
+
+    /// Tells whether the garbage collector has something to do.
+    pub fn has_garbage(&self) -> bool {
+        self.lock().garbage.waits()
+    }
+
+    /// Does what the garbage collector does: deletes what nobody owns any more, frees what is
+    /// orphaned, and lets go what waited for its dependents. What follows from that is left to
+    /// the next call, as time passes there too. Returns how many objects it wrote.
+    pub fn collect_garbage(&self) -> usize {
+        let actor = Actor {
+            writer: Writer::Other("cluster".into()),
+            manager: "kube-controller-manager".to_owned(),
+        };
+        let chores: Vec<(Place, Chore)> = {
+            let mut state = self.lock();
+            let waiting = state.garbage.take();
+            let object = |place: &Place| state.objects.get(place).map(|stored| &stored.value);
+            let held = |place: &Place| {
+                object(place).is_some_and(|object| {
+                    meta::has(object, "deletionTimestamp") && has_finalizer(object, FOREGROUND)
+                })
+            };
+            let chore = |place: Place| {
+                let chore = state.garbage.chore(object(&place)?, held)?;
+                Some((place, chore))
+            };
+            waiting.into_iter().filter_map(chore).collect()
+        };
+        chores.into_iter().map(|(place, chore)| self.tidy(&actor, &place, chore)).sum()
+    }
+
+    /// Does one thing of the garbage collector; returns how many objects it wrote.
+    fn tidy(&self, actor: &Actor, place: &Place, chore: Chore) -> usize {
+        let edit = |place: &Place, change: &dyn Fn(&mut Value)| {
+            let done = self.update(actor, place, Part::Main, |object| {
+                change(object);
+                Ok(())
+            });
+            usize::from(done.is_ok())
+        };
+        match chore {
+            Chore::Delete => usize::from(self.delete(actor, place).is_ok()),
+            Chore::DeleteForeground => {
+                let going = |object: &Value| {
+                    let all = object.pointer("/metadata/finalizers").and_then(Value::as_array);
+                    let mut finalizers = all.cloned().unwrap_or_default();
+                    finalizers.push(json!(FOREGROUND));
+                    Ok::<_, Refusal>(Going { grace: 0, finalizers: Some(finalizers) })
+                };
+                usize::from(self.remove(actor, place, Run::Real, going).is_ok())
+            }
+            Chore::Disown(uids) => edit(place, &|object| disown(object, &uids)),
+            Chore::Release { uid, dependents } => {
+                let uids = [uid];
+                let free = |place: &Place| edit(place, &|object| disown(object, &uids));
+                let freed: usize = dependents.iter().map(free).sum();
+                freed + edit(place, &|object| drop_finalizer(object, ORPHAN))
+            }
+            Chore::Finish(finalizer) => edit(place, &|object| drop_finalizer(object, finalizer)),
+        }
     }
 
     fn ring(&self, woken: Vec<Waker>) {
@@ -501,31 +699,6 @@ impl State {
             place.resource == resource && namespace.is_none_or(|name| name == place.namespace)
         };
         self.objects.range(from..).take_while(move |(place, _)| within(place))
-    }
-}
-
-/// Keeps what this write may not change: the other part, and what the server alone sets.
-fn settle(place: &Place, part: Part, before: &Value, object: &mut Value) {
-    let parted = Resource::named(place.resource).is_some_and(|known| known.status);
-    match part {
-        Part::Main if parted => meta::put(object, "status", before.get("status").cloned()),
-        Part::Main => {}
-        Part::Status => {
-            let status = object.get("status").cloned();
-            object.clone_from(before);
-            meta::put(object, "status", status);
-        }
-    }
-    for key in [
-        "uid",
-        "creationTimestamp",
-        "generation",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "resourceVersion",
-    ] {
-        let kept = before.get("metadata").and_then(|meta| meta.get(key)).cloned();
-        meta::set(object, key, kept);
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use crate::api::status::Attempt;
 use crate::model::moment::{Duration, Timestamp};
 use crate::runtime::clock::Clock;
 use crate::sim::cluster::{Actor, Cluster};
@@ -42,6 +43,15 @@ pub enum Trouble {
         /// Why.
         why: String,
     },
+}
+
+/// Tells whether the deadline of an attempt runs: it is under way, and no person is waited for.
+fn hurries(rollout: &Value) -> bool {
+    let stage = rollout.pointer("/status/attempt/stage").and_then(Value::as_str);
+    let holds = rollout.pointer("/status/waitingFor").and_then(Value::as_array);
+    let automatic = |hold: &Value| hold.get("automatic").and_then(Value::as_bool) == Some(true);
+    stage.is_some_and(|stage| [Attempt::FIRST, Attempt::STEP, Attempt::PROMOTING].contains(&stage))
+        && holds.is_some_and(|holds| !holds.is_empty() && holds.iter().all(automatic))
 }
 
 /// What came of a story.
@@ -259,7 +269,7 @@ impl<'a> Stage<'a> {
                 break;
             }
             let due = self.agenda.keys().next().map(|(at, _)| *at);
-            let quiet = Some(self.moved.max(self.calm) + QUIET).filter(|at| now < *at);
+            let quiet = Some(self.moved.max(self.calm) + self.patience()).filter(|at| now < *at);
             let next = [due, self.world.next(), Some(end), quiet];
             let wait = next.into_iter().flatten().min().unwrap_or(end).since(now).millis();
             tokio::select! {
@@ -354,8 +364,19 @@ impl<'a> Stage<'a> {
     fn quiet(&self, now: Timestamp) -> bool {
         self.agenda.is_empty()
             && self.world.next().is_none()
-            && self.moved.max(self.calm) + QUIET <= now
+            && self.moved.max(self.calm) + self.patience() <= now
             && !self.timed(now)
+    }
+
+    /// How long nothing may happen: an attempt under way may still run into its deadline, of which
+    /// no hold tells.
+    fn patience(&self) -> Duration {
+        let rollouts = self.ends.cluster.list("rollouts", None);
+        let deadlines = rollouts.iter().filter(|(_, rollout)| hurries(rollout));
+        let deadlines = deadlines.filter_map(|(_, rollout)| {
+            rollout.pointer("/spec/progressDeadlineSeconds").map_or(Some(600), Value::as_u64)
+        });
+        Duration::from_millis(deadlines.max().unwrap_or(0) * 1000 + QUIET.millis())
     }
 
     fn timed(&self, now: Timestamp) -> bool {

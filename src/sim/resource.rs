@@ -79,6 +79,15 @@ impl Resource {
             .contains(&self.group)
     }
 
+    /// Returns the path under which the server stores it.
+    pub fn registry(&self) -> String {
+        if self.custom() {
+            format!("/registry/{}/{}", self.group, self.plural)
+        } else {
+            format!("/registry/{}", self.plural)
+        }
+    }
+
     /// Tells whether `scale` is a part of its own.
     pub fn scale(&self) -> bool {
         ["replicasets", "rollouts"].contains(&self.plural)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures::StreamExt;
 use futures::future::pending;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
@@ -22,8 +23,10 @@ use crate::runtime::clock::Clock;
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::faults::{Disturbance, Faults};
 use crate::sim::history::{Sight, Writer};
+use crate::sim::resource::RESOURCES;
+use crate::sim::server::ApiServer;
+use crate::sim::server::call::Reply;
 use crate::sim::server::watch::{Told as Item, WatchStream};
-use crate::sim::server::{ApiServer, Reply};
 use crate::sim::story::Side;
 
 /// The longest way of a request or a reply, in milliseconds.
@@ -157,6 +160,7 @@ impl Wire {
         let write = counts(&head.method, &head.uri);
         let disturbance = write.then(|| self.shared.faults.write(self.now())).flatten();
         let ask = || self.server().handle(&head, &body);
+        let revision = self.shared.cluster.revision();
         let reply = match disturbance {
             None => ask(),
             Some(Disturbance::Crash(side)) => {
@@ -183,12 +187,24 @@ impl Wire {
         match reply {
             Reply::Whole { status, body } => {
                 self.travel().await;
+                self.listed(&head, revision);
                 whole(StatusCode::from_u16(status)?, body)
             }
             Reply::Watch(stream) => {
                 self.running().await;
                 self.watch(stream)
             }
+        }
+    }
+
+    /// A list tells of all of its resource, up to the revision at which it was made.
+    fn listed(&self, head: &Parts, revision: u64) {
+        let last = head.uri.path().rsplit('/').next().unwrap_or_default();
+        let listed = RESOURCES.iter().find(|known| known.plural == last);
+        if let Some(resource) = listed.filter(|_| head.method == Method::GET) {
+            let mut line = self.line();
+            let seen = line.seen.entry(resource.plural).or_default();
+            *seen = revision.max(*seen);
         }
     }
 

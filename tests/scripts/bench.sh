@@ -30,6 +30,8 @@ finish() {
 }
 
 if [ "${1:-}" = inside ]; then inside; fi
+# First, while nothing else runs: the simulator on one core.
+cargo bench --locked --bench sim
 "$rig/rig.sh" build core kwok
 cargo build --locked --release
 trap finish EXIT

@@ -6,7 +6,7 @@ use stairlock::sim::normal::normal;
 use stairlock::sim::story::{Event, Side, Story};
 use stairlock::sim::trace::difference;
 
-use crate::support::{each, number, played, stories};
+use crate::support::{each, number, played, stories, tell};
 
 const SIDES: [Side; 2] = [Side::Before, Side::After];
 
@@ -33,12 +33,12 @@ fn every_story_ends_the_same_wherever_the_controller_ends() {
         let wrong =
             each(points.len() as u64, |at| differs(&base.story, &want, &[points[at as usize]]));
         let wrong: Vec<String> = wrong.into_iter().flatten().collect();
-        println!(
+        tell(&format!(
             "{}: {writes} writes, {} crashes, {} end otherwise",
             base.name,
             points.len(),
             wrong.len()
-        );
+        ));
         assert!(wrong.is_empty(), "{}: {}", base.name, wrong.join("\n"));
     }
 }
@@ -57,7 +57,8 @@ fn every_story_ends_the_same_wherever_the_controller_ends_twice() {
         let pairs: Vec<_> = pairs.step_by(every.max(1)).collect();
         let wrong = each(pairs.len() as u64, |at| differs(&base.story, &want, &pairs[at as usize]));
         let wrong: Vec<String> = wrong.into_iter().flatten().collect();
-        println!("{}: {} pairs of crashes, {} end otherwise", base.name, pairs.len(), wrong.len());
+        let (count, name) = (pairs.len(), &base.name);
+        tell(&format!("{name}: {count} pairs of crashes, {} end otherwise", wrong.len()));
         assert!(wrong.is_empty(), "{}: {}", base.name, wrong.join("\n"));
     }
 }

@@ -10,6 +10,8 @@ mod crash;
 mod seeds;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod traces;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

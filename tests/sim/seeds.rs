@@ -2,11 +2,12 @@
 
 use stairlock::sim::chance::disturb;
 use stairlock::sim::play::Outcome;
+use stairlock::sim::scenario;
 use stairlock::sim::shrink::shrink;
 use stairlock::sim::story::Story;
 use stairlock::sim::trace;
 
-use crate::support::{Base, each, number, played, stories};
+use crate::support::{Base, each, number, played, stories, tell};
 
 /// Failing seeds that are made short and printed.
 const SHOWN_MAX: usize = 5;
@@ -43,11 +44,11 @@ fn no_seed_breaks_what_must_always_hold() {
     let failed: Vec<u64> =
         (from..).zip(&results).filter(|(_, r)| r.2.is_some()).map(|(s, _)| s).collect();
     let rate = count as f64 / began.elapsed().as_secs_f64();
-    println!(
+    tell(&format!(
         "{count} seeds from {from}: {} with violations, {changes} changes, {writes} writes, \
          {rate:.0} seeds/s",
         failed.len()
-    );
+    ));
     let shown: Vec<String> =
         failed.iter().take(SHOWN_MAX).map(|seed| shortest(&bases, *seed)).collect();
     assert!(
@@ -69,7 +70,7 @@ fn shortest(bases: &[Base], seed: u64) -> String {
     let found = played(&short).violations;
     let found = found.iter().find(|found| found.invariant == first.invariant).unwrap().clone();
     let mut text = format!("seed {seed} of {name}: {}: {}\n", found.invariant, found.message);
-    text.push_str(&serde_saphyr::to_string(&short).unwrap());
+    text.push_str(&scenario::print(&short).unwrap());
     text
 }
 
@@ -85,7 +86,7 @@ fn the_same_seed_gives_the_same_history() {
     .into_iter()
     .flatten()
     .collect();
-    println!("{count} seeds twice: {} differ", differ.len());
+    tell(&format!("{count} seeds twice: {} differ", differ.len()));
     assert!(differ.is_empty(), "seeds that differ: {differ:?}");
 }
 

@@ -1,10 +1,12 @@
 //! The stories, and how many of something are asked for.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stairlock::sim::play::{Outcome, play};
+use stairlock::sim::scenario;
 use stairlock::sim::story::Story;
 
 /// A story that nobody disturbs yet.
@@ -13,21 +15,33 @@ pub struct Base {
     pub story: Story,
 }
 
-/// Reads all stories, sorted by name.
+/// Reads all stories that strategies are tested by.
 pub fn stories() -> Vec<Base> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
+    let all = stories_in("tests/stories");
+    assert!(3 <= all.len(), "stories are missing in tests/stories");
+    all
+}
+
+/// Reads all stories of a folder, sorted by name.
+pub fn stories_in(folder: &str) -> Vec<Base> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =
         entries.filter(|path| path.extension().is_some_and(|ext| ext == "yaml")).collect();
     files.sort();
-    assert!(3 <= files.len(), "stories are missing in {}", folder.display());
     let read = |path: std::path::PathBuf| {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
-        let story = serde_saphyr::from_str(&text);
-        Base { name, story: story.unwrap_or_else(|error| panic!("{}: {error}", path.display())) }
+        let story = scenario::read(&path.display().to_string(), &text);
+        Base { name, story: story.unwrap_or_else(|faults| panic!("{faults}")) }
     };
     files.into_iter().map(read).collect()
+}
+
+/// Tells a figure whoever runs the tests, captured or not.
+pub fn tell(figure: &str) {
+    // Nobody is left to be told where standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{figure}");
 }
 
 /// A number from the environment.

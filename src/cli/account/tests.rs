@@ -65,7 +65,7 @@ fn an_attempt_is_counted_by_where_it_stands() {
         from: at(10),
         in_force: Some(at(12)),
         to: at(30),
-        holds: vec!["Paused".into()],
+        holds: vec![("Paused".into(), Duration::from_secs(18))],
         pods: (1, 3),
     };
     let promoting = Stand {

@@ -8,25 +8,75 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use crate::sim::history::Change;
+use crate::sim::rules::managed::Managers;
 use crate::sim::rules::meta;
 
 /// One version of an object. It is written as text once, whoever reads it.
 #[derive(Debug)]
 pub struct Stored {
-    /// The object.
+    /// The object, without `managedFields`.
     pub value: Arc<Value>,
+    /// Who manages its fields: what `managedFields` says.
+    pub managers: Managers,
     text: OnceLock<Bytes>,
 }
 
 impl Stored {
     /// Wraps an object.
-    pub fn new(value: Arc<Value>) -> Self {
-        Self { value, text: OnceLock::new() }
+    pub fn new(value: Arc<Value>, managers: Managers) -> Self {
+        Self { value, managers, text: OnceLock::new() }
     }
 
     /// Returns the object as JSON.
     pub fn text(&self) -> Bytes {
-        self.text.get_or_init(|| json_text(&*self.value)).clone()
+        self.text.get_or_init(|| self.write(&[])).clone()
+    }
+
+    /// Returns the object as JSON that does not say of which kind it is.
+    pub fn untyped_text(&self) -> Bytes {
+        self.write(&["apiVersion", "kind"])
+    }
+
+    /// Returns the object with its `managedFields`.
+    pub fn whole(&self) -> Value {
+        let mut object = (*self.value).clone();
+        meta::set(&mut object, "managedFields", self.managers.to_json());
+        object
+    }
+
+    /// Returns the metadata as JSON, `managedFields` included.
+    pub fn metadata_text(&self) -> Vec<u8> {
+        let mut text = match self.value.get("metadata") {
+            Some(metadata) => serde_json::to_vec(metadata).unwrap_or_default(),
+            None => b"{}".to_vec(),
+        };
+        if !self.managers.is_empty() && text.pop().is_some() {
+            if text.len() > 1 {
+                text.push(b',');
+            }
+            text.extend_from_slice(b"\"managedFields\":");
+            text.extend_from_slice(self.managers.text().as_bytes());
+            text.push(b'}');
+        }
+        text
+    }
+
+    fn write(&self, left_out: &[&str]) -> Bytes {
+        let Some(fields) = self.value.as_object() else { return json_text(&*self.value) };
+        let mut text = Vec::with_capacity(2048);
+        for (key, value) in fields.iter().filter(|(key, _)| !left_out.contains(&key.as_str())) {
+            text.push(if text.is_empty() { b'{' } else { b',' });
+            // Writing to memory cannot fail.
+            let _ = serde_json::to_writer(&mut text, key);
+            text.push(b':');
+            if key == "metadata" {
+                text.extend(self.metadata_text());
+            } else {
+                let _ = serde_json::to_writer(&mut text, value);
+            }
+        }
+        text.push(b'}');
+        text.into()
     }
 }
 
@@ -66,7 +116,7 @@ impl Record {
             let mut object = (*before.value).clone();
             let version = Value::from(self.change.revision.to_string());
             meta::set(&mut object, "resourceVersion", Some(version));
-            Arc::new(Stored::new(Arc::new(object)))
+            Arc::new(Stored::new(Arc::new(object), before.managers.clone()))
         });
         Some(Arc::clone(last))
     }

@@ -29,6 +29,7 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
     stages(was, is, found);
     steps(was, is, found);
     quarantine(was, is, found);
+    failure(was, is, found);
     phase(&is.status, &is.name, found);
 }
 
@@ -58,9 +59,33 @@ fn numbers(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
             };
             let unseen = sets.iter().all(|(_, states)| !states.iter().all(owned));
             let first = new.number == 1 && new.stage() == Stage::First && unseen;
-            found.unless(first || !sets.is_empty(), "S8", || {
-                format!("{name}: the first attempt is {}, at {}", new.number, new.stage)
+            let marks = sets.iter().map(|(_, states)| {
+                states.iter().map(|set| set.map_or(0, |set| set.attempt)).min().unwrap_or(0)
             });
+            let least = marks.max().unwrap_or(0);
+            let recovered = !sets.is_empty() && new.number >= least;
+            found.unless(first || recovered, "S8", || {
+                format!(
+                    "{name}: attempt {} begins at {}, its ReplicaSets know {least}",
+                    new.number, new.stage
+                )
+            });
+            let here = |set: &crate::sim::judge::facts::pods::Set| set.revision == new.revision;
+            let whole = sets.iter().any(|(_, states)| {
+                states.iter().all(|set| {
+                    set.is_some_and(|s| here(s) && s.settled && s.available >= is.spec.replicas)
+                })
+            });
+            found.unless(
+                new.stage() != Stage::First || !whole || is.spec.replicas == 0,
+                "S8",
+                || {
+                    format!(
+                        "{name}: attempt {} takes a revision that serves for a first one",
+                        new.number
+                    )
+                },
+            );
         }
         (None, None) => {}
     }
@@ -175,6 +200,16 @@ fn steps(was: &Rollout, is: &Rollout, found: &mut Found) {
     let full = was.accepted.as_deref() == Some(&format!("promote-full {}/{}", from.0, from.1));
     found.unless(to.1 <= from.1.saturating_add(1) || full, "S9", || {
         format!("{}: attempt {} goes from step {} to {} at once", is.name, to.0, from.1, to.1)
+    });
+}
+
+/// S8: what failed is noted.
+fn failure(was: &Rollout, is: &Rollout, found: &mut Found) {
+    let (Some(old), Some(new)) = (was.open(), &is.status.attempt) else { return };
+    let fails = new.failed() && !old.failed() && new.number == old.number;
+    let noted = is.status.quarantine.iter().any(|failed| failed.attempt == new.number);
+    found.unless(!fails || noted, "S8", || {
+        format!("{}: attempt {} fails and is not noted", is.name, new.number)
     });
 }
 

@@ -26,6 +26,11 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
     kinds.sort_unstable();
     let twice = kinds.windows(2).any(|pair| pair.first() == pair.last());
     found.unless(!twice, "S21", || format!("{name}: conditions are {kinds:?}"));
+    for old in &was.status.conditions {
+        let same = status.conditions.iter().find(|c| c.kind == old.kind && c.status == old.status);
+        let kept = same.is_none_or(|c| c.last_transition_time == old.last_transition_time);
+        found.unless(kept, "S21", || format!("{name}: {} changes its time alone", old.kind));
+    }
     let stored = case.change.after.as_deref().and_then(|object| object.get("status"));
     let bytes = stored.map_or(0, size);
     found.unless(bytes < STATUS_BYTES_MAX, "S21", || format!("{name}: {bytes} bytes of status"));

@@ -77,6 +77,10 @@ impl Commands {
     /// What only a command may do is done only by one, and once.
     fn acts(&mut self, was: &Rollout, is: &Rollout, found: &mut Found) {
         let (Some(old), Some(new)) = (&was.status.attempt, &is.status.attempt) else { return };
+        let same = old.number == new.number;
+        found.unless(same || !new.unpaused, "S10", || {
+            format!("{}: attempt {} begins without pauses", is.name, new.number)
+        });
         let mut by = |words: &[&str], what: &str| {
             let (attempt, step) = place(was);
             let tokens = words.iter().map(|word| format!("{word} {attempt}/{step}"));
@@ -89,7 +93,6 @@ impl Commands {
                 format!("{}: {:?} acts a second time: {what}", is.name, was.accepted)
             });
         };
-        let same = old.number == new.number;
         if same && left_manual_pause(was, old, new) {
             by(&["promote", "promote-full"], "a pause without an end is left");
         } else if same && new.unpaused && !old.unpaused {

@@ -71,6 +71,12 @@ fn deleted(case: &Case<'_>, object: &Value, found: &mut Found) {
 fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
     let mut paths = Vec::new();
     differ(before, after, &mut Vec::new(), &mut paths);
+    if case.change.place.resource == "replicasets" {
+        let owner = owner(before).or_else(|| owner(after));
+        let ours = case.rollouts().any(|seen| owner.as_ref() == Some(&seen.now.uid));
+        let any = case.rollouts().next().is_some();
+        found.unless(ours || !any, "S5", || format!("{} is no Rollout's", case.name()));
+    }
     let services =
         if case.change.place.resource == "httproutes" { backends(case) } else { Vec::new() };
     for path in &paths {

@@ -68,8 +68,30 @@ impl Images {
             });
             all.push(image.clone());
             older(was, (before, image), found);
+            ours(was, container, (before, image), found);
             pinned(case, was, (container, image), found);
         }
+    }
+}
+
+/// S5: a release goes only into containers of its repository, and into the one that is named.
+fn ours(was: &Rollout, container: &str, (before, image): (&str, &str), found: &mut Found) {
+    let named = was.spec.container.as_ref().is_none_or(|name| name == container);
+    let back = was.open().is_some_and(|attempt| attempt.stage() == Stage::RollingBack);
+    let same = canonical(Image::of(before).repository) == canonical(Image::of(image).repository);
+    found.unless((named && same) || back, "S5", || {
+        format!("{}: {container} gets {image} in the place of {before}", was.name)
+    });
+}
+
+/// A repository by its whole name: `nginx` is `docker.io/library/nginx`.
+fn canonical(repository: &str) -> String {
+    match repository.split_once('/') {
+        None => format!("docker.io/library/{repository}"),
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => {
+            repository.strip_prefix("index.").unwrap_or(repository).to_owned()
+        }
+        Some(_) => format!("docker.io/{repository}"),
     }
 }
 
@@ -81,21 +103,39 @@ fn older(was: &Rollout, (before, image): (&str, &str), found: &mut Found) {
     found.unless(back || !falls, "S14", || format!("{}: {image} replaces {before}", was.name));
 }
 
-/// S18: what is written is what was accepted.
+/// S18: what is written is what was accepted, or the stable release where the source shows it again.
 fn pinned(case: &Case<'_>, was: &Rollout, (container, image): (&str, &str), found: &mut Found) {
     let image = Image::of(image);
+    let same = |tag: &str, digest: &str| image.tag == tag && image.digest == digest;
     let back = was.open().is_some_and(|attempt| attempt.stage() == Stage::RollingBack);
     let accepted = was.open().filter(|attempt| attempt.trigger == "Release");
-    let fine = match accepted {
-        Some(attempt) => image.tag == attempt.release.tag && image.digest == attempt.release.digest,
-        None => {
-            let offers = was.spec.source.iter().flat_map(|source| case.offers(source));
-            offers.flatten().any(|o| image.tag == o.tag && image.digest == o.digest)
-        }
-    };
-    found.unless(fine || back || !case.remembers("imagepolicies"), "S18", || {
+    let accepted = accepted.is_some_and(|a| same(&a.release.tag, &a.release.digest));
+    let offers = was.spec.source.iter().flat_map(|source| case.offers(source));
+    let stable = was.status.stable.as_ref().map(|side| &side.release);
+    let runs = stable.is_some_and(|stable| same(&stable.tag, &stable.digest))
+        && offers.flatten().any(|offer| same(&offer.tag, &offer.digest));
+    found.unless(accepted || runs || back || !case.remembers("imagepolicies"), "S18", || {
         format!("{}: {container} gets {image:?}, that was not accepted", was.name)
     });
+}
+
+/// Whether a version may lie in a range of Flux's grammar, as far as it is simple to tell.
+fn in_range(range: Option<&str>, version: &semver::Version) -> bool {
+    let Some(range) = range else { return true };
+    if !version.pre.is_empty() {
+        // A prerelease lies only in a range that names one: `1.2.3-rc`, not `1.2 - 1.3`.
+        let texts: Vec<&str> = range.split('-').collect();
+        let solid = |end: Option<char>| end.is_some_and(|c| c.is_ascii_alphanumeric());
+        return texts.windows(2).any(|pair| match pair {
+            [left, right] => solid(left.chars().next_back()) && solid(right.chars().next()),
+            _ => false,
+        });
+    }
+    let mut known = range.split("||").map(|part| {
+        let comparators: Vec<&str> = part.split([' ', ',']).filter(|c| !c.is_empty()).collect();
+        semver::VersionReq::parse(&comparators.join(","))
+    });
+    known.any(|part| part.map_or(true, |part| part.matches(version)))
 }
 
 /// S14 and S18: an attempt at a release takes what the source shows, and nothing older.
@@ -117,6 +157,9 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
         found.push("S14", format!("{}: {} is no version", is.name, release.tag));
         return;
     };
+    found.unless(in_range(is.spec.range.as_deref(), &version), "S14", || {
+        format!("{}: {version} is out of {:?}", is.name, is.spec.range)
+    });
     let repository = Image::of(&release.image).repository;
     let present = was.spec.images.values().flatten().map(|image| Image::of(image));
     let newer = present

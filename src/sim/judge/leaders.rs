@@ -15,6 +15,8 @@ pub struct Leaders {
     /// The Lease, once a controller of ours wrote one; without one there is no election.
     lease: Option<Name>,
     holder: String,
+    /// Whether somebody else wrote it last.
+    touched: bool,
     /// Counted up whenever another holds the Lease.
     term: u64,
     /// The last term of each holder, and when it last renewed.
@@ -32,7 +34,10 @@ impl Leaders {
                 self.lease = Some(place.clone());
             }
             if self.lease.as_ref() == Some(&place) {
-                self.claimed(lease.as_ref().map_or("", |lease| &lease.holder), case.change.at);
+                let holder = lease.as_ref().map_or("", |lease| &lease.holder);
+                self.taken(case, holder, found);
+                self.claimed(holder, case.change.at);
+                self.touched = case.controller().is_none();
             }
             return;
         }
@@ -53,6 +58,18 @@ impl Leaders {
         if after.is_none() {
             self.acted = Some((term, writer.to_owned()));
         }
+    }
+
+    /// Nobody takes the Lease while its holder may still write.
+    fn taken(&self, case: &Case<'_>, holder: &str, found: &mut Found) {
+        let held = self.held.get(&self.holder).filter(|_| self.holder != holder);
+        let Some((_, renewed)) = held else { return };
+        let since = case.change.at.since(*renewed);
+        let ours = case.controller().is_some_and(|writer| writer == self.holder);
+        let early = since < LEASE_DURATION && !self.touched && !ours;
+        found.unless(!early || case.controller().is_none(), "S16", || {
+            format!("{holder} takes the lease {since} after {} renewed it", self.holder)
+        });
     }
 
     fn claimed(&mut self, holder: &str, at: Timestamp) {

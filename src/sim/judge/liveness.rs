@@ -23,7 +23,9 @@ const DELETION_TIME: Duration = Duration::from_secs(40);
 /// How long a newer release may wait for its attempt.
 const RELEASE_TIME: Duration = Duration::from_secs(5);
 /// How long after the last foreign change everything has to be in its place.
-const REST_TIME: Duration = Duration::from_secs(90);
+const REST_TIME: Duration = Duration::from_secs(40);
+/// How long something may be overdue: a turn fails, a cache is late.
+const GRACE: Duration = Duration::from_secs(30);
 /// Writes of controllers within a minute that no foreign change asked for: a whole release has 30.
 const RUN_MAX: u32 = 40;
 /// Writes of controllers within a minute, whatever happens.
@@ -262,20 +264,32 @@ fn usable(rollout: &Rollout) -> bool {
 fn ripe(scene: &Scene, rollout: &Rollout) -> Option<String> {
     let spec = &rollout.spec;
     let offer = scene.offer(spec.source.as_ref()?)?;
-    let attempt = rollout.open().filter(|attempt| attempt.stage() == Stage::Step)?;
+    let attempt = rollout.status.attempt.as_ref()?;
+    let takes = match attempt.stage() {
+        Stage::Step | Stage::Completed | Stage::Ended => true,
+        Stage::First | Stage::Promoting | Stage::RollingBack | Stage::Unknown => false,
+    };
     let known = |kind: &str| PASSING.contains(&kind);
     let held = rollout.status.waiting_for.iter().any(|waiting| !known(&waiting.kind));
     let still = rollout.deleting || spec.paused || spec.replicas == 0 || !usable(rollout);
-    if held || still || attempt.release.tag == offer.tag || rollout.status.pin.is_some() {
+    let known = attempt.open()
+        && attempt.release.tag == offer.tag
+        && attempt.release.digest == offer.digest;
+    if held || still || !takes || known || rollout.status.pin.is_some() {
         return None;
     }
     let offered = version(&offer.tag)?;
     let same = spec.images.values().flatten().map(|image| Image::of(image));
     let mut same = same.filter(|image| image.repository == offer.repository).peekable();
     same.peek()?;
-    let newer = same.all(|i| i.version().is_none_or(|v| offered.cmp_precedence(&v).is_gt()));
+    let newer = same.all(|image| {
+        let pushed = image.tag == offer.tag
+            && ![image.digest, &offer.digest].contains(&"")
+            && image.digest != offer.digest;
+        pushed || image.version().is_none_or(|v| offered.cmp_precedence(&v).is_gt())
+    });
     let failed = rollout.status.quarantine.iter().any(|f| f.release.tag == offer.tag);
-    (newer && !failed).then(|| offer.tag.clone())
+    (newer && !failed).then(|| format!("{}@{}", offer.tag, offer.digest))
 }
 
 /// L2: an attempt in progress waits for something that is not over.
@@ -287,14 +301,14 @@ fn ends(
 ) {
     let name = &rollout.name;
     let waiting = &rollout.status.waiting_for;
-    if rollout.deleting || at <= since + MINUTE {
+    if rollout.deleting || at <= since + GRACE {
         return;
     }
     found.unless(!waiting.is_empty(), "L2", || {
         format!("{name}: attempt {} stands and waits for nothing", attempt.number)
     });
     let over = |text: &str, time: Duration| {
-        Timestamp::parse(text).is_some_and(|from| from.max(since) + time + MINUTE < at)
+        Timestamp::parse(text).is_some_and(|from| from.max(since) + time + GRACE < at)
     };
     let late =
         waiting.iter().find(|w| w.until.as_ref().is_some_and(|until| over(until, Duration::ZERO)));
@@ -333,6 +347,13 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
             format!("{set} is to have {wanted} pods at rest and is asked for {}", facts.desired)
         });
     }
+    let old = scene.sets_now(&name.0, &rollout.uid).filter(|(_, set)| {
+        let attempt = status.attempt.as_ref().map(|attempt| &attempt.revision);
+        set.there() == 0 && set.revision != *stable && attempt != Some(&set.revision)
+    });
+    // The present template's may be one of them.
+    let (old, kept) = (old.count(), rollout.spec.revisions_max.saturating_add(1));
+    found.unless(old <= kept, "L1", || format!("{}: {old} old ReplicaSets are kept", name.1));
     if let Some((routing, Some(route))) = route {
         let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
         let home = pairs.values().all(|pair| pair.canary == 0 && pair.stable > 0);

@@ -10,9 +10,11 @@ pub mod bindings;
 mod attempts;
 mod bounds;
 mod commands;
+mod deletions;
 mod drain;
 mod facts;
 mod fields;
+mod force;
 mod found;
 mod images;
 mod leaders;
@@ -63,8 +65,11 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("S10", "a command is taken once, acts once, and only at the attempt and step it is for"),
     ("S11", "stages and phases follow their table"),
     ("S12", "not yet: no metric is read"),
-    ("S13", "not yet: nothing is delivered to Flux objects"),
-    ("S14", "the version in the template falls only on the way back from a failure"),
+    (
+        "S13",
+        "a step or attempt is over only by what pods and gateways say of the present generation; Flux targets: not yet",
+    ),
+    ("S14", "a version falls only on the way back from a failure, and lies in its range"),
     ("S15", "of two Rollouts with one route or Service the older one writes it"),
     ("S16", "a controller writes only while it holds the lease, and never after the next holder"),
     ("S17", "each transition is told by one Event, and none is told before it is stored"),
@@ -160,6 +165,8 @@ impl Judge {
         sizes::see(&case, &mut found);
         self.drains.see(&case, &mut found);
         attempts::see(&case, &mut found);
+        deletions::see(&case, &mut found);
+        force::see(&case, &mut found);
         self.images.see(&case, &mut found);
         self.commands.see(&case, &mut found);
         self.pauses.see(&case, &mut found);

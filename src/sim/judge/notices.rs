@@ -27,10 +27,10 @@ pub struct Notices {
 #[derive(Debug, Default)]
 struct Known {
     stored: VecDeque<String>,
-    /// The attempt and step at which each of these was stored first.
-    places: BTreeMap<String, (i64, i64)>,
+    /// The sentences of these.
+    sentences: BTreeMap<String, String>,
     sent: VecDeque<String>,
-    /// What Events say, at which attempt and step, with their names.
+    /// What Events say, with their names.
     said: VecDeque<(String, String)>,
     /// Tries that failed since an Event was last created.
     failed: u32,
@@ -45,13 +45,17 @@ impl Notices {
         }
         if let Fresh::Rollout(Some(is)) = case.fresh {
             let known = self.known.entry(is.uid.clone()).or_default();
-            let place = is.status.attempt.as_ref().map_or((0, 0), Attempt::place);
-            for Notice { id, .. } in &is.status.outbox {
+            for Notice { id, message, .. } in &is.status.outbox {
                 remember(&mut known.stored, id);
-                known.places.entry(id.clone()).or_insert(place);
+                let before = known.sentences.entry(id.clone()).or_insert_with(|| message.clone());
+                found.unless(before == message, "S17", || {
+                    format!("notice {id} tells of two things: {before:?} and {message:?}")
+                });
             }
-            let Known { stored, places, .. } = known;
-            places.retain(|id, _| stored.contains(id));
+            let Known { stored, sentences, .. } = known;
+            if sentences.len() > stored.len() {
+                sentences.retain(|id, _| stored.contains(id));
+            }
         }
         let created = case.change.before.is_none().then_some(case.change.after.as_deref());
         if let Some(Some(event)) = created.filter(|_| case.change.place.resource == "events") {
@@ -82,10 +86,10 @@ impl Notices {
         found.unless(id_known || case.controller().is_none(), "S17", || {
             format!("Event {name} tells of what is not stored")
         });
-        // A hold that comes again at another place says the same.
-        let place = known.places.get(id).copied().unwrap_or_default();
-        let said = format!("{place:?} {}: {}", text(event, &["reason"]), text(event, &["note"]));
-        let twice = known.said.iter().find(|(old, other)| *old == said && other != name);
+        let said = format!("{}: {}", text(event, &["reason"]), text(event, &["note"]));
+        // What names its attempt is said once; a hold may come again in another attempt.
+        let once = text(event, &["note"]).starts_with("attempt ");
+        let twice = known.said.iter().find(|(old, other)| once && *old == said && other != name);
         found.unless(twice.is_none(), "S17", || format!("Event {name} repeats {twice:?}"));
         known.failed = 0;
         remember(&mut known.sent, id);
@@ -100,7 +104,7 @@ impl Notices {
         let known = self.known.entry(is.uid.clone()).or_default();
         let kept = |id: &String| is.status.outbox.iter().any(|notice| notice.id == *id);
         let full = is.status.outbox.len() >= OUTBOX_MAX;
-        for Notice { id, reason } in &was.status.outbox {
+        for Notice { id, reason, .. } in &was.status.outbox {
             let fine = kept(id) || known.sent.contains(id) || full || known.failed >= TRIES_MAX;
             found.unless(fine, "S17", || {
                 format!("{}: notice {id} ({reason}) is dropped and was never sent", is.name)

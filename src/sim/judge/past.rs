@@ -25,7 +25,7 @@ pub struct Window<'a> {
 impl Window<'_> {
     /// The revision of a resource up to which the writer had been told; `None`: not known.
     pub fn told(&self, resource: &str) -> Option<u64> {
-        self.sight.map(|sight| sight.get(resource).copied().unwrap_or(0))
+        self.sight.and_then(|sight| sight.get(resource)).copied()
     }
 }
 

@@ -57,6 +57,7 @@ impl Pauses {
         let Some(was) = was else { return };
         if case.controller().is_some() {
             known.left(was, is, at, found);
+            moved(was, is, found);
             stands_still(was, is, found);
         } else if was.status != is.status {
             known.place = (0, 0); // Nobody knows what a person meant.
@@ -131,6 +132,16 @@ impl Known {
 
 fn frozen(rollout: &Rollout) -> bool {
     rollout.spec.paused || rollout.spec.replicas == 0
+}
+
+/// S19: the beginning of a pause moves only by the time that was frozen.
+fn moved(was: &Rollout, is: &Rollout, found: &mut Found) {
+    let (Some(old), Some(new)) = (was.open(), is.open()) else { return };
+    let thawed = was.status.frozen_since.is_some() && is.status.frozen_since.is_none();
+    let (Some(from), Some(to)) = (&old.paused_at, &new.paused_at) else { return };
+    found.unless(old.place() != new.place() || from == to || thawed, "S19", || {
+        format!("{}: the pause of step {} begins at {to} instead of {from}", is.name, new.step)
+    });
 }
 
 /// S22: while `spec.paused` is true nothing begins, climbs or is delivered.

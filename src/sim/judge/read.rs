@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::api::keys;
+
 /// The value at a path of keys.
 pub fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, key| value.get(*key))
@@ -30,6 +32,11 @@ pub fn count(value: &Value, path: &[&str], default: u32) -> u32 {
 /// The items at a path.
 pub fn list<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
     at(value, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Whether a GitOps tool applies an object.
+pub fn applied(value: &Value) -> bool {
+    at(value, &["metadata", "labels", keys::FLUX_NAME]).is_some()
 }
 
 /// The uid of the controller that owns an object.

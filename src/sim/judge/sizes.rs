@@ -30,6 +30,7 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
     let resize = Resize { case, seen, revision: any.revision.clone(), was, is };
     resize.pods_with_traffic_stay(found);
     resize.failed_stays_away(found);
+    resize.first_keeps_its_pods(found);
     if resize.routed() {
         resize.stable_keeps_its_size(found);
     } else {
@@ -114,6 +115,19 @@ impl Resize<'_, '_> {
         });
     }
 
+    /// S2: where there is no stable side nothing takes the place of the first revision.
+    fn first_keeps_its_pods(&self, found: &mut Found) {
+        let alone = self.seen.stages().all(|state| {
+            let attempt = state.status.attempt.as_ref();
+            state.status.stable.is_none()
+                && attempt.is_some_and(|attempt| attempt.revision == self.revision)
+        });
+        let less = self.after() < self.before() && self.after() < self.seen.replicas();
+        found.unless(!alone || !less || !self.remembers(), "S2", || {
+            format!("{} is all there is and gets {} pods", self.case.name(), self.after())
+        });
+    }
+
     /// S3: with a router stable keeps its full size.
     fn stable_keeps_its_size(&self, found: &mut Found) {
         let stable = self.seen.stages().all(|state| {
@@ -127,12 +141,12 @@ impl Resize<'_, '_> {
         });
     }
 
-    /// S3: pods never exceed the replicas and the surge.
+    /// S3: no more pods are asked for than the replicas and the surge.
     fn within_surge(&self, found: &mut Found) {
         if self.after() <= self.before() || !self.remembers() {
             return;
         }
-        let others = self.others(|set| set.there(), Iterator::min);
+        let others = self.others(|set| set.desired, Iterator::min);
         let all = others.saturating_add(self.after());
         let most = self.seen.states().map(|s| s.spec.replicas.saturating_add(s.spec.surge)).max();
         let most = most.unwrap_or(u32::MAX);

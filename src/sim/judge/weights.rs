@@ -57,6 +57,7 @@ impl Weights {
                     let mut told = Found::default();
                     let turn = Turn { case, seen: &seen, routing, rule, was, is };
                     turn.adds_up(&mut told);
+                    turn.is_planned(&mut told);
                     turn.canary_rises(&mut told);
                     turn.stable_rises(&mut told);
                     self.canary_falls(&turn, &mut told);
@@ -135,6 +136,34 @@ impl Turn<'_, '_> {
                 "rule {} of {}: {stable} + {canary}, {how}, have to add up to {wanted}",
                 self.rule,
                 self.case.name()
+            )
+        });
+    }
+
+    /// S9: the weight is that of the step; none off the ladder; all of it in a promotion.
+    fn is_planned(&self, found: &mut Found) {
+        let sum = self.is.sum();
+        let planned = self.seen.stages().any(|state| {
+            let full = self.is.canary == sum;
+            let step = |number| part(sum, state.spec.step(number).weight) == self.is.canary;
+            self.is.canary == 0
+                || state.open().is_none_or(|attempt| match attempt.stage() {
+                    Stage::Step => step(attempt.step),
+                    Stage::Promoting => full,
+                    // What rises there is judged as such.
+                    Stage::First
+                    | Stage::RollingBack
+                    | Stage::Completed
+                    | Stage::Ended
+                    | Stage::Unknown => true,
+                })
+        });
+        found.unless(planned || !self.remembers(), "S9", || {
+            format!(
+                "{}: the canary of {} gets {} of {sum}, no step says so",
+                self.case.name(),
+                self.seen.now.name,
+                self.is.canary
             )
         });
     }

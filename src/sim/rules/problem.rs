@@ -34,6 +34,19 @@ impl Problem {
         Self { field: field.into(), reason: "FieldValueInvalid", message }
     }
 
+    /// A value of another type; `kind` is what it is.
+    pub fn wrong_type(field: impl Into<String>, kind: &str, detail: &str) -> Self {
+        let message = format!("Invalid value: {kind:?}: {detail}");
+        Self { field: field.into(), reason: "FieldValueTypeInvalid", message }
+    }
+
+    /// A list or map that has too many items.
+    pub fn too_many(field: impl Into<String>, count: u64, most: u64) -> Self {
+        let items = if most == 1 { "item" } else { "items" };
+        let message = format!("Too many: {count}: must have at most {most} {items}");
+        Self { field: field.into(), reason: "FieldValueTooMany", message }
+    }
+
     /// A value that is none of a few.
     pub fn unsupported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
         let all: Vec<String> = supported.iter().map(|text| json!(text).to_string()).collect();

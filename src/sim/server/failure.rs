@@ -8,6 +8,10 @@ use crate::sim::cluster::feed::json_text;
 use crate::sim::resource::{RESOURCES, Resource};
 use crate::sim::rules::problem::{self, Problem};
 
+/// What a stale write is told.
+pub const MODIFIED: &str = "the object has been modified; please apply your changes to the latest \
+    version and try again";
+
 /// A request that is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code} {reason}: {message}")]
@@ -118,9 +122,26 @@ impl Failure {
         failure
     }
 
-    /// A patch that cannot be carried out.
-    pub fn unpatchable(message: impl Into<String>) -> Self {
-        Self::new(422, "Invalid", message)
+    /// A patch that does not fit the object.
+    pub fn unfit() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self { details: Some(Map::new()), ..Self::new(422, "Invalid", message) }
+    }
+
+    /// A body of a type that is not read there; `known` are those that are.
+    pub fn media_type(known: Option<&str>) -> Self {
+        const REASON: &str = "UnsupportedMediaType";
+        match known {
+            None => {
+                let message = "415: Unsupported Media Type";
+                Self { details: Some(Map::new()), ..Self::new(415, REASON, message) }
+            }
+            Some(known) => {
+                let message = "the body of the request was in an unknown format - accepted media \
+                    types include";
+                Self::new(415, REASON, format!("{message}: {known}"))
+            }
+        }
     }
 
     fn with(mut self, details: &[(&str, &str)]) -> Self {
@@ -131,11 +152,17 @@ impl Failure {
         self
     }
 
-    /// A write that comes from an old version, or finds another object.
-    pub fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let what = resource.qualified();
-        let message = format!("Operation cannot be fulfilled on {what} \"{name}\": {why}");
-        Self::new(409, "Conflict", message)
+    /// A write that comes from an old version, or finds another object; `plural` names the
+    /// resource as the server does there.
+    pub fn conflict(resource: &Resource, plural: &str, name: &str, why: &str) -> Self {
+        let dot = if resource.group.is_empty() { "" } else { "." };
+        let title = format!("{plural}{dot}{}", resource.group);
+        let message = format!("Operation cannot be fulfilled on {title} {name:?}: {why}");
+        Self::new(409, "Conflict", message).with(&[
+            ("name", name),
+            ("group", resource.group),
+            ("kind", plural),
+        ])
     }
 
     /// Names the object that it is about.

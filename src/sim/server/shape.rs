@@ -1,11 +1,9 @@
 //! Shape: how objects are shown, as the request's `Accept` asks. It chooses no objects.
 
 use hyper::body::Bytes;
-use serde_json::json;
 
-use crate::sim::cluster::feed::{Stored, json_text};
+use crate::sim::cluster::feed::Stored;
 use crate::sim::resource::Resource;
-use crate::sim::rules::meta;
 
 /// How objects are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +38,14 @@ impl Shape {
     pub fn object(self, _resource: &Resource, stored: &Stored) -> Bytes {
         match self {
             Self::Whole => stored.text(),
-            Self::Metadata => json_text(&json!({
-                "kind": "PartialObjectMetadata",
-                "apiVersion": "meta.k8s.io/v1",
-                "metadata": stored.value.get("metadata"),
-            })),
+            Self::Metadata => {
+                let mut text = b"{\"kind\":\"PartialObjectMetadata\",\
+                    \"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":"
+                    .to_vec();
+                text.extend(stored.metadata_text());
+                text.push(b'}');
+                text.into()
+            }
         }
     }
 
@@ -53,10 +54,7 @@ impl Shape {
         if self != Self::Whole || resource.custom() {
             return self.object(resource, stored);
         }
-        let mut object = (*stored.value).clone();
-        meta::put(&mut object, "apiVersion", None);
-        meta::put(&mut object, "kind", None);
-        json_text(&object)
+        stored.untyped_text()
     }
 
     /// Returns the apiVersion and kind of what is shown, if they are not the objects' own.

@@ -64,11 +64,9 @@ impl Target {
         };
         match rest {
             [] => Some(Self::Group { group: group.to_owned(), version: Some(version.to_owned()) }),
-            [plural] => Some(Self::All { resource: resource(plural)?, namespace: None }),
-            ["namespaces", namespace, plural] => Some(Self::All {
-                resource: resource(plural)?,
-                namespace: Some((*namespace).to_owned()),
-            }),
+            [plural] => resource(plural).map(|resource| Self::All { resource, namespace: None }),
+            ["namespaces", namespace, plural] => resource(plural)
+                .map(|resource| Self::All { resource, namespace: Some((*namespace).to_owned()) }),
             ["namespaces", namespace, plural, name] => one(plural, namespace, name, None),
             ["namespaces", namespace, plural, name, part] => {
                 one(plural, namespace, name, Some(*part))

@@ -8,9 +8,13 @@ use kube::client::ClientBuilder;
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::runtime::clock::Clock;
 use crate::runtime::fence::Fence;
+use crate::sim::cluster::Part;
+use crate::sim::history::Place;
 
 fn start() -> (Cluster, Client) {
     let clock = Clock::starting_at(jiff::Timestamp::from_second(1_700_000_000).unwrap());

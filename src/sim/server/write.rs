@@ -1,21 +1,25 @@
-//! Write: create, replace, patch and delete, as requests ask for them.
+//! Write: create, replace, patch, apply and delete, as requests ask for them.
 
 use std::sync::Arc;
 
 use hyper::body::Bytes;
-use json_patch::{PatchErrorKind, PatchOperation};
 use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::{Stored, json_text};
-use crate::sim::cluster::{Actor, Cluster, Outcome, Part, Run};
+use crate::sim::cluster::garbage::{FOREGROUND, ORPHAN};
+use crate::sim::cluster::{Actor, Claim, Cluster, Draft, Going, Outcome, Part, Run};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
-use crate::sim::rules::meta;
-use crate::sim::server::failure::Failure;
+use crate::sim::rules::managed::{Conflict, Managers, Writing};
+use crate::sim::rules::problem::Problem;
+use crate::sim::rules::schema::registry::known;
+use crate::sim::rules::{meta, settle, validate};
+use crate::sim::server::failure::{Failure, MODIFIED};
+use crate::sim::server::patch::Patch;
+use crate::sim::server::{body, options};
 
-/// What a stale write is told.
-const MODIFIED: &str = "the object has been modified; please apply your changes to the latest \
-    version and try again";
+/// How long a pod is given that is deleted without a word about that, in seconds.
+const GRACE: u64 = 30;
 
 /// A write to one object.
 #[derive(Debug)]
@@ -34,183 +38,358 @@ pub struct Write<'a> {
     pub run: Run,
 }
 
+/// What was written, and whether that is new.
+#[derive(Debug)]
+pub struct Written {
+    /// The object.
+    pub stored: Arc<Stored>,
+    /// Whether it was created.
+    pub created: bool,
+}
+
 impl Write<'_> {
     /// Creates the object.
     ///
     /// # Errors
-    /// [`Failure`] 400, 409, 422.
-    pub fn create(&self, mut object: Value) -> Result<Arc<Stored>, Failure> {
-        self.check_kind(&object)?;
+    /// [`Failure`] 409, 422, 500.
+    pub fn create(&self, mut object: Value) -> Result<Written, Failure> {
         if meta::text(&object, "resourceVersion").is_some_and(|text| !text.is_empty()) {
             let message = "resourceVersion should not be set on objects to be created";
-            return Err(Failure::bad(message));
+            return Err(Failure::new(500, "", message));
         }
-        for key in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
-            meta::set(&mut object, key, None);
+        settle::shape(self.resource, &mut object);
+        let claim = told(&object).map_or(Claim::Change, Claim::ChangeFrom);
+        self.start(object, claim)
+    }
+
+    fn start(&self, mut object: Value, claim: Claim) -> Result<Written, Failure> {
+        let Self { cluster, actor, resource, place, run, .. } = *self;
+        meta::set(&mut object, "managedFields", None);
+        meta::set(&mut object, "name", Some(json!(place.name)));
+        meta::set(&mut object, "namespace", Some(json!(place.namespace)));
+        settle::unstarted(resource, &mut object);
+        let problems = validate::create(resource, &object);
+        if !problems.is_empty() {
+            return Err(self.invalid(&object, &problems));
         }
-        if self.resource.status {
-            meta::put(&mut object, "status", None);
-        }
-        Ok(self.cluster.add(self.actor, self.place, object, self.run)?)
+        let stored = cluster.add(actor, place, Draft { object, claim }, run)?;
+        Ok(Written { stored, created: true })
+    }
+
+    fn invalid(&self, object: &Value, problems: &[Problem]) -> Failure {
+        // The server names the kind that the object says it is.
+        let kind = object.get("kind").and_then(Value::as_str).unwrap_or(self.resource.kind);
+        Failure::invalid(self.resource.group, kind, &self.place.name, problems)
     }
 
     /// Replaces the object.
     ///
     /// # Errors
     /// [`Failure`] 400, 404, 409, 422.
-    pub fn replace(&self, object: Value) -> Result<Arc<Stored>, Failure> {
-        self.check_kind(&object)?;
-        let name = meta::text(&object, "name").unwrap_or_default().to_owned();
-        if name != self.place.name {
-            let message = format!(
-                "the name of the object ({name}) does not match the name on the URL ({})",
-                self.place.name
-            );
-            return Err(Failure::bad(message));
+    pub fn replace(&self, mut object: Value) -> Result<Written, Failure> {
+        self.check_names(&object)?;
+        let missing = self.cluster.stored(self.place).is_none();
+        let creates = ["services", "leases", "events"].contains(&self.resource.plural);
+        if missing && creates && self.part == Part::Main {
+            meta::set(&mut object, "resourceVersion", None);
+            return self.create(object);
         }
-        self.edit(|_| Ok(object))
-    }
-
-    /// Changes the object by a JSON patch.
-    ///
-    /// # Errors
-    /// [`Failure`] 400, 404, 409, 422.
-    pub fn json_patch(&self, body: &Bytes) -> Result<Arc<Stored>, Failure> {
-        let operations: Vec<PatchOperation> = serde_json::from_slice(body)
-            .map_err(|error| Failure::bad(format!("error decoding patch: {error}")))?;
+        settle::shape(self.resource, &mut object);
+        let base = told(&object);
         self.edit(|before| {
-            let mut object = before.clone();
-            json_patch::patch(&mut object, &operations).map_err(|error| {
-                let path = error.path.to_string();
-                Failure::unpatchable(match error.kind {
-                    PatchErrorKind::TestFailed => {
-                        format!("testing value {path} failed: test failed")
-                    }
-                    _ => "the server rejected our request due to an error in our request".into(),
-                })
-            })?;
-            Ok(object)
+            let uid = meta::text(&object, "uid").unwrap_or_default();
+            let own = meta::text(&before.value, "uid").unwrap_or_default();
+            if !uid.is_empty() && uid != own {
+                let place = self.place;
+                let why = format!(
+                    "StorageError: invalid object, Code: 4, Key: {}/{}/{}, ResourceVersion: 0, \
+                     AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in \
+                     object meta: {own}",
+                    self.resource.registry(),
+                    place.namespace,
+                    place.name
+                );
+                let plural = self.resource.plural;
+                return Err(Failure::conflict(self.resource, plural, &place.name, &why));
+            }
+            Ok((object, base.map_or(Claim::Change, Claim::ChangeFrom)))
         })
     }
 
-    /// Changes the object by a merge patch.
+    /// Changes the object by a patch.
     ///
     /// # Errors
     /// [`Failure`] 400, 404, 409, 422.
-    pub fn merge_patch(&self, body: &Bytes) -> Result<Arc<Stored>, Failure> {
-        let patch = json_body(body)?;
-        if !patch.is_object() {
-            return Err(Failure::bad("error decoding patch: it is no object"));
+    pub fn patch(&self, patch: &Patch, bytes: &Bytes) -> Result<Written, Failure> {
+        // Only a patch that speaks of them has to see who manages what.
+        let speaks = bytes.windows(13).any(|window| window == b"managedFields");
+        self.edit(|before| {
+            let mut object = if speaks { before.whole() } else { (*before.value).clone() };
+            patch.apply(&mut object)?;
+            self.check_names(&object)?;
+            if let Some(why) = body::misfit(self.resource, &object) {
+                let patched = json!(object.to_string());
+                let problem = Problem::invalid("patch", &patched, &why);
+                return Err(Failure::invalid("", "", "", &[problem]));
+            }
+            settle::shape(self.resource, &mut object);
+            let base = if speaks { told(&object) } else { None };
+            Ok((object, base.map_or(Claim::Change, Claim::ChangeFrom)))
+        })
+    }
+
+    /// Applies an object to the one that is there, or creates it.
+    ///
+    /// # Errors
+    /// [`Failure`] 400, 404, 409, 422.
+    pub fn apply(&self, applied: Value, force: bool) -> Result<Written, Failure> {
+        let resource = self.resource;
+        let version = applied.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        if version != resource.api_version() {
+            return Err(Failure::bad(format!(
+                "Incorrect version specified in apply patch. Specified patch version: {version}, \
+                 expected: {}",
+                resource.api_version()
+            )));
+        }
+        if applied.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
+            return Err(Failure::bad("metadata.managedFields must be nil"));
+        }
+        let known = known(resource);
+        let time = self.cluster.seconds();
+        let part = self.part.rule();
+        let writing = Writing {
+            manager: &self.actor.manager,
+            api_version: &resource.api_version(),
+            subresource: part.name(),
+            time: &time,
+            reset: &settle::reset(resource, part),
+        };
+        let merged = |managers: Managers, live: &Value| {
+            let applied = managers.apply(&known.schema, &writing, live, &applied, force);
+            applied.map_err(|conflicts| conflict(&conflicts))
+        };
+        if self.cluster.stored(self.place).is_none() {
+            if self.part != Part::Main {
+                return Err(Failure::absent(resource, &self.place.name));
+            }
+            let made = merged(Managers::default(), &known.empty)?;
+            let mut object = made.object;
+            self.check_names(&object)?;
+            settle::shape(resource, &mut object);
+            return self.start(object, Claim::Told(made.managers));
         }
         self.edit(|before| {
-            let mut object = before.clone();
-            json_patch::merge(&mut object, &patch);
-            Ok(object)
+            let managers = before.managers.clone();
+            let managers =
+                managers.before_apply(&known.schema, &writing, &known.empty, &before.value);
+            let made = merged(managers, &before.value)?;
+            let mut object = made.object;
+            self.check_names(&object)?;
+            settle::shape(resource, &mut object);
+            Ok((object, Claim::Told(made.managers)))
         })
     }
 
     /// Stores what `make` makes of the object, if that comes from its last version.
     fn edit(
         &self,
-        make: impl FnOnce(&Value) -> Result<Value, Failure>,
-    ) -> Result<Arc<Stored>, Failure> {
+        make: impl FnOnce(&Stored) -> Result<(Value, Claim), Failure>,
+    ) -> Result<Written, Failure> {
         let Self { cluster, actor, resource, place, part, run } = *self;
-        let outcome = cluster.edit(actor, place, part, run, |before, object| {
-            *object = make(before)?;
-            self.check_kind(object)?;
-            for (key, label) in [("uid", "UID"), ("resourceVersion", "")] {
-                let (is, was) = (meta::text(object, key), meta::text(before, key));
-                let is = is.unwrap_or_default();
-                if is.is_empty() || Some(is) == was {
-                    continue;
-                }
-                let was = was.unwrap_or_default();
-                let why = if label.is_empty() {
-                    MODIFIED.to_owned()
-                } else {
-                    format!(
-                        "Precondition failed: UID in precondition: {is}, UID in object meta: {was}"
-                    )
-                };
-                return Err(Failure::conflict(resource, &place.name, &why));
+        let outcome = cluster.edit(actor, place, part, run, |before| {
+            let (mut object, claim) = make(before)?;
+            let version = meta::text(&object, "resourceVersion").unwrap_or_default();
+            let own = meta::text(&before.value, "resourceVersion").unwrap_or_default();
+            let lax = known(resource).builtin && resource.plural != "leases";
+            if version.is_empty() && !lax {
+                let problem = Problem::invalid(
+                    "metadata.resourceVersion",
+                    &json!(0),
+                    "must be specified for an update",
+                );
+                let (group, plural) = (resource.group, resource.plural);
+                return Err(Failure::invalid(group, plural, &place.name, &[problem]));
             }
-            Ok(())
+            if !version.is_empty() && version != own {
+                let plural = resource.plural;
+                return Err(Failure::conflict(resource, plural, &place.name, MODIFIED));
+            }
+            settle::update(resource, part.rule(), &before.value, &mut object);
+            meta::set(&mut object, "managedFields", None);
+            if object != *before.value {
+                let problems = validate::update(resource, part.rule(), &before.value, &object);
+                if !problems.is_empty() {
+                    return Err(self.invalid(&object, &problems));
+                }
+            }
+            Ok(Draft { object, claim })
         })?;
-        Ok(Arc::clone(outcome.stored()))
+        Ok(Written { stored: Arc::clone(outcome.stored()), created: false })
+    }
+
+    /// Checks that an object is the one of the path.
+    fn check_names(&self, object: &Value) -> Result<(), Failure> {
+        let text = |key: &str| meta::text(object, key).unwrap_or_default();
+        let namespace = text("namespace");
+        if !namespace.is_empty() && namespace != self.place.namespace {
+            return Err(Failure::bad(
+                "the namespace of the provided object does not match the namespace sent on the \
+                 request",
+            ));
+        }
+        let name = text("name");
+        if name.is_empty() {
+            return Err(Failure::bad("name must be provided"));
+        }
+        if name != self.place.name {
+            return Err(Failure::bad(format!(
+                "the name of the object ({name}) does not match the name on the URL ({})",
+                self.place.name
+            )));
+        }
+        Ok(())
     }
 
     /// Deletes the object; returns what is left of it, or the last version if nothing is.
     ///
     /// # Errors
-    /// [`Failure`] 400, 404, 409.
+    /// [`Failure`] 404, 409, 422.
     pub fn delete(&self, options: &Value) -> Result<Outcome, Failure> {
         let Self { cluster, actor, resource, place, run, .. } = *self;
+        let policy = policy(options)?;
         cluster.remove(actor, place, run, |before| {
-            for (key, title) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
-                let wanted = options.pointer(&format!("/preconditions/{key}"));
-                let wanted = wanted.and_then(Value::as_str);
-                let is = meta::text(before, key).unwrap_or_default();
-                if let Some(wanted) = wanted.filter(|wanted| *wanted != is) {
+            let wanted = |key: &str| options.get("preconditions")?.get(key)?.as_str();
+            let is = |key: &str| meta::text(before, key).unwrap_or_default();
+            for (key, title, then) in [
+                ("uid", "UID", "deleted and then recreated"),
+                ("resourceVersion", "ResourceVersion", "modified"),
+            ] {
+                let own = is(key);
+                if let Some(wanted) = wanted(key).filter(|wanted| *wanted != own) {
                     let why = format!(
-                        "Precondition failed: {title} in precondition: {wanted}, {title} in \
-                         object meta: {is}"
+                        "the {title} in the precondition ({wanted}) does not match the {title} in \
+                         record ({own}). The object might have been {then}"
                     );
-                    return Err(Failure::conflict(resource, &place.name, &why));
+                    return Err(Failure::conflict(resource, resource.kind, &place.name, &why));
                 }
             }
-            let policy = options.get("propagationPolicy").and_then(Value::as_str);
-            let finalizer = match policy {
-                Some("Orphan") => "orphan",
-                Some("Foreground") => "foregroundDeletion",
-                Some(_) | None => return Ok(None),
-            };
-            let mut marked = before.clone();
-            let held = before.pointer("/metadata/finalizers").and_then(Value::as_array);
-            let mut held = held.cloned().unwrap_or_default();
-            if !held.contains(&json!(finalizer)) {
-                held.push(json!(finalizer));
-            }
-            meta::set(&mut marked, "finalizers", Some(Value::Array(held)));
-            Ok(Some(marked))
+            let grace = options.get("gracePeriodSeconds").and_then(Value::as_u64);
+            Ok(Going { grace: graceful(resource, before, grace), finalizers: left(before, policy) })
         })
     }
+}
 
-    fn check_kind(&self, object: &Value) -> Result<(), Failure> {
-        let field = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
-        let (api_version, kind) = (field("apiVersion"), field("kind"));
-        let wanted = self.resource.api_version();
-        if (api_version, kind) != (wanted.as_str(), self.resource.kind) {
-            let message = format!(
-                "the API version in the data ({api_version}) does not match the expected API \
-                 version ({wanted})"
-            );
-            return Err(Failure::bad(message));
+/// What is to become of dependents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Policy {
+    Unsaid,
+    Background,
+    Foreground,
+    Orphan,
+}
+
+fn policy(options: &Value) -> Result<Policy, Failure> {
+    if let Some(orphan) = options.get("orphanDependents").and_then(Value::as_bool) {
+        return Ok(if orphan { Policy::Orphan } else { Policy::Background });
+    }
+    match options.get("propagationPolicy").and_then(Value::as_str) {
+        None => Ok(Policy::Unsaid),
+        Some("Background") => Ok(Policy::Background),
+        Some("Foreground") => Ok(Policy::Foreground),
+        Some("Orphan") => Ok(Policy::Orphan),
+        Some(other) => {
+            let known = ["Foreground", "Background", "Orphan", "nil"];
+            let problem = Problem::unsupported("propagationPolicy", &json!(other), &known);
+            options::refuse("DeleteOptions", vec![problem]).map(|()| Policy::Unsaid)
         }
-        Ok(())
     }
 }
 
-/// Reads a body as JSON.
-///
-/// # Errors
-/// [`Failure`] 400.
-pub fn json_body(body: &Bytes) -> Result<Value, Failure> {
-    serde_json::from_slice(body).map_err(|error| Failure::bad(error.to_string()))
+/// The finalizers of an object that goes, if the policy changes them.
+fn left(before: &Value, policy: Policy) -> Option<Vec<Value>> {
+    if meta::has(before, "deletionTimestamp") && policy == Policy::Unsaid {
+        return None;
+    }
+    let all = before.pointer("/metadata/finalizers").and_then(Value::as_array);
+    let all = all.cloned().unwrap_or_default();
+    let wanted = match policy {
+        Policy::Unsaid => return None,
+        Policy::Background => None,
+        Policy::Foreground => Some(json!(FOREGROUND)),
+        Policy::Orphan => Some(json!(ORPHAN)),
+    };
+    let ours = |finalizer: &Value| *finalizer == FOREGROUND || *finalizer == ORPHAN;
+    let mut left: Vec<Value> = all.iter().filter(|one| !ours(one)).cloned().collect();
+    left.extend(wanted);
+    (left != all).then_some(left)
 }
 
-/// The answer to a delete: the object while something holds it, a `Status` when it is gone.
+/// How many seconds an object is given. Only pods that run are given any.
+fn graceful(resource: &Resource, before: &Value, wanted: Option<u64>) -> u64 {
+    let text = |pointer: &str| before.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let over = ["Succeeded", "Failed"].contains(&text("/status/phase"));
+    if resource.kind != "Pod" || text("/spec/nodeName").is_empty() || over {
+        return 0;
+    }
+    let own = before.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_u64);
+    wanted.or(own).unwrap_or(GRACE)
+}
+
+/// The entries that an object brings with it, if it brings any.
+fn told(object: &Value) -> Option<Managers> {
+    let entries = object.pointer("/metadata/managedFields")?;
+    let all = entries.as_array()?;
+    let reset = all.is_empty() || (all.len() == 1 && all.first() == Some(&json!({})));
+    if reset {
+        return Some(Managers::default());
+    }
+    Managers::from_json(entries).filter(|managers| !managers.is_empty())
+}
+
+fn conflict(conflicts: &[Conflict]) -> Failure {
+    let pairs = conflicts.iter().flat_map(|one| one.paths.iter().map(|path| (&one.manager, path)));
+    let pairs: Vec<(&String, &String)> = pairs.collect();
+    let message = match pairs.as_slice() {
+        [(manager, path)] => {
+            format!("Apply failed with 1 conflict: conflict with {manager}: {path}")
+        }
+        all => {
+            let lines = conflicts.iter().flat_map(|one| {
+                let head = format!("conflicts with {}:", one.manager);
+                std::iter::once(head).chain(one.paths.iter().map(|path| format!("- {path}")))
+            });
+            let lines: Vec<String> = lines.collect();
+            format!("Apply failed with {} conflicts: {}", all.len(), lines.join("\n"))
+        }
+    };
+    let problems: Vec<Value> = pairs
+        .iter()
+        .map(|(manager, path)| {
+            json!({"reason": "FieldManagerConflict", "field": path,
+                "message": format!("conflict with {manager}")})
+        })
+        .collect();
+    let mut failure = Failure::new(409, "Conflict", message);
+    failure.details = json!({"causes": problems}).as_object().cloned();
+    failure
+}
+
+/// The answer to a delete: the object while something holds it, a `Status` when it is gone. Of
+/// some kinds the object is shown even then.
 pub fn deleted(resource: &Resource, outcome: &Outcome) -> Bytes {
-    match outcome {
-        Outcome::Kept(stored) => stored.text(),
-        Outcome::Gone(stored) => {
-            let text = |key| meta::text(&stored.value, key).unwrap_or_default();
-            let mut details = json!({"name": text("name"), "kind": resource.plural,
-                "uid": text("uid")});
-            if !resource.group.is_empty() {
-                meta::put(&mut details, "group", Some(json!(resource.group)));
-            }
-            json_text(&json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
-                "status": "Success", "details": details}))
+    let stored = match outcome {
+        Outcome::Kept(stored) => return stored.text(),
+        Outcome::Gone(stored) if ["pods", "services"].contains(&resource.plural) => {
+            return stored.text();
         }
+        Outcome::Gone(stored) => stored,
+    };
+    let text = |key| meta::text(&stored.value, key).unwrap_or_default();
+    let mut details = json!({"name": text("name"), "kind": resource.plural, "uid": text("uid")});
+    if !resource.group.is_empty() {
+        meta::put(&mut details, "group", Some(json!(resource.group)));
     }
+    json_text(&json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
+        "status": "Success", "details": details}))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::api::keys;
-use crate::sim::judge::read::{at, count, list, number, owner, text, word};
+use crate::sim::judge::read::{applied, at, count, list, number, owner, text, word};
 
 /// The longest beginning of a generated name that the API server keeps.
 const BASE_MAX: usize = 58;
@@ -25,12 +25,17 @@ pub struct Set {
     pub replicas: u32,
     /// Pods that are available, as it says.
     pub available: u32,
+    /// Whether these numbers are of its present generation.
+    pub settled: bool,
+    /// The attempt that it is marked with.
+    pub attempt: i64,
 }
 
 impl Set {
     /// Reads a ReplicaSet.
     pub fn read(object: &Value) -> Self {
         let label = |key| text(object, &["metadata", "labels", key]).to_owned();
+        let attempt = text(object, &["metadata", "annotations", keys::ANNOTATION_ATTEMPT]);
         Self {
             owner: owner(object),
             rollout: label(keys::LABEL_ROLLOUT),
@@ -38,6 +43,9 @@ impl Set {
             desired: count(object, &["spec", "replicas"], 1),
             replicas: count(object, &["status", "replicas"], 0),
             available: count(object, &["status", "availableReplicas"], 0),
+            settled: number(object, &["status", "observedGeneration"])
+                == number(object, &["metadata", "generation"]),
+            attempt: attempt.parse().unwrap_or(0),
         }
     }
 
@@ -54,13 +62,15 @@ pub struct Service {
     pub owner: Option<String>,
     /// The revision that it selects, if it names one.
     pub selects: Option<String>,
+    /// Whether a GitOps tool applies it.
+    pub applied: bool,
 }
 
 impl Service {
     /// Reads a Service.
     pub fn read(object: &Value) -> Self {
         let selects = word(object, &["spec", "selector", keys::LABEL_REVISION]);
-        Self { owner: owner(object), selects }
+        Self { owner: owner(object), selects, applied: applied(object) }
     }
 }
 

@@ -68,6 +68,10 @@ pub struct Spec {
     pub unavailable: u32,
     /// The ImagePolicy: namespace, name.
     pub source: Option<(String, String)>,
+    /// The range that a release has to lie in.
+    pub range: Option<String>,
+    /// Old ReplicaSets that are kept.
+    pub revisions_max: usize,
     /// The container that takes releases, where one is named.
     pub container: Option<String>,
     /// The images of the template by container.
@@ -144,6 +148,7 @@ impl Spec {
         let unavailable = amount("maxUnavailable", None, false);
         let deadline = count(spec, &["progressDeadlineSeconds"], 600);
         let history = count(spec, &["versionHistoryLimit"], 10);
+        let revisions = count(spec, &["revisionHistoryLimit"], 10);
         let namespace = || text(object, &["metadata", "namespace"]).to_owned();
         let source = word(spec, &["sourceRef", "name"]);
         Self {
@@ -161,6 +166,8 @@ impl Spec {
             source: source.map(|name| {
                 (word(spec, &["sourceRef", "namespace"]).unwrap_or_else(namespace), name)
             }),
+            range: word(spec, &["semver"]),
+            revisions_max: usize::try_from(revisions).unwrap_or(usize::MAX),
             container: word(spec, &["container"]),
             images: images(at(spec, &["template", "spec"]).unwrap_or(&Value::Null)),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::model::moment::Timestamp;
-use crate::sim::judge::read::{at, list, number, text};
+use crate::sim::judge::read::{applied, at, list, number, text};
 
 /// One backend of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Route {
     /// The highest share of traffic, in percent, that each backend may have in any rule at
     /// present: what stands there, and what was in force before until it is accepted.
     pub traffic: BTreeMap<String, u32>,
+    /// Whether a GitOps tool applies it.
+    pub applied: bool,
 }
 
 impl Route {
@@ -83,7 +85,7 @@ impl Route {
                 *most = (*share).max(*most);
             }
         }
-        Self { rules, accepted_since: accepted.then_some(since), traffic }
+        Self { rules, accepted_since: accepted.then_some(since), traffic, applied: applied(object) }
     }
 
     /// The pairs of two Services, by the index of their rule.

@@ -99,6 +99,8 @@ pub struct Routing {
 pub struct Side {
     /// The revision.
     pub revision: String,
+    /// What it delivers.
+    pub release: Release,
 }
 
 /// One ended attempt.
@@ -141,6 +143,8 @@ pub struct Notice {
     pub id: String,
     /// What it tells of.
     pub reason: String,
+    /// The sentence.
+    pub message: String,
 }
 
 /// Why nothing moves.
@@ -159,7 +163,7 @@ pub struct Waiting {
 
 /// A condition by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Condition {
     /// Its type.
     #[serde(rename = "type")]
@@ -168,6 +172,8 @@ pub struct Condition {
     pub status: String,
     /// A word.
     pub reason: String,
+    /// When the status last changed.
+    pub last_transition_time: String,
 }
 
 /// The stages of an attempt.

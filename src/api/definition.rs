@@ -1,0 +1,64 @@
+//! Definition: the CustomResourceDefinition of the Rollout, made from its types. No logic.
+
+use kube::CustomResourceExt;
+use serde_json::{Map, Value, json};
+
+use crate::api::rollout::Rollout;
+
+/// Where a null is kept: the API server would drop it from a new object, and so the pause.
+const NULL_KEPT: &str = "/properties/spec/properties/strategy/properties/canary/properties/steps\
+    /items/properties/pause";
+
+/// The definition has another shape than is expected here: a fault in the types, not in an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the definition of the kind has no {0}")]
+pub struct ShapeError(pub &'static str);
+
+/// Makes the definition of the Rollout, with what the derive cannot say.
+///
+/// # Errors
+/// [`ShapeError`].
+pub fn rollout() -> Result<Value, ShapeError> {
+    let mut crd = serde_json::to_value(Rollout::crd()).map_err(|_| ShapeError("JSON form"))?;
+    let schema =
+        crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema").ok_or(ShapeError("schema"))?;
+    strict(schema);
+    let about = schema.pointer("/properties/spec/description").cloned().unwrap_or_default();
+    fields(schema, "", "schema")?.insert("description".to_owned(), about);
+    fields(schema, "/properties/spec", "spec")?
+        .insert("description".to_owned(), json!("What the Rollout delivers, and how."));
+    fields(schema, NULL_KEPT, "pause")?.insert("nullable".to_owned(), json!(true));
+    let status = fields(schema, "/properties/status", "status")?;
+    // Without it, kstatus takes a Rollout that nobody has looked at for healthy.
+    status.insert("default".to_owned(), json!({"observedGeneration": -1}));
+    Ok(crd)
+}
+
+fn fields<'a>(
+    schema: &'a mut Value,
+    path: &str,
+    what: &'static str,
+) -> Result<&'a mut Map<String, Value>, ShapeError> {
+    schema.pointer_mut(path).and_then(Value::as_object_mut).ok_or(ShapeError(what))
+}
+
+/// Lets no field be null, writes whole numbers as such, and joins the lines of descriptions, which
+/// `kubectl explain` breaks itself.
+fn strict(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.remove("nullable");
+            if let Some(Value::String(text)) = fields.get_mut("description") {
+                *text = text.replace('\n', " ");
+            }
+            fields.values_mut().for_each(strict);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strict),
+        Value::Number(number) => {
+            if let Some(whole) = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 1e9) {
+                *schema = Value::from(whole as i64);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}

@@ -1,0 +1,50 @@
+//! Deletions: a Rollout that goes puts back first what it changed of others (L4).
+
+use crate::sim::judge::facts::pods::Service;
+use crate::sim::judge::facts::rollout::Rollout;
+use crate::sim::judge::facts::route::Route;
+use crate::sim::judge::found::Found;
+use crate::sim::judge::scene::{Case, Fresh};
+
+/// Looks at a write of a controller to a Rollout.
+pub fn see(case: &Case<'_>, found: &mut Found) {
+    let Fresh::Rollout(is) = case.fresh else { return };
+    let name = (case.namespace().to_owned(), case.name().to_owned());
+    let Some(was) = case.scene.rollout(&name).filter(|_| case.controller().is_some()) else {
+        return;
+    };
+    let lets_go = was.finalizer && is.as_ref().is_none_or(|is| !is.finalizer);
+    let usable = was.status.conditions.iter().all(|c| c.reason != "InvalidSpec");
+    if !was.deleting || !lets_go || !usable || was.spec.replicas == 0 {
+        return;
+    }
+    route(case, was, found);
+    for service in [&was.spec.stable_service, &was.spec.canary_service].into_iter().flatten() {
+        let states = case.service_states(service);
+        let stays = |service: &Service| {
+            let theirs = service.owner.as_ref() != Some(&was.uid) && !service.applied;
+            theirs && service.selects.is_some()
+        };
+        let left = !states.is_empty() && states.iter().all(|state| state.is_some_and(stays));
+        found.unless(!left || !case.remembers("services"), "L4", || {
+            format!("{} goes and {service} still selects one revision", was.name)
+        });
+    }
+}
+
+fn route(case: &Case<'_>, was: &Rollout, found: &mut Found) {
+    let Some(routing) = was.spec.routing() else { return };
+    let states = case.route_states(&routing.http_route);
+    let split = |route: &Route| {
+        let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
+        !route.applied && pairs.values().any(|pair| pair.canary > 0)
+    };
+    let left = !states.is_empty() && states.iter().all(|state| state.is_some_and(split));
+    let ready = case.least_ready_of_any(&routing.stable_service) > 0;
+    found.unless(!left || !ready || !case.remembers("httproutes"), "L4", || {
+        format!("{} goes and {} still splits the traffic", was.name, routing.http_route)
+    });
+}
+
+#[cfg(test)]
+mod tests;

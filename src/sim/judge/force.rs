@@ -1,0 +1,114 @@
+//! Force: a step, a promotion and the way back are over only once what they ask for is there, as
+//! pods and gateways say of the present generation (S13).
+
+use crate::sim::judge::facts::rollout::Rollout;
+use crate::sim::judge::facts::route::{Route, part};
+use crate::sim::judge::facts::status::{Attempt, Routing, Stage};
+use crate::sim::judge::found::Found;
+use crate::sim::judge::scene::Case;
+
+/// What has to be there for an attempt to go on.
+struct Goal<'a> {
+    /// The share of the canary in percent.
+    weight: u32,
+    /// Pods of a revision that have to be available.
+    pods: Vec<(&'a str, u32)>,
+    /// The Service of stable has to select this revision.
+    turned: Option<&'a str>,
+}
+
+/// Looks at a write of a controller to a Rollout.
+pub fn see(case: &Case<'_>, found: &mut Found) {
+    let Some((was, is)) = case.own().filter(|(was, is)| was.status != is.status) else { return };
+    let (Some(old), Some(new)) = (was.open(), &is.status.attempt) else { return };
+    let Some(goal) = goal(was, old, new).filter(|_| old.number == new.number) else { return };
+    let known = ["httproutes", "replicasets", "services"].iter().all(|r| case.remembers(r));
+    if !known || was.spec.replicas == 0 {
+        return;
+    }
+    for (revision, needed) in goal.pods {
+        let sets = case.set_states(&format!("{}-{revision}", was.name));
+        let there = sets.iter().flatten().any(|set| set.settled && set.available >= needed);
+        found.unless(there || needed == 0, "S13", || {
+            format!(
+                "{}: {} is left with too few pods of {revision}, {needed} are needed",
+                was.name,
+                shown(old)
+            )
+        });
+    }
+    let Some(routing) = was.routing() else { return };
+    let taken = |route: &Route| {
+        let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
+        let weighed = |(canary, sum)| canary == part(sum, goal.weight);
+        route.accepted_since.is_some()
+            && !pairs.is_empty()
+            && pairs.values().all(|pair| weighed((pair.canary, pair.sum())))
+    };
+    let routes = case.route_states(&routing.http_route);
+    found.unless(routes.into_iter().flatten().any(taken), "S13", || {
+        format!(
+            "{}: {} is left before a route with weight {} was accepted",
+            was.name,
+            shown(old),
+            goal.weight
+        )
+    });
+    turned(case, was, (&routing, goal.turned), found);
+}
+
+fn turned(
+    case: &Case<'_>,
+    was: &Rollout,
+    (routing, revision): (&Routing, Option<&str>),
+    found: &mut Found,
+) {
+    let Some(revision) = revision else { return };
+    let services = case.service_states(&routing.stable_service);
+    let selects = services.iter().flatten().any(|s| s.selects.as_deref() == Some(revision));
+    found.unless(selects, "S13", || {
+        format!("{}: {} does not select {revision}", was.name, routing.stable_service)
+    });
+}
+
+fn shown(attempt: &Attempt) -> String {
+    format!("{} {}", attempt.stage, attempt.step)
+}
+
+/// What has to be there for this transition; nothing where a command or a failure makes it.
+fn goal<'a>(was: &'a Rollout, old: &'a Attempt, new: &Attempt) -> Option<Goal<'a>> {
+    let replicas = was.spec.replicas;
+    let revision = old.revision.as_str();
+    let stable = was.status.stable.as_ref().map(|side| side.revision.as_str());
+    match (old.stage(), new.stage()) {
+        (Stage::Step, Stage::Step | Stage::Promoting | Stage::Completed) => {
+            let begins = new.step == old.step && old.paused_at.is_none() && new.paused_at.is_some();
+            let leaves = new.stage() != Stage::Step || new.step > old.step;
+            let command = |word: &str| format!("{word} {}/{}", old.number, old.step);
+            let asked = was
+                .accepted
+                .as_ref()
+                .is_some_and(|token| [command("promote"), command("promote-full")].contains(token));
+            let weight = was.spec.step(old.step).weight;
+            let goal =
+                Goal { weight, pods: vec![(revision, part(replicas, weight))], turned: None };
+            (begins || (leaves && !asked)).then_some(goal)
+        }
+        (Stage::First, Stage::Completed) => {
+            Some(Goal { weight: 0, pods: vec![(revision, replicas)], turned: Some(revision) })
+        }
+        (Stage::Promoting, Stage::Completed) => {
+            Some(Goal { weight: 0, pods: Vec::new(), turned: Some(revision) })
+        }
+        (Stage::RollingBack, Stage::Ended) => {
+            let stable = stable?;
+            let routed = was.routing().is_some();
+            let pods = if routed { Vec::new() } else { vec![(stable, replicas)] };
+            Some(Goal { weight: 0, pods, turned: Some(stable) })
+        }
+        (_, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Registry: the schemas of all resources that are served, made when first asked for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Value, json};
+
+use crate::api::definition;
+use crate::sim::resource::{RESOURCES, Resource};
+use crate::sim::rules::schema::builtin::{self, Types};
+use crate::sim::rules::schema::openapi;
+use crate::sim::rules::schema::shape::{Form, Schema};
+
+/// The definitions of the foreign custom kinds, without their texts and CEL rules: Gateway API
+/// v1.6, Flux v2.
+const DEFINITIONS: &str = include_str!("crds.json");
+
+/// What the objects of a resource look like.
+#[derive(Debug)]
+pub struct Known {
+    /// The schema of a whole object.
+    pub schema: Arc<Schema>,
+    /// Whether the API server has a type of its own for it, and no definition.
+    pub builtin: bool,
+    /// What an object is before anybody has written anything: nothing of it is anybody's.
+    pub empty: Value,
+}
+
+/// Returns what the objects of a resource look like.
+pub fn known(resource: &Resource) -> &'static Known {
+    static ALL: OnceLock<BTreeMap<&'static str, Known>> = OnceLock::new();
+    static NONE: OnceLock<Known> = OnceLock::new();
+    let all = ALL.get_or_init(make_all);
+    let none =
+        || Known { schema: Arc::new(Schema::of(Form::Any)), builtin: false, empty: json!({}) };
+    all.get(resource.plural).unwrap_or_else(|| NONE.get_or_init(none))
+}
+
+fn make_all() -> BTreeMap<&'static str, Known> {
+    let mut types = Types::read();
+    let metadata = types.schema("ObjectMeta");
+    let foreign: Value = serde_json::from_str(DEFINITIONS).unwrap_or_default();
+    let own = definition::rollout().unwrap_or_default();
+    let own = own.pointer("/spec/versions/0/schema/openAPIV3Schema");
+    let make = |resource: &'static Resource| {
+        let document = foreign.get(resource.plural);
+        let document = document.or(own.filter(|_| resource.plural == "rollouts"));
+        let known = match document {
+            Some(document) => {
+                let schema = Arc::new(openapi::whole(document, &metadata));
+                Known { schema, builtin: false, empty: json!({}) }
+            }
+            None => {
+                let schema = types.schema(resource.kind);
+                let mut empty = json!({});
+                builtin::normalise(&schema, &mut empty);
+                Known { schema, builtin: true, empty }
+            }
+        };
+        (resource.plural, known)
+    };
+    RESOURCES.iter().map(make).collect()
+}

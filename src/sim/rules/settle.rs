@@ -1,0 +1,140 @@
+//! Settle: what of an object a write may set and what stays, whatever the write says.
+
+use serde_json::{Value, json};
+
+use crate::sim::resource::Resource;
+use crate::sim::rules::fields::Fields;
+use crate::sim::rules::meta;
+use crate::sim::rules::schema::builtin::normalise;
+use crate::sim::rules::schema::registry::known;
+use crate::sim::rules::{definition, kinds};
+
+/// The part of an object that a write is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All but the status.
+    Main,
+    /// The status.
+    Status,
+    /// The number of replicas.
+    Scale,
+}
+
+impl Part {
+    /// Returns the part as a path names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Main => "",
+            Self::Status => "status",
+            Self::Scale => "scale",
+        }
+    }
+}
+
+/// Reads an object as the server does: what its kind has not goes, defaults come.
+pub fn shape(resource: &Resource, object: &mut Value) {
+    let known = known(resource);
+    if known.builtin {
+        kinds::fill(resource.plural, object);
+        normalise(&known.schema, object);
+    } else {
+        definition::prune(&known.schema, object);
+        definition::fill(&known.schema, object);
+        // Metadata is read into a type of its own.
+        if let Some(schema) = known.schema.field("metadata")
+            && let Some(metadata) = object.get_mut("metadata")
+        {
+            normalise(schema, metadata);
+        }
+    }
+    meta::put(object, "apiVersion", Some(json!(resource.api_version())));
+    meta::put(object, "kind", Some(json!(resource.kind)));
+}
+
+/// Takes from a new object what only later writes may set.
+pub fn unstarted(resource: &Resource, object: &mut Value) {
+    for key in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+        meta::set(object, key, None);
+    }
+    if resource.status {
+        meta::put(object, "status", None);
+    }
+}
+
+/// Gives a new object what the server alone gives; `number` is another one for each object. A
+/// status that it has stays.
+pub fn begin(resource: &Resource, object: &mut Value, number: u64) {
+    let status = object.get("status").cloned();
+    kinds::begin(resource.plural, object, number);
+    let known = known(resource);
+    let given = status.filter(|status| !status.is_null());
+    if given.is_some() {
+        meta::put(object, "status", given);
+    }
+    if known.builtin {
+        normalise(&known.schema, object);
+    } else {
+        definition::fill(&known.schema, object);
+    }
+}
+
+/// Puts back what a write to a part of an object may not change.
+pub fn update(resource: &Resource, part: Part, before: &Value, object: &mut Value) {
+    match part {
+        Part::Main | Part::Scale if resource.status => {
+            meta::put(object, "status", before.get("status").cloned());
+        }
+        Part::Main | Part::Scale => {}
+        Part::Status if known(resource).builtin => {
+            meta::put(object, "spec", before.get("spec").cloned());
+        }
+        Part::Status => {
+            let status = object.get_mut("status").map(Value::take);
+            object.clone_from(before);
+            meta::put(object, "status", status);
+            return;
+        }
+    }
+    let kept = |key: &str| before.get("metadata").and_then(|meta| meta.get(key)).cloned();
+    for key in [
+        "creationTimestamp",
+        "generation",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "resourceVersion",
+    ] {
+        meta::set(object, key, kept(key));
+    }
+    if meta::text(object, "uid").is_none_or(str::is_empty) {
+        meta::set(object, "uid", kept("uid"));
+    }
+}
+
+/// Tells whether a change counts as one of what is wanted.
+pub fn counts(resource: &Resource, before: &Value, after: &Value) -> bool {
+    let labels = |object: &Value| object.pointer("/metadata/labels").cloned();
+    // Labels of an EndpointSlice are a part of what it says.
+    let labelled = resource.kind == "EndpointSlice" && labels(before) != labels(after);
+    resource.generation && (labelled || !meta::alike(before, after))
+}
+
+/// Returns what a write to a part cannot change, and so does not own.
+pub fn reset(resource: &Resource, part: Part) -> Fields {
+    let mut set = Fields::default();
+    match part {
+        Part::Main if resource.status => set.add(Fields::path(&["status"])),
+        Part::Main => {}
+        Part::Status => {
+            set.add(Fields::path(&["spec"]));
+            if !known(resource).builtin {
+                set.add(Fields::path(&["metadata"]));
+            }
+            if resource.kind == "Pod" {
+                set.add(Fields::path(&["metadata", "deletionTimestamp"]));
+                set.add(Fields::path(&["metadata", "ownerReferences"]));
+            }
+        }
+        Part::Scale => {}
+    }
+    set
+}

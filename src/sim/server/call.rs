@@ -1,0 +1,291 @@
+//! Call: one request, from its path to its answer. It keeps nothing of it.
+
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method};
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+
+use crate::sim::cluster::feed::json_text;
+use crate::sim::cluster::{Actor, Cluster, Outcome, Part, Run};
+use crate::sim::history::Place;
+use crate::sim::resource::Resource;
+use crate::sim::rules::meta;
+use crate::sim::rules::schema::registry::known;
+use crate::sim::server::failure::Failure;
+use crate::sim::server::patch::Patch;
+use crate::sim::server::shape::Shape;
+use crate::sim::server::target::{Query, Target};
+use crate::sim::server::watch::WatchStream;
+use crate::sim::server::write::{Write, Written};
+use crate::sim::server::{body, discovery, options, read, scale, write};
+
+/// The bodies that objects are read from.
+const OBJECTS: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+/// The patches that custom objects take.
+const PATCHES: &str = "application/json-patch+json, application/merge-patch+json, \
+    application/apply-patch+yaml";
+
+/// An answer.
+#[derive(Debug)]
+pub enum Reply {
+    /// All of it.
+    Whole {
+        /// The HTTP status.
+        status: u16,
+        /// JSON, or a text if there is nothing to say in JSON.
+        body: Bytes,
+    },
+    /// A watch that has begun, with status 200.
+    Watch(WatchStream),
+}
+
+impl Reply {
+    /// Makes the answer to a request that is not carried out.
+    pub fn failure(failure: &Failure) -> Self {
+        Self::Whole { status: failure.code, body: failure.text() }
+    }
+
+    fn ok(body: Bytes) -> Self {
+        Self::Whole { status: 200, body }
+    }
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Call<'a> {
+    cluster: &'a Cluster,
+    actor: Actor,
+    head: &'a Parts,
+    body: &'a Bytes,
+    query: Query,
+    shape: Shape,
+}
+
+impl<'a> Call<'a> {
+    /// Takes a request in hand.
+    pub fn new(cluster: &'a Cluster, actor: &Actor, head: &'a Parts, body: &'a Bytes) -> Self {
+        let query = Query::read(head.uri.query().unwrap_or_default());
+        let shape = Shape::read(header(&head.headers, &ACCEPT));
+        let mut actor = actor.clone();
+        let agent = header(&head.headers, &USER_AGENT).split('/').next().unwrap_or_default();
+        let named = [query.text("fieldManager"), agent].into_iter().find(|text| !text.is_empty());
+        if let Some(manager) = named {
+            manager.clone_into(&mut actor.manager);
+        }
+        Self { cluster, actor, head, body, query, shape }
+    }
+
+    /// Answers it.
+    pub fn answer(self) -> Reply {
+        let path = self.head.uri.path();
+        let target = Target::read(path).ok_or_else(|| Failure::nothing_at(path));
+        let reply = target.and_then(|target| self.reply(&target));
+        reply.unwrap_or_else(|failure| Reply::failure(&failure))
+    }
+
+    fn reply(&self, target: &Target) -> Result<Reply, Failure> {
+        let value = |value: Value| Ok(Reply::ok(json_text(&value)));
+        match target {
+            Target::Document(name) => match discovery::document(self.cluster, name)? {
+                Value::String(text) => Ok(Reply::ok(text.into())),
+                document => value(document),
+            },
+            Target::Group { group, version } => {
+                value(discovery::group(self.cluster, group, version.as_deref())?)
+            }
+            Target::All { resource, .. } | Target::One { resource, .. }
+                if !self.cluster.installed(resource.plural) =>
+            {
+                Err(Failure::no_such_page())
+            }
+            Target::All { resource, namespace } => self.all(resource, namespace.as_deref()),
+            Target::One { resource, namespace, name, subresource } => {
+                let place = Place::new(resource.plural, namespace, name);
+                let part = match subresource.as_deref() {
+                    None => Part::Main,
+                    Some("status") if resource.status => Part::Status,
+                    Some("scale") if resource.scale() => Part::Scale,
+                    Some(_) => return Err(Failure::no_such_path()),
+                };
+                let one = self.one(resource, &place, part);
+                one.map_err(|failure| failure.about(resource, name))
+            }
+        }
+    }
+
+    fn all(&self, resource: &'static Resource, namespace: Option<&str>) -> Result<Reply, Failure> {
+        let Self { cluster, query, shape, .. } = self;
+        match self.head.method {
+            Method::GET if query.is_true("watch") => {
+                let namespace = namespace.map(str::to_owned);
+                read::watch(cluster, resource, namespace, query, *shape).map(Reply::Watch)
+            }
+            Method::GET => read::list(cluster, resource, namespace, query, *shape).map(Reply::ok),
+            Method::POST => self.create(resource, namespace),
+            Method::DELETE => self.delete_all(resource, namespace),
+            _ => Err(Failure::no_such_verb()),
+        }
+    }
+
+    fn create(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+    ) -> Result<Reply, Failure> {
+        let object = self.object(resource)?;
+        options::check_write(&self.query, "CreateOptions", false)?;
+        let text = |key: &str| meta::text(&object, key).unwrap_or_default();
+        let own = text("namespace");
+        let namespace = namespace.unwrap_or(own);
+        if !own.is_empty() && own != namespace {
+            return Err(Failure::bad(
+                "the namespace of the provided object does not match the namespace sent on the \
+                 request",
+            ));
+        }
+        let name = match (text("name"), text("generateName")) {
+            ("", "") => String::new(),
+            ("", prefix) => format!("{prefix}{:05x}", self.cluster.revision() % 0x10_0000),
+            (name, _) => name.to_owned(),
+        };
+        let place = Place::new(resource.plural, namespace, name);
+        let write = self.write(resource, &place, Part::Main);
+        let written = write.create(object);
+        let written = written.map_err(|failure| failure.about(resource, &place.name))?;
+        Ok(self.written(resource, Part::Main, &written))
+    }
+
+    fn write<'b>(&'b self, resource: &'static Resource, place: &'b Place, part: Part) -> Write<'b> {
+        let run = if self.query.text("dryRun") == "All" { Run::Dry } else { Run::Real };
+        Write { cluster: self.cluster, actor: &self.actor, resource, place, part, run }
+    }
+
+    fn written(&self, resource: &Resource, part: Part, written: &Written) -> Reply {
+        let Written { stored, created } = written;
+        let status = if *created { 201 } else { 200 };
+        let body = match part {
+            Part::Scale => json_text(&scale::show(resource, &stored.value)),
+            Part::Main | Part::Status => self.shape.object(resource, stored),
+        };
+        Reply::Whole { status, body }
+    }
+
+    fn one(
+        &self,
+        resource: &'static Resource,
+        place: &Place,
+        part: Part,
+    ) -> Result<Reply, Failure> {
+        let write = self.write(resource, place, part);
+        let written = match self.head.method {
+            Method::GET => {
+                let stored = read::get(self.cluster, resource, place, &self.query)?;
+                Written { stored, created: false }
+            }
+            Method::PUT if part == Part::Scale => {
+                let wanted = body::patch(self.body)?;
+                let stored = scale::set(&write, scale::Wish::Replace(wanted))?;
+                Written { stored, created: false }
+            }
+            Method::PUT => {
+                let object = self.object(resource)?;
+                options::check_write(&self.query, "UpdateOptions", false)?;
+                write.replace(object)?
+            }
+            Method::PATCH => self.patch(&write)?,
+            Method::DELETE if part == Part::Main => {
+                let options = self.delete_options()?;
+                let outcome = write.delete(&options)?;
+                return Ok(Reply::ok(write::deleted(resource, &outcome)));
+            }
+            _ => return Err(Failure::no_such_verb()),
+        };
+        Ok(self.written(resource, part, &written))
+    }
+
+    fn patch(&self, write: &Write) -> Result<Written, Failure> {
+        let kind = header(&self.head.headers, &CONTENT_TYPE).split(';').next().unwrap_or_default();
+        let builtin = known(write.resource).builtin;
+        let patch = match kind.trim() {
+            "application/json-patch+json" => Patch::json,
+            "application/merge-patch+json" => Patch::merge,
+            "application/apply-patch+yaml" if write.part != Part::Scale => {
+                return self.apply(write);
+            }
+            // The client of a built-in kind is told by a layer that knows no list.
+            _ => return Err(Failure::media_type((!builtin).then_some(PATCHES))),
+        };
+        options::check_write(&self.query, "PatchOptions", false)?;
+        read::get(self.cluster, write.resource, write.place, &Query::default())?;
+        let patch = patch(self.body)?;
+        if write.part == Part::Scale {
+            let stored = scale::set(write, scale::Wish::Patch(&patch))?;
+            return Ok(Written { stored, created: false });
+        }
+        write.patch(&patch, self.body)
+    }
+
+    fn apply(&self, write: &Write) -> Result<Written, Failure> {
+        options::check_write(&self.query, "PatchOptions", true)?;
+        let text = String::from_utf8_lossy(self.body);
+        let applied: Value = match serde_json::from_slice(self.body) {
+            Ok(applied) => applied,
+            Err(_) => serde_saphyr::from_str(&text)
+                .map_err(|error| Failure::bad(format!("error decoding YAML: {error}")))?,
+        };
+        write.apply(applied, self.query.is_true("force"))
+    }
+
+    /// Reads the object that the request brings.
+    fn object(&self, resource: &Resource) -> Result<Value, Failure> {
+        let kind = header(&self.head.headers, &CONTENT_TYPE).split(';').next().unwrap_or_default();
+        match kind.trim() {
+            "" | "application/json" => body::object(resource, self.body),
+            "application/yaml" => {
+                let text = String::from_utf8_lossy(self.body);
+                let value: Value = serde_saphyr::from_str(&text)
+                    .map_err(|error| Failure::bad(format!("error converting YAML: {error}")))?;
+                body::object(resource, &json_text(&value))
+            }
+            _ => Err(Failure::media_type(Some(OBJECTS))),
+        }
+    }
+
+    /// Reads how to delete, from the body and the query.
+    fn delete_options(&self) -> Result<Value, Failure> {
+        let mut options = if self.body.is_empty() { json!({}) } else { body::patch(self.body)? };
+        if let Some(policy) = Some(self.query.text("propagationPolicy")).filter(|p| !p.is_empty()) {
+            meta::put(&mut options, "propagationPolicy", Some(json!(policy)));
+        }
+        if let Ok(seconds) = self.query.text("gracePeriodSeconds").parse::<u64>() {
+            meta::put(&mut options, "gracePeriodSeconds", Some(json!(seconds)));
+        }
+        options::check_write(&self.query, "DeleteOptions", false)?;
+        Ok(options)
+    }
+
+    /// Deletes all objects that are selected; answers with the list of them.
+    fn delete_all(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+    ) -> Result<Reply, Failure> {
+        let options = self.delete_options()?;
+        let listed = read::list(self.cluster, resource, namespace, &self.query, self.shape)?;
+        let selector = options::selector(resource, &self.query)?;
+        let (all, _) = self.cluster.snapshot(resource.plural, namespace);
+        for stored in all.iter().filter(|stored| selector.selects(&stored.value)) {
+            let text = |key: &str| meta::text(&stored.value, key).unwrap_or_default();
+            let place = Place::new(resource.plural, text("namespace"), text("name"));
+            match self.write(resource, &place, Part::Main).delete(&options)? {
+                Outcome::Kept(_) | Outcome::Gone(_) => {}
+            }
+        }
+        Ok(Reply::ok(listed))
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}

@@ -1,0 +1,105 @@
+//! Patch: carries out JSON patches and merge patches on a value, as the server's own libraries do.
+//!
+//! It stores nothing. Source: evanphx/json-patch v4.
+
+use hyper::body::Bytes;
+use json_patch::PatchOperation;
+use serde_json::Value;
+
+use crate::sim::server::body;
+use crate::sim::server::failure::Failure;
+
+/// A patch, read.
+#[derive(Debug)]
+pub enum Patch {
+    /// A list of operations.
+    Json(Vec<PatchOperation>),
+    /// A value that is merged.
+    Merge(Value),
+}
+
+impl Patch {
+    /// Reads a JSON patch.
+    ///
+    /// # Errors
+    /// [`Failure`] 400 if it is no list, 422 if one of its operations is none.
+    pub fn json(bytes: &Bytes) -> Result<Self, Failure> {
+        let value = body::patch(bytes)?;
+        let Value::Array(all) = value else {
+            let kind = body::go_kind(&value);
+            return Err(Failure::bad(format!(
+                "error decoding patch: json: cannot unmarshal {kind} into Go value of type \
+                 []handlers.jsonPatchOp"
+            )));
+        };
+        let read = |value| serde_json::from_value(value).map_err(|_| Failure::unfit());
+        Ok(Self::Json(all.into_iter().map(read).collect::<Result<_, _>>()?))
+    }
+
+    /// Reads a merge patch.
+    ///
+    /// # Errors
+    /// [`Failure`] 400 if it is no object.
+    pub fn merge(bytes: &Bytes) -> Result<Self, Failure> {
+        let value = body::patch(bytes)?;
+        if value.is_object() {
+            return Ok(Self::Merge(value));
+        }
+        let kind = body::go_kind(&value);
+        Err(Failure::bad(format!(
+            "error decoding patch: json: cannot unmarshal {kind} into Go value of type \
+             map[string]interface {{}}"
+        )))
+    }
+
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// [`Failure`] 422 if it does not fit.
+    pub fn apply(&self, object: &mut Value) -> Result<(), Failure> {
+        match self {
+            Self::Merge(patch) => {
+                json_patch::merge(object, patch);
+                Ok(())
+            }
+            Self::Json(operations) => {
+                operations.iter().try_for_each(|operation| step(object, operation))
+            }
+        }
+    }
+}
+
+fn step(object: &mut Value, operation: &PatchOperation) -> Result<(), Failure> {
+    // The server's library takes a key that is missing for null, and sets it where it replaces.
+    match operation {
+        PatchOperation::Test(test) if test.value.is_null() => {
+            let (parent, key) = split(test.path.as_str());
+            match object.pointer(parent) {
+                Some(Value::Object(fields)) if !fields.contains_key(&key) => return Ok(()),
+                Some(_) | None => {}
+            }
+        }
+        PatchOperation::Replace(replace) => {
+            let (parent, key) = split(replace.path.as_str());
+            if let Some(Value::Object(fields)) = object.pointer_mut(parent)
+                && !replace.path.as_str().is_empty()
+            {
+                fields.insert(key, replace.value.clone());
+                return Ok(());
+            }
+        }
+        PatchOperation::Test(_)
+        | PatchOperation::Add(_)
+        | PatchOperation::Remove(_)
+        | PatchOperation::Move(_)
+        | PatchOperation::Copy(_) => {}
+    }
+    // What a patch that fails leaves is thrown away: nothing has to be undone.
+    json_patch::patch_unsafe(object, std::slice::from_ref(operation)).map_err(|_| Failure::unfit())
+}
+
+/// Takes the last key off a pointer.
+fn split(path: &str) -> (&str, String) {
+    let (parent, key) = path.rsplit_once('/').unwrap_or(("", path));
+    (parent, key.replace("~1", "/").replace("~0", "~"))
+}
