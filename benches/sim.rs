@@ -1,5 +1,8 @@
 //! Sim: how many seeds of a canary story a core plays in a second. `cargo bench --bench sim`.
 
+#![allow(clippy::expect_used, clippy::print_stdout)] // It is run by hand and tells a figure.
+#![allow(clippy::disallowed_methods)] // It measures the machine.
+
 use std::time::Instant;
 
 use mimalloc::MiMalloc;

@@ -20,7 +20,7 @@ mod planted {
     use stairlock::sim::chance::disturb;
     use stairlock::sim::story::Story;
 
-    use crate::support::{Base, each, number, played, stories};
+    use crate::support::{Base, all_stories, each, number, played};
 
     /// Seeds after which a defect counts as missed.
     const SEEDS: u64 = 10_000;
@@ -38,7 +38,7 @@ mod planted {
 
     #[test]
     fn every_planted_defect_is_caught() {
-        let (bases, seeds) = (stories(), number("STAIRLOCK_SEEDS", SEEDS));
+        let (bases, seeds) = (all_stories(), number("STAIRLOCK_SEEDS", SEEDS));
         let picked = std::env::var("STAIRLOCK_BUG").unwrap_or_default();
         let wanted = |bug: &&Bug| picked.is_empty() || picked.split(',').any(|n| n == bug.name());
         let bugs: Vec<Bug> = Bug::ALL.iter().filter(wanted).copied().collect();
@@ -89,9 +89,9 @@ mod planted {
         let caught = rows.iter().filter(|(_, catch)| catch.is_some()).count();
         let mut text = format!(
             "# Planted defects\n\n\
-             Written by `make planted`. Each row is a deliberate defect of `src/planted.rs`, in the \
-             shipped code under a\ncargo feature, and the number of seeds until the simulator tells \
-             of it (at most {seeds}). The same seed without\nthe defect breaks nothing. \
+             Written by `make planted`. Each row is a deliberate defect of `src/planted.rs`, in \
+             the shipped code under a\ncargo feature, and the number of seeds until the simulator \
+             tells of it (at most {seeds}). The same seed without\nthe defect breaks nothing. \
              `stands for`: the mutant of the reliability reference, section 4.4.\n\
              {caught} of {} are caught.\n\n\
              | defect | what the program does | stands for | seeds | invariant |\n\

@@ -133,7 +133,7 @@ impl Counter {
             .map(|side| (&side.revision, &side.release))
             .chain(status.attempt.iter().map(|attempt| (&attempt.revision, &attempt.release)))
         {
-            self.account.versions.insert(revision.clone(), release.version.clone());
+            self.account.versions.insert(revision.clone(), facts::called(release).to_owned());
         }
         for Entry { number, started_at, ended_at, .. } in &status.history {
             let Some(began) = Timestamp::parse(started_at) else { continue };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::api::keys;
-use crate::api::status::RolloutStatus;
+use crate::api::status::{Release, RolloutStatus};
 use crate::model::moment::Duration;
 use crate::sim::history::Change;
 
@@ -13,6 +13,11 @@ use crate::sim::history::Change;
 pub fn status(rollout: Option<&Value>) -> RolloutStatus {
     let status = rollout.and_then(|rollout| rollout.get("status"));
     status.and_then(|status| serde_json::from_value(status.clone()).ok()).unwrap_or_default()
+}
+
+/// Tells what a release is called: its version, or its tag where that is none.
+pub fn called(release: &Release) -> &str {
+    if release.version.is_empty() { &release.tag } else { &release.version }
 }
 
 /// Reads a text at a JSON pointer; empty where there is none.

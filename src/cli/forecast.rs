@@ -85,7 +85,7 @@ pub struct Plan {
     pub message: String,
     /// The code that the command ends with: 0 or 1.
     pub exit_code: u8,
-    /// The steps, and the promotion as the last one.
+    /// The steps, then the promotion, or the way back where it fails.
     pub steps: Vec<Planned>,
     /// The end where nothing goes wrong and every pause is promoted at once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,9 @@ pub struct Moment {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Planned {
-    /// The step, from 1; 0: the promotion behind the last one.
+    /// Where the attempt stands: Step, Promoting, or RollingBack where it fails.
+    pub stage: String,
+    /// The step, from 1; 0 off the ladder.
     pub step: i64,
     /// The weight that was asked for, in percent.
     pub asked: i64,
@@ -200,6 +202,7 @@ impl Forecast<'_> {
         let Stand { step, weight, from, in_force, pods: (new_pods, old_pods), holds, .. } = stand;
         let spec = &self.rollout.spec;
         Planned {
+            stage: stand.stage.clone(),
             step: *step,
             asked: *weight,
             weight: self.share(stand),
@@ -273,9 +276,11 @@ impl Plan {
     fn row(&self, step: &Planned) -> String {
         let Planned { asked, weight, new_pods, old_pods, pause, .. } = step;
         let last = self.steps.iter().map(|step| step.step).max().unwrap_or_default();
-        let called = match step.step {
-            0 => "promotion".to_owned(),
-            number => format!("step {number}/{last}"),
+        let called = match step.stage.as_str() {
+            Attempt::STEP => format!("step {}/{last}", step.step),
+            Attempt::PROMOTING => "promotion".to_owned(),
+            Attempt::ROLLING_BACK => "way back".to_owned(),
+            other => other.to_owned(),
         };
         let differs = (weight - stand_weight(*asked)).abs() >= 1.0;
         let asked = if differs {

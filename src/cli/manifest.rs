@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::{fs, io};
 
-use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
+use crate::api::definition;
 use crate::api::keys;
 use crate::api::rollout::Rollout;
 use crate::model::snapshot::Known;
@@ -31,7 +31,7 @@ const SET_BY_SERVER: [&str; 6] =
     ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
 static SPEC: LazyLock<Value> = LazyLock::new(|| {
-    let crd = serde_json::to_value(Rollout::crd()).unwrap_or_default();
+    let crd = definition::rollout().unwrap_or_default();
     let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
     crd.pointer(spec).cloned().unwrap_or_default()
 });

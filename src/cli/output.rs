@@ -28,3 +28,34 @@ pub fn print(format: Format, text: &str, document: &impl Serialize) -> io::Resul
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use schemars::schema_for;
+
+    use crate::cli::{forecast, report};
+    use crate::sim::scenario;
+
+    /// `UPDATE=1` rewrites them.
+    #[test]
+    fn the_stored_schemas_are_up_to_date() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
+        for (name, schema) in [
+            ("simulate", schema_for!(report::Report).to_value()),
+            ("plan", schema_for!(forecast::Plan).to_value()),
+            ("scenario", scenario::schema().clone()),
+        ] {
+            let path = folder.join(format!("{name}.schema.json"));
+            let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+            if std::env::var_os("UPDATE").is_some() {
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(&path, &text).unwrap();
+            }
+            let stored = fs::read_to_string(&path).unwrap_or_default();
+            assert!(stored == text, "{} is stale: UPDATE=1", path.display());
+        }
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::api::status::Attempt;
 use crate::cli::account::{self, Account, Stand};
 use crate::cli::exit::Exit;
 use crate::cli::facts;
@@ -72,7 +73,7 @@ pub struct Report {
     /// Milliseconds from the begin of the attempt to its end, or to the end of the story.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub millis: Option<u64>,
-    /// The weights that it was to have, in the order in which it got them.
+    /// The weights that it was to have on its way up.
     pub weights: Vec<i64>,
     /// Most pods at once that were not being stopped.
     pub peak_pods: u32,
@@ -173,9 +174,15 @@ fn make(played: &Played<'_>, verdict: Verdict, account: &Account, exit: Exit) ->
 }
 
 fn weights(stands: &[Stand]) -> Vec<i64> {
-    let mut weights: Vec<i64> = stands.iter().map(|stand| stand.weight).collect();
+    let climbed = stands.iter().filter(|stand| climbs(stand));
+    let mut weights: Vec<i64> = climbed.map(|stand| stand.weight).collect();
     weights.dedup();
     weights
+}
+
+/// On the way back there is no step, and a first revision has no ladder.
+fn climbs(stand: &Stand) -> bool {
+    [Attempt::STEP, Attempt::PROMOTING].contains(&stand.stage.as_str())
 }
 
 fn tells_errors(story: &Story) -> bool {
@@ -213,7 +220,7 @@ fn readings(account: &Account, prometheus: &Prometheus, version: &str) -> Vec<Me
             Reading::NoReading => None,
         },
     };
-    account.stands.iter().map(reading).collect()
+    account.stands.iter().filter(|stand| climbs(stand)).map(reading).collect()
 }
 
 fn rounded(percent: f64) -> f64 {
@@ -295,3 +302,6 @@ fn row(out: &mut String, at: &str, topic: &str, text: &str) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{at:<12} {topic:<10} {text}");
 }
+
+#[cfg(test)]
+mod tests;

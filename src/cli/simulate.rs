@@ -32,7 +32,7 @@ pub struct Simulate {
     /// A file that says what happens; docs/simulate.md describes it
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
-    /// A version that is released once the first revision is up, and whose end decides the exit code
+    /// A version that is released once the first revision is up; its end decides the exit code
     #[arg(long, value_name = "VERSION")]
     release: Option<String>,
     /// What all chance is drawn from, in place of the scenario's

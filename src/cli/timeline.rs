@@ -129,11 +129,11 @@ impl Teller {
 
     fn learn(&mut self, status: &RolloutStatus) {
         let sides = [&status.stable, &status.canary].into_iter().flatten();
-        let sides = sides.map(|side| (&side.revision, &side.release.version));
+        let sides = sides.map(|side| (&side.revision, facts::called(&side.release)));
         let attempt = status.attempt.iter();
-        let attempt = attempt.map(|attempt| (&attempt.revision, &attempt.release.version));
+        let attempt = attempt.map(|one| (&one.revision, facts::called(&one.release)));
         for (revision, version) in sides.chain(attempt).filter(|(_, version)| !version.is_empty()) {
-            self.versions.insert(revision.clone(), version.clone());
+            self.versions.insert(revision.clone(), version.to_owned());
         }
     }
 

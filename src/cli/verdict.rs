@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::api::status::{Attempt, Entry, RolloutStatus, Waiting};
+use crate::api::status::{Attempt, Entry, Release, RolloutStatus, Waiting};
 use crate::cli::exit::Exit;
 use crate::cli::facts;
 
@@ -97,9 +97,9 @@ pub fn verdict(rollout: Option<&Value>, version: Option<&str>) -> Verdict {
         return Verdict { outcome: Outcome::Gone, message, attempt: None };
     };
     let status = facts::status(Some(rollout));
-    let asked = |found: &str| version.is_none_or(|version| same(version, found));
-    let present = status.attempt.as_ref().filter(|one| asked(&one.release.version));
-    let past = status.history.iter().find(|entry| asked(&entry.release.version));
+    let asked = |found: &Release| version.is_none_or(|one| same(one, facts::called(found)));
+    let present = status.attempt.as_ref().filter(|one| asked(&one.release));
+    let past = status.history.iter().find(|entry| asked(&entry.release));
     match (present, past) {
         (Some(attempt), past) => of_attempt(&status, attempt, past, version.is_some()),
         (None, Some(entry)) => of_entry(entry),
@@ -143,7 +143,7 @@ fn of_entry(entry: &Entry) -> Verdict {
         "Superseded" => (Outcome::Superseded, format!("ended at weight {weight}: Superseded")),
         cause => (Outcome::RolledBack, format!("ended at weight {weight}: {cause}")),
     };
-    let version = match release.version.as_str() {
+    let version = match facts::called(release) {
         "" => String::new(),
         version => format!(" ({version})"),
     };

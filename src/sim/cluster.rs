@@ -21,9 +21,13 @@ use crate::sim::rules::{meta, settle};
 
 pub mod feed;
 pub mod garbage;
+pub mod refusal;
+pub mod write;
 
 use feed::{Feed, Next, Record, Stored};
 use garbage::{Chore, FOREGROUND, Garbage, ORPHAN, disown, drop_finalizer, has_finalizer};
+use refusal::{Refusal, gone, quoted};
+use write::{Claim, Draft, Going, Outcome, Part, Run};
 
 /// How many changes of a resource are kept for watches, as in the API server's watch cache.
 const WINDOW: usize = 1024;
@@ -45,103 +49,6 @@ impl Actor {
     pub fn other(name: &str) -> Self {
         Self { writer: Writer::Other(name.into()), manager: name.to_owned() }
     }
-}
-
-/// The part of an object that a write is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// All but the status.
-    Main,
-    /// The status.
-    Status,
-    /// The number of replicas.
-    Scale,
-}
-
-impl Part {
-    /// Returns it as the rules know it.
-    pub fn rule(self) -> settle::Part {
-        match self {
-            Self::Main => settle::Part::Main,
-            Self::Status => settle::Part::Status,
-            Self::Scale => settle::Part::Scale,
-        }
-    }
-}
-
-/// A write that is not taken, as the API server says it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code} {reason}: {message}")]
-pub struct Refusal {
-    /// The HTTP status.
-    pub code: u16,
-    /// The reason, as in a `Status`: `Conflict`, `NotFound`.
-    pub reason: &'static str,
-    /// A sentence.
-    pub message: String,
-}
-
-/// Whether a write is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Run {
-    /// It is.
-    Real,
-    /// It is checked and answered, and nothing is stored.
-    Dry,
-}
-
-/// A new state of an object, and how it is told who manages its fields.
-#[derive(Debug)]
-pub struct Draft {
-    /// The object, without `managedFields`.
-    pub object: Value,
-    /// Who manages it.
-    pub claim: Claim,
-}
-
-/// How it is told who manages the fields of a new state.
-#[derive(Debug)]
-pub enum Claim {
-    /// Whoever writes manages what he changes.
-    Change,
-    /// The same, on the word of these entries about what was before.
-    ChangeFrom(Managers),
-    /// These entries say it.
-    Told(Managers),
-}
-
-impl Draft {
-    /// A state whose changes are its writer's.
-    pub fn change(object: Value) -> Self {
-        Self { object, claim: Claim::Change }
-    }
-}
-
-/// What became of an object.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// It is there, in this version.
-    Kept(Arc<Stored>),
-    /// It is gone; this was its last version.
-    Gone(Arc<Stored>),
-}
-
-impl Outcome {
-    /// Returns the version that is, or was the last.
-    pub fn stored(&self) -> &Arc<Stored> {
-        match self {
-            Self::Kept(stored) | Self::Gone(stored) => stored,
-        }
-    }
-}
-
-/// How an object goes.
-#[derive(Debug, Default)]
-pub struct Going {
-    /// How many seconds it is given; 0 for at once.
-    pub grace: u64,
-    /// Its finalizers from then on, if they change.
-    pub finalizers: Option<Vec<Value>>,
 }
 
 /// A cluster in memory; clones are the same cluster.
@@ -700,17 +607,6 @@ impl State {
         };
         self.objects.range(from..).take_while(move |(place, _)| within(place))
     }
-}
-
-/// The resource with its group and the name, as messages say it.
-fn quoted(place: &Place) -> String {
-    let resource = Resource::named(place.resource).map(Resource::qualified);
-    format!("{} {:?}", resource.as_deref().unwrap_or(place.resource), place.name)
-}
-
-fn gone(place: &Place) -> Refusal {
-    let message = format!("{} not found", quoted(place));
-    Refusal { code: 404, reason: "NotFound", message }
 }
 
 /// A time as the API server writes it: whole seconds.

@@ -209,7 +209,7 @@ fn wrong_type(node: &Node, schema: &Value) -> Option<String> {
         Content::List(_) => *kind == "array",
         Content::Map(_) => *kind == "object",
     };
-    if types.is_empty() || types.iter().any(|kind| fits(kind)) {
+    if types.is_empty() || types.iter().any(fits) {
         return None;
     }
     let duration = schema.get("format").and_then(Value::as_str) == Some(DURATION);

@@ -1,6 +1,7 @@
 //! Wire: the way between one controller and the API server, with its delays and its faults. It
 //! never changes what is asked or answered.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
 use kube::client::{Body, DynBody};
+use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 use tower::{BoxError, Service};
 
@@ -76,6 +78,8 @@ struct Shared {
 struct Line {
     chance: Rng,
     seen: Sight,
+    /// The versions that this process was told its own writes made, by path.
+    own: BTreeMap<String, u64>,
     /// The process has ended: nothing passes any more.
     cut: bool,
     requests: u64,
@@ -91,7 +95,8 @@ impl Wire {
     /// Lays a wire from a process to a cluster.
     pub fn new(ends: Ends, controller: u32, identity: &str, chance: Rng) -> Self {
         let Ends { cluster, clock, faults } = ends;
-        let line = Line { chance, seen: Sight::new(), cut: false, requests: 0 };
+        let line =
+            Line { chance, seen: Sight::new(), own: BTreeMap::new(), cut: false, requests: 0 };
         let (identity, line) = (Arc::from(identity), Mutex::new(line));
         Self { shared: Arc::new(Shared { cluster, clock, faults, controller, identity, line }) }
     }
@@ -185,8 +190,12 @@ impl Wire {
             }
         };
         match reply {
-            Reply::Whole { status, body } => {
+            Reply::Whole { status, body: reply } => {
                 self.travel().await;
+                if write {
+                    self.remember(head.uri.path(), &body, status, &reply);
+                }
+                let body = reply;
                 self.listed(&head, revision);
                 whole(StatusCode::from_u16(status)?, body)
             }
@@ -205,6 +214,24 @@ impl Wire {
             let mut line = self.line();
             let seen = line.seen.entry(resource.plural).or_default();
             *seen = revision.max(*seen);
+        }
+    }
+
+    /// Keeps the version that a write made, and notices one that demanded an older version than
+    /// this process had been told it made itself: a controller that has to read its own writes
+    /// never does.
+    fn remember(&self, path: &str, asked: &Bytes, status: u16, reply: &Bytes) {
+        let object = path.trim_end_matches("/status").to_owned();
+        let mut line = self.line();
+        if status == 409 {
+            let demanded = demanded(asked);
+            let own = line.own.get(&object).copied();
+            drop(line);
+            if demanded.is_some_and(|version| own.is_some_and(|own| version < own)) {
+                self.shared.faults.forgot(object, self.now());
+            }
+        } else if let Some(version) = made(reply).filter(|_| status < 300) {
+            line.own.insert(object, version);
         }
     }
 
@@ -353,6 +380,22 @@ fn expired() -> Bytes {
         "message": "too old resource version", "reason": "Expired", "code": 410,
     }});
     Bytes::from(format!("{event}\n"))
+}
+
+/// The resourceVersion that a JSON patch demands.
+fn demanded(patch: &Bytes) -> Option<u64> {
+    let patch: Value = serde_json::from_slice(patch).ok()?;
+    let all = patch.as_array()?.iter();
+    let mut versions = all.filter(|operation| {
+        operation.get("path").and_then(Value::as_str) == Some("/metadata/resourceVersion")
+    });
+    versions.next()?.get("value")?.as_str()?.parse().ok()
+}
+
+/// The resourceVersion that a write made.
+fn made(reply: &Bytes) -> Option<u64> {
+    let reply: Value = serde_json::from_slice(reply).ok()?;
+    reply.pointer("/metadata/resourceVersion")?.as_str()?.parse().ok()
 }
 
 fn span(length: Length) -> Duration {

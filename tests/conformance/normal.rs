@@ -64,7 +64,7 @@ impl Seen {
                 let events = events.iter().map(|event| self.event(event)).collect();
                 fields.insert("events".to_owned(), Value::Array(events));
             }
-            body => {
+            body @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
                 let mut body = self.object(body, body.get("items").is_some());
                 sort_causes(&mut body);
                 fields.insert("body".to_owned(), body);

@@ -54,7 +54,10 @@ impl Request {
     fn parse(text: &str) -> Self {
         let body_at = [" {", " [", " |"].iter().filter_map(|sign| text.find(sign)).min();
         let (head, body) = match body_at {
-            Some(at) => (&text[..at], Some(text[at + 1..].trim().to_owned())),
+            Some(at) => {
+                let (head, body) = text.split_at(at);
+                (head, Some(body.trim().to_owned()))
+            }
             None => (text, None),
         };
         let mut parts = split(head);

@@ -79,9 +79,3 @@ if [ $# = 0 ]; then
   step "audit log of the stories"
   "$rig" run cargo test --offline --locked --test audit
 fi
-
-# After the stories: what they asked of the API server has to be in the table.
-if [ "$what" = all ]; then
-  step "conformance table: the real API server, and the simulated one beside it"
-  "$rig" run cargo test --offline --locked --test conformance -- --nocapture
-fi

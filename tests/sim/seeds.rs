@@ -7,7 +7,7 @@ use stairlock::sim::shrink::shrink;
 use stairlock::sim::story::Story;
 use stairlock::sim::trace;
 
-use crate::support::{Base, each, number, played, stories, tell};
+use crate::support::{Base, all_stories, each, number, played, tell};
 
 /// Failing seeds that are made short and printed.
 const SHOWN_MAX: usize = 5;
@@ -24,11 +24,12 @@ fn history(outcome: &Outcome) -> String {
 
 #[test]
 fn no_seed_breaks_what_must_always_hold() {
-    let bases = stories();
+    let bases = all_stories();
     let (from, count) = match std::env::var("SEED") {
         Ok(seed) => (seed.parse().expect("SEED is a number"), 1),
         Err(_) => (number("STAIRLOCK_FROM", 0), number("STAIRLOCK_SEEDS", 2000)),
     };
+    #[allow(clippy::disallowed_methods)] // It measures the machine.
     let began = std::time::Instant::now();
     let results = each(count, |at| {
         let (name, story) = of(&bases, from + at);
@@ -76,7 +77,7 @@ fn shortest(bases: &[Base], seed: u64) -> String {
 
 #[test]
 fn the_same_seed_gives_the_same_history() {
-    let bases = stories();
+    let bases = all_stories();
     let count = number("STAIRLOCK_TWICE", 50);
     let differ: Vec<u64> = each(count, |seed| {
         let (_, story) = of(&bases, seed);
@@ -92,11 +93,9 @@ fn the_same_seed_gives_the_same_history() {
 
 #[test]
 fn every_story_ends_well_if_nobody_disturbs_it() {
-    for base in stories() {
+    for base in all_stories() {
         let outcome = played(&base.story);
         assert!(outcome.violations.is_empty(), "{}: {:#?}", base.name, outcome.violations);
-        let last = outcome.changes.iter().rev().find(|c| c.place.resource == "rollouts").unwrap();
-        let phase = last.after.as_ref().unwrap().pointer("/status/phase").unwrap().clone();
-        assert_eq!(phase, "Completed", "{}", base.name);
+        assert!(outcome.idle.is_empty(), "{}: {:?}", base.name, outcome.idle);
     }
 }

@@ -15,7 +15,14 @@ pub struct Base {
     pub story: Story,
 }
 
-/// Reads all stories that strategies are tested by.
+/// Reads all stories that seeds disturb: besides those of strategies, those that show one thing.
+pub fn all_stories() -> Vec<Base> {
+    let mut all = stories();
+    all.extend(stories_in("tests/stories/seeds"));
+    all
+}
+
+/// Reads all stories that strategies are tested by: they end the same wherever a process ends.
 pub fn stories() -> Vec<Base> {
     let all = stories_in("tests/stories");
     assert!(3 <= all.len(), "stories are missing in tests/stories");

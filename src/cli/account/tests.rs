@@ -42,8 +42,8 @@ fn story() -> Vec<Arc<Change>> {
         change(1, "pods/1", json!({})),
         change(2, "pods/2", json!({})),
         change(10, "rollouts/shop", rollout("Step", 1, 25, json!({}))),
-        change(11, "pods/3", json!({})),
         change(11, "pods/2", json!({"metadata": {"deletionTimestamp": "x"}})),
+        change(11, "pods/3", json!({})),
         change(12, "replicasets/b", set("bbb", 1)),
         change(12, "rollouts/shop", rollout("Step", 1, 25, held)),
         change(30, "rollouts/shop", rollout("Promoting", 0, 100, json!({}))),
@@ -78,7 +78,7 @@ fn an_attempt_is_counted_by_where_it_stands() {
     };
     assert_eq!(account.stands, [stand("Step", 1, 25), promoting]);
     let other = super::account(&story(), at(60), Some(7));
-    assert_eq!((other.stands, other.version()), (vec![], None));
+    assert_eq!((other.version(), other.stands), (None, vec![]));
     let cut = super::account(&story()[..8], at(20), Some(2));
     assert_eq!(cut.stands[0].to, at(20), "it stands there to the end of the story");
 }

@@ -22,26 +22,44 @@ fn hold(kind: &str, automatic: bool) -> Value {
     json!({"kind": kind, "since": "2026-01-02T03:04:05Z", "automatic": automatic, "message": "m"})
 }
 
+type Row = (&'static str, Value, Option<&'static str>, &'static str, u8, &'static str);
+
+fn on(attempt: Value, history: Value, holds: Value) -> Value {
+    json!({"status": {"attempt": attempt, "history": history, "waitingFor": holds}})
+}
+
+fn step(holds: Value) -> Value {
+    on(attempt(2, "1.1.0", "Step"), json!([entry(1, "1.0.0", "Completed")]), holds)
+}
+
+fn done(holds: Value) -> Value {
+    let history = json!([entry(2, "1.1.0", "Completed"), entry(1, "1.0.0", "Completed")]);
+    on(attempt(2, "1.1.0", "Completed"), history, holds)
+}
+
+fn ended(cause: &str) -> Value {
+    let history = json!([entry(2, "1.1.0", cause), entry(1, "1.0.0", "Completed")]);
+    on(attempt(2, "1.1.0", "Ended"), history, json!([]))
+}
+
+fn told(rows: impl IntoIterator<Item = Row>) {
+    for (case, rollout, version, outcome, code, message) in rows {
+        let verdict = verdict(Some(&rollout), version);
+        assert_eq!(verdict.outcome.as_str(), outcome, "{case}");
+        assert_eq!(verdict.exit(None).code(), code, "{case}");
+        assert!(verdict.message.starts_with(message), "{case}: {}", verdict.message);
+    }
+    assert_eq!(verdict(None, None).exit(None).code(), 1, "the Rollout is gone");
+}
+
 #[test]
 fn the_end_of_a_story_is_told_by_a_code() {
-    let on = |attempt: Value, history: Value, holds: Value| json!({"status": {"attempt": attempt, "history": history, "waitingFor": holds}});
-    let step =
-        |holds| on(attempt(2, "1.1.0", "Step"), json!([entry(1, "1.0.0", "Completed")]), holds);
-    let done = |holds| {
-        let history = json!([entry(2, "1.1.0", "Completed"), entry(1, "1.0.0", "Completed")]);
-        on(attempt(2, "1.1.0", "Completed"), history, holds)
-    };
-    let ended = |cause| {
-        let history = json!([entry(2, "1.1.0", cause), entry(1, "1.0.0", "Completed")]);
-        on(attempt(2, "1.1.0", "Ended"), history, json!([]))
-    };
     let storm =
         on(attempt(3, "1.2.0", "Step"), json!([entry(2, "1.1.0", "Superseded")]), json!([]));
-    let stalled = json!({"status": {"conditions": [{"type": "Stalled", "status": "True",
-        "reason": "InvalidSpec", "message": "m", "lastTransitionTime": "2026-01-02T03:04:05Z",
-        "observedGeneration": 1}]}});
-    let (any, one, other) = (None, Some("v1.1.0"), Some("1.0.0"));
-    for (case, rollout, version, outcome, code, message) in [
+    let any = None;
+    let one = Some("v1.1.0");
+    let other = Some("1.0.0");
+    told([
         ("full traffic", done(json!([])), any, "completed", 0, "attempt 2 (1.1.0) completed"),
         ("it drains on", done(json!([hold("Draining", true)])), any, "completed", 0, "attempt 2"),
         (
@@ -73,6 +91,17 @@ fn the_end_of_a_story_is_told_by_a_code() {
             "attempt 2 (1.1.0) ended at weight 20: Superseded",
         ),
         ("the last one", storm, any, "unfinished", 6, "attempt 3 is under way"),
+    ]);
+}
+
+#[test]
+fn an_end_by_another_attempt_too() {
+    let stalled = json!({"status": {"conditions": [{"type": "Stalled", "status": "True",
+        "reason": "InvalidSpec", "message": "m", "lastTransitionTime": "2026-01-02T03:04:05Z",
+        "observedGeneration": 1}]}});
+    let any = None;
+    let one = Some("v1.1.0");
+    told([
         (
             "a person",
             step(json!([hold("AwaitingPromotion", false)])),
@@ -102,13 +131,7 @@ fn the_end_of_a_story_is_told_by_a_code() {
         ),
         ("nothing", json!({}), any, "unfinished", 6, "nothing began"),
         ("an unusable spec", stalled, any, "waitsForPerson", 4, "InvalidSpec: m"),
-    ] {
-        let verdict = verdict(Some(&rollout), version);
-        assert_eq!(verdict.outcome.as_str(), outcome, "{case}");
-        assert_eq!(verdict.exit(None).code(), code, "{case}");
-        assert!(verdict.message.starts_with(message), "{case}: {}", verdict.message);
-    }
-    assert_eq!(verdict(None, None).exit(None).code(), 1, "the Rollout is gone");
+    ]);
 }
 
 #[test]
@@ -127,4 +150,13 @@ fn an_assertion_decides_what_is_success() {
         assert_eq!(of(outcome).exit(Some(Wanted::Completed)).code(), completed, "{outcome:?}");
         assert_eq!(of(outcome).exit(Some(Wanted::RolledBack)).code(), rolled_back, "{outcome:?}");
     }
+}
+
+#[test]
+fn a_tag_that_is_no_version_names_a_release_too() {
+    let mut attempt = attempt(2, "", "Completed");
+    attempt["release"] = json!({"tag": "main-7"});
+    let rollout = json!({"status": {"attempt": attempt}});
+    let of = |name| verdict(Some(&rollout), Some(name)).outcome;
+    assert_eq!((of("main-7"), of("main-8")), (Outcome::Completed, Outcome::Unfinished));
 }

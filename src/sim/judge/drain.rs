@@ -10,16 +10,23 @@ use crate::sim::judge::scene::{Case, Fresh, Name, Scene};
 /// How long pods stay after the route accepted weight 0 for them (docs/spec/rollout.md 6.4).
 const DRAIN_DELAY: Duration = Duration::from_secs(30);
 
+/// How far a process may be off from another (docs/decisions/0011): where one begins a drain or a
+/// pause and another ends it, the clocks of both count.
+pub const CLOCKS_OFF: Duration = Duration::from_secs(3);
+
 /// When which revision had traffic.
 #[derive(Debug, Default)]
 pub struct Drains {
     /// By Rollout, then by revision: since when it has none; absent: it has.
     traffic: BTreeMap<Name, BTreeMap<String, Option<Timestamp>>>,
+    /// Who said last since when a revision drains.
+    stamped: BTreeMap<(Name, String), String>,
 }
 
 impl Drains {
     /// Looks at a write of a controller to a ReplicaSet, before it is kept.
     pub fn see(&mut self, case: &Case<'_>, found: &mut Found) {
+        self.stamp(case);
         let Fresh::Set(is) = case.fresh else { return };
         let place = (case.namespace().to_owned(), case.name().to_owned());
         let Some(was) = case.scene.sets.get(&place).and_then(|past| past.now()) else { return };
@@ -38,11 +45,24 @@ impl Drains {
             None => found.push("S2", format!("{} loses its pods with its traffic", case.name())),
             Some(since) => {
                 let stayed = case.change.at.since(*since);
-                found.unless(stayed >= DRAIN_DELAY, "S19", || {
+                let by = self.stamped.get(&(name, was.revision.clone())).map(String::as_str);
+                let same = by.is_none_or(|by| Some(by) == case.controller());
+                let off = if same { Duration::ZERO } else { CLOCKS_OFF };
+                found.unless(stayed.millis() + off.millis() >= DRAIN_DELAY.millis(), "S19", || {
                     format!("{} drained for {stayed}, not for {DRAIN_DELAY}", case.name())
                 });
             }
         }
+    }
+
+    fn stamp(&mut self, case: &Case<'_>) {
+        let (Some((was, is)), Some(writer)) = (case.own(), case.controller()) else { return };
+        let name = (case.namespace().to_owned(), case.name().to_owned());
+        for drain in is.status.draining.iter().filter(|d| !was.status.draining.contains(d)) {
+            self.stamped.insert((name.clone(), drain.revision.clone()), writer.to_owned());
+        }
+        let drains = |revision: &String| is.status.draining.iter().any(|d| d.revision == *revision);
+        self.stamped.retain(|(other, revision), _| *other != name || drains(revision));
     }
 
     /// Notes who has traffic, after a change is kept.

@@ -103,7 +103,7 @@ fn older(was: &Rollout, (before, image): (&str, &str), found: &mut Found) {
     found.unless(back || !falls, "S14", || format!("{}: {image} replaces {before}", was.name));
 }
 
-/// S18: what is written is what was accepted, or the stable release where the source shows it again.
+/// S18: what is written is what was accepted, or the stable release that the source shows again.
 fn pinned(case: &Case<'_>, was: &Rollout, (container, image): (&str, &str), found: &mut Found) {
     let image = Image::of(image);
     let same = |tag: &str, digest: &str| image.tag == tag && image.digest == digest;

@@ -67,7 +67,8 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("S12", "not yet: no metric is read"),
     (
         "S13",
-        "a step or attempt is over only by what pods and gateways say of the present generation; Flux targets: not yet",
+        "a step or attempt is over only by what pods and gateways say of the present generation; \
+         Flux targets: not yet",
     ),
     ("S14", "a version falls only on the way back from a failure, and lies in its range"),
     ("S15", "of two Rollouts with one route or Service the older one writes it"),
@@ -117,6 +118,13 @@ pub enum Note {
     Failed {
         /// The object.
         place: Place,
+        /// When.
+        at: Timestamp,
+    },
+    /// A controller wrote to an object as it was before its own last write to it.
+    Forgot {
+        /// The object, as in the path of the request.
+        path: String,
         /// When.
         at: Timestamp,
     },
@@ -188,6 +196,11 @@ impl Judge {
             Note::Crashed { .. } => self.notices.forget_tries(),
             Note::Failed { place, .. } if place.resource == "events" => self.notices.failed(),
             Note::Failed { .. } => {}
+            Note::Forgot { path, at } => {
+                let mut found = Found::default();
+                found.push("S9", format!("{path} is written to as it was before our last write"));
+                self.tell(found, at);
+            }
             Note::Calm { at } => self.liveness.calm(at),
             Note::Reach(reach) => self.reach = reach,
         }

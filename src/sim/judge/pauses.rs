@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::moment::{Duration, Timestamp};
+use crate::sim::judge::drain::CLOCKS_OFF;
 use crate::sim::judge::facts::rollout::{Pause, Rollout};
 use crate::sim::judge::facts::status::{Attempt, Stage};
 use crate::sim::judge::found::Found;
@@ -24,6 +25,8 @@ struct Known {
     entered: Timestamp,
     /// Since when its pause runs.
     began: Option<Timestamp>,
+    /// Who said so.
+    by: Option<String>,
     /// How long that was frozen so far, and since when it is again.
     frozen: Duration,
     frozen_since: Option<Timestamp>,
@@ -46,6 +49,7 @@ impl Pauses {
             place: (0, 0),
             entered: at,
             began: None,
+            by: None,
             frozen: Duration::ZERO,
             frozen_since: None,
             freezes: (frozen(is), at),
@@ -56,7 +60,9 @@ impl Pauses {
         }
         let Some(was) = was else { return };
         if case.controller().is_some() {
-            known.left(was, is, at, found);
+            let off =
+                if known.by.as_deref() == case.controller() { 0 } else { CLOCKS_OFF.millis() };
+            known.left(was, is, at + Duration::from_millis(off), found);
             moved(was, is, found);
             stands_still(was, is, found);
         } else if was.status != is.status {
@@ -79,6 +85,7 @@ impl Pauses {
             let in_force = route.and_then(|r| r.accepted_since).unwrap_or(known.entered);
             let said = Timestamp::parse(text).unwrap_or(at);
             known.began = Some(said.max(in_force).min(at));
+            known.by = case.controller().map(str::to_owned);
         }
     }
 }
@@ -121,7 +128,11 @@ impl Known {
             }
             (Some(_), None) => {
                 let end = if asked { at } else { since };
-                let length = self.frozen_since.take().map_or(0, |from| end.since(from).millis());
+                // What was frozen before the pause began is none of it.
+                let length = match (self.frozen_since.take(), self.began) {
+                    (Some(from), Some(began)) => end.since(from.max(began)).millis(),
+                    (Some(_) | None, _) => 0,
+                };
                 let length = length.saturating_add(self.frozen.millis());
                 self.frozen = Duration::from_millis(length);
             }

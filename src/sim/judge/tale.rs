@@ -34,6 +34,8 @@ pub struct Tale {
     pub objects: BTreeMap<Place, Arc<Value>>,
     /// What the controllers have been told; absent: not known.
     pub sight: Option<Sight>,
+    /// The controller that stores statuses and sends Events.
+    pub by: String,
     revision: u64,
     notices: u32,
 }
@@ -69,6 +71,7 @@ impl Tale {
             at: Timestamp::from_millis(START),
             objects: BTreeMap::new(),
             sight: None,
+            by: "controller".to_owned(),
             revision: 1,
             notices: 0,
         }
@@ -107,11 +110,16 @@ impl Tale {
     /// 1.1.0 is offered and its attempt stored.
     pub fn decided(routed: bool) -> Self {
         let mut tale = Self::at_rest(routed);
-        tale.offer("1.1.0", "sha256:bb");
-        tale.begins(json!({"number": 2, "revision": NEW, "stage": "Step", "step": 1, "weight": 20,
-            "trigger": "Release", "delivered": false,
-            "release": release("1.1.0", "sha256:bb"), "routing": tale.routing()}));
+        tale.begins_release("1.1.0", "sha256:bb");
         tale
+    }
+
+    /// A release is offered and its attempt stored.
+    pub fn begins_release(&mut self, tag: &str, digest: &str) {
+        self.offer(tag, digest);
+        self.begins(json!({"number": 2, "revision": NEW, "stage": "Step", "step": 1, "weight": 20,
+            "trigger": "Release", "delivered": false, "release": release(tag, digest),
+            "routing": self.routing()}));
     }
 
     /// 1.1.0 is in the template, and its pods are up.
@@ -299,7 +307,8 @@ impl Tale {
 
     /// A status that a controller stores.
     pub fn status(&mut self, patch: Value) {
-        self.merge("controller", "rollouts/shop", json!({"status": patch}));
+        let by = self.by.clone();
+        self.merge(&by, "rollouts/shop", json!({"status": patch}));
     }
 
     pub fn annotate(&mut self, by: &str, patch: Value) {
@@ -393,7 +402,9 @@ impl Tale {
     }
 
     pub fn ready(&mut self, revision: &str, ready: u32) {
-        let numbers = json!({"replicas": ready, "availableReplicas": ready});
+        let generation = &self.objects[&place(&set(revision))]["metadata"]["generation"];
+        let numbers = json!({"replicas": ready, "availableReplicas": ready,
+            "observedGeneration": generation});
         self.merge("kubelet", &set(revision), json!({"status": numbers}));
     }
 

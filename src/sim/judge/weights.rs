@@ -20,7 +20,8 @@ pub struct Weights {
 /// The highest shares that a controller gave to one canary.
 #[derive(Debug)]
 struct Highest {
-    attempt: i64,
+    /// Its number and when it began: a status that was lost begins anew.
+    attempt: (i64, String),
     ladder: Vec<Step>,
     /// In percent, by the index of the rule.
     shares: BTreeMap<usize, u32>,
@@ -76,7 +77,8 @@ impl Weights {
         let Turn { case, seen, routing, rule, is, .. } = turn;
         let share = percent(is.canary, is.sum());
         let Some(attempt) = seen.now.open() else { return };
-        let known = self.highest.get(&seen.now.uid).filter(|known| known.attempt == attempt.number);
+        let this = (attempt.number, attempt.started_at.clone());
+        let known = self.highest.get(&seen.now.uid).filter(|known| known.attempt == this);
         let highest = known.and_then(|known| known.shares.get(rule)).copied().unwrap_or(0);
         let ladder = known.map_or(&seen.now.spec.steps, |known| &known.ladder);
         if share < highest {
@@ -112,12 +114,12 @@ impl Weights {
             });
         }
         let fresh = || Highest {
-            attempt: attempt.number,
+            attempt: this.clone(),
             ladder: seen.now.spec.steps.clone(),
             shares: BTreeMap::new(),
         };
         let known = self.highest.entry(seen.now.uid.clone()).or_insert_with(fresh);
-        if known.attempt != attempt.number || known.ladder != seen.now.spec.steps {
+        if known.attempt != this || known.ladder != seen.now.spec.steps {
             *known = fresh();
         }
         known.shares.insert(*rule, share);

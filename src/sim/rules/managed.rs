@@ -313,7 +313,7 @@ impl Managers {
             let Entry { manager, operation, api_version, subresource, time, .. } = entry.clone();
             (operation, time, manager, api_version, subresource)
         };
-        self.0.sort_by(|one, two| order(one).cmp(&order(two)));
+        self.0.sort_by_key(order);
     }
 
     /// Joins the oldest of too many managers that update.

@@ -23,8 +23,8 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
     characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. \
     'MyValue',  or 'my_value',  or '12345', regex used for validation is \
     '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-const DATA_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' \
-    (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is \
+const DATA_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or \
+    '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is \
     '[-._a-zA-Z0-9]+')";
 
 /// Tells what is wrong with the name of an object.

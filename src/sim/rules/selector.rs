@@ -2,12 +2,14 @@
 
 pub mod fields;
 pub mod labels;
+pub mod unreadable;
 
 use serde_json::Value;
 
 use crate::sim::resource::Resource;
 use fields::FieldTerm;
 use labels::Term;
+use unreadable::Unreadable;
 
 /// A label selector and a field selector, read.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,11 +17,6 @@ pub struct Selector {
     labels: Vec<Term>,
     fields: Vec<FieldTerm>,
 }
-
-/// A selector that cannot be read: what the API server says of it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub String);
 
 impl Selector {
     /// Reads a label and a field selector; an empty text selects everything.

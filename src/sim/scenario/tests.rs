@@ -124,10 +124,21 @@ fn fault(text: &str) -> String {
     faults.to_string()
 }
 
+fn event(text: &str) -> String {
+    format!("story: 1\nuntil: 1h\nevents:\n- {text}\n")
+}
+
+/// Each text has a fault that begins so.
+fn faulty(rows: &[(String, &str)]) {
+    for (text, want) in rows {
+        let found = fault(text);
+        assert!(found.starts_with(want), "{text}\nfound  {found}\nwanted {want}");
+    }
+}
+
 #[test]
-fn a_fault_names_place_finding_and_expectation() {
-    let event = |text: &str| format!("story: 1\nuntil: 1h\nevents:\n- {text}\n");
-    for (text, want) in [
+fn a_fault_of_the_head_names_place_finding_and_expectation() {
+    faulty(&[
         (String::new(), "a.yaml: found nothing, expected `story: 1`"),
         ("a: 1\n".into(), "a.yaml:1:1: found no `story`, expected `story: 1`"),
         (
@@ -186,6 +197,12 @@ fn a_fault_names_place_finding_and_expectation() {
             "a.yaml:4:30: events[0].release.version: found \
           the number 1.1, expected text: write \"1.1\" in quotes",
         ),
+    ]);
+}
+
+#[test]
+fn a_fault_of_an_event_does_so_too() {
+    faulty(&[
         (
             event("release: {at: 1s, version: x, tag: y}"),
             "a.yaml:4:33: events[0].release.tag: \
@@ -242,6 +259,12 @@ fn a_fault_names_place_finding_and_expectation() {
             "a.yaml:4:52: \
           events[0].edit.every: found 0s, expected a longer time",
         ),
+    ]);
+}
+
+#[test]
+fn a_fault_of_a_value_does_so_too() {
+    faulty(&[
         (
             event("pods: {at: 1s, version: x, fate: stuk}"),
             "a.yaml:4:36: events[0].pods.fate: found \
@@ -294,18 +317,15 @@ fn a_fault_names_place_finding_and_expectation() {
         ),
         ("story: 1\nuntil: [\n".into(), "a.yaml:2:8: is not YAML: unclosed bracket"),
         ("story: 1\nstory: 1\n".into(), "a.yaml:2:1: found the field story twice"),
-    ] {
-        let found = fault(&text);
-        assert!(found.starts_with(want), "{text}\nfound  {found}\nwanted {want}");
-    }
+    ]);
 }
 
 #[test]
 fn faults_are_told_together_in_the_order_of_the_file_and_not_endlessly() {
     let text = "story: 1\nseed: x\nuntil: soon\n";
     let want = "a.yaml:2:7: seed: found \"x\", expected a whole number from 0\na.yaml:3:8: until: \
-                found \"soon\", expected a duration such as 90s or 1h30m: \"soon\": expected 1 to 5 \
-                digits at byte 0";
+                found \"soon\", expected a duration such as 90s or 1h30m: \"soon\": expected 1 \
+                to 5 digits at byte 0";
     assert_eq!(fault(text), want);
     let many = "- 7\n".repeat(30);
     assert_eq!(fault(&format!("story: 1\nevents:\n{many}")).lines().count(), 10);

@@ -7,7 +7,9 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::json_text;
-use crate::sim::cluster::{Actor, Cluster, Outcome, Part, Run};
+use crate::sim::cluster::write::Part;
+use crate::sim::cluster::write::{Outcome, Run};
+use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
 use crate::sim::rules::meta;
@@ -89,7 +91,11 @@ impl<'a> Call<'a> {
         match target {
             Target::Document(name) => match discovery::document(self.cluster, name)? {
                 Value::String(text) => Ok(Reply::ok(text.into())),
-                document => value(document),
+                document @ (Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Array(_)
+                | Value::Object(_)) => value(document),
             },
             Target::Group { group, version } => {
                 value(discovery::group(self.cluster, group, version.as_deref())?)

@@ -3,8 +3,8 @@
 use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::sim::cluster::Refusal;
 use crate::sim::cluster::feed::json_text;
+use crate::sim::cluster::refusal::Refusal;
 use crate::sim::resource::{RESOURCES, Resource};
 use crate::sim::rules::problem::{self, Problem};
 

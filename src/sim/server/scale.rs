@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::Stored;
-use crate::sim::cluster::{Claim, Draft};
+use crate::sim::cluster::write::{Claim, Draft};
 use crate::sim::resource::Resource;
 use crate::sim::rules::meta;
 use crate::sim::rules::problem::Problem;

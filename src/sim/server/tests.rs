@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::runtime::clock::Clock;
 use crate::runtime::fence::Fence;
-use crate::sim::cluster::Part;
+use crate::sim::cluster::write::Part;
 use crate::sim::history::Place;
 
 fn start() -> (Cluster, Client) {

@@ -242,7 +242,7 @@ impl Stream for WatchStream {
                 }
             }
         }
-        while std::future::Future::poll(watch.sleep.as_mut(), context).is_ready() {
+        if std::future::Future::poll(watch.sleep.as_mut(), context).is_ready() {
             let now = watch.sleep.deadline();
             if now >= watch.end {
                 watch.over = true;

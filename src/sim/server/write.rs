@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::{Stored, json_text};
 use crate::sim::cluster::garbage::{FOREGROUND, ORPHAN};
-use crate::sim::cluster::{Actor, Claim, Cluster, Draft, Going, Outcome, Part, Run};
+use crate::sim::cluster::write::Part;
+use crate::sim::cluster::write::{Claim, Draft, Going, Outcome, Run};
+use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
 use crate::sim::rules::managed::{Conflict, Managers, Writing};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::api::keys;
-use crate::sim::cluster::Part;
+use crate::sim::cluster::write::Part;
 use crate::sim::history::{Change, Place};
 use crate::sim::world::fields;
 use crate::sim::world::ground::{self, Ground};

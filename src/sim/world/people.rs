@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::api::keys;
 use crate::model::moment::{Duration, Timestamp};
-use crate::sim::cluster::{Actor, Part, Refusal};
+use crate::sim::cluster::Actor;
+use crate::sim::cluster::refusal::Refusal;
+use crate::sim::cluster::write::Part;
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
 use crate::sim::world::ground::{self, Ground, REPEAT_MIN};

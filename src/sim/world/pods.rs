@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::moment::{Duration, Timestamp};
-use crate::sim::cluster::Part;
+use crate::sim::cluster::write::Part;
 use crate::sim::history::{Change, Place};
 use crate::sim::story::Fate;
 use crate::sim::world::fields;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::model::moment::{Duration, Timestamp};
-use crate::sim::cluster::Part;
+use crate::sim::cluster::write::Part;
 use crate::sim::history::{Change, Place};
 use crate::sim::world::fields;
 use crate::sim::world::ground::{self, Ground};

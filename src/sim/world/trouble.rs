@@ -1,6 +1,6 @@
 //! Trouble: what in a story cannot be done.
 
-use crate::sim::cluster::Refusal;
+use crate::sim::cluster::refusal::Refusal;
 
 /// Why something in a story cannot happen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,10 +1,10 @@
 //! Has the history of a story judged by the invariants that the simulator is judged by.
 //!
-//! On a real cluster it is known when a change was heard of, not when it was made, so the times that
-//! the judge gets are bounded: a change was made before any later one was heard of, and one of a
-//! controller before its answer came. One of somebody else is taken as made [`ARRIVAL_MAX`] earlier
-//! than that, where the order allows it: what lasts from such a change to a write of a controller is
-//! never found too short for the time that the change was on its way.
+//! On a real cluster it is known when a change was heard of, not when it was made, so the times
+//! that the judge gets are bounded: a change was made before any later one was heard of, and one of
+//! a controller before its answer came. One of somebody else is taken as made [`ARRIVAL_MAX`]
+//! earlier than that, where the order allows it: what lasts from such a change to a write of a
+//! controller is never found too short for the time that the change was on its way.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -107,7 +107,7 @@ impl Story {
         crane.args(["append", "--insecure", "-f"]).arg(layer).args(["-t", &self.image(tag)]);
         succeeded("crane append", crane.output().await.unwrap());
         if self.cluster.find("ImageRepository", SHOP).await.is_some() {
-            // As `flux reconcile` does: the more repositories there are, the seldomer they are read.
+            // As `flux reconcile` does: of many repositories each is read seldom.
             let asked = json!({"metadata": {"annotations": {REQUESTED_AT: tag}}});
             self.cluster.merge("ImageRepository", SHOP, asked).await;
         }

@@ -136,6 +136,16 @@ fn attempts_stay_what_they_are() {
             },
             &[],
         ),
+        (
+            "a failure is not noted",
+            Tale::awaiting,
+            |t| {
+                t.status(json!({"phase": "Progressing", "waitingFor": null, "attempt": {
+                    "stage": "RollingBack", "step": 0, "pausedAt": null,
+                    "cause": "DeadlineExceeded"}}));
+            },
+            &["S8"],
+        ),
     ];
     check(rows);
 }

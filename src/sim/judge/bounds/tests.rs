@@ -52,6 +52,16 @@ fn a_status_stays_small() {
             },
             &["S21"],
         ),
+        (
+            "a condition changes its time alone",
+            rest,
+            |t| {
+                let time = "2026-01-02T12:00:09Z";
+                t.status(json!({"conditions": [
+                    {"type": "Ready", "status": "True", "lastTransitionTime": time}]}));
+            },
+            &["S21"],
+        ),
     ];
     check(rows);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::sim::judge::tale::{Row, Tale, check};
+use crate::sim::judge::tale::{NEW, Row, Tale, check};
 
 #[test]
 fn nothing_happens_without_a_command() {
@@ -13,7 +13,8 @@ fn nothing_happens_without_a_command() {
             "an abort by nobody",
             Tale::awaiting,
             |t| {
-                t.status(json!({"phase": "Progressing", "waitingFor": null, "attempt": {
+                t.status(json!({"phase": "Progressing", "waitingFor": null,
+                "quarantine": [{"revision": NEW, "attempt": 2}], "attempt": {
                 "stage": "RollingBack", "step": 0, "pausedAt": null, "cause": "Aborted"}}));
             },
             &["S10"],
@@ -33,6 +34,15 @@ fn nothing_happens_without_a_command() {
                 t.status(json!({"quarantine": null}));
             },
             &["S10"],
+        ),
+        (
+            "an attempt begins without pauses",
+            Tale::promoting,
+            |t| {
+                t.status(json!({"attempt": {"stage": "Step", "step": 1, "number": 3,
+                    "unpaused": true}}));
+            },
+            &["S8", "S11", "S10", "S17"],
         ),
     ];
     check(rows);

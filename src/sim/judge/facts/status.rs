@@ -18,7 +18,7 @@ pub struct Status {
     /// The side that carries traffic at rest.
     pub stable: Option<Side>,
     /// Sides that drain.
-    pub draining: Vec<Side>,
+    pub draining: Vec<Drain>,
     /// Ended attempts, newest first.
     pub history: Vec<Entry>,
     /// What failed.
@@ -101,6 +101,16 @@ pub struct Side {
     pub revision: String,
     /// What it delivers.
     pub release: Release,
+}
+
+/// A side that drains.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Drain {
+    /// The revision.
+    pub revision: String,
+    /// Since when, as its controller takes it.
+    pub since: Option<String>,
 }
 
 /// One ended attempt.

@@ -62,6 +62,33 @@ fn releases_are_those_of_the_source() {
             },
             &["S20", "S18"],
         ),
+        (
+            "out of its range",
+            rest,
+            |t| {
+                t.merge("person", "rollouts/shop", json!({"spec": {"semver": ">=1.0.0 <1.1.0"}}));
+                t.begins_release("1.1.0", "sha256:bb");
+            },
+            &["S14"],
+        ),
+        (
+            "a prerelease that no range names",
+            rest,
+            |t| {
+                t.merge("person", "rollouts/shop", json!({"spec": {"semver": ">=1.0.0"}}));
+                t.begins_release("1.1.0-rc.1", "sha256:bb");
+            },
+            &["S14"],
+        ),
+        (
+            "a prerelease that a range names",
+            rest,
+            |t| {
+                t.merge("person", "rollouts/shop", json!({"spec": {"semver": ">=1.0.0-0"}}));
+                t.begins_release("1.1.0-rc.1", "sha256:bb");
+            },
+            &[],
+        ),
     ];
     check(rows);
 }
@@ -83,6 +110,26 @@ fn images_are_those_that_were_accepted() {
                 t.image("controller", "shop:1.1.0@sha256:ee");
             },
             &["S18"],
+        ),
+        (
+            "the stable release where the source shows it again",
+            || Tale::delivered(true),
+            |t| {
+                t.status(json!({"stable": {"release": release("1.2.0", "sha256:cc")}}));
+                t.offer("1.2.0", "sha256:cc");
+                t.image("controller", "shop:1.2.0@sha256:cc");
+            },
+            &[],
+        ),
+        (
+            "into a container of another repository",
+            || {
+                let mut tale = decided();
+                tale.image("person", "sidecar:1.0.0");
+                tale
+            },
+            |t| t.image("controller", "shop:1.1.0@sha256:bb"),
+            &["S5"],
         ),
     ];
     check(rows);

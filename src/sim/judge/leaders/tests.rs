@@ -10,7 +10,8 @@ fn rest() -> Tale {
 
 fn claim(t: &mut Tale, holder: &str) {
     let lease = json!({"spec": {"holderIdentity": holder}});
-    t.create("controller", "leases/stairlock", lease);
+    let by = if holder.is_empty() { "controller" } else { holder };
+    t.create(by, "leases/stairlock", lease);
 }
 
 #[test]
@@ -31,6 +32,7 @@ fn one_controller_writes_at_a_time() {
             "the next holder",
             elected,
             |t| {
+                t.after(15);
                 claim(t, "controller-b");
                 write(t, "controller-b", 3);
             },
@@ -40,6 +42,7 @@ fn one_controller_writes_at_a_time() {
             "the old one after the next one wrote",
             elected,
             |t| {
+                t.after(15);
                 claim(t, "controller-b");
                 write(t, "controller-b", 3);
                 write(t, "controller", 4);
@@ -50,6 +53,7 @@ fn one_controller_writes_at_a_time() {
             "the old one before the next one wrote",
             elected,
             |t| {
+                claim(t, "");
                 claim(t, "controller-b");
                 write(t, "controller", 3);
                 write(t, "controller-b", 4);
@@ -60,8 +64,10 @@ fn one_controller_writes_at_a_time() {
             "the old one comes back",
             elected,
             |t| {
+                t.after(15);
                 claim(t, "controller-b");
                 write(t, "controller-b", 3);
+                t.after(15);
                 claim(t, "controller");
                 write(t, "controller", 4);
             },
@@ -75,6 +81,24 @@ fn one_controller_writes_at_a_time() {
                 write(t, "controller", 3);
             },
             &["S16"],
+        ),
+        (
+            "the next one does not wait",
+            elected,
+            |t| {
+                t.after(14);
+                claim(t, "controller-b");
+            },
+            &["S16"],
+        ),
+        (
+            "the holder gives it back",
+            elected,
+            |t| {
+                claim(t, "");
+                claim(t, "controller-b");
+            },
+            &[],
         ),
         ("nobody is elected", rest, |t| write(t, "controller-b", 3), &[]),
     ];

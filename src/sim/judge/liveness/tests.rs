@@ -247,6 +247,26 @@ fn deletions_and_releases_are_taken_in_time() {
             },
             &[],
         ),
+        (
+            "a release waits at rest",
+            calm,
+            |t| {
+                t.after(30);
+                t.offer("1.2.0", "sha256:cc");
+                end(t, 6);
+            },
+            &["L9"],
+        ),
+        (
+            "an older one waits for ever",
+            calm,
+            |t| {
+                t.after(30);
+                t.offer("0.9.0", "sha256:cc");
+                end(t, 6);
+            },
+            &[],
+        ),
     ];
     check(rows);
 }

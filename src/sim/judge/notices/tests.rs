@@ -46,9 +46,18 @@ fn nothing_is_told_that_is_not_stored() {
                     t.create(
                         "controller",
                         name,
-                        json!({"regarding": {"uid": "u1"}, "reason": "A", "note": "the same"}),
+                        json!({"regarding": {"uid": "u1"}, "reason": "A", "note": "attempt 2: the same"}),
                     );
                 }
+            },
+            &["S17"],
+        ),
+        (
+            "one id for two notices",
+            rest,
+            |t| {
+                t.status(json!({"outbox": [{"id": "ida", "reason": "A", "message": "one"}]}));
+                t.status(json!({"outbox": [{"id": "ida", "reason": "A", "message": "two"}]}));
             },
             &["S17"],
         ),

@@ -70,6 +70,26 @@ fn pauses_last_by_the_true_clock() {
             },
             &["S19"],
         ),
+        (
+            "it begins anew",
+            Tale::paused,
+            |t| {
+                let at = t.at.to_string();
+                t.after(30);
+                t.status(json!({"attempt": {"pausedAt": at}}));
+            },
+            &["S19"],
+        ),
+        (
+            "a little less, by another process",
+            Tale::paused,
+            |t| {
+                t.after(58);
+                t.by = "controller-b".to_owned();
+                t.enters(2, 50);
+            },
+            &[],
+        ),
     ];
     check(rows);
 }
@@ -131,7 +151,8 @@ fn a_frozen_rollout_stands_still() {
                     json!({"stairlock.dev/abort": null,
                 "stairlock.dev/accepted": "abort 2/1"}),
                 );
-                t.status(json!({"phase": "Progressing", "waitingFor": null, "attempt": {
+                t.status(json!({"phase": "Progressing", "waitingFor": null,
+                "quarantine": [{"revision": NEW, "attempt": 2}], "attempt": {
                 "stage": "RollingBack", "step": 0, "pausedAt": null, "cause": "Aborted"}}));
                 t.after(6);
                 t.weigh(100, 0);

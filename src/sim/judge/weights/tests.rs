@@ -12,7 +12,7 @@ fn routed() -> Tale {
 fn weights_rise_on_ready_endpoints_only() {
     let rows: &[Row] = &[
         ("enough are ready", routed, |t| t.weigh(80, 20), &[]),
-        ("one is ready and two are needed", routed, |t| t.weigh(75, 25), &["S1"]),
+        ("one is ready and two are needed", routed, |t| t.weigh(75, 25), &["S9", "S1"]),
         (
             "those that are ready are of the old revision",
             routed,
@@ -168,7 +168,7 @@ fn weights_add_up() {
                 merge(&mut rule[1], &json!({"weight": null}));
                 t.create("controller", "httproutes/shop", route);
             },
-            &["S7"],
+            &["S7", "S9"],
         ),
         (
             "what others shared before",
@@ -202,7 +202,7 @@ fn the_share_of_the_canary_does_not_fall() {
                     "person",
                     "rollouts/shop",
                     json!({"spec": {"strategy": {"canary": {
-                "steps": [{"setWeight": 20, "pause": {}}]}}}}),
+                "steps": [{"setWeight": 20}, {"setWeight": 20, "pause": {}}]}}}}),
                 );
                 t.weigh(80, 20);
             },

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sim::rules::kinds::text;
+use crate::sim::rules::kinds::parts::text;
 use crate::sim::rules::metadata::invalid;
 use crate::sim::rules::names;
 use crate::sim::rules::problem::Problem;

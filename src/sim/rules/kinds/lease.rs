@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sim::rules::kinds::{not_negative, number};
+use crate::sim::rules::kinds::parts::{not_negative, number};
 use crate::sim::rules::problem::Problem;
 
 /// Tells what is wrong with a Lease.

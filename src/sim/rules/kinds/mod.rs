@@ -3,6 +3,7 @@
 pub mod config_map;
 pub mod event;
 pub mod lease;
+pub mod parts;
 pub mod pod;
 pub mod replica_set;
 pub mod service;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::sim::rules::metadata;
 use crate::sim::rules::problem::Problem;
+use parts::put;
 
 /// Gives an object of a resource (its plural) what nobody gave. Owned by who writes the object.
 pub fn fill(plural: &str, object: &mut Value) {
@@ -91,44 +93,4 @@ pub fn warnings(plural: &str, object: &Value) -> Vec<String> {
         return vec![why.to_owned()];
     }
     Vec::new()
-}
-
-/// Sets a field where it is missing.
-fn default(object: &mut Value, key: &str, value: Value) {
-    if let Value::Object(fields) = object {
-        let field = fields.entry(key).or_insert(Value::Null);
-        if field.is_null() {
-            *field = value;
-        }
-    }
-}
-
-fn put(object: &mut Value, key: &str, value: Value) {
-    if let Value::Object(fields) = object {
-        fields.insert(key.to_owned(), value);
-    }
-}
-
-/// The items of a list that stands in a field.
-fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
-    object.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn items_mut<'a>(object: &'a mut Value, key: &str) -> &'a mut [Value] {
-    object.get_mut(key).and_then(Value::as_array_mut).map_or(&mut [], Vec::as_mut_slice)
-}
-
-fn text<'a>(object: &'a Value, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(object: &Value, key: &str) -> i64 {
-    object.get(key).and_then(Value::as_i64).unwrap_or_default()
-}
-
-/// A field that may not be less than 0.
-fn not_negative(object: &Value, key: &str, field: &str) -> Option<Problem> {
-    let value = number(object, key);
-    let detail = "must be greater than or equal to 0";
-    (value < 0).then(|| Problem::invalid(field, &json!(value), detail))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::sim::rules::kinds::{default, items, items_mut, number, put, text};
+use crate::sim::rules::kinds::parts::{default, items, items_mut, number, put, text};
 use crate::sim::rules::metadata::invalid;
 use crate::sim::rules::names;
 use crate::sim::rules::problem::Problem;

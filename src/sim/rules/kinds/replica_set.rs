@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::sim::rules::kinds::{default, not_negative, number, pod, text};
+use crate::sim::rules::kinds::parts::{default, not_negative, number, text};
+use crate::sim::rules::kinds::pod;
 use crate::sim::rules::metadata;
 use crate::sim::rules::problem::Problem;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sim::rules::kinds::{default, items, items_mut, number, put, text};
+use crate::sim::rules::kinds::parts::{default, items, items_mut, number, put, text};
 use crate::sim::rules::metadata;
 use crate::sim::rules::problem::Problem;
 

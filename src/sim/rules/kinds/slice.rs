@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use crate::sim::rules::kinds::{default, items, items_mut, text};
+use crate::sim::rules::kinds::parts::{default, items, items_mut, put, text};
 use crate::sim::rules::problem::Problem;
 
 /// Gives an EndpointSlice what nobody gave.
@@ -15,7 +15,7 @@ pub fn fill(object: &mut Value) {
     }
     for key in ["endpoints", "ports"] {
         if items(object, key).is_empty() {
-            super::put(object, key, Value::Null);
+            put(object, key, Value::Null);
         }
     }
 }

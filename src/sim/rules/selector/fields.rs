@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::sim::resource::Resource;
-use crate::sim::rules::selector::Unreadable;
+use crate::sim::rules::selector::unreadable::Unreadable;
 
 /// What every kind knows.
 const EVERYWHERE: &[&str] = &["metadata.name", "metadata.namespace"];
@@ -22,7 +22,7 @@ impl FieldTerm {
         let same = match object.pointer(&self.pointer) {
             Some(Value::String(text)) => *text == self.value,
             Some(Value::Null) | None => self.value.is_empty(),
-            Some(other) => other.to_string() == self.value,
+            Some(other) => *other == self.value,
         };
         same == self.equal
     }

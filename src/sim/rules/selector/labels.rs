@@ -3,7 +3,7 @@
 //! Source: apimachinery `labels.Parse`, with its words for what cannot be read.
 
 use crate::sim::rules::names;
-use crate::sim::rules::selector::Unreadable;
+use crate::sim::rules::selector::unreadable::Unreadable;
 
 /// One demand of a label selector.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::model::moment::Duration;
 use crate::runtime::clock::Clock;
-use crate::sim::cluster::{Actor, Cluster, Part};
+use crate::sim::cluster::write::Part;
+use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
 use crate::sim::story::{Event, Fate, Span};
 use crate::sim::world::trouble::Trouble;

@@ -42,8 +42,12 @@ struct Metadata {
 }
 
 /// What an API server says within a watch that is too old to go on.
-const GONE: &[u8] = br#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version","reason":"Expired","code":410}}
-"#;
+const GONE: &[u8] = concat!(
+    r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"#,
+    r#""status":"Failure","message":"too old resource version","reason":"Expired","code":410}}"#,
+    "\n"
+)
+.as_bytes();
 /// The beginning of an event.
 const HALF: &[u8] = br#"{"type":"MODIFIED","object":{"kind":"Roll"#;
 

@@ -1,7 +1,8 @@
 //! What the proxies know of the changes in the cluster: which of them a controller made, when, and
 //! what it had been told by then; and what no object tells, such as its end.
 //!
-//! One for the whole run, since all stories share one cluster and with it one sequence of revisions.
+//! One for the whole run, since all stories share one cluster and with it one sequence of
+//! revisions.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -2,9 +2,9 @@
 //!
 //! It writes down every request in the order of arrival, enters in the ledger which revisions the
 //! controller made, and brings about what goes wrong in clusters: an end of the controller at its
-//! n-th write (before the API server sees it, or after it answered and before the controller hears),
-//! lost, late and false answers, and watches that are late, lose events, fall silent, expire or
-//! break.
+//! n-th write (before the API server sees it, or after it answered and before the controller
+//! hears), lost, late and false answers, and watches that are late, lose events, fall silent,
+//! expire or break.
 
 mod call;
 mod fault;
