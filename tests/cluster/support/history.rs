@@ -104,28 +104,31 @@ impl History {
         let record = Arc::new(Mutex::new(Record::default()));
         let (grow, grown) = watch::channel(0);
         let client = client().await;
-        let tasks = watched().map(|resource| {
+        let watches = watched().map(|resource| {
             let api = api(client.clone(), resource, &namespace);
-            let (record, grow) = (Arc::clone(&record), grow.clone());
             async move {
                 let list = api.list(&ListParams::default()).await.unwrap();
                 assert!(list.items.is_empty() || resource.plural == LEASES, "{:?}", list.items);
                 let from = list.metadata.resource_version.unwrap();
                 let params = WatchParams::default().timeout(WATCH_SECS).disable_bookmarks();
-                let mut events = api.watch(&params, &from).await.unwrap().boxed();
-                tokio::spawn(async move {
-                    while let Some(event) = events.next().await {
-                        if !record.lock().unwrap().hear(resource.plural, event) {
-                            break;
-                        }
-                        grow.send_modify(|count| *count += 1);
-                    }
-                    record.lock().unwrap().broken.get_or_insert_with(|| "it ended".to_owned());
-                    grow.send_modify(|count| *count += 1);
-                })
+                (resource.plural, api.watch(&params, &from).await.unwrap().boxed())
             }
         });
-        let tasks = join_all(tasks).await;
+        let watches = join_all(watches).await.into_iter();
+        let tasks = watches.map(|(resource, mut events)| {
+            let (record, grow) = (Arc::clone(&record), grow.clone());
+            tokio::spawn(async move {
+                while let Some(event) = events.next().await {
+                    if !record.lock().unwrap().hear(resource, event) {
+                        break;
+                    }
+                    grow.send_modify(|count| *count += 1);
+                }
+                record.lock().unwrap().broken.get_or_insert_with(|| "it ended".to_owned());
+                grow.send_modify(|count| *count += 1);
+            })
+        });
+        let tasks = tasks.collect();
         Self { namespace, record, grown, tasks }
     }
 

@@ -223,7 +223,7 @@ impl Table {
     /// Plays a story, undisturbed and disturbed at all writes or some.
     async fn fill(tale: Tale, all: bool) -> Self {
         let mut runs = Runs { tale, running: JoinSet::new() };
-        let chosen = |at: &usize| all || at % tale.every == 0;
+        let chosen = |at: &usize| all || at.is_multiple_of(tale.every);
         let climbed = runs.start(None).await.expect("the run that nobody disturbs");
         runs.start_all((1..=climbed).filter(chosen));
         let mut undisturbed = None;

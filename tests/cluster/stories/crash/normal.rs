@@ -100,13 +100,17 @@ fn uids(value: &Value) -> Vec<String> {
 
 /// A state whose objects stand in the order of their names, and whose managers too.
 fn sort(mut state: Value) -> Value {
-    let objects = state.as_object_mut().into_iter().flat_map(|fields| fields.values_mut());
-    for object in objects.flat_map(|value| match value {
-        Value::Array(items) => items.iter_mut().collect(),
-        other => vec![other],
-    }) {
-        let managers = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
-        managers.into_iter().for_each(|managers| managers.sort_by_key(Value::to_string));
+    let groups = state.as_object_mut().into_iter().flat_map(|fields| fields.values_mut());
+    for group in groups {
+        let objects = match group.is_array() {
+            true => group.as_array_mut().into_iter().flatten().collect(),
+            false => vec![group],
+        };
+        for object in objects {
+            let managers = object.pointer_mut("/metadata/managedFields");
+            let managers = managers.and_then(Value::as_array_mut);
+            managers.into_iter().for_each(|managers| managers.sort_by_key(Value::to_string));
+        }
     }
     for list in state.as_object_mut().unwrap().values_mut().filter_map(Value::as_array_mut) {
         list.sort_by_key(|object| text(object, "/metadata/name").to_owned());
