@@ -143,8 +143,7 @@ mod audit {
     fn every_granted_verb_was_used() {
         // A test that borrows the account is not the program.
         let programs = |event: &&Value| text(event, "/userAgent").starts_with("stairlock/");
-        let used: BTreeSet<String> =
-            requests().iter().filter(programs).filter_map(used).collect();
+        let used: BTreeSet<String> = requests().iter().filter(programs).filter_map(used).collect();
         let exempt: BTreeSet<String> = FOR_ADMISSION.iter().map(|text| text.to_string()).collect();
         let idle: Vec<String> = granted().difference(&used).cloned().collect();
         let idle: Vec<String> = idle.into_iter().filter(|verb| !exempt.contains(verb)).collect();

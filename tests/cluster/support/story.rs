@@ -127,6 +127,15 @@ impl Story {
         self.cluster.merge("Rollout", SHOP, change).await;
     }
 
+    /// Gives an attempt this long to become ready: for what comes, since the first release of a
+    /// story has all the time that a loaded machine takes.
+    pub async fn hasten(&self, secs: u32) {
+        let change = json!({"spec": {"progressDeadlineSeconds": secs}});
+        self.cluster.merge("Rollout", SHOP, change).await;
+        let known = |r: &Value| number(r, "/spec/progressDeadlineSeconds") == i64::from(secs);
+        self.until("it is hasty and at rest", |r| known(r) && completed(r)).await;
+    }
+
     /// Waits for a state of the shop.
     pub async fn until(&self, what: &str, test: impl Fn(&Value) -> bool) -> Value {
         self.until_of(SHOP, what, test).await

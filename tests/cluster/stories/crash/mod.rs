@@ -2,12 +2,13 @@
 //! SIGKILL before the API server sees the write and after it carried it out. However it is
 //! disturbed it has to end like the run that nobody disturbed.
 //!
-//! The stories are data, in `tale`. `make test` tries every write of the first and some of the
-//! others; `make cluster CASE=crash CRASH=all` tries all and prints the table.
+//! The stories are data, in `tale`. `make test` tries a few writes of each, so that over all of them
+//! each kind of write is tried; `make cluster CASE=crash CRASH=all` tries all and prints the table.
 
 mod normal;
 mod tale;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::{Arc, LazyLock};
@@ -18,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use self::normal::{Names, differences, normal};
-use self::tale::{Act, OTHERS, PROMOTED, Tale};
+use self::tale::{Act, OTHERS, PROMOTED, Tale, kind};
 use crate::support::controller::Controller;
 use crate::support::json::{list, name, number, text};
 use crate::support::ladder::sequence;
@@ -45,10 +46,11 @@ struct Ending {
 
 /// A story as it is played, and what is seen of it.
 struct Run {
-    story: Story,
     controller: Controller,
     routes: Watch,
     sets: Watch,
+    // The last that is dropped: it is judged when the controller has ended.
+    story: Story,
 }
 
 impl Run {
@@ -63,6 +65,9 @@ impl Run {
         let sets = story.watch("ReplicaSet").await;
         story.completed(1).await;
         story.until("the first attempt is told of and settled", at_rest).await;
+        if let Some(secs) = tale.patience {
+            story.hasten(secs).await;
+        }
         let routes = story.watch("HTTPRoute").await;
         Self { story, controller, routes, sets }
     }
@@ -111,6 +116,13 @@ impl Run {
         normal(&state, &self.names())
     }
 
+    /// The writes from a request on, as the table shows them.
+    fn writes(&self, from: usize) -> Vec<String> {
+        let names = self.names();
+        let writes = self.controller.proxy.writes(from);
+        writes.iter().map(|call| names.put(&call.brief())).collect()
+    }
+
     fn names(&self) -> Names {
         let sets: Vec<Value> = self.sets.seen().into_iter().map(|seen| seen.object).collect();
         Names::new(self.story.namespace(), &sets)
@@ -147,13 +159,13 @@ fn at_rest(rollout: &Value) -> bool {
         && counts.into_iter().all(|count| count == wanted)
 }
 
-/// Plays a story; with a point, the controller is killed there. `climbed` hears how many writes
+/// Plays a story; with a point, the controller is killed there. `climbed` hears which writes
 /// there were at its last act, before anything drains.
 async fn play(
     tale: Tale,
     point: Point,
     permit: OwnedSemaphorePermit,
-    climbed: Sender<usize>,
+    climbed: Sender<Vec<String>>,
 ) -> Ending {
     let run = Run::begin(&tale).await;
     let Run { story, controller, .. } = &run;
@@ -166,7 +178,7 @@ async fn play(
             run.act(*act).await;
         }
         drop(permit);
-        let _ = climbed.send(controller.proxy.writes(mark).len());
+        let _ = climbed.send(run.writes(mark));
         run.settled(&tale).await
     };
     let revived = async {
@@ -181,9 +193,7 @@ async fn play(
         normal = revived => normal,
     };
     assert_eq!(controller.forbidden(), [""; 0]);
-    let names = run.names();
-    let writes = controller.proxy.writes(mark);
-    Ending { writes: writes.iter().map(|call| names.put(&call.brief())).collect(), normal }
+    Ending { writes: run.writes(mark), normal }
 }
 
 /// Starts runs of one story, as many at a time as there are permits.
@@ -193,8 +203,8 @@ struct Runs {
 }
 
 impl Runs {
-    /// Starts a run as soon as there is a permit; the receiver hears when it has climbed.
-    fn start(&mut self, point: Point) -> Receiver<usize> {
+    /// Starts a run as soon as there is a permit; the receiver hears what it wrote to climb.
+    fn start(&mut self, point: Point) -> Receiver<Vec<String>> {
         let (tale, permits) = (self.tale, Arc::clone(&PERMITS));
         let (climbed, heard) = channel();
         self.running.spawn(async move {
@@ -223,9 +233,8 @@ impl Table {
     /// Plays a story, undisturbed and disturbed at all writes or some.
     async fn fill(tale: Tale, all: bool) -> Self {
         let mut runs = Runs { tale, running: JoinSet::new() };
-        let chosen = |at: &usize| all || at.is_multiple_of(tale.every);
         let climbed = runs.start(None).await.expect("the run that nobody disturbs");
-        runs.start_all((1..=climbed).filter(chosen));
+        runs.start_all(tale.chosen(&climbed, all).into_iter());
         let mut undisturbed = None;
         let mut tried = Vec::new();
         while let Some(ended) = runs.running.join_next().await {
@@ -233,7 +242,8 @@ impl Table {
             let Some(point) = point else {
                 let ending = ending.expect("the run that nobody disturbs");
                 // The writes of the drain are known by now too.
-                runs.start_all((climbed + 1..=ending.writes.len()).filter(chosen));
+                let chosen = tale.chosen(&ending.writes, all).into_iter();
+                runs.start_all(chosen.filter(|at| *at > climbed.len()));
                 undisturbed = Some(ending);
                 continue;
             };
@@ -270,6 +280,13 @@ impl Table {
         let (mut lines, mut wrong) = (String::new(), String::new());
         if undisturbed.writes.len() < tale.writes_min {
             let _ = writeln!(wrong, "only {} writes", undisturbed.writes.len());
+        }
+        for write in tale.missing(&undisturbed.writes) {
+            let _ = writeln!(wrong, "{}: there is no {write:?}", tale.name);
+        }
+        let kinds: BTreeSet<String> = undisturbed.writes.iter().map(|write| kind(write)).collect();
+        for kind in kinds.difference(&tale::kinds()) {
+            let _ = writeln!(wrong, "{}: the short run never tries {kind}", tale.name);
         }
         for (index, write) in undisturbed.writes.iter().enumerate() {
             let mut cells = [const { String::new() }; 2];

@@ -1,9 +1,10 @@
 //! The stories that are crashed at every write, as data: what stands there, what is done, and the
 //! state in which it ends. A strategy that comes later adds a story here and nothing else.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::support::json::merged;
 use crate::support::shop::{rollout, route, routed, sized, sourced};
 use crate::support::story::Story;
 
@@ -14,6 +15,8 @@ pub struct Tale {
     pub name: &'static str,
     /// What stands there.
     pub objects: fn(&Story) -> Vec<Value>,
+    /// How many seconds an attempt has to become ready, from its beginning on.
+    pub patience: Option<u32>,
     /// What happens, one after the other; the last one is its end.
     pub acts: &'static [Act],
     /// The sequence of weights of the route, from the beginning on; empty where there is none.
@@ -22,8 +25,39 @@ pub struct Tale {
     pub history: &'static [(i64, &'static str)],
     /// Fewer writes than this are not the story.
     pub writes_min: usize,
-    /// In the short run only one of so many writes is tried.
-    pub every: usize,
+    /// What the short run tries: a write as the table shows it, and which one of those.
+    pub tried: &'static [(&'static str, usize)],
+}
+
+impl Tale {
+    /// The places of the writes that are tried, from 1.
+    pub fn chosen(&self, writes: &[String], all: bool) -> Vec<usize> {
+        if all {
+            return (1..=writes.len()).collect();
+        }
+        self.tried.iter().filter_map(|tried| place(writes, tried)).collect()
+    }
+
+    /// What the short run means to try and there is not.
+    pub fn missing(&self, writes: &[String]) -> Vec<(&'static str, usize)> {
+        let missing = self.tried.iter().filter(|tried| place(writes, tried).is_none());
+        missing.copied().collect()
+    }
+}
+
+/// The place of a write, from 1.
+fn place(writes: &[String], (write, nth): &(&str, usize)) -> Option<usize> {
+    let mut like = writes.iter().zip(1..).filter(|(other, _)| other == write);
+    like.nth(nth - 1).map(|(_, at)| at)
+}
+
+/// What kind of write it is: the method, the resource and the part of it.
+pub fn kind(write: &str) -> String {
+    let (method, path) = write.split_once(' ').unwrap_or((write, ""));
+    let mut parts = path.split('/');
+    let resource = parts.next().unwrap_or_default();
+    let part = parts.nth(1).map_or(String::new(), |part| format!("/{part}"));
+    format!("{method} {resource}{part}")
 }
 
 /// One thing that is done or waited for.
@@ -45,6 +79,12 @@ pub enum Act {
     Gone,
 }
 
+/// All kinds of writes that the short run tries, over all stories.
+pub fn kinds() -> BTreeSet<String> {
+    let all = OTHERS.iter().chain([&PROMOTED]);
+    all.flat_map(|tale| tale.tried).map(|(write, _)| kind(write)).collect()
+}
+
 const PROMOTE: Act = Act::Annotate("stairlock.dev/promote", "true");
 
 /// Two pauses that a person ends.
@@ -57,12 +97,6 @@ fn behind_a_route(story: &Story) -> Vec<Value> {
     vec![route(), sourced(routed(story, "1.0.0", gated()))]
 }
 
-/// A shop behind a route that has little patience.
-fn hasty(story: &Story) -> Vec<Value> {
-    let over = json!({"spec": {"progressDeadlineSeconds": 10}});
-    vec![route(), merged(sourced(routed(story, "1.0.0", gated())), &over)]
-}
-
 /// A shop of four pods without a route.
 fn by_pods(story: &Story) -> Vec<Value> {
     vec![sized(sourced(rollout(story, "1.0.0", gated())), 4)]
@@ -72,6 +106,7 @@ fn by_pods(story: &Story) -> Vec<Value> {
 pub const PROMOTED: Tale = Tale {
     name: "canary behind a route, promoted",
     objects: behind_a_route,
+    patience: None,
     acts: &[
         Act::Push("1.1.0"),
         Act::Paused(2, 1),
@@ -83,7 +118,12 @@ pub const PROMOTED: Tale = Tale {
     weights: &[(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)],
     history: &[(2, "Completed"), (1, "Completed")],
     writes_min: 8,
-    every: 1,
+    tried: &[
+        ("POST replicasets", 1),
+        ("PATCH httproutes/shop", 1),
+        ("PATCH services/shop-stable", 1),
+        ("PATCH replicasets/shop-<1.0.0>", 1),
+    ],
 };
 
 /// All others.
@@ -98,16 +138,16 @@ pub const OTHERS: &[Tale] = &[
         ],
         weights: &[(100, 0), (80, 20), (100, 0)],
         history: &[(2, "Aborted"), (1, "Completed")],
-        every: 9,
+        tried: &[("PATCH httproutes/shop", 2), ("PATCH rollouts/shop", 4)],
         ..PROMOTED
     },
     Tale {
         name: "image that never becomes ready, rolled back at the deadline",
-        objects: hasty,
+        patience: Some(10),
         acts: &[Act::Push("1.1.0-bad.1"), Act::Failed(2, "DeadlineExceeded")],
         weights: &[(100, 0)],
         history: &[(2, "DeadlineExceeded"), (1, "Completed")],
-        every: 7,
+        tried: &[("PATCH rollouts/shop/status", 4)],
         ..PROMOTED
     },
     Tale {
@@ -124,7 +164,7 @@ pub const OTHERS: &[Tale] = &[
         ],
         weights: &[],
         history: &[(3, "Completed"), (2, "Superseded"), (1, "Completed")],
-        every: 17,
+        tried: &[("PATCH rollouts/shop/status", 4), ("POST replicasets", 2)],
         ..PROMOTED
     },
     Tale {
@@ -132,14 +172,14 @@ pub const OTHERS: &[Tale] = &[
         acts: &[Act::Push("1.1.0"), Act::Paused(2, 1), Act::Delete, Act::Gone],
         weights: &[(100, 0), (80, 20), (100, 0)],
         history: &[],
-        every: 5,
+        tried: &[("PATCH httproutes/shop", 2), ("PATCH rollouts/shop", 2)],
         ..PROMOTED
     },
     Tale {
         name: "canary by the count of pods, promoted",
         objects: by_pods,
         weights: &[],
-        every: 11,
+        tried: &[("PATCH replicasets/shop-<1.0.0>", 2), ("POST events", 3)],
         ..PROMOTED
     },
 ];
