@@ -27,8 +27,6 @@ pub enum Bug {
     StableShrinksInLadder,
     /// Turns the stable Service to a revision without pods, where pods split the traffic.
     ServiceTurnedToNoPods,
-    /// Takes stable's last pod before the stable Service turned to the new side.
-    LastEndpointLost,
     /// Counts the pods that are there, not those asked for, against the surge.
     SurgeMiscounted,
     /// Takes pods away as if those that are not ready carried traffic.
@@ -42,12 +40,12 @@ pub enum Bug {
     // What was seen.
     /// Takes a gateway that has said nothing for one that accepts.
     SilenceAccepts,
-    /// Asks only the first of several gateways whether it accepts.
-    FirstGatewayOnly,
+    /// Sets weights in the first rule of several that hold both Services.
+    FirstRuleOnly,
     /// Takes what a gateway said of an older generation for its answer.
     OldAcceptanceCounts,
-    /// Counts pods by a ReplicaSet's status of an older generation.
-    OldStatusCounts,
+    /// Takes every ReplicaSet with its label for its own, whoever controls it.
+    OwnerUnchecked,
     /// Counts endpoints that are not ready.
     UnreadyEndpointsCount,
     /// Does not look for an older Rollout that uses the same objects.
@@ -133,8 +131,6 @@ pub enum Bug {
     VersionNotDemanded,
     /// Stores status without demanding the resourceVersion that was seen.
     StatusWithoutVersion,
-    /// Takes a ReplicaSet that stands in the way for its own.
-    AlreadyExistsIsOurs,
     /// Sends the Events of a transition before it is stored.
     AnnounceBeforeCommit,
     /// Names an Event by what happened alone, so that the next attempt has no own.
@@ -193,16 +189,15 @@ impl Bug {
         Self::ShrinkBeforeWeight,
         Self::StableShrinksInLadder,
         Self::ServiceTurnedToNoPods,
-        Self::LastEndpointLost,
         Self::SurgeMiscounted,
         Self::UnreadyIsSpare,
         Self::ShareRoundsDown,
         Self::WeightOffByOne,
         Self::FirstAbortScalesDown,
         Self::SilenceAccepts,
-        Self::FirstGatewayOnly,
+        Self::FirstRuleOnly,
         Self::OldAcceptanceCounts,
-        Self::OldStatusCounts,
+        Self::OwnerUnchecked,
         Self::UnreadyEndpointsCount,
         Self::DuplicateUnchecked,
         Self::SourceNotReadyTaken,
@@ -244,7 +239,6 @@ impl Bug {
         Self::SelectorReplaced,
         Self::VersionNotDemanded,
         Self::StatusWithoutVersion,
-        Self::AlreadyExistsIsOurs,
         Self::AnnounceBeforeCommit,
         Self::EventIdWithoutAttempt,
         Self::ConditionsRestart,
@@ -287,9 +281,9 @@ const MUTANTS: &[(Bug, &str)] = &[
     (Bug::AnnounceBeforeCommit, "M5"),
     (Bug::ShrinkBeforeWeight, "M7"),
     (Bug::SilenceAccepts, "M9: no answer passes, as NaN would"),
-    (Bug::FirstGatewayOnly, "M11: the first of many answers, as the first of many series"),
+    (Bug::FirstRuleOnly, "M11: the first of many rules, as the first of many series"),
     (Bug::OldAcceptanceCounts, "M13"),
-    (Bug::AlreadyExistsIsOurs, "M15"),
+    (Bug::OwnerUnchecked, "M15: no look at the owner, where it counts at present"),
     (Bug::FirstAbortScalesDown, "M17"),
     (Bug::FinalizerNeedsRoute, "M19"),
     (Bug::NoWriteGate, "M21"),

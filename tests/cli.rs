@@ -61,7 +61,7 @@ spec:
         let rolled_back = "simulate -f r.yaml --scenario s.yaml --assert rolledBack";
         let overtaking = "simulate -f r.yaml --scenario s.yaml --release 1.1.0";
         let cut = story(begin).replace("20m", "70s");
-        let short = story("").replace("20m", "1ms");
+        let short = "story: 1\nuntil: 1ms\n".to_owned();
         for (case, rollout, story, arguments, code, said) in [
             ("completes", ROLLOUT, story(begin), scenario, 0, "completed (exit 0)"),
             ("release", ROLLOUT, String::new(), "simulate -f r.yaml --release 1.1.0", 0, "1.1.0"),
@@ -142,7 +142,7 @@ spec:
         let release = "simulate -f r.yaml --release 1.1.0";
         let plan = "plan -f r.yaml --version 1.1.0";
         for (case, rollout, story, arguments, said) in [
-            ("weight", weight.as_str(), "", release, "r.yaml:12:48: spec.strategy.canary.steps[0]"),
+            ("weight", weight.as_str(), "", release, "r.yaml:12:43: spec.strategy.canary.steps[0]"),
             ("field", &field, "", release, "r.yaml:6:3: spec.replica: found an unknown field"),
             ("field in a plan", &field, "", plan, "r.yaml:6:3: spec.replica: found an unknown"),
             ("twice", &twice, "", release, "r.yaml:14:1: found a second Rollout web"),

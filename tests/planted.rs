@@ -7,6 +7,7 @@
 #![cfg(feature = "planted")]
 
 #[cfg(test)]
+#[allow(dead_code)] // Of the stories' support a part is enough here.
 #[path = "sim/support.rs"]
 mod support;
 

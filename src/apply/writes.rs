@@ -11,8 +11,6 @@ use crate::apply::error::{Error, printable};
 use crate::apply::send::{self, Effect, Part, Run, Written};
 use crate::model::moves::{Target, Write};
 use crate::model::template::TemplateId;
-#[cfg(feature = "planted")]
-use crate::planted::{Bug, active};
 use crate::render::owner::Owner;
 use crate::render::{replica_set, rollout as own_patch, route, service};
 
@@ -182,10 +180,7 @@ async fn create_replica_set(
         return Err(Error::of(&target, 0, error));
     };
     let version = version_number(there.metadata.resource_version.as_deref());
-    let same = same(&there, owner, birth.template);
-    #[cfg(feature = "planted")]
-    let same = same || active(Bug::AlreadyExistsIsOurs);
-    if same {
+    if same(&there, owner, birth.template) {
         return Ok(Some(Written { target, effect: Effect::Version(version) }));
     }
     Err(Error::Taken { target, version })

@@ -27,7 +27,7 @@ const SLACK: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A text is no tag.
-    #[error("{0}")]
+    #[error(transparent)]
     Tag(#[from] image::ImageError),
     /// Nothing in the template could take the version.
     #[error(

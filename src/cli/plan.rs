@@ -44,7 +44,7 @@ pub struct Plan {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Files(#[from] Faults),
     /// The release cannot come.
     #[error("--version")]
@@ -62,7 +62,8 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Files(_) | Self::Release(_) => Exit::Usage,
-            Self::Story(_) | Self::Output(_) => Exit::Trouble,
+            Self::Story(Trouble::Object { .. }) => Exit::Usage,
+            Self::Story(Trouble::Runtime(_)) | Self::Output(_) => Exit::Trouble,
         }
     }
 }
@@ -151,7 +152,14 @@ impl Stage<'_> {
         let last = last.and_then(|change| change.after.as_deref());
         let verdict = verdict::verdict(last, Some(&self.flags.version));
         let account = account::account(&outcome.changes, outcome.ended, verdict.attempt);
-        let waits = waits(last, outcome.began);
+        let waits = waits(last).map(|step| {
+            let own = outcome.changes.iter().filter(|change| change.place == place);
+            let seen =
+                own.clone().rev().take_while(|change| waits(change.after.as_deref()) == Some(step));
+            let since = seen.last().map_or(outcome.ended, |change| change.at);
+            let since = since.since(outcome.began).millis().saturating_add(1);
+            (step, Duration::from_millis(since))
+        });
         let released = outcome.began + self.arrival.at.0;
         let promoted = promoted.to_vec();
         Ok((Rehearsal { verdict, account, released, promoted }, waits))
@@ -182,10 +190,9 @@ impl Stage<'_> {
     }
 }
 
-fn waits(rollout: Option<&serde_json::Value>, began: Timestamp) -> Option<(i64, Duration)> {
+/// Tells the step that waits for a person.
+fn waits(rollout: Option<&serde_json::Value>) -> Option<i64> {
     let status = facts::status(rollout);
-    let step = status.attempt.as_ref()?.step;
-    let hold = status.waiting_for.iter().find(|hold| hold.kind == "AwaitingPromotion")?;
-    let since = Timestamp::parse(&hold.since)?.since(began);
-    Some((step, Duration::from_millis(since.millis().saturating_add(1))))
+    let held = status.waiting_for.iter().any(|hold| hold.kind == "AwaitingPromotion");
+    status.attempt.as_ref().filter(|_| held).map(|attempt| attempt.step)
 }

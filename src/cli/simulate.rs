@@ -50,7 +50,7 @@ pub struct Simulate {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Files(#[from] Faults),
     /// The release cannot come.
     #[error("--release")]

@@ -68,8 +68,6 @@ fn leftovers(seen: &Snapshot) -> impl Iterator<Item = &ReplicaSet> {
     let status = &seen.status;
     let climbing =
         status.attempt.as_ref().filter(|attempt| attempt.stage.open() || status.stable.is_none());
-    #[cfg(feature = "planted")]
-    let climbing = climbing.filter(|a| a.stage.open() || !active(Bug::FirstAbortScalesDown));
     let sides = [
         climbing.map(|attempt| attempt.revision.clone()),
         status.stable.as_ref().map(|side| side.revision.clone()),

@@ -138,7 +138,11 @@ fn push(
     }
     let id = hex(&hash.finalize(), 16);
     #[cfg(feature = "planted")]
-    let id = if active(Bug::EventIdWithoutAttempt) { format!("{reason}-{step}") } else { id };
+    let id = if active(Bug::EventIdWithoutAttempt) {
+        hex(&Sha256::digest(format!("{reason}{step}")), 16)
+    } else {
+        id
+    };
     if status.outbox.iter().any(|notice| notice.id == id) {
         return;
     }

@@ -27,10 +27,6 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
             if order::available(seen, canary, enough).is_ok() {
                 order::select(seen, service, canary)?;
             }
-            #[cfg(feature = "planted")]
-            if active(Bug::LastEndpointLost) {
-                sized(seen, stable.as_ref().map(|s| (s, rest)), Some((canary, share)), bounds)?;
-            }
             rest = rest.max(last_pod(bounds));
         }
     } else if let Some(stable) = stable.as_ref().filter(|stable| may_turn(seen, stable)) {

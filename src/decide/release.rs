@@ -59,7 +59,7 @@ pub fn wanted(seen: &Snapshot) -> Wanted {
 fn targets<'a>(seen: &'a Snapshot, offered: &Image) -> Result<Vec<&'a Container>, Hold> {
     let all = &seen.template.containers;
     #[cfg(feature = "planted")]
-    if active(Bug::WrongContainer) && seen.spec.container.is_none() {
+    if active(Bug::WrongContainer) {
         return Ok(all.iter().collect());
     }
     let names = || all.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");

@@ -316,6 +316,13 @@ fn all_on(seen: &Snapshot, revision: &Revision) -> Step {
 
 /// Nothing climbs: sizes, Services and weights are kept as they are to be.
 fn at_rest(seen: &Snapshot) -> Act {
+    #[cfg(feature = "planted")]
+    if let Some(attempt) = seen.status.attempt.as_ref().filter(|_| seen.status.stable.is_none())
+        && active(Bug::FirstAbortScalesDown)
+        && let Err(Next::Write(writes)) = order::resized(seen, &attempt.revision, 0)
+    {
+        return Act::Apply(writes);
+    }
     let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
         return Act::Wait(Waits::default());
     };

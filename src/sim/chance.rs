@@ -57,6 +57,11 @@ fn horizon(story: &Story) -> u64 {
     last.map_or(0, |at| at.0.millis() / 1000) + 60
 }
 
+/// A time so much later.
+fn after(at: Span, length: Span) -> Span {
+    Span(Duration::from_millis(at.0.millis() + length.0.millis()))
+}
+
 /// The names of what a Rollout uses.
 #[derive(Debug, Clone, Default)]
 struct Names {
@@ -119,7 +124,7 @@ impl Draw {
     }
 
     fn version(&mut self) -> String {
-        self.of(&["1.0.0", "1.1.0", "1.2.0", "1.3.0"], "1.1.0").to_owned()
+        self.of(&["1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.3.1-rc.1"], "1.1.0").to_owned()
     }
 
     fn controller(&mut self, controllers: u32) -> u32 {
@@ -128,12 +133,16 @@ impl Draw {
 
     /// What people and pods do, beyond the story.
     fn people(&mut self) -> Vec<Event> {
-        match self.chance.u32(0..10) {
+        match self.chance.u32(0..14) {
             0 | 1 => vec![self.command()],
             2 | 3 => vec![self.release()],
             4 => (0..self.chance.u32(2..6)).map(|_| self.release()).collect(),
             5..=7 => vec![self.pods()],
             8 => vec![self.edit()],
+            9 => self.freeze(),
+            10 => self.leave(),
+            11 => self.hurry(),
+            12 => self.turn_back(),
             _ => self.gateway(),
         }
     }
@@ -151,7 +160,12 @@ impl Draw {
     }
 
     fn release(&mut self) -> Event {
-        let (at, version) = (self.at(), self.version());
+        let at = self.at();
+        self.released(at)
+    }
+
+    fn released(&mut self, at: Span) -> Event {
+        let version = self.version();
         if self.names.policy.is_none() {
             let merge = json!({"spec": {"template": {"metadata": {"annotations": {
                 "example/edit": version,
@@ -190,12 +204,57 @@ impl Draw {
         self.person(at, format!("rollouts/{}", self.names.rollout), json!({"spec": spec}))
     }
 
+    /// The Rollout is frozen for a while.
+    fn freeze(&mut self) -> Vec<Event> {
+        let (at, length) = (self.at(), self.length(240));
+        let object = format!("rollouts/{}", self.names.rollout);
+        let paused =
+            |at, paused: bool| self.person(at, object.clone(), json!({"spec": {"paused": paused}}));
+        vec![paused(at, true), paused(after(at, length), false)]
+    }
+
+    /// The Rollout is deleted, sometimes after its route, sometimes before a gateway that says
+    /// nothing any more.
+    fn leave(&mut self) -> Vec<Event> {
+        let (at, early) = (self.at(), self.seconds(0, 20));
+        let object = format!("rollouts/{}", self.names.rollout);
+        let going = Event::Delete { at: after(at, early), object };
+        match (self.chance.u32(0..3), &self.names.route) {
+            (0, Some(route)) => {
+                vec![Event::Delete { at, object: format!("httproutes/{route}") }, going]
+            }
+            (1, _) => vec![Event::Gateway { at, answer: GatewayAnswer::Silent }, going],
+            (_, _) => vec![going],
+        }
+    }
+
+    /// A release is promoted in full, and the next one comes.
+    fn hurry(&mut self) -> Vec<Event> {
+        let (at, one, two) = (self.at(), self.seconds(3, 30), self.seconds(3, 60));
+        let set = BTreeMap::from([("promote-full".to_owned(), "true".to_owned())]);
+        let promoted = Event::Annotate { at: after(at, one), set };
+        vec![promoted, self.released(after(after(at, one), two))]
+    }
+
+    /// Stable's pods break while a release climbs, which is then aborted.
+    fn turn_back(&mut self) -> Vec<Event> {
+        let (at, delay) = (self.at(), self.seconds(1, 30));
+        let fate = if self.one_in(2) {
+            Fate::Crashing { after: self.seconds(1, 10) }
+        } else {
+            Fate::Flapping { every: self.seconds(1, 20) }
+        };
+        let version = self.of(&["1.0.0", "1.0.0", "1.1.0"], "1.0.0").to_owned();
+        let set = BTreeMap::from([("abort".to_owned(), "true".to_owned())]);
+        vec![Event::Pods { at, version, fate }, Event::Annotate { at: after(at, delay), set }]
+    }
+
     fn gateway(&mut self) -> Vec<Event> {
         let at = self.at();
         let length = self.length(120);
         let answer =
             self.of(&[GatewayAnswer::Refuses, GatewayAnswer::Silent], GatewayAnswer::Silent);
-        let over = Span(Duration::from_millis(at.0.millis() + length.0.millis()));
+        let over = after(at, length);
         vec![
             Event::Gateway { at, answer },
             Event::Gateway { at: over, answer: GatewayAnswer::Accepts },
@@ -206,8 +265,8 @@ impl Draw {
     fn fault(&mut self, controllers: u32) -> Vec<Event> {
         match self.chance.u32(0..100) {
             0..40 => vec![self.stale()],
-            40..65 => vec![self.crash(controllers)],
-            65..80 => vec![self.missed()],
+            40..65 => self.crash(controllers),
+            65..80 => self.missed(),
             80..90 => self.answers(),
             _ => self.rest(controllers),
         }
@@ -219,24 +278,47 @@ impl Draw {
         Event::Delay { at, resource, length, by }
     }
 
-    fn crash(&mut self, controllers: u32) -> Event {
+    fn crash(&mut self, controllers: u32) -> Vec<Event> {
         let controller = self.controller(controllers);
+        if 1 < controllers && self.one_in(3) {
+            // Longer than a leader may go without renewing, or nearly so.
+            let (at, length) = (self.at(), self.seconds(4, 40));
+            return vec![Event::Pause { at, controller, length }];
+        }
         if self.one_in(5) {
-            let (at, after) = (self.at(), self.length(60));
-            return Event::Restart { at, controller, after };
+            let (at, length) = (self.at(), self.length(60));
+            let mut events = vec![Event::Restart { at, controller, after: length }];
+            if self.one_in(3) {
+                let delay = self.chance.u64(0..=length.0.millis());
+                events.push(self.released(after(at, Span(Duration::from_millis(delay)))));
+            }
+            return events;
         }
         let side = self.of(&[Side::Before, Side::After], Side::After);
-        Event::Crash { write: self.write(), side }
+        vec![Event::Crash { write: self.write(), side }]
     }
 
-    fn missed(&mut self) -> Event {
+    fn missed(&mut self) -> Vec<Event> {
         let resource = self.of(WATCHED, "rollouts").to_owned();
         let (at, length) = (self.at(), self.length(60));
-        match self.chance.u32(0..4) {
-            0 => Event::Expire { at, resource },
-            1 => Event::Duplicate { at, resource, length },
-            _ => Event::Drop { at, resource, length },
+        match self.chance.u32(0..5) {
+            0 => vec![Event::Expire { at, resource }],
+            1 => vec![Event::Duplicate { at, resource, length }],
+            2 => self.unseen(at),
+            _ => vec![Event::Drop { at, resource, length }],
         }
+    }
+
+    /// An object is deleted while nobody is told, and the watch cannot be taken up again.
+    fn unseen(&mut self, at: Span) -> Vec<Event> {
+        let object = self.object();
+        let resource = object.split('/').next().unwrap_or_default().to_owned();
+        let (soon, later) = (self.seconds(1, 5), self.seconds(6, 20));
+        vec![
+            Event::Drop { at, resource: resource.clone(), length: later },
+            Event::Delete { at: after(at, soon), object },
+            Event::Expire { at: after(at, later), resource },
+        ]
     }
 
     fn answers(&mut self) -> Vec<Event> {
@@ -257,7 +339,11 @@ impl Draw {
 
     fn rest(&mut self, controllers: u32) -> Vec<Event> {
         let (at, controller) = (self.at(), self.controller(controllers));
-        match self.chance.u32(0..7) {
+        match self.chance.u32(0..8) {
+            7 => {
+                let object = format!("rollouts/{}", self.names.rollout);
+                vec![self.person(at, object, json!({"status": null}))]
+            }
             0 => vec![Event::Outage { at, length: self.length(600) }],
             1 => vec![Event::Pause { at, controller, length: self.length(60) }],
             2 => {
@@ -268,24 +354,24 @@ impl Draw {
                 let permille = self.of(&[500, -300, 50, -50], 50);
                 vec![Event::Drift { at, controller, permille }]
             }
-            4 => vec![self.delete(at)],
+            4 => vec![Event::Delete { at, object: self.object() }],
             5 => self.source(at),
             _ => vec![self.rival(at)],
         }
     }
 
-    fn delete(&mut self, at: Span) -> Event {
+    /// An object that somebody may delete.
+    fn object(&mut self) -> String {
         let mut all: Vec<String> = Vec::new();
         all.extend(self.names.route.iter().map(|name| format!("httproutes/{name}")));
         all.extend(self.names.services.iter().map(|name| format!("services/{name}")));
         all.extend(self.names.policy.iter().map(|name| format!("imagepolicies/{name}")));
         all.push(format!("rollouts/{}", self.names.rollout));
-        let object = self.chance.choice(&all).cloned().unwrap_or_default();
-        Event::Delete { at, object }
+        self.chance.choice(&all).cloned().unwrap_or_default()
     }
 
     fn source(&mut self, at: Span) -> Vec<Event> {
-        let over = Span(Duration::from_millis(at.0.millis() + self.length(120).0.millis()));
+        let over = after(at, self.length(120));
         if self.names.policy.is_none() {
             return vec![self.edit()];
         }
@@ -301,7 +387,7 @@ impl Draw {
         let label = json!({"metadata": {"labels": {"example/by": "rival"}}});
         let merge = if self.one_in(2) { selector } else { label };
         let (every, until) = if self.one_in(3) {
-            let over = Span(Duration::from_millis(at.0.millis() + 60_000));
+            let over = after(at, Span(Duration::from_secs(60)));
             (Some(self.seconds(2, 20)), Some(over))
         } else {
             (None, None)

@@ -3,7 +3,6 @@
 //! Every write, by a request of a controller or by the world itself, goes through [`Cluster`], is
 //! stored under a revision of its own and is heard by whoever listens.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -22,18 +21,14 @@ use crate::sim::rules::{meta, settle};
 pub mod feed;
 pub mod garbage;
 pub mod refusal;
+pub mod state;
 pub mod write;
 
-use feed::{Feed, Next, Record, Stored};
-use garbage::{Chore, FOREGROUND, Garbage, ORPHAN, disown, drop_finalizer, has_finalizer};
+use feed::{Next, Stored};
+use garbage::{Chore, FOREGROUND, has_finalizer};
 use refusal::{Refusal, gone, quoted};
+use state::{Listener, State};
 use write::{Claim, Draft, Going, Outcome, Part, Run};
-
-/// How many changes of a resource are kept for watches, as in the API server's watch cache.
-const WINDOW: usize = 1024;
-
-/// Hears of each change as it is stored, before anybody else acts on it.
-pub type Listener = Box<dyn FnMut(&Arc<Change>) + Send>;
 
 /// Who writes, and under which field manager.
 #[derive(Debug, Clone)]
@@ -59,18 +54,6 @@ pub struct Cluster {
     clock: Clock,
 }
 
-struct State {
-    objects: BTreeMap<Place, Arc<Stored>>,
-    log: Vec<Arc<Change>>,
-    feeds: BTreeMap<&'static str, Feed>,
-    window: usize,
-    garbage: Garbage,
-    absent: BTreeSet<&'static str>,
-    revision: u64,
-    uids: u64,
-    listeners: Vec<Listener>,
-}
-
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster").field("revision", &self.revision()).finish_non_exhaustive()
@@ -80,17 +63,7 @@ impl fmt::Debug for Cluster {
 impl Cluster {
     /// Makes an empty cluster whose true time is this clock's.
     pub fn new(clock: Clock) -> Self {
-        let state = State {
-            objects: BTreeMap::new(),
-            log: Vec::new(),
-            feeds: BTreeMap::new(),
-            window: WINDOW,
-            garbage: Garbage::default(),
-            absent: BTreeSet::new(),
-            revision: 1,
-            uids: 0,
-            listeners: Vec::new(),
-        };
+        let state = State::default();
         Self { state: Arc::new(Mutex::new(state)), changed: Arc::new(Notify::new()), clock }
     }
 
@@ -142,6 +115,22 @@ impl Cluster {
     /// Tells whether a resource (its plural) is there.
     pub fn installed(&self, plural: &str) -> bool {
         !self.lock().absent.contains(plural)
+    }
+
+    /// Says whether a namespace is there. All are, unless something else is said; in one that is
+    /// not, requests create nothing.
+    pub fn set_namespace(&self, name: &str, there: bool) {
+        let mut state = self.lock();
+        if there {
+            state.nowhere.remove(name);
+        } else {
+            state.nowhere.insert(name.to_owned());
+        }
+    }
+
+    /// Tells whether a namespace is there.
+    pub fn has_namespace(&self, name: &str) -> bool {
+        !self.lock().nowhere.contains(name)
     }
 
     /// Keeps that many changes of each resource for watches; older ones are answered 410.
@@ -197,19 +186,7 @@ impl Cluster {
         namespace: Option<&str>,
         revision: u64,
     ) -> Option<Vec<Arc<Stored>>> {
-        let mut state = self.lock();
-        let all = state.range(resource, namespace);
-        let mut all: BTreeMap<Place, Arc<Stored>> =
-            all.map(|(place, stored)| (place.clone(), Arc::clone(stored))).collect();
-        for record in state.feeds.entry(resource).or_default().since(revision)?.rev() {
-            let place = &record.change.place;
-            match &record.before {
-                _ if namespace.is_some_and(|name| name != place.namespace) => {}
-                Some(before) => drop(all.insert(place.clone(), Arc::clone(before))),
-                None => drop(all.remove(place)),
-            }
-        }
-        Some(all.into_values().collect())
+        self.lock().snapshot_at(resource, namespace, revision)
     }
 
     /// Tells where in the feed of a resource the changes after a revision begin.
@@ -275,25 +252,32 @@ impl Cluster {
         let nobody = Managers::default();
         let managers = self.managers(actor, place, Part::Main, (empty, &nobody), (&object, claim));
         let uid = format!("00000000-0000-4000-8000-{:012}", state.uids + 1);
-        let generation = known.is_some_and(|known| known.generation).then(|| json!(1));
+        if known.is_some_and(|known| known.generation) {
+            meta::set(&mut object, "generation", Some(json!(1)));
+        }
         for (key, value) in [
             ("name", Some(json!(place.name))),
             ("namespace", Some(json!(place.namespace))),
             ("uid", Some(json!(uid))),
             ("creationTimestamp", Some(json!(self.seconds()))),
-            ("generation", generation),
             ("resourceVersion", None),
             ("managedFields", None),
         ] {
             meta::set(&mut object, key, value);
         }
+        let bare = object.get("status").is_none();
         if let Some(known) = known {
             settle::begin(known, &mut object, state.uids + 1);
         }
+        state.uids += 1;
         if run == Run::Dry {
             return Ok(Arc::new(Stored::new(Arc::new(object), managers)));
         }
-        state.uids += 1;
+        // The default of a status is in what is read, not yet in what is stored.
+        let owed = known.is_some_and(Resource::custom) && bare && object.get("status").is_some();
+        if owed {
+            state.owed.insert(place.clone());
+        }
         let after = Some((object, managers));
         let (outcome, woken) = self.commit(&mut state, actor, place, after);
         drop(state);
@@ -317,7 +301,7 @@ impl Cluster {
             let mut object = (*before.value).clone();
             edit(&mut object)?;
             if let Some(resource) = Resource::named(place.resource) {
-                settle::update(resource, part.rule(), &before.value, &mut object);
+                settle::update(resource, part.rule(), &before.value, &mut object, 0);
             }
             Ok::<_, Refusal>(Draft::change(object))
         })?;
@@ -342,7 +326,8 @@ impl Cluster {
         let Draft { mut object, claim } = edit(&before)?;
         meta::set(&mut object, "managedFields", None);
         let same = object == *before.value;
-        if same && matches!(claim, Claim::Change) {
+        let owed = run == Run::Real && state.owed.remove(place);
+        if same && matches!(claim, Claim::Change) && !owed {
             return Ok(Outcome::Kept(before));
         }
         let known = (&*before.value, &before.managers);
@@ -353,7 +338,7 @@ impl Cluster {
         } else {
             managers
         };
-        if same && managers.alike(&before.managers) {
+        if same && managers.alike(&before.managers) && !owed {
             return Ok(Outcome::Kept(before));
         }
         let resource = Resource::named(place.resource);
@@ -364,7 +349,8 @@ impl Cluster {
             let next = generation.unwrap_or_default() + 1;
             meta::set(&mut object, "generation", Some(json!(next)));
         }
-        let over = meta::has(&object, "deletionTimestamp") && !meta::held(&object);
+        let grace = given(&object).unwrap_or_default();
+        let over = meta::has(&object, "deletionTimestamp") && !meta::held(&object) && grace == 0;
         if run == Run::Dry || over {
             let left = Arc::new(Stored::new(Arc::new(object), managers));
             if run == Run::Dry {
@@ -439,19 +425,9 @@ impl Cluster {
             let some = (!finalizers.is_empty()).then(|| json!(finalizers));
             meta::set(&mut marked, "finalizers", some);
         }
-        let held = meta::held(&marked) || grace > 0;
-        if held {
-            let first = !meta::has(&marked, "deletionTimestamp");
-            // Being deleted counts as a change of what is wanted.
-            let generation = marked.pointer("/metadata/generation").and_then(Value::as_i64);
-            if let Some(generation) = generation.filter(|_| first) {
-                meta::set(&mut marked, "generation", Some(json!(generation + 1)));
-            }
-            if first {
-                let at = seconds(self.now() + Duration::from_secs(grace));
-                meta::set(&mut marked, "deletionTimestamp", Some(json!(at)));
-                meta::set(&mut marked, "deletionGracePeriodSeconds", Some(json!(grace)));
-            }
+        let held = meta::held(&marked) || grace.is_some_and(|grace| grace > 0);
+        if held || grace.is_some() {
+            self.mark(&mut marked, grace.unwrap_or_default());
         }
         if held && marked == *before.value {
             return Ok(Outcome::Kept(before));
@@ -461,11 +437,34 @@ impl Cluster {
             let left = Arc::new(Stored::new(Arc::new(marked), managers));
             return Ok(if held { Outcome::Kept(left) } else { Outcome::Gone(left) });
         }
-        let after = held.then_some((marked, managers));
-        let (outcome, woken) = self.commit(&mut state, actor, place, after);
+        let mut woken = Vec::new();
+        let after = Some((marked, managers));
+        // What may have grace and gets none is marked first, and gone at once.
+        if grace.is_some() && !held {
+            woken = self.commit(&mut state, actor, place, after.clone()).1;
+        }
+        let (outcome, more) = self.commit(&mut state, actor, place, after.filter(|_| held));
         drop(state);
+        woken.extend(more);
         self.ring(woken);
         Ok(outcome.unwrap_or(Outcome::Gone(before)))
+    }
+
+    /// Marks an object that is being deleted; of one that is marked, grace may only become less.
+    fn mark(&self, object: &mut Value, grace: u64) {
+        if meta::has(object, "deletionTimestamp") {
+            if given(object).is_none_or(|given| given <= grace) {
+                return;
+            }
+        } else if let Some(generation) =
+            object.pointer("/metadata/generation").and_then(Value::as_i64)
+        {
+            // Being deleted counts as a change of what is wanted.
+            meta::set(object, "generation", Some(json!(generation + 1)));
+        }
+        let at = seconds(self.now() + Duration::from_secs(grace));
+        meta::set(object, "deletionTimestamp", Some(json!(at)));
+        meta::set(object, "deletionGracePeriodSeconds", Some(json!(grace)));
     }
 
     /// Takes an object away whatever holds it.
@@ -480,6 +479,7 @@ impl Cluster {
         Ok(())
     }
 
+    /// Stores a new state of an object; returns what became of it and whom to wake.
     fn commit(
         &self,
         state: &mut State,
@@ -487,38 +487,7 @@ impl Cluster {
         place: &Place,
         after: Option<(Value, Managers)>,
     ) -> (Option<Outcome>, Vec<Waker>) {
-        state.revision += 1;
-        let revision = state.revision;
-        let after = after.map(|(mut object, managers)| {
-            let version = json!(revision.to_string());
-            meta::set(&mut object, "resourceVersion", Some(version));
-            Arc::new(Stored::new(Arc::new(object), managers))
-        });
-        let before = match &after {
-            Some(object) => state.objects.insert(place.clone(), Arc::clone(object)),
-            None => state.objects.remove(place),
-        };
-        let value =
-            |stored: &Option<Arc<Stored>>| stored.as_ref().map(|stored| Arc::clone(&stored.value));
-        let change = Arc::new(Change {
-            revision,
-            at: self.now(),
-            writer: actor.writer.clone(),
-            place: place.clone(),
-            before: value(&before),
-            after: value(&after),
-        });
-        state.log.push(Arc::clone(&change));
-        state.garbage.hear(&change);
-        let record = Arc::new(Record::new(Arc::clone(&change), before, after.clone()));
-        let last = match after {
-            Some(stored) => Some(Outcome::Kept(stored)),
-            None => record.last().map(Outcome::Gone),
-        };
-        let window = state.window;
-        let woken = state.feeds.entry(place.resource).or_default().push(record, window);
-        state.listeners.iter_mut().for_each(|listener| listener(&change));
-        (last, woken)
+        state.commit(self.now(), &actor.writer, place, after)
     }
 
     /// Tells whether the garbage collector has something to do.
@@ -526,61 +495,21 @@ impl Cluster {
         self.lock().garbage.waits()
     }
 
-    /// Does what the garbage collector does: deletes what nobody owns any more, frees what is
-    /// orphaned, and lets go what waited for its dependents. What follows from that is left to
-    /// the next call, as time passes there too. Returns how many objects it wrote.
-    pub fn collect_garbage(&self) -> usize {
-        let actor = Actor {
-            writer: Writer::Other("cluster".into()),
-            manager: "kube-controller-manager".to_owned(),
+    /// Tells what the garbage collector has to do, and forgets it.
+    pub fn take_chores(&self) -> Vec<(Place, Chore)> {
+        let mut state = self.lock();
+        let waiting = state.garbage.take();
+        let object = |place: &Place| state.objects.get(place).map(|stored| &stored.value);
+        let held = |place: &Place| {
+            object(place).is_some_and(|object| {
+                meta::has(object, "deletionTimestamp") && has_finalizer(object, FOREGROUND)
+            })
         };
-        let chores: Vec<(Place, Chore)> = {
-            let mut state = self.lock();
-            let waiting = state.garbage.take();
-            let object = |place: &Place| state.objects.get(place).map(|stored| &stored.value);
-            let held = |place: &Place| {
-                object(place).is_some_and(|object| {
-                    meta::has(object, "deletionTimestamp") && has_finalizer(object, FOREGROUND)
-                })
-            };
-            let chore = |place: Place| {
-                let chore = state.garbage.chore(object(&place)?, held)?;
-                Some((place, chore))
-            };
-            waiting.into_iter().filter_map(chore).collect()
+        let chore = |place: Place| {
+            let chore = state.garbage.chore(object(&place)?, held)?;
+            Some((place, chore))
         };
-        chores.into_iter().map(|(place, chore)| self.tidy(&actor, &place, chore)).sum()
-    }
-
-    /// Does one thing of the garbage collector; returns how many objects it wrote.
-    fn tidy(&self, actor: &Actor, place: &Place, chore: Chore) -> usize {
-        let edit = |place: &Place, change: &dyn Fn(&mut Value)| {
-            let done = self.update(actor, place, Part::Main, |object| {
-                change(object);
-                Ok(())
-            });
-            usize::from(done.is_ok())
-        };
-        match chore {
-            Chore::Delete => usize::from(self.delete(actor, place).is_ok()),
-            Chore::DeleteForeground => {
-                let going = |object: &Value| {
-                    let all = object.pointer("/metadata/finalizers").and_then(Value::as_array);
-                    let mut finalizers = all.cloned().unwrap_or_default();
-                    finalizers.push(json!(FOREGROUND));
-                    Ok::<_, Refusal>(Going { grace: 0, finalizers: Some(finalizers) })
-                };
-                usize::from(self.remove(actor, place, Run::Real, going).is_ok())
-            }
-            Chore::Disown(uids) => edit(place, &|object| disown(object, &uids)),
-            Chore::Release { uid, dependents } => {
-                let uids = [uid];
-                let free = |place: &Place| edit(place, &|object| disown(object, &uids));
-                let freed: usize = dependents.iter().map(free).sum();
-                freed + edit(place, &|object| drop_finalizer(object, ORPHAN))
-            }
-            Chore::Finish(finalizer) => edit(place, &|object| drop_finalizer(object, finalizer)),
-        }
+        waiting.into_iter().filter_map(chore).collect()
     }
 
     fn ring(&self, woken: Vec<Waker>) {
@@ -594,19 +523,9 @@ impl Cluster {
     }
 }
 
-impl State {
-    /// The objects of a resource, of one namespace or of all.
-    fn range<'a>(
-        &'a self,
-        resource: &'static str,
-        namespace: Option<&'a str>,
-    ) -> impl Iterator<Item = (&'a Place, &'a Arc<Stored>)> {
-        let from = Place::new(resource, namespace.unwrap_or_default(), "");
-        let within = move |place: &Place| {
-            place.resource == resource && namespace.is_none_or(|name| name == place.namespace)
-        };
-        self.objects.range(from..).take_while(move |(place, _)| within(place))
-    }
+/// How many seconds an object that is being deleted was given.
+fn given(object: &Value) -> Option<u64> {
+    object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_u64)
 }
 
 /// A time as the API server writes it: whole seconds.

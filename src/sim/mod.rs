@@ -5,9 +5,11 @@
 
 pub mod chance;
 pub mod cluster;
+pub mod collector;
 pub mod faults;
 pub mod history;
 pub mod judge;
+pub mod manners;
 pub mod normal;
 pub mod play;
 pub mod process;

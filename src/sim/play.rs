@@ -102,6 +102,8 @@ struct Stage<'a> {
     processes: BTreeMap<u32, Process>,
     starts: u32,
     requests: u64,
+    /// What processes did that they may not, and no change shows.
+    breaches: Vec<Violation>,
     /// What is still to happen, by time.
     agenda: BTreeMap<(Timestamp, usize), Act>,
     acts: usize,
@@ -157,6 +159,7 @@ impl<'a> Stage<'a> {
             processes: BTreeMap::new(),
             starts: 0,
             requests: 0,
+            breaches: Vec::new(),
             agenda: BTreeMap::new(),
             acts: 0,
             changes: Vec::new(),
@@ -342,6 +345,7 @@ impl<'a> Stage<'a> {
         let Some(process) = self.processes.remove(&number) else { return };
         process.kill();
         self.requests += process.requests();
+        self.breaches.extend(process.breaches());
         let at = self.ends.cluster.now();
         self.judge.note(Note::Crashed { identity: process.identity.as_str().into(), at });
     }
@@ -403,12 +407,16 @@ impl<'a> Stage<'a> {
         for process in self.processes.values() {
             process.kill();
             self.requests += process.requests();
+            self.breaches.extend(process.breaches());
         }
         self.judge.end(ended);
+        let mut violations = self.judge.violations().to_vec();
+        violations.append(&mut self.breaches);
+        violations.sort_by_key(|violation| violation.at);
         Outcome {
             began: self.began,
             ended,
-            violations: self.judge.violations().to_vec(),
+            violations,
             writes: self.ends.faults.writes(),
             requests: self.requests,
             changes: self.changes,

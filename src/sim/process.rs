@@ -20,6 +20,7 @@ use crate::runtime::health::Health;
 use crate::runtime::leader::{self, Leadership, Seat};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::shutdown;
+use crate::sim::judge::Violation;
 use crate::sim::wire::{Ends, Wire};
 
 /// The Lease of the story.
@@ -75,6 +76,11 @@ impl Process {
     /// Has it not run, or run again.
     pub fn set_paused(&self, paused: bool) {
         self.gate.set(paused);
+    }
+
+    /// Tells what it did that it may not, and no change shows.
+    pub fn breaches(&self) -> Vec<Violation> {
+        self.wire.breaches()
     }
 
     /// Tells how many requests it made.

@@ -24,10 +24,13 @@ use crate::model::moment::{Duration as Length, Timestamp};
 use crate::runtime::clock::Clock;
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::faults::{Disturbance, Faults};
-use crate::sim::history::{Sight, Writer};
+use crate::sim::history::{Place, Sight, Writer};
+use crate::sim::judge::Violation;
+use crate::sim::manners::{Deed, Manners};
 use crate::sim::resource::RESOURCES;
 use crate::sim::server::ApiServer;
 use crate::sim::server::call::Reply;
+use crate::sim::server::target::Target;
 use crate::sim::server::watch::{Told as Item, WatchStream};
 use crate::sim::story::Side;
 
@@ -78,11 +81,12 @@ struct Shared {
 struct Line {
     chance: Rng,
     seen: Sight,
-    /// The versions that this process was told its own writes made, by path.
-    own: BTreeMap<String, u64>,
+    /// The versions that this process was told its own writes made.
+    own: BTreeMap<Place, u64>,
     /// The process has ended: nothing passes any more.
     cut: bool,
     requests: u64,
+    manners: Manners,
 }
 
 impl std::fmt::Debug for Wire {
@@ -95,8 +99,14 @@ impl Wire {
     /// Lays a wire from a process to a cluster.
     pub fn new(ends: Ends, controller: u32, identity: &str, chance: Rng) -> Self {
         let Ends { cluster, clock, faults } = ends;
-        let line =
-            Line { chance, seen: Sight::new(), own: BTreeMap::new(), cut: false, requests: 0 };
+        let line = Line {
+            chance,
+            seen: Sight::new(),
+            own: BTreeMap::new(),
+            cut: false,
+            requests: 0,
+            manners: Manners::new(identity),
+        };
         let (identity, line) = (Arc::from(identity), Mutex::new(line));
         Self { shared: Arc::new(Shared { cluster, clock, faults, controller, identity, line }) }
     }
@@ -109,6 +119,11 @@ impl Wire {
     /// Tells how many requests went over it.
     pub fn requests(&self) -> u64 {
         self.line().requests
+    }
+
+    /// Tells what the process did that it may not, and no change shows.
+    pub fn breaches(&self) -> Vec<Violation> {
+        self.line().manners.breaches().to_vec()
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -138,6 +153,7 @@ impl Wire {
     /// Waits while the process does not run; for ever, once it has ended.
     async fn running(&self) {
         while let Some(until) = self.shared.faults.paused(self.shared.controller, self.now()) {
+            self.line().manners.excuse();
             sleep(span(until.since(self.now()))).await;
         }
         if self.line().cut {
@@ -160,13 +176,15 @@ impl Wire {
         self.line().requests += 1;
         self.travel().await;
         if self.shared.faults.outage(self.now()) {
+            self.line().manners.excuse();
             return self.refuse().await;
         }
+        self.line().manners.asks(self.now());
         let write = counts(&head.method, &head.uri);
         let disturbance = write.then(|| self.shared.faults.write(self.now())).flatten();
-        let ask = || self.server().handle(&head, &body);
+        let ask = || self.ask(&head, &body, write);
         let revision = self.shared.cluster.revision();
-        let reply = match disturbance {
+        let Asked { reply, about } = match disturbance {
             None => ask(),
             Some(Disturbance::Crash(side)) => {
                 if side == Side::After {
@@ -190,14 +208,13 @@ impl Wire {
             }
         };
         match reply {
-            Reply::Whole { status, body: reply } => {
+            Reply::Whole { status, body: reply, warnings: _ } => {
                 self.travel().await;
-                if write {
-                    self.remember(head.uri.path(), &body, status, &reply);
+                if let Some((place, made)) = about.filter(|_| write) {
+                    self.remember(place, made, status, &body);
                 }
-                let body = reply;
                 self.listed(&head, revision);
-                whole(StatusCode::from_u16(status)?, body)
+                whole(StatusCode::from_u16(status)?, reply)
             }
             Reply::Watch(stream) => {
                 self.running().await;
@@ -206,32 +223,65 @@ impl Wire {
         }
     }
 
+    /// Asks the server, and notes what a write did.
+    fn ask(&self, head: &Parts, body: &Bytes, write: bool) -> Asked {
+        let place = place(head, body);
+        let revision = |place: &Place| {
+            let object = self.shared.cluster.read(place)?;
+            let revision = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+            revision.and_then(|text| text.parse::<u64>().ok())
+        };
+        let before = place.as_ref().and_then(revision);
+        if !write && let Some(All(resource)) = all(head) {
+            self.line().manners.opens(resource, self.now());
+        }
+        let reply = self.server().handle(head, body);
+        let Some(place) = place else { return Asked { reply, about: None } };
+        let made = revision(&place);
+        let mut line = self.line();
+        let Line { manners, seen, .. } = &mut *line;
+        if head.method == Method::GET {
+            manners.answered(place.clone(), made);
+        } else if write && before != made {
+            let after = made.unwrap_or_else(|| self.shared.cluster.revision());
+            let alone = self.shared.cluster.list("rollouts", None).len() < 2;
+            let deed = Deed { place: place.clone(), before, after, at: self.now() };
+            manners.wrote(deed, seen, alone);
+        }
+        drop(line);
+        Asked { reply, about: Some((place, made)) }
+    }
+
     /// A list tells of all of its resource, up to the revision at which it was made.
     fn listed(&self, head: &Parts, revision: u64) {
-        let last = head.uri.path().rsplit('/').next().unwrap_or_default();
-        let listed = RESOURCES.iter().find(|known| known.plural == last);
-        if let Some(resource) = listed.filter(|_| head.method == Method::GET) {
-            let mut line = self.line();
-            let seen = line.seen.entry(resource.plural).or_default();
-            *seen = revision.max(*seen);
+        if let Some(All(resource)) = all(head) {
+            self.hears(resource, revision);
         }
+    }
+
+    fn hears(&self, resource: &'static str, revision: u64) {
+        let mut line = self.line();
+        let seen = line.seen.entry(resource).or_default();
+        *seen = revision.max(*seen);
+        let seen = *seen;
+        line.manners.told(resource, seen);
     }
 
     /// Keeps the version that a write made, and notices one that demanded an older version than
     /// this process had been told it made itself: a controller that has to read its own writes
     /// never does.
-    fn remember(&self, path: &str, asked: &Bytes, status: u16, reply: &Bytes) {
-        let object = path.trim_end_matches("/status").to_owned();
+    fn remember(&self, place: Place, made: Option<u64>, status: u16, asked: &Bytes) {
         let mut line = self.line();
         if status == 409 {
-            let demanded = demanded(asked);
-            let own = line.own.get(&object).copied();
+            let own = line.own.get(&place).copied();
             drop(line);
+            let demanded = own.and_then(|_| demanded(asked));
             if demanded.is_some_and(|version| own.is_some_and(|own| version < own)) {
+                let object = format!("{}/{}", place.resource, place.name);
                 self.shared.faults.forgot(object, self.now());
             }
-        } else if let Some(version) = made(reply).filter(|_| status < 300) {
-            line.own.insert(object, version);
+        } else if let Some(version) = made.filter(|_| status < 300) {
+            line.own.insert(place, version);
         }
     }
 
@@ -247,6 +297,10 @@ impl Wire {
             let mut told = told?;
             let item = told.next().await?;
             let last = item.is_none();
+            if last {
+                let resource = told.stream.resource();
+                told.wire.line().manners.ended(resource, told.wire.now());
+            }
             let bytes = item.unwrap_or_else(expired);
             let rest = (!last).then_some(told);
             Some((Ok::<_, BoxError>(Frame::data(bytes)), rest))
@@ -257,6 +311,13 @@ impl Wire {
             .body(body)
             .map_err(Into::into)
     }
+}
+
+/// What the server answered.
+struct Asked {
+    reply: Reply,
+    /// The object that was asked for, and the version that it has now, if it is there.
+    about: Option<(Place, Option<u64>)>,
 }
 
 /// One watch on its way.
@@ -309,10 +370,7 @@ impl Told {
         self.due = Some(due);
         sleep_until(due).await;
         self.wire.running().await;
-        let mut line = self.wire.line();
-        let seen = line.seen.entry(resource).or_default();
-        *seen = item.revision.max(*seen);
-        drop(line);
+        self.wire.hears(resource, item.revision);
         let twice = || Bytes::from([item.line.as_ref(), item.line.as_ref()].concat());
         Some(if treatment.twice { twice() } else { item.line.clone() })
     }
@@ -334,6 +392,31 @@ impl Service<Request<Body>> for Wire {
             answer.headers_mut().insert(header::DATE, wire.date().parse()?);
             Ok(answer)
         })
+    }
+}
+
+/// All objects of a resource, by its plural.
+struct All(&'static str);
+
+/// Tells the resource that a request lists or watches.
+fn all(head: &Parts) -> Option<All> {
+    let last = head.uri.path().rsplit('/').next().unwrap_or_default();
+    let listed = RESOURCES.iter().find(|known| known.plural == last);
+    listed.filter(|_| head.method == Method::GET).map(|resource| All(resource.plural))
+}
+
+/// Tells the object that a request is about.
+fn place(head: &Parts, body: &Bytes) -> Option<Place> {
+    match Target::read(head.uri.path())? {
+        Target::One { resource, namespace, name, .. } => {
+            Some(Place::new(resource.plural, namespace, name))
+        }
+        Target::All { resource, namespace } if head.method == Method::POST => {
+            let object: Value = serde_json::from_slice(body).ok()?;
+            let name = object.pointer("/metadata/name").and_then(Value::as_str)?;
+            Some(Place::new(resource.plural, namespace?, name))
+        }
+        Target::All { .. } | Target::Group { .. } | Target::Document(_) => None,
     }
 }
 
@@ -390,12 +473,6 @@ fn demanded(patch: &Bytes) -> Option<u64> {
         operation.get("path").and_then(Value::as_str) == Some("/metadata/resourceVersion")
     });
     versions.next()?.get("value")?.as_str()?.parse().ok()
-}
-
-/// The resourceVersion that a write made.
-fn made(reply: &Bytes) -> Option<u64> {
-    let reply: Value = serde_json::from_slice(reply).ok()?;
-    reply.pointer("/metadata/resourceVersion")?.as_str()?.parse().ok()
 }
 
 fn span(length: Length) -> Duration {

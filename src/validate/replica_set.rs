@@ -32,6 +32,8 @@ fn read(rollout: &Identity, present: &Template, set: &foreign::ReplicaSet) -> Op
     let owned = match controller(&set.metadata) {
         Some(uid) if uid == rollout.uid => true,
         None if labelled => false,
+        #[cfg(feature = "planted")]
+        Some(_) if labelled && active(Bug::OwnerUnchecked) => true,
         Some(_) | None => return None,
     };
     let revision = revision(rollout, set)?;
@@ -45,8 +47,6 @@ fn read(rollout: &Identity, present: &Template, set: &foreign::ReplicaSet) -> Op
     let number = |key| annotations.get(key).and_then(|text: &String| text.parse::<u32>().ok());
     let created = set.metadata.creation_timestamp.as_ref();
     let settled = set.status.observed_generation == set.metadata.generation;
-    #[cfg(feature = "planted")]
-    let settled = settled || active(Bug::OldStatusCounts);
     let available = set.status.available_replicas.map_or(0, count);
     Some(ReplicaSet {
         name: set.name_any(),

@@ -81,6 +81,10 @@ fn live(seen: &Seen, route: &HttpRoute, wanted: &Backends) -> Result<LiveRoute, 
     for (index, item) in all.into_iter().flatten().enumerate() {
         let backends = item.get("backendRefs").and_then(Value::as_array);
         rules.extend(rule(index, backends.map_or(&[], Vec::as_slice), wanted)?);
+        #[cfg(feature = "planted")]
+        if active(Bug::FirstRuleOnly) && !rules.is_empty() {
+            break;
+        }
     }
     if rules.is_empty() {
         let Backends { route, stable, canary, .. } = wanted;
@@ -160,10 +164,6 @@ fn weight(backend: &Value) -> u32 {
 fn acceptance(route: &HttpRoute) -> Acceptance {
     let parents = route.status.as_ref().map_or(&[][..], |status| &status.parents);
     let generation = route.metadata.generation;
-    #[cfg(feature = "planted")]
-    if let Some(parent) = parents.first().filter(|_| active(Bug::FirstGatewayOnly)) {
-        return verdict(parent, generation);
-    }
     let said: Vec<Acceptance> = parents.iter().map(|parent| verdict(parent, generation)).collect();
     let refused = said.iter().find(|said| matches!(said, Acceptance::Refused(_)));
     match refused {

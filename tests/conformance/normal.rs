@@ -218,6 +218,9 @@ fn sort_causes(status: &mut Value) {
     let Some(causes) = status.pointer_mut("/details/causes").and_then(Value::as_array_mut) else {
         return;
     };
+    // The real server checks metadata up to four times and says each time what is wrong.
+    let mut told = BTreeSet::new();
+    causes.retain(|cause| told.insert(cause.to_string()));
     causes.sort_by_key(|cause| (cause["field"].to_string(), cause["message"].to_string()));
     let text = |part: &Value| part.as_str().unwrap_or_default().to_owned();
     let line = |cause: &Value| format!("{}: {}", text(&cause["field"]), text(&cause["message"]));

@@ -78,4 +78,7 @@ step "cluster stories"
 if [ $# = 0 ]; then
   step "audit log of the stories"
   "$rig" run cargo test --offline --locked --test audit
+  # The table of requests: the simulated API server was held to stored answers above, they are held to the real one here.
+  step "conformance beside the real API server"
+  "$rig" run cargo test --offline --locked --test conformance
 fi

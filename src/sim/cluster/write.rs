@@ -65,8 +65,8 @@ impl Outcome {
 /// How an object goes.
 #[derive(Debug, Default)]
 pub struct Going {
-    /// How many seconds it is given; 0 for at once.
-    pub grace: u64,
+    /// How many seconds it is given; absent: objects of its kind never are given any.
+    pub grace: Option<u64>,
     /// Its finalizers from then on, if they change.
     pub finalizers: Option<Vec<Value>>,
 }

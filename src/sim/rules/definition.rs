@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::sim::rules::compare;
+use crate::sim::rules::path::Path;
 use crate::sim::rules::problem::Problem;
 use crate::sim::rules::schema::checks::Checks;
 use crate::sim::rules::schema::shape::{Form, Lines, List, Schema, Struct};
@@ -72,14 +73,54 @@ fn fill_map(shape: &Struct, fields: &mut Map<String, Value>) {
     });
 }
 
-/// Checks an object; returns what is wrong with it, in the order of its fields.
-pub fn check(schema: &Schema, value: &Value) -> Vec<Problem> {
+/// Names the fields that are not known, as the server warns of them.
+pub fn unknown(schema: &Schema, value: &Value) -> Vec<String> {
     let mut all = Vec::new();
-    walk(schema, value, "", &mut all);
+    strangers(schema, value, &Path::Whole, &mut all);
     all
 }
 
-fn walk(schema: &Schema, value: &Value, path: &str, all: &mut Vec<Problem>) {
+fn strangers(schema: &Schema, value: &Value, path: &Path<'_>, all: &mut Vec<String>) {
+    match (&schema.form, value) {
+        (Form::Map(shape), Value::Object(fields)) => {
+            for (name, value) in fields {
+                let path = Path::Field(path, name);
+                match shape.fields.get(name).map(|field| &*field.schema).or(shape.rest.as_deref()) {
+                    Some(schema) => strangers(schema, value, &path, all),
+                    None if shape.open => {}
+                    None => all.push(path.to_string()),
+                }
+            }
+        }
+        (Form::List(list), Value::Array(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                strangers(&list.item, item, &Path::Item(path, index), all);
+            }
+        }
+        (Form::Any | Form::Scalar(_) | Form::Map(_) | Form::List(_), _) => {}
+    }
+}
+
+/// Checks a value; returns what is wrong with it, in the order of its fields.
+pub fn check(schema: &Schema, value: &Value) -> Vec<Problem> {
+    let mut all = Vec::new();
+    walk(schema, value, &Path::Whole, &mut all);
+    all
+}
+
+/// Tells whether a problem keeps the server from looking further.
+pub fn blocks(problem: &Problem) -> bool {
+    [
+        "FieldValueNotSupported",
+        "FieldValueRequired",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    ]
+    .contains(&problem.reason)
+}
+
+fn walk(schema: &Schema, value: &Value, path: &Path<'_>, all: &mut Vec<Problem>) {
     if let Some(checks) = &schema.checks
         && !single(checks, value, path, all)
     {
@@ -90,14 +131,13 @@ fn walk(schema: &Schema, value: &Value, path: &str, all: &mut Vec<Problem>) {
             for (name, value) in fields {
                 let field = shape.fields.get(name).map(|field| &*field.schema);
                 if let Some(schema) = field.or(shape.rest.as_deref()) {
-                    let dot = if path.is_empty() { "" } else { "." };
-                    walk(schema, value, &format!("{path}{dot}{name}"), all);
+                    walk(schema, value, &Path::Field(path, name), all);
                 }
             }
         }
         (Form::List(list), Value::Array(items)) => {
             for (index, item) in items.iter().enumerate() {
-                walk(&list.item, item, &format!("{path}[{index}]"), all);
+                walk(&list.item, item, &Path::Item(path, index), all);
             }
             doubles(list, items, path, all);
         }
@@ -106,7 +146,7 @@ fn walk(schema: &Schema, value: &Value, path: &str, all: &mut Vec<Problem>) {
 }
 
 /// Items that are told apart by what they have in common.
-fn doubles(list: &List, items: &[Value], path: &str, all: &mut Vec<Problem>) {
+fn doubles(list: &List, items: &[Value], path: &Path<'_>, all: &mut Vec<Problem>) {
     for (index, item) in items.iter().enumerate() {
         let step = |item: &Value| compare::step(list, item);
         let known = items.iter().take(index).map(step);
@@ -125,8 +165,17 @@ fn doubles(list: &List, items: &[Value], path: &str, all: &mut Vec<Problem>) {
 }
 
 /// Checks one value; tells whether what is below it is to be checked too.
-fn single(checks: &Checks, value: &Value, path: &str, all: &mut Vec<Problem>) -> bool {
+fn single(checks: &Checks, value: &Value, path: &Path<'_>, all: &mut Vec<Problem>) -> bool {
     let found = kind(value);
+    if checks.kind == "integer" && found == "number" && !checks.format.is_empty() {
+        let format = &checks.format;
+        let detail =
+            format!("Checked value must be of type integer with format {format} in {path}");
+        all.push(Problem::invalid("<nil>", &Value::from(""), &detail));
+        let detail = format!("{path} in body must be of type {format}: \"float64\"");
+        all.push(Problem::wrong_type(path.to_string(), "float64", &detail));
+        return false;
+    }
     let fits = match checks.kind.as_str() {
         "" => !checks.int_or_text || ["integer", "string"].contains(&found),
         "number" => ["integer", "number"].contains(&found),
@@ -138,7 +187,7 @@ fn single(checks: &Checks, value: &Value, path: &str, all: &mut Vec<Problem>) ->
             wanted => wanted,
         };
         let detail = format!("{path} in body must be of type {wanted}: {found:?}");
-        all.push(Problem::wrong_type(path, found, &detail));
+        all.push(Problem::wrong_type(path.to_string(), found, &detail));
         return false;
     }
     match value {
@@ -150,8 +199,8 @@ fn single(checks: &Checks, value: &Value, path: &str, all: &mut Vec<Problem>) ->
         }
         Value::Object(fields) => {
             let missing = checks.required.iter().filter(|name| !fields.contains_key(*name));
-            let dot = if path.is_empty() { "" } else { "." };
-            all.extend(missing.map(|name| Problem::required(format!("{path}{dot}{name}"), "")));
+            let missing = missing.map(|name| Path::Field(path, name).to_string());
+            all.extend(missing.map(|field| Problem::required(field, "")));
             counts(checks.fields, fields.len() as u64, path, "properties", all);
         }
         Value::Null | Value::Bool(_) => {}
@@ -159,53 +208,56 @@ fn single(checks: &Checks, value: &Value, path: &str, all: &mut Vec<Problem>) ->
     if let Some(known) = checks.values.as_ref().filter(|known| !known.contains(value)) {
         let known: Vec<String> = known.iter().map(text).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        all.push(Problem::unsupported(path, value, &known));
+        all.push(Problem::unsupported(path.to_string(), value, &known));
     }
     true
 }
 
-fn texts(checks: &Checks, text: &str, path: &str, all: &mut Vec<Problem>) {
+fn texts(checks: &Checks, text: &str, path: &Path<'_>, all: &mut Vec<Problem>) {
     let count = text.chars().count() as u64;
     let value = Value::from(text);
     if let Some(most) = checks.length.1.filter(|most| count > *most) {
-        all.push(Problem::too_long(path, usize::try_from(most).unwrap_or(usize::MAX)));
+        all.push(Problem::too_long(path.to_string(), usize::try_from(most).unwrap_or(usize::MAX)));
+        return;
     }
     if let Some(least) = checks.length.0.filter(|least| count < *least) {
         let detail = format!("{path} in body should be at least {least} chars long");
-        all.push(Problem::invalid(path, &value, &detail));
+        all.push(Problem::invalid(path.to_string(), &value, &detail));
+        return;
     }
     if let Some((pattern, _)) = checks.pattern.as_ref().filter(|(_, known)| !known.is_match(text)) {
         let detail = format!("{path} in body should match '{pattern}'");
-        all.push(Problem::invalid(path, &value, &detail));
+        all.push(Problem::invalid(path.to_string(), &value, &detail));
     }
 }
 
-fn numbers(checks: &Checks, number: &serde_json::Number, path: &str, all: &mut Vec<Problem>) {
+fn numbers(checks: &Checks, number: &serde_json::Number, path: &Path<'_>, all: &mut Vec<Problem>) {
     let value = Value::Number(number.clone());
     let size = number.as_f64().unwrap_or_default();
     if let Some(most) = checks.maximum.filter(|most| size > *most) {
         let detail = format!("{path} in body should be less than or equal to {most}");
-        all.push(Problem::invalid(path, &value, &detail));
+        all.push(Problem::invalid(path.to_string(), &value, &detail));
+        return;
     }
     if let Some(least) = checks.minimum.filter(|least| size < *least) {
         let detail = format!("{path} in body should be greater than or equal to {least}");
-        all.push(Problem::invalid(path, &value, &detail));
+        all.push(Problem::invalid(path.to_string(), &value, &detail));
     }
 }
 
 fn counts(
     (least, most): (Option<u64>, Option<u64>),
     count: u64,
-    path: &str,
+    path: &Path<'_>,
     what: &str,
     all: &mut Vec<Problem>,
 ) {
     if let Some(most) = most.filter(|most| count > *most) {
-        all.push(Problem::too_many(path, count, most));
+        all.push(Problem::too_many(path.to_string(), count, most));
     }
     if let Some(least) = least.filter(|least| count < *least) {
         let detail = format!("{path} in body should have at least {least} {what}");
-        all.push(Problem::invalid(path, &Value::from(count), &detail));
+        all.push(Problem::invalid(path.to_string(), &Value::from(count), &detail));
     }
 }
 

@@ -186,7 +186,7 @@ impl Fields {
 }
 
 /// Writes a step as conflicts name it.
-fn readable(step: &str) -> String {
+pub fn readable(step: &str) -> String {
     let (mark, text) = step.split_once(':').unwrap_or(("f", step));
     match mark {
         "k" => {

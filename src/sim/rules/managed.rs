@@ -395,3 +395,6 @@ fn unmanaged() -> &'static Fields {
         set
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,15 +23,30 @@ pub fn check(object: &Value) -> Vec<Problem> {
         }
         Some(name) => all.extend(invalid("metadata.name", name, names::subdomain(name))),
     }
-    all.extend(labels("metadata.labels", meta.get("labels")));
-    all.extend(annotations(meta.get("annotations")));
-    all.extend(owners(meta.get("ownerReferences")));
+    all.extend(texts(meta));
     all.extend(finalizers(meta.get("finalizers")));
     all
 }
 
-/// Tells what is wrong with a change of metadata.
+/// What is wrong with labels, annotations and owners.
+fn texts(meta: &Map<String, Value>) -> Vec<Problem> {
+    let mut all = labels("metadata.labels", meta.get("labels"));
+    all.extend(annotations(meta.get("annotations")));
+    all.extend(owners(meta.get("ownerReferences")));
+    all
+}
+
+/// Tells what is wrong with changed metadata. The server asks twice about the change: once for
+/// all kinds and once for each.
 pub fn check_change(before: &Value, after: &Value) -> Vec<Problem> {
+    let mut all = check(after);
+    let changes = changes(before, after);
+    all.extend(changes.clone());
+    all.extend(changes);
+    all
+}
+
+fn changes(before: &Value, after: &Value) -> Vec<Problem> {
     let field = |object: &Value, key: &str| {
         object.get("metadata").and_then(|meta| meta.get(key)).cloned().unwrap_or_default()
     };
@@ -56,7 +71,7 @@ pub fn check_change(before: &Value, after: &Value) -> Vec<Problem> {
             all.push(Problem::invalid(format!("metadata.{key}"), &new, IMMUTABLE));
         }
     }
-    all.extend(check(after));
+    all.extend(after.get("metadata").and_then(Value::as_object).map(texts).unwrap_or_default());
     all
 }
 

@@ -48,7 +48,10 @@ pub fn shape(resource: &Resource, object: &mut Value) {
         }
     }
     meta::put(object, "apiVersion", Some(json!(resource.api_version())));
-    meta::put(object, "kind", Some(json!(resource.kind)));
+    // A custom object that says it is of another kind is refused later.
+    if known.builtin || object.get("kind").is_none() {
+        meta::put(object, "kind", Some(json!(resource.kind)));
+    }
 }
 
 /// Takes from a new object what only later writes may set.
@@ -78,8 +81,9 @@ pub fn begin(resource: &Resource, object: &mut Value, number: u64) {
     }
 }
 
-/// Puts back what a write to a part of an object may not change.
-pub fn update(resource: &Resource, part: Part, before: &Value, object: &mut Value) {
+/// Puts back what a write to a part of an object may not change, and gives what the server alone
+/// gives; `number` is another one for each write.
+pub fn update(resource: &Resource, part: Part, before: &Value, object: &mut Value, number: u64) {
     match part {
         Part::Main | Part::Scale if resource.status => {
             meta::put(object, "status", before.get("status").cloned());
@@ -95,18 +99,22 @@ pub fn update(resource: &Resource, part: Part, before: &Value, object: &mut Valu
             return;
         }
     }
+    if part == Part::Main {
+        kinds::go_on(resource.plural, before, object, number);
+    }
     let kept = |key: &str| before.get("metadata").and_then(|meta| meta.get(key)).cloned();
-    for key in [
-        "creationTimestamp",
-        "generation",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "resourceVersion",
-    ] {
+    for key in ["creationTimestamp", "generation", "resourceVersion"] {
         meta::set(object, key, kept(key));
     }
-    if meta::text(object, "uid").is_none_or(str::is_empty) {
-        meta::set(object, "uid", kept("uid"));
+    for key in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        if let Some(value) = kept(key) {
+            meta::set(object, key, Some(value));
+        }
+    }
+    for key in ["uid", "namespace"] {
+        if meta::text(object, key).is_none_or(str::is_empty) {
+            meta::set(object, key, kept(key));
+        }
     }
 }
 

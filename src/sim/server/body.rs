@@ -5,9 +5,12 @@ use serde_json::Value;
 use serde_json::error::Category;
 
 use crate::sim::resource::Resource;
+use crate::sim::rules::definition;
+use crate::sim::rules::path::Path;
 use crate::sim::rules::schema::registry::known;
 use crate::sim::rules::schema::shape::{Form, Scalar, Schema};
 use crate::sim::server::failure::Failure;
+use crate::sim::server::twice;
 
 /// How much of a body is repeated in an answer.
 const REPEATED: usize = 30;
@@ -45,10 +48,18 @@ pub fn object(resource: &Resource, body: &Bytes) -> Result<Value, Failure> {
     let wanted = resource.api_version();
     let version = text("apiVersion");
     if !version.is_empty() && version != wanted {
-        return Err(Failure::bad(format!(
-            "the API version in the data ({version}) does not match the expected API version \
-             ({wanted})"
-        )));
+        let kind = resource.kind;
+        return Err(Failure::bad(if builtin {
+            format!(
+                "{kind} in version \"{version}\" cannot be handled as a {kind}: no kind \"{kind}\" is \
+                 registered for version \"{version}\" in scheme \"pkg/runtime/scheme.go:111\""
+            )
+        } else {
+            format!(
+                "the API version in the data ({version}) does not match the expected API version \
+                 ({wanted})"
+            )
+        }));
     }
     let kind = text("kind");
     if builtin && !kind.is_empty() && kind != resource.kind {
@@ -82,35 +93,32 @@ fn internal(resource: &Resource) -> &str {
 /// Tells of a value of another type than the server's own type has there, as Go says it.
 pub fn misfit(resource: &Resource, object: &Value) -> Option<String> {
     let known = known(resource);
-    let found = if known.builtin {
-        wrong(&known.schema, object, "")
-    } else {
-        // Of a custom object the server has a type for the metadata only.
-        let metadata = object.get("metadata")?;
-        wrong(known.schema.field("metadata")?, metadata, "")
-    };
-    let (path, value, kind) = found?;
-    let owner = if known.builtin { resource.kind } else { "ObjectMeta" };
-    Some(format!(
-        "json: cannot unmarshal {value} into Go struct field {owner}{path} of type {kind}"
-    ))
+    if known.builtin {
+        return wrong(&known.schema, object, resource.kind, &Path::Whole);
+    }
+    // Of a custom object the server has a type for the metadata only.
+    let metadata = object.get("metadata")?;
+    wrong(known.schema.field("metadata")?, metadata, "ObjectMeta", &Path::Whole)
 }
 
-fn wrong(
-    schema: &Schema,
-    value: &Value,
-    path: &str,
-) -> Option<(String, &'static str, &'static str)> {
-    let found = |kind| Some((path.to_owned(), go_kind(value), kind));
+fn wrong(schema: &Schema, value: &Value, owner: &str, path: &Path<'_>) -> Option<String> {
+    let found = |kind: &str| {
+        let (value, path) = (go_kind(value), without_items(path));
+        let field = format!("{owner}.{path}");
+        Some(format!("json: cannot unmarshal {value} into Go struct field {field} of type {kind}"))
+    };
     match (&schema.form, value) {
-        (_, Value::Null) | (Form::Any | Form::Scalar(Scalar::Other), _) => None,
+        (_, Value::Null) | (Form::Any, _) => None,
+        (Form::Scalar(Scalar::Other), Value::String(text)) => time(path, text),
+        (Form::Scalar(Scalar::Other), _) => None,
         (Form::Map(shape), Value::Object(fields)) => fields.iter().find_map(|(name, value)| {
+            let owner = if shape.name.is_empty() { owner } else { &shape.name };
+            let below = Path::Field(path, name);
             let named = shape.fields.contains_key(name);
-            let path = if named { format!("{path}.{name}") } else { path.to_owned() };
-            wrong(shape.field(name)?, value, &path)
+            wrong(shape.field(name)?, value, owner, if named { &below } else { path })
         }),
         (Form::List(list), Value::Array(items)) => {
-            items.iter().find_map(|item| wrong(&list.item, item, path))
+            items.iter().find_map(|item| wrong(&list.item, item, owner, path))
         }
         (Form::Scalar(Scalar::Text), Value::String(_))
         | (Form::Scalar(Scalar::Number), Value::Number(_))
@@ -119,9 +127,56 @@ fn wrong(
         (Form::Scalar(Scalar::Number), _) => found("int32"),
         (Form::Scalar(Scalar::Truth), _) => found("bool"),
         (Form::Map(shape), _) if shape.fields.is_empty() => found("map[string]string"),
-        (Form::Map(_), _) => found("struct"),
+        (Form::Map(shape), _) => found(&format!("v1.{}", shape.name)),
         (Form::List(_), _) => found("[]string"),
     }
+}
+
+/// Go does not count items where it names a field.
+fn without_items(path: &Path<'_>) -> String {
+    let text = path.to_string();
+    let parts = text.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest));
+    parts.collect()
+}
+
+/// Tells of a time that the server cannot read.
+fn time(path: &Path<'_>, text: &str) -> Option<String> {
+    const MICRO: &[&str] = &["acquireTime", "renewTime", "eventTime", "lastObservedTime"];
+    let Path::Field(_, name) = path else { return None };
+    if !MICRO.contains(name) {
+        return None;
+    }
+    let mut rest = text;
+    for part in ["2006", "-", "01", "-", "02", "T", "15", ":", "04", ":", "05", ".000000"] {
+        let fits = |(theirs, ours): (char, char)| {
+            theirs == ours || (theirs.is_ascii_digit() && ours.is_ascii_digit())
+        };
+        let long = rest.chars().count() >= part.len();
+        if !(long && part.chars().zip(rest.chars()).all(fits)) {
+            return Some(unreadable(text, rest, part));
+        }
+        rest = rest.get(part.len()..).unwrap_or_default();
+    }
+    let zone = rest == "Z" || (rest.starts_with(['+', '-']) && rest.len() == 6);
+    (!zone).then(|| unreadable(text, rest, "Z07:00"))
+}
+
+fn unreadable(text: &str, rest: &str, part: &str) -> String {
+    format!(
+        "parsing time {text:?} as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse {rest:?} as \
+         {part:?}"
+    )
+}
+
+/// Names what is in a body that its kind does not know, or knows once only.
+pub fn strange(resource: &Resource, object: &Value, body: Option<&Bytes>) -> Vec<String> {
+    let unknown = definition::unknown(&known(resource).schema, object).into_iter();
+    let mut all: Vec<String> = unknown.map(|field| format!("unknown field \"{field}\"")).collect();
+    if let Some(body) = body {
+        let twice = twice::fields(body).into_iter();
+        all.extend(twice.map(|field| format!("duplicate field \"{field}\"")));
+    }
+    all
 }
 
 /// Reads any JSON of a patch.
@@ -131,6 +186,14 @@ fn wrong(
 pub fn patch(body: &Bytes) -> Result<Value, Failure> {
     serde_json::from_slice(body)
         .map_err(|error| Failure::bad(format!("error decoding patch: {}", syntax(body, &error))))
+}
+
+/// Says that what is applied is no YAML.
+pub fn no_yaml(line: u64) -> Failure {
+    Failure::bad(format!(
+        "error decoding YAML: error converting YAML to JSON: yaml: line {line}: did not find \
+         expected node content"
+    ))
 }
 
 /// Names the kind of a value as Go's reader does.
@@ -146,7 +209,7 @@ pub fn go_kind(value: &Value) -> &'static str {
 }
 
 /// Says what is wrong with a text that is no JSON, as Go says it.
-fn syntax(body: &Bytes, error: &serde_json::Error) -> String {
+pub fn syntax(body: &Bytes, error: &serde_json::Error) -> String {
     if error.classify() == Category::Eof || body.is_empty() {
         return "unexpected end of JSON input".to_owned();
     }
@@ -168,6 +231,9 @@ fn syntax(body: &Bytes, error: &serde_json::Error) -> String {
 
 /// The beginning of a body as answers repeat it.
 fn repeated(body: &Bytes) -> String {
+    if body.is_empty() {
+        return "<empty>".to_owned();
+    }
     if body.first() != Some(&b'{') {
         let hex: Vec<String> = body.iter().take(REPEATED).map(|b| format!("{b:02x}")).collect();
         return hex.concat();

@@ -7,8 +7,7 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::json_text;
-use crate::sim::cluster::write::Part;
-use crate::sim::cluster::write::{Outcome, Run};
+use crate::sim::cluster::write::{Outcome, Part, Run};
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
@@ -16,10 +15,10 @@ use crate::sim::rules::meta;
 use crate::sim::rules::schema::registry::known;
 use crate::sim::server::failure::Failure;
 use crate::sim::server::patch::Patch;
-use crate::sim::server::shape::Shape;
+use crate::sim::server::shape::{self, Shape};
 use crate::sim::server::target::{Query, Target};
 use crate::sim::server::watch::WatchStream;
-use crate::sim::server::write::{Write, Written};
+use crate::sim::server::write::{Unknown, Write, Written};
 use crate::sim::server::{body, discovery, options, read, scale, write};
 
 /// The bodies that objects are read from.
@@ -37,6 +36,8 @@ pub enum Reply {
         status: u16,
         /// JSON, or a text if there is nothing to say in JSON.
         body: Bytes,
+        /// What the server warns of.
+        warnings: Vec<String>,
     },
     /// A watch that has begun, with status 200.
     Watch(WatchStream),
@@ -45,11 +46,11 @@ pub enum Reply {
 impl Reply {
     /// Makes the answer to a request that is not carried out.
     pub fn failure(failure: &Failure) -> Self {
-        Self::Whole { status: failure.code, body: failure.text() }
+        Self::Whole { status: failure.code, body: failure.text(), warnings: Vec::new() }
     }
 
     fn ok(body: Bytes) -> Self {
-        Self::Whole { status: 200, body }
+        Self::Whole { status: 200, body, warnings: Vec::new() }
     }
 }
 
@@ -105,6 +106,11 @@ impl<'a> Call<'a> {
             {
                 Err(Failure::no_such_page())
             }
+            Target::All { resource, .. } | Target::One { resource, .. }
+                if !shape::served(header(&self.head.headers, &ACCEPT)) =>
+            {
+                Err(Failure::not_acceptable(!resource.custom()))
+            }
             Target::All { resource, namespace } => self.all(resource, namespace.as_deref()),
             Target::One { resource, namespace, name, subresource } => {
                 let place = Place::new(resource.plural, namespace, name);
@@ -112,6 +118,7 @@ impl<'a> Call<'a> {
                     None => Part::Main,
                     Some("status") if resource.status => Part::Status,
                     Some("scale") if resource.scale() => Part::Scale,
+                    Some(_) if resource.custom() => return Err(Failure::absent(resource, name)),
                     Some(_) => return Err(Failure::no_such_path()),
                 };
                 let one = self.one(resource, &place, part);
@@ -130,6 +137,9 @@ impl<'a> Call<'a> {
             Method::GET => read::list(cluster, resource, namespace, query, *shape).map(Reply::ok),
             Method::POST => self.create(resource, namespace),
             Method::DELETE => self.delete_all(resource, namespace),
+            Method::PUT | Method::PATCH if resource.custom() => {
+                Err(Failure::bad("name must be provided"))
+            }
             _ => Err(Failure::no_such_verb()),
         }
     }
@@ -139,8 +149,8 @@ impl<'a> Call<'a> {
         resource: &'static Resource,
         namespace: Option<&str>,
     ) -> Result<Reply, Failure> {
-        let object = self.object(resource)?;
         options::check_write(&self.query, "CreateOptions", false)?;
+        let (object, warnings) = self.object(resource)?;
         let text = |key: &str| meta::text(&object, key).unwrap_or_default();
         let own = text("namespace");
         let namespace = namespace.unwrap_or(own);
@@ -158,23 +168,29 @@ impl<'a> Call<'a> {
         let place = Place::new(resource.plural, namespace, name);
         let write = self.write(resource, &place, Part::Main);
         let written = write.create(object);
-        let written = written.map_err(|failure| failure.about(resource, &place.name))?;
+        let mut written = written.map_err(|failure| failure.about(resource, &place.name))?;
+        written.warnings.splice(0..0, warnings);
         Ok(self.written(resource, Part::Main, &written))
     }
 
     fn write<'b>(&'b self, resource: &'static Resource, place: &'b Place, part: Part) -> Write<'b> {
         let run = if self.query.text("dryRun") == "All" { Run::Dry } else { Run::Real };
-        Write { cluster: self.cluster, actor: &self.actor, resource, place, part, run }
+        let unknown = match self.query.text("fieldValidation") {
+            "Ignore" => Unknown::Dropped,
+            "Strict" => Unknown::Refused,
+            _ => Unknown::Warned,
+        };
+        Write { cluster: self.cluster, actor: &self.actor, resource, place, part, run, unknown }
     }
 
     fn written(&self, resource: &Resource, part: Part, written: &Written) -> Reply {
-        let Written { stored, created } = written;
+        let Written { stored, created, warnings } = written;
         let status = if *created { 201 } else { 200 };
         let body = match part {
             Part::Scale => json_text(&scale::show(resource, &stored.value)),
             Part::Main | Part::Status => self.shape.object(resource, stored),
         };
-        Reply::Whole { status, body }
+        Reply::Whole { status, body, warnings: warnings.clone() }
     }
 
     fn one(
@@ -183,27 +199,38 @@ impl<'a> Call<'a> {
         place: &Place,
         part: Part,
     ) -> Result<Reply, Failure> {
-        let write = self.write(resource, place, part);
+        let mut write = self.write(resource, place, part);
         let written = match self.head.method {
             Method::GET => {
                 let stored = read::get(self.cluster, resource, place, &self.query)?;
-                Written { stored, created: false }
+                Written::there(stored)
             }
             Method::PUT if part == Part::Scale => {
                 let wanted = body::patch(self.body)?;
                 let stored = scale::set(&write, scale::Wish::Replace(wanted))?;
-                Written { stored, created: false }
+                Written::there(stored)
             }
             Method::PUT => {
-                let object = self.object(resource)?;
                 options::check_write(&self.query, "UpdateOptions", false)?;
-                write.replace(object)?
+                let (object, warnings) = self.object(resource)?;
+                let mut written = write.replace(object)?;
+                written.warnings.extend(warnings);
+                written
             }
             Method::PATCH => self.patch(&write)?,
             Method::DELETE if part == Part::Main => {
                 let options = self.delete_options()?;
+                if options.pointer("/dryRun/0").is_some_and(|dry| dry == "All") {
+                    write.run = Run::Dry;
+                }
                 let outcome = write.delete(&options)?;
                 return Ok(Reply::ok(write::deleted(resource, &outcome)));
+            }
+            Method::POST if resource.custom() => {
+                return Err(Failure::unsupported(resource, "create"));
+            }
+            Method::DELETE if resource.custom() => {
+                return Err(Failure::unsupported(resource, "delete"));
             }
             _ => return Err(Failure::no_such_verb()),
         };
@@ -216,6 +243,7 @@ impl<'a> Call<'a> {
         let patch = match kind.trim() {
             "application/json-patch+json" => Patch::json,
             "application/merge-patch+json" => Patch::merge,
+            "application/strategic-merge-patch+json" if builtin => Patch::strategic,
             "application/apply-patch+yaml" if write.part != Part::Scale => {
                 return self.apply(write);
             }
@@ -227,7 +255,7 @@ impl<'a> Call<'a> {
         let patch = patch(self.body)?;
         if write.part == Part::Scale {
             let stored = scale::set(write, scale::Wish::Patch(&patch))?;
-            return Ok(Written { stored, created: false });
+            return Ok(Written::there(stored));
         }
         write.patch(&patch, self.body)
     }
@@ -238,29 +266,54 @@ impl<'a> Call<'a> {
         let applied: Value = match serde_json::from_slice(self.body) {
             Ok(applied) => applied,
             Err(_) => serde_saphyr::from_str(&text)
-                .map_err(|error| Failure::bad(format!("error decoding YAML: {error}")))?,
+                .map_err(|error| body::no_yaml(error.location().map_or(1, |at| at.line())))?,
         };
         write.apply(applied, self.query.is_true("force"))
     }
 
-    /// Reads the object that the request brings.
-    fn object(&self, resource: &Resource) -> Result<Value, Failure> {
+    /// Reads the object that the request brings, and what there is to warn of.
+    fn object(&self, resource: &Resource) -> Result<(Value, Vec<String>), Failure> {
         let kind = header(&self.head.headers, &CONTENT_TYPE).split(';').next().unwrap_or_default();
-        match kind.trim() {
-            "" | "application/json" => body::object(resource, self.body),
+        let object = match kind.trim() {
+            "" | "application/json" => body::object(resource, self.body)?,
             "application/yaml" => {
                 let text = String::from_utf8_lossy(self.body);
                 let value: Value = serde_saphyr::from_str(&text)
                     .map_err(|error| Failure::bad(format!("error converting YAML: {error}")))?;
-                body::object(resource, &json_text(&value))
+                body::object(resource, &json_text(&value))?
             }
-            _ => Err(Failure::media_type(Some(OBJECTS))),
+            _ => return Err(Failure::media_type(Some(OBJECTS))),
+        };
+        let unknown = self.query.text("fieldValidation");
+        if unknown == "Ignore" {
+            return Ok((object, Vec::new()));
         }
+        let strict = unknown == "Strict";
+        let strange = body::strange(resource, &object, Some(self.body).filter(|_| strict));
+        if strict && !strange.is_empty() {
+            let Resource { kind, version, .. } = resource;
+            return Err(Failure::bad(format!(
+                "{kind} in version \"{version}\" cannot be handled as a {kind}: strict decoding \
+                 error: {}",
+                strange.join(", ")
+            )));
+        }
+        Ok((object, strange))
     }
 
     /// Reads how to delete, from the body and the query.
     fn delete_options(&self) -> Result<Value, Failure> {
-        let mut options = if self.body.is_empty() { json!({}) } else { body::patch(self.body)? };
+        let mut options = json!({});
+        if !self.body.is_empty() {
+            let kind = header(&self.head.headers, &CONTENT_TYPE).split(';').next();
+            if !["", "application/json"].contains(&kind.unwrap_or_default().trim()) {
+                return Err(Failure::media_type(Some(OBJECTS)));
+            }
+            options = serde_json::from_slice(self.body).map_err(|error| {
+                let said = body::syntax(self.body, &error);
+                Failure::bad(format!("couldn't get version/kind; json parse error: {said}"))
+            })?;
+        }
         if let Some(policy) = Some(self.query.text("propagationPolicy")).filter(|p| !p.is_empty()) {
             meta::put(&mut options, "propagationPolicy", Some(json!(policy)));
         }

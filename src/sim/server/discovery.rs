@@ -60,8 +60,11 @@ pub fn group(cluster: &Cluster, group: &str, version: Option<&str>) -> Result<Va
     let all: Vec<_> = of_group.iter().filter(|resource| resource.version == version).collect();
     let Some(first) = all.first() else { return Err(Failure::no_such_page()) };
     let entries: Vec<Value> = all.iter().flat_map(|resource| entries(resource)).collect();
-    Ok(json!({"kind": "APIResourceList", "apiVersion": "v1",
-        "groupVersion": first.api_version(), "resources": entries}))
+    let mut list = json!({"kind": "APIResourceList", "groupVersion": first.api_version(),
+        "resources": entries});
+    // That of the core is older than this field.
+    meta::put(&mut list, "apiVersion", (!group.is_empty()).then(|| json!("v1")));
+    Ok(list)
 }
 
 /// What clients are told of a kind (its plural): short names, categories, and a mark of the

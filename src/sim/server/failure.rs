@@ -91,6 +91,26 @@ impl Failure {
             .with(&[("group", resource.group), ("kind", resource.plural)])
     }
 
+    /// A namespace that is not there.
+    pub fn no_namespace(name: &str) -> Self {
+        Self::new(404, "NotFound", format!("namespaces {name:?} not found"))
+            .with(&[("name", name), ("kind", "namespaces")])
+    }
+
+    /// An answer that cannot be written in any form that is asked for.
+    pub fn not_acceptable(builtin: bool) -> Self {
+        const KNOWN: &str =
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        const REASON: &str = "NotAcceptable";
+        if builtin {
+            let message = format!("406: Not Acceptable\n\nAvailable representations: {KNOWN}");
+            Self { details: Some(Map::new()), ..Self::new(406, REASON, message) }
+        } else {
+            let message = format!("only the following media types are accepted: {KNOWN}");
+            Self::new(406, REASON, message)
+        }
+    }
+
     /// An object that is not there.
     pub fn absent(resource: &Resource, name: &str) -> Self {
         let message = format!("{} {name:?} not found", resource.qualified());

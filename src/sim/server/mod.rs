@@ -12,6 +12,8 @@ pub mod read;
 pub mod scale;
 pub mod shape;
 pub mod target;
+pub mod twice;
+pub mod typed;
 pub mod watch;
 pub mod write;
 
@@ -20,7 +22,7 @@ use std::task::{Context, Poll};
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, WARNING};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -58,8 +60,12 @@ impl ApiServer {
 
 /// Makes an HTTP answer of a reply.
 pub fn response(reply: Reply) -> Response<Box<DynBody>> {
+    let mut warned = Vec::new();
     let (status, body): (u16, Box<DynBody>) = match reply {
-        Reply::Whole { status, body } => (status, Box::new(Full::new(body).map_err(never))),
+        Reply::Whole { status, body, warnings } => {
+            warned = warnings;
+            (status, Box::new(Full::new(body).map_err(never)))
+        }
         Reply::Watch(stream) => {
             let frames = stream.map(|told| Ok(Frame::data(told.line)));
             (200, Box::new(StreamBody::new(frames)))
@@ -69,6 +75,11 @@ pub fn response(reply: Reply) -> Response<Box<DynBody>> {
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
+    for warning in warned {
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - {warning:?}")) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
     response
 }
 

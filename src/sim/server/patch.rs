@@ -6,6 +6,8 @@ use hyper::body::Bytes;
 use json_patch::PatchOperation;
 use serde_json::Value;
 
+use crate::sim::rules::schema::shape::Schema;
+use crate::sim::rules::strategic;
 use crate::sim::server::body;
 use crate::sim::server::failure::Failure;
 
@@ -16,6 +18,8 @@ pub enum Patch {
     Json(Vec<PatchOperation>),
     /// A value that is merged.
     Merge(Value),
+    /// A value that is merged by what the schema says of lists.
+    Strategic(Value),
 }
 
 impl Patch {
@@ -41,23 +45,27 @@ impl Patch {
     /// # Errors
     /// [`Failure`] 400 if it is no object.
     pub fn merge(bytes: &Bytes) -> Result<Self, Failure> {
-        let value = body::patch(bytes)?;
-        if value.is_object() {
-            return Ok(Self::Merge(value));
-        }
-        let kind = body::go_kind(&value);
-        Err(Failure::bad(format!(
-            "error decoding patch: json: cannot unmarshal {kind} into Go value of type \
-             map[string]interface {{}}"
-        )))
+        object(bytes).map(Self::Merge)
+    }
+
+    /// Reads a strategic merge patch.
+    ///
+    /// # Errors
+    /// [`Failure`] 400 if it is no object.
+    pub fn strategic(bytes: &Bytes) -> Result<Self, Failure> {
+        object(bytes).map(Self::Strategic)
     }
 
     /// Carries it out.
     ///
     /// # Errors
     /// [`Failure`] 422 if it does not fit.
-    pub fn apply(&self, object: &mut Value) -> Result<(), Failure> {
+    pub fn apply(&self, schema: &Schema, object: &mut Value) -> Result<(), Failure> {
         match self {
+            Self::Strategic(patch) => {
+                strategic::merge(schema, object, patch);
+                Ok(())
+            }
             Self::Merge(patch) => {
                 json_patch::merge(object, patch);
                 Ok(())
@@ -67,6 +75,19 @@ impl Patch {
             }
         }
     }
+}
+
+/// Reads a patch that is an object.
+fn object(bytes: &Bytes) -> Result<Value, Failure> {
+    let value = body::patch(bytes)?;
+    if value.is_object() {
+        return Ok(value);
+    }
+    let kind = body::go_kind(&value);
+    Err(Failure::bad(format!(
+        "error decoding patch: json: cannot unmarshal {kind} into Go value of type \
+         map[string]interface {{}}"
+    )))
 }
 
 fn step(object: &mut Value, operation: &PatchOperation) -> Result<(), Failure> {

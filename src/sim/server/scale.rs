@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use crate::sim::cluster::feed::Stored;
 use crate::sim::cluster::write::{Claim, Draft};
 use crate::sim::resource::Resource;
-use crate::sim::rules::meta;
 use crate::sim::rules::problem::Problem;
+use crate::sim::rules::schema::shape::ANY;
+use crate::sim::rules::{meta, validate};
 use crate::sim::server::body;
 use crate::sim::server::failure::{Failure, MODIFIED};
 use crate::sim::server::patch::Patch;
@@ -57,14 +58,14 @@ fn selector(object: &Value) -> Option<String> {
 /// # Errors
 /// [`Failure`] 400, 404, 409, 422.
 pub fn set(write: &Write, wish: Wish) -> Result<Arc<Stored>, Failure> {
-    let Write { cluster, actor, resource, place, part, run } = *write;
+    let Write { cluster, actor, resource, place, part, run, .. } = *write;
     let outcome = cluster.edit(actor, place, part, run, |before| {
         let live = show(resource, &before.value);
         let wanted = match wish {
             Wish::Replace(wanted) => wanted,
             Wish::Patch(patch) => {
                 let mut wanted = live.clone();
-                patch.apply(&mut wanted)?;
+                patch.apply(&ANY, &mut wanted)?;
                 wanted
             }
         };
@@ -85,7 +86,7 @@ pub fn set(write: &Write, wish: Wish) -> Result<Arc<Stored>, Failure> {
                 )));
             }
         };
-        if replicas < 0 {
+        if replicas < 0 && !resource.custom() {
             let field = "spec.replicas";
             let detail = "must be greater than or equal to 0";
             let problem = Problem::invalid(field, &json!(replicas), detail);
@@ -97,6 +98,10 @@ pub fn set(write: &Write, wish: Wish) -> Result<Arc<Stored>, Failure> {
         }
         if object == *before.value {
             return Ok(Draft::change(object));
+        }
+        let problems = validate::update(resource, part.rule(), &before.value, &object);
+        if !problems.is_empty() {
+            return Err(Failure::invalid(resource.group, resource.kind, &place.name, &problems));
         }
         let managers = before.managers.clone();
         let managers = managers.scaled(&actor.manager, &resource.api_version(), replicas != 0);

@@ -14,6 +14,13 @@ pub enum Shape {
     Metadata,
 }
 
+/// Tells whether one of the forms of an `Accept` header is served.
+pub fn served(accept: &str) -> bool {
+    const KNOWN: &[&str] = &["*/*", "application/*", "application/json", "application/yaml"];
+    let form = |form: &str| form.split(';').next().unwrap_or_default().trim().to_owned();
+    accept.is_empty() || accept.split(',').any(|one| KNOWN.contains(&form(one).as_str()))
+}
+
 impl Shape {
     /// Reads an `Accept` header; the first of its forms that is served.
     pub fn read(accept: &str) -> Self {

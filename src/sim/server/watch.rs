@@ -15,7 +15,9 @@ use crate::model::moment::Timestamp;
 use crate::sim::cluster::Cluster;
 use crate::sim::cluster::feed::{Next, Record, Stored, json_text};
 use crate::sim::resource::Resource;
+use crate::sim::rules::schema::registry::known;
 use crate::sim::rules::selector::Selector;
+use crate::sim::rules::{kinds, meta};
 use crate::sim::server::failure::Failure;
 use crate::sim::server::shape::Shape;
 
@@ -163,14 +165,24 @@ impl WatchStream {
 
     fn mark(&self, revision: u64, what: What) -> Told {
         let Resource { kind, plural, .. } = self.wish.resource;
-        let mut meta = json!({"resourceVersion": revision.to_string()});
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
         if what == What::InitialEnd {
             let value = json!({"k8s.io/initial-events-end": "true"});
-            crate::sim::rules::meta::put(&mut meta, "annotations", Some(value));
+            meta::put(&mut metadata, "annotations", Some(value));
         }
-        let object = self.wish.shape.type_meta(self.wish.resource);
-        let (api_version, kind) = object.unwrap_or((self.wish.resource.api_version(), kind));
-        let object = json!({"apiVersion": api_version, "kind": kind, "metadata": meta});
+        let shown = self.wish.shape.type_meta(self.wish.resource);
+        // An object of a built-in kind that has nothing is not empty.
+        let mut object = match &shown {
+            Some(_) => json!({}),
+            None => known(self.wish.resource).empty.clone(),
+        };
+        kinds::blank(plural, &mut object);
+        let (api_version, kind) = shown.unwrap_or((self.wish.resource.api_version(), kind));
+        for (key, value) in
+            [("apiVersion", json!(api_version)), ("kind", json!(kind)), ("metadata", metadata)]
+        {
+            meta::put(&mut object, key, Some(value));
+        }
         let line = line("BOOKMARK", &json_text(&object));
         Told { revision, at: self.cluster.now(), resource: plural, what, line }
     }

@@ -7,18 +7,17 @@ use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::{Stored, json_text};
 use crate::sim::cluster::garbage::{FOREGROUND, ORPHAN};
-use crate::sim::cluster::write::Part;
-use crate::sim::cluster::write::{Claim, Draft, Going, Outcome, Run};
+use crate::sim::cluster::write::{Claim, Draft, Going, Outcome, Part, Run};
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
 use crate::sim::rules::managed::{Conflict, Managers, Writing};
 use crate::sim::rules::problem::Problem;
 use crate::sim::rules::schema::registry::known;
-use crate::sim::rules::{meta, settle, validate};
+use crate::sim::rules::{kinds, meta, settle, validate};
 use crate::sim::server::failure::{Failure, MODIFIED};
 use crate::sim::server::patch::Patch;
-use crate::sim::server::{body, options};
+use crate::sim::server::{body, options, typed};
 
 /// How long a pod is given that is deleted without a word about that, in seconds.
 const GRACE: u64 = 30;
@@ -38,6 +37,19 @@ pub struct Write<'a> {
     pub part: Part,
     /// Whether it is stored.
     pub run: Run,
+    /// What becomes of fields that are not known.
+    pub unknown: Unknown,
+}
+
+/// What becomes of fields that are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// They are dropped.
+    Dropped,
+    /// They are dropped, and the answer warns of it.
+    Warned,
+    /// The write is refused.
+    Refused,
 }
 
 /// What was written, and whether that is new.
@@ -47,6 +59,15 @@ pub struct Written {
     pub stored: Arc<Stored>,
     /// Whether it was created.
     pub created: bool,
+    /// What the answer warns of.
+    pub warnings: Vec<String>,
+}
+
+impl Written {
+    /// An object that was there.
+    pub fn there(stored: Arc<Stored>) -> Self {
+        Self { stored, created: false, warnings: Vec::new() }
+    }
 }
 
 impl Write<'_> {
@@ -69,19 +90,25 @@ impl Write<'_> {
         meta::set(&mut object, "managedFields", None);
         meta::set(&mut object, "name", Some(json!(place.name)));
         meta::set(&mut object, "namespace", Some(json!(place.namespace)));
+        if !cluster.has_namespace(&place.namespace) {
+            return Err(Failure::no_namespace(&place.namespace));
+        }
         settle::unstarted(resource, &mut object);
         let problems = validate::create(resource, &object);
         if !problems.is_empty() {
             return Err(self.invalid(&object, &problems));
         }
+        let warnings = kinds::warnings(resource.plural, &object);
         let stored = cluster.add(actor, place, Draft { object, claim }, run)?;
-        Ok(Written { stored, created: true })
+        Ok(Written { stored, created: true, warnings })
     }
 
     fn invalid(&self, object: &Value, problems: &[Problem]) -> Failure {
         // The server names the kind that the object says it is.
         let kind = object.get("kind").and_then(Value::as_str).unwrap_or(self.resource.kind);
-        Failure::invalid(self.resource.group, kind, &self.place.name, problems)
+        // To the server an event is one of the core group.
+        let group = if kind == "Event" { "" } else { self.resource.group };
+        Failure::invalid(group, kind, &self.place.name, problems)
     }
 
     /// Replaces the object.
@@ -93,6 +120,9 @@ impl Write<'_> {
         let missing = self.cluster.stored(self.place).is_none();
         let creates = ["services", "leases", "events"].contains(&self.resource.plural);
         if missing && creates && self.part == Part::Main {
+            if let Some(uid) = meta::text(&object, "uid").filter(|uid| !uid.is_empty()) {
+                return Err(self.other(uid, ""));
+            }
             meta::set(&mut object, "resourceVersion", None);
             return self.create(object);
         }
@@ -102,20 +132,22 @@ impl Write<'_> {
             let uid = meta::text(&object, "uid").unwrap_or_default();
             let own = meta::text(&before.value, "uid").unwrap_or_default();
             if !uid.is_empty() && uid != own {
-                let place = self.place;
-                let why = format!(
-                    "StorageError: invalid object, Code: 4, Key: {}/{}/{}, ResourceVersion: 0, \
-                     AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in \
-                     object meta: {own}",
-                    self.resource.registry(),
-                    place.namespace,
-                    place.name
-                );
-                let plural = self.resource.plural;
-                return Err(Failure::conflict(self.resource, plural, &place.name, &why));
+                return Err(self.other(uid, own));
             }
             Ok((object, base.map_or(Claim::Change, Claim::ChangeFrom)))
         })
+    }
+
+    /// The object is another one than the write means.
+    fn other(&self, uid: &str, own: &str) -> Failure {
+        let Self { resource, place, .. } = self;
+        let key = format!("{}/{}/{}", resource.registry(), place.namespace, place.name);
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, \
+             AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object \
+             meta: {own}"
+        );
+        Failure::conflict(resource, resource.plural, &place.name, &why)
     }
 
     /// Changes the object by a patch.
@@ -125,19 +157,30 @@ impl Write<'_> {
     pub fn patch(&self, patch: &Patch, bytes: &Bytes) -> Result<Written, Failure> {
         // Only a patch that speaks of them has to see who manages what.
         let speaks = bytes.windows(13).any(|window| window == b"managedFields");
-        self.edit(|before| {
+        let mut warnings = Vec::new();
+        let mut written = self.edit(|before| {
             let mut object = if speaks { before.whole() } else { (*before.value).clone() };
-            patch.apply(&mut object)?;
-            self.check_names(&object)?;
+            patch.apply(&known(self.resource).schema, &mut object)?;
+            let refused = |why: &str| {
+                let problem = Problem::invalid("patch", &json!(object.to_string()), why);
+                Failure::invalid("", "", "", &[problem])
+            };
             if let Some(why) = body::misfit(self.resource, &object) {
-                let patched = json!(object.to_string());
-                let problem = Problem::invalid("patch", &patched, &why);
-                return Err(Failure::invalid("", "", "", &[problem]));
+                return Err(refused(&why));
             }
+            if self.unknown != Unknown::Dropped {
+                warnings = body::strange(self.resource, &object, None);
+            }
+            if self.unknown == Unknown::Refused && !warnings.is_empty() {
+                return Err(refused(&format!("strict decoding error: {}", warnings.join(", "))));
+            }
+            self.check_names(&object)?;
             settle::shape(self.resource, &mut object);
             let base = if speaks { told(&object) } else { None };
             Ok((object, base.map_or(Claim::Change, Claim::ChangeFrom)))
-        })
+        })?;
+        written.warnings.extend(warnings);
+        Ok(written)
     }
 
     /// Applies an object to the one that is there, or creates it.
@@ -146,17 +189,11 @@ impl Write<'_> {
     /// [`Failure`] 400, 404, 409, 422.
     pub fn apply(&self, applied: Value, force: bool) -> Result<Written, Failure> {
         let resource = self.resource;
-        let version = applied.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-        if version != resource.api_version() {
-            return Err(Failure::bad(format!(
-                "Incorrect version specified in apply patch. Specified patch version: {version}, \
-                 expected: {}",
-                resource.api_version()
-            )));
-        }
+        typed::check_kind(resource, &applied)?;
         if applied.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(Failure::bad("metadata.managedFields must be nil"));
         }
+        typed::check(resource, &applied)?;
         let known = known(resource);
         let time = self.cluster.seconds();
         let part = self.part.rule();
@@ -177,6 +214,14 @@ impl Write<'_> {
             }
             let made = merged(Managers::default(), &known.empty)?;
             let mut object = made.object;
+            if let Some(uid) = meta::text(&object, "uid").filter(|uid| !uid.is_empty()) {
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object \
+                     was found"
+                );
+                let (plural, name) = (resource.plural, &self.place.name);
+                return Err(Failure::conflict(resource, plural, name, &why));
+            }
             self.check_names(&object)?;
             settle::shape(resource, &mut object);
             return self.start(object, Claim::Told(made.managers));
@@ -198,7 +243,8 @@ impl Write<'_> {
         &self,
         make: impl FnOnce(&Stored) -> Result<(Value, Claim), Failure>,
     ) -> Result<Written, Failure> {
-        let Self { cluster, actor, resource, place, part, run } = *self;
+        let Self { cluster, actor, resource, place, part, run, .. } = *self;
+        let number = cluster.revision();
         let outcome = cluster.edit(actor, place, part, run, |before| {
             let (mut object, claim) = make(before)?;
             let version = meta::text(&object, "resourceVersion").unwrap_or_default();
@@ -217,7 +263,7 @@ impl Write<'_> {
                 let plural = resource.plural;
                 return Err(Failure::conflict(resource, plural, &place.name, MODIFIED));
             }
-            settle::update(resource, part.rule(), &before.value, &mut object);
+            settle::update(resource, part.rule(), &before.value, &mut object, number);
             meta::set(&mut object, "managedFields", None);
             if object != *before.value {
                 let problems = validate::update(resource, part.rule(), &before.value, &object);
@@ -227,7 +273,7 @@ impl Write<'_> {
             }
             Ok(Draft { object, claim })
         })?;
-        Ok(Written { stored: Arc::clone(outcome.stored()), created: false })
+        Ok(Written::there(Arc::clone(outcome.stored())))
     }
 
     /// Checks that an object is the one of the path.
@@ -242,7 +288,11 @@ impl Write<'_> {
         }
         let name = text("name");
         if name.is_empty() {
-            return Err(Failure::bad("name must be provided"));
+            return Err(Failure::bad(format!(
+                "the name of the object ({} based on URL) was undeterminable: name must be \
+                 provided",
+                self.place.name
+            )));
         }
         if name != self.place.name {
             return Err(Failure::bad(format!(
@@ -292,7 +342,13 @@ enum Policy {
 }
 
 fn policy(options: &Value) -> Result<Policy, Failure> {
+    let said = options.get("propagationPolicy").filter(|policy| !policy.is_null());
     if let Some(orphan) = options.get("orphanDependents").and_then(Value::as_bool) {
+        if let Some(said) = said {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            let problem = Problem::invalid("propagationPolicy", said, detail);
+            options::refuse("DeleteOptions", vec![problem])?;
+        }
         return Ok(if orphan { Policy::Orphan } else { Policy::Background });
     }
     match options.get("propagationPolicy").and_then(Value::as_str) {
@@ -327,15 +383,23 @@ fn left(before: &Value, policy: Policy) -> Option<Vec<Value>> {
     (left != all).then_some(left)
 }
 
-/// How many seconds an object is given. Only pods that run are given any.
-fn graceful(resource: &Resource, before: &Value, wanted: Option<u64>) -> u64 {
+/// How many seconds an object is given. Only pods may have any, and only those that run get some.
+fn graceful(resource: &Resource, before: &Value, wanted: Option<u64>) -> Option<u64> {
+    if resource.kind != "Pod" {
+        return None;
+    }
+    // What has been given can only be cut short.
+    let given = before.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_u64);
+    if let Some(given) = given {
+        return Some(wanted.map_or(given, |wanted| wanted.min(given)));
+    }
     let text = |pointer: &str| before.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let over = ["Succeeded", "Failed"].contains(&text("/status/phase"));
-    if resource.kind != "Pod" || text("/spec/nodeName").is_empty() || over {
-        return 0;
+    if text("/spec/nodeName").is_empty() || over {
+        return Some(0);
     }
     let own = before.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_u64);
-    wanted.or(own).unwrap_or(GRACE)
+    wanted.or(own).or(Some(GRACE))
 }
 
 /// The entries that an object brings with it, if it brings any.

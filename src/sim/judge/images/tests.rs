@@ -15,20 +15,7 @@ fn rest() -> Tale {
 #[test]
 fn releases_are_those_of_the_source() {
     let rows: &[Row] = &[
-        (
-            "an older one",
-            rest,
-            |t| {
-                t.offer("0.9.0", "sha256:dd");
-                let notice = t.notice("AttemptStarted");
-                t.status(
-                    json!({"phase": "Progressing", "outbox": [notice], "attempt": {"number": 2,
-                "stage": "Step", "step": 1, "weight": 20, "trigger": "Release", "revision": NEW,
-                "delivered": false, "release": release("0.9.0", "sha256:dd")}}),
-                );
-            },
-            &["S14"],
-        ),
+        ("an older one", rest, |t| t.begins_release("0.9.0", "sha256:dd"), &["S14"]),
         (
             "another digest than the source shows",
             rest,
@@ -52,13 +39,7 @@ fn releases_are_those_of_the_source() {
                     "rollouts/shop",
                     json!({"spec": {"sourceRef": {"namespace": "flux"}}}),
                 );
-                t.offer("1.1.0", "sha256:bb");
-                let notice = t.notice("AttemptStarted");
-                t.status(
-                    json!({"phase": "Progressing", "outbox": [notice], "attempt": {"number": 2,
-                "stage": "Step", "step": 1, "weight": 20, "trigger": "Release", "revision": NEW,
-                "delivered": false, "release": release("1.1.0", "sha256:bb")}}),
-                );
+                t.begins_release("1.1.0", "sha256:bb");
             },
             &["S20", "S18"],
         ),

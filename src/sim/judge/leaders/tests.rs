@@ -14,17 +14,19 @@ fn claim(t: &mut Tale, holder: &str) {
     t.create(by, "leases/stairlock", lease);
 }
 
+fn elected() -> Tale {
+    let mut tale = Tale::at_rest(true);
+    claim(&mut tale, "controller");
+    tale.status(json!({"observedGeneration": 2}));
+    tale
+}
+
+fn write(t: &mut Tale, by: &str, number: i64) {
+    t.merge(by, "rollouts/shop", json!({"status": {"observedGeneration": number}}));
+}
+
 #[test]
 fn one_controller_writes_at_a_time() {
-    fn elected() -> Tale {
-        let mut tale = Tale::at_rest(true);
-        claim(&mut tale, "controller");
-        tale.status(json!({"observedGeneration": 2}));
-        tale
-    }
-    fn write(t: &mut Tale, by: &str, number: i64) {
-        t.merge(by, "rollouts/shop", json!({"status": {"observedGeneration": number}}));
-    }
     let rows: &[Row] = &[
         ("the holder", elected, |t| write(t, "controller", 3), &[]),
         ("somebody who never held it", elected, |t| write(t, "controller-b", 3), &["S16"]),
@@ -73,6 +75,13 @@ fn one_controller_writes_at_a_time() {
             },
             &[],
         ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn a_lease_lasts_its_time() {
+    let rows: &[Row] = &[
         (
             "too long after it renewed",
             elected,

@@ -121,6 +121,13 @@ fn attempts_end_or_say_what_they_wait_for() {
             },
             &["L2"],
         ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn holds_end_in_time() {
+    let rows: &[Row] = &[
         (
             "a pause that is over",
             Tale::paused,
@@ -129,6 +136,16 @@ fn attempts_end_or_say_what_they_wait_for() {
                 t.status(
                     json!({"waitingFor": [{"kind": "Paused", "automatic": true, "until": at}]}),
                 );
+                t.calm();
+                end(t, 600);
+            },
+            &["L2"],
+        ),
+        (
+            "a pause without an end",
+            Tale::paused,
+            |t| {
+                t.status(json!({"waitingFor": [{"kind": "Paused", "automatic": true}]}));
                 t.calm();
                 end(t, 600);
             },

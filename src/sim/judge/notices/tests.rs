@@ -43,11 +43,10 @@ fn nothing_is_told_that_is_not_stored() {
                 let outbox = json!([{"id": "ida", "reason": "A"}, {"id": "idb", "reason": "A"}]);
                 t.status(json!({"outbox": outbox}));
                 for name in ["events/shop.ida", "events/shop.idb"] {
-                    t.create(
-                        "controller",
-                        name,
-                        json!({"regarding": {"uid": "u1"}, "reason": "A", "note": "attempt 2: the same"}),
-                    );
+                    let about = json!({"uid": "u1"});
+                    let note = "attempt 2: the same";
+                    let event = json!({"regarding": about, "reason": "A", "note": note});
+                    t.create("controller", name, event);
                 }
             },
             &["S17"],

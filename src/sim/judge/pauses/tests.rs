@@ -58,6 +58,13 @@ fn pauses_last_by_the_true_clock() {
             },
             &[],
         ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn pauses_do_not_go_by_the_clock_of_a_process() {
+    let rows: &[Row] = &[
         (
             "a clock that is an hour late",
             Tale::delivered_and_weighed,

@@ -18,7 +18,9 @@ use parts::put;
 /// Gives an object of a resource (its plural) what nobody gave. Owned by who writes the object.
 pub fn fill(plural: &str, object: &mut Value) {
     match plural {
-        "pods" => pod::fill(object.get_mut("spec")),
+        "pods" => pod::fill_pod(object),
+        "leases" => parts::micro(object, &["/spec/acquireTime", "/spec/renewTime"]),
+        "events" => parts::micro(object, &["/eventTime", "/series/lastObservedTime"]),
         "replicasets" => replica_set::fill(object),
         "services" => service::fill(object),
         "endpointslices" => slice::fill(object),
@@ -33,14 +35,24 @@ pub fn begin(plural: &str, object: &mut Value, number: u64) {
         "pods" => pod::begin(object),
         "replicasets" => put(object, "status", json!({"replicas": 0})),
         "services" => service::begin(object, number),
+        "endpointslices" => slice::begin(object),
         _ => {}
     }
 }
 
 /// Gives a changed object what the server alone gives.
 pub fn go_on(plural: &str, before: &Value, after: &mut Value, number: u64) {
-    if plural == "services" {
-        service::go_on(before, after, number);
+    match plural {
+        "services" => service::go_on(before, after, number),
+        "endpointslices" => slice::begin(after),
+        _ => {}
+    }
+}
+
+/// Makes of an object in which nothing is said what the server shows of it.
+pub fn blank(plural: &str, object: &mut Value) {
+    if let (true, Some(spec)) = (plural == "replicasets", object.get_mut("spec")) {
+        put(spec, "replicas", json!(0));
     }
 }
 

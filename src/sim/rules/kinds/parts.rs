@@ -47,3 +47,14 @@ pub fn not_negative(object: &Value, key: &str, field: &str) -> Option<Problem> {
     let detail = "must be greater than or equal to 0";
     (value < 0).then(|| Problem::invalid(field, &json!(value), detail))
 }
+
+/// Writes times with microseconds in UTC, where an offset is given. `fields` are pointers.
+pub fn micro(object: &mut Value, fields: &[&str]) {
+    for field in fields {
+        let Some(value) = object.pointer_mut(field) else { continue };
+        let text = value.as_str().filter(|text| !text.ends_with('Z')).unwrap_or_default();
+        if let Ok(time) = text.parse::<jiff::Timestamp>() {
+            *value = Value::from(format!("{time:.6}"));
+        }
+    }
+}

@@ -9,7 +9,23 @@ use crate::sim::rules::metadata::invalid;
 use crate::sim::rules::names;
 use crate::sim::rules::problem::Problem;
 
-/// Gives the spec of a pod what nobody gave.
+/// Gives a pod what nobody gave.
+pub fn fill_pod(object: &mut Value) {
+    if let Some(spec) = object.get_mut("spec") {
+        default(spec, "enableServiceLinks", json!(true));
+        fill(Some(spec));
+    }
+    let Some(status) = object.get_mut("status") else { return };
+    // One address is the other's first.
+    let ip = text(status, "podIP");
+    let first = items(status, "podIPs").first().map(|first| text(first, "ip"));
+    if !ip.is_empty() && first != Some(ip) {
+        let all = json!([{"ip": ip}]);
+        put(status, "podIPs", all);
+    }
+}
+
+/// Gives the spec of a pod, or of a template, what nobody gave.
 pub fn fill(spec: Option<&mut Value>) {
     let Some(spec) = spec else { return };
     for (key, value) in [
@@ -70,7 +86,6 @@ pub fn begin(object: &mut Value) {
             "effect": "NoExecute", "tolerationSeconds": 300})
     };
     for (key, value) in [
-        ("enableServiceLinks", json!(true)),
         ("preemptionPolicy", json!("PreemptLowerPriority")),
         ("priority", json!(0)),
         ("serviceAccountName", json!("default")),

@@ -13,6 +13,10 @@ pub fn fill(object: &mut Value) {
         default(port, "name", json!(""));
         default(port, "protocol", json!("TCP"));
     }
+}
+
+/// Stores an EndpointSlice: a list that is empty is none.
+pub fn begin(object: &mut Value) {
     for key in ["endpoints", "ports"] {
         if items(object, key).is_empty() {
             put(object, key, Value::Null);

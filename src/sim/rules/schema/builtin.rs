@@ -71,7 +71,8 @@ impl Types {
                 None => Schema::of(Form::Any),
                 Some(lines) => {
                     let fields = lines.into_iter().filter_map(|line| self.field(line)).collect();
-                    Schema::of(Form::Map(Struct { fields, atomic, ..Struct::default() }))
+                    let name = name.to_owned();
+                    Schema::of(Form::Map(Struct { name, fields, atomic, ..Struct::default() }))
                 }
             },
         }
@@ -86,6 +87,7 @@ impl Types {
         };
         let presence = match name.chars().last()? {
             '!' => Presence::Always,
+            '~' => Presence::Null,
             '*' => Presence::Given,
             _ => Presence::Filled,
         };
@@ -96,7 +98,7 @@ impl Types {
             let form = Form::Scalar(*scalar);
             schema = Arc::new(Schema { form, default: Some(json!(default)), checks: None });
         }
-        let name = name.trim_end_matches(['!', '*', '?']);
+        let name = name.trim_end_matches(['!', '~', '*', '?']);
         Some((name.to_owned(), Field { schema, presence }))
     }
 }
@@ -143,24 +145,29 @@ pub fn normalise(schema: &Schema, value: &mut Value) {
                 Some(field) => {
                     normalise(&field.schema, value);
                     match field.presence {
-                        Presence::Always => true,
+                        Presence::Always | Presence::Null => true,
                         Presence::Given => !value.is_null(),
                         Presence::Filled => !blank(value),
                     }
                 }
             });
             for (name, field) in &shape.fields {
-                if field.presence == Presence::Always {
-                    let value = fields.entry(name).or_insert(Value::Null);
-                    if value.is_null() {
-                        *value = empty(&field.schema, name);
-                    }
+                let value = match field.presence {
+                    Presence::Given | Presence::Filled => continue,
+                    Presence::Always | Presence::Null => fields.entry(name).or_insert(Value::Null),
+                };
+                if value.is_null() && field.presence == Presence::Always {
+                    *value = empty(&field.schema, name);
                 }
             }
         }
         (Form::Map(shape), Value::Object(fields)) => {
-            if let Some(rest) = &shape.rest {
-                fields.values_mut().for_each(|value| normalise(rest, value));
+            let Some(rest) = &shape.rest else { return };
+            for value in fields.values_mut() {
+                if value.is_null() && matches!(rest.form, Form::Scalar(Scalar::Text)) {
+                    *value = json!("");
+                }
+                normalise(rest, value);
             }
         }
         (Form::List(list), Value::Array(items)) => {

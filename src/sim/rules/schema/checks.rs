@@ -7,6 +7,8 @@ use serde_json::Value;
 pub struct Checks {
     /// The type, as OpenAPI names it; empty for any.
     pub kind: String,
+    /// The format of the type; empty for none.
+    pub format: String,
     /// Whether null is a value.
     pub nullable: bool,
     /// Whether it may be a whole number or a text.
@@ -39,9 +41,12 @@ impl Checks {
             let all = schema.get(key).and_then(Value::as_array).into_iter().flatten();
             all.filter_map(Value::as_str).map(str::to_owned).collect()
         };
+        let text =
+            |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let pattern = schema.get("pattern").and_then(Value::as_str);
         Self {
-            kind: schema.get("type").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            kind: text("type"),
+            format: text("format"),
             nullable: flag("nullable"),
             int_or_text: flag("x-kubernetes-int-or-string"),
             required: texts("required"),

@@ -52,6 +52,7 @@ fn map(document: &Value) -> Struct {
     let rest = document.get("additionalProperties").filter(|rest| rest.is_object());
     let keeps = document.get("x-kubernetes-preserve-unknown-fields");
     Struct {
+        name: String::new(),
         fields: properties.into_iter().flatten().map(field).collect(),
         rest: rest.map(|rest| Arc::new(read(rest))),
         open: keeps.and_then(Value::as_bool).unwrap_or_default(),

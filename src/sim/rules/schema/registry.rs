@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api::definition;
 use crate::sim::resource::{RESOURCES, Resource};
+use crate::sim::rules::laws;
 use crate::sim::rules::schema::builtin::{self, Types};
 use crate::sim::rules::schema::openapi;
 use crate::sim::rules::schema::shape::{Form, Schema};
@@ -24,6 +25,8 @@ pub struct Known {
     pub builtin: bool,
     /// What an object is before anybody has written anything: nothing of it is anybody's.
     pub empty: Value,
+    /// What is said where a rule of the definition is broken.
+    pub laws: Vec<String>,
 }
 
 /// Returns what the objects of a resource look like.
@@ -31,8 +34,12 @@ pub fn known(resource: &Resource) -> &'static Known {
     static ALL: OnceLock<BTreeMap<&'static str, Known>> = OnceLock::new();
     static NONE: OnceLock<Known> = OnceLock::new();
     let all = ALL.get_or_init(make_all);
-    let none =
-        || Known { schema: Arc::new(Schema::of(Form::Any)), builtin: false, empty: json!({}) };
+    let none = || Known {
+        schema: Arc::new(Schema::of(Form::Any)),
+        builtin: false,
+        empty: json!({}),
+        laws: Vec::new(),
+    };
     all.get(resource.plural).unwrap_or_else(|| NONE.get_or_init(none))
 }
 
@@ -48,13 +55,14 @@ fn make_all() -> BTreeMap<&'static str, Known> {
         let known = match document {
             Some(document) => {
                 let schema = Arc::new(openapi::whole(document, &metadata));
-                Known { schema, builtin: false, empty: json!({}) }
+                let laws = laws::texts(document);
+                Known { schema, builtin: false, empty: json!({}), laws }
             }
             None => {
                 let schema = types.schema(resource.kind);
                 let mut empty = json!({});
                 builtin::normalise(&schema, &mut empty);
-                Known { schema, builtin: true, empty }
+                Known { schema, builtin: true, empty, laws: Vec::new() }
             }
         };
         (resource.plural, known)

@@ -51,6 +51,8 @@ pub enum Scalar {
 /// An object with named fields, or a map, or both.
 #[derive(Debug, Default)]
 pub struct Struct {
+    /// The name of the server's own type; empty if it has none.
+    pub name: String,
     /// The named fields.
     pub fields: BTreeMap<String, Field>,
     /// What stands under other names, if it may.
@@ -75,6 +77,8 @@ pub struct Field {
 pub enum Presence {
     /// Always, even if it is empty.
     Always,
+    /// Always, as null if it was not given.
+    Null,
     /// If it was given.
     Given,
     /// If it is not empty.

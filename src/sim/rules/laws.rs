@@ -1,0 +1,227 @@
+//! Laws: the CEL rules of the definition of the Rollout, in Rust. Of other kinds none are carried
+//! out.
+//!
+//! A law is known by what is said when it is broken: the text is read from the definition, so that
+//! a rule that has no law here is found.
+
+use serde_json::{Map, Value};
+
+use crate::sim::rules::problem::Problem;
+
+/// One rule: the beginning of what is said, where it stands, and whether it is broken there.
+struct Law {
+    said: &'static str,
+    place: Place,
+    broken: fn(&Value, Option<&Value>) -> bool,
+}
+
+/// Where a rule stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// At one field, as a pointer.
+    At(&'static str),
+    /// At each step of the strategy.
+    Steps,
+    /// At the length of the pause of each step.
+    Pauses,
+}
+
+const CANARY: &str = "/spec/strategy/canary";
+
+const LAWS: &[Law] = &[
+    Law { said: "metadata.name may have", place: Place::At(""), broken: long_name },
+    Law { said: "spec.selector.matchLabels has", place: Place::At("/spec"), broken: unmatched },
+    Law { said: "spec.template.metadata.labels has", place: Place::At("/spec"), broken: ours },
+    Law { said: "a container and an init", place: Place::At("/spec"), broken: same_containers },
+    Law { said: "spec.selector is immutable", place: Place::At("/spec/selector"), broken: changed },
+    Law { said: "trafficRouting needs both", place: Place::At(CANARY), broken: no_services },
+    Law {
+        said: "stableService and canaryService go",
+        place: Place::At(CANARY),
+        broken: one_service,
+    },
+    Law { said: "stableService and canaryService have", place: Place::At(CANARY), broken: alike },
+    Law { said: "maxSurge and maxUnavailable", place: Place::At(CANARY), broken: no_room },
+    Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },
+    Law { said: "a step needs", place: Place::Steps, broken: empty_step },
+    Law { said: "has to be longer than 0", place: Place::Pauses, broken: zero },
+    Law { said: "repeats a unit", place: Place::Pauses, broken: repeats },
+    Law { said: "is longer than 8760h", place: Place::Pauses, broken: endless },
+];
+
+/// The longest pause, in milliseconds: a year.
+const PAUSE_MAX: u64 = 8760 * 3_600_000;
+
+/// Tells which laws a Rollout breaks that takes the place of another, or is new. `texts` are what
+/// is said where one is broken.
+pub fn check(texts: &[String], before: Option<&Value>, after: &Value) -> Vec<Problem> {
+    let mut all = Vec::new();
+    for law in LAWS {
+        let Some(text) = texts.iter().find(|text| text.starts_with(law.said)) else { continue };
+        for (pointer, field) in places(law.place, after) {
+            let Some(value) = after.pointer(&pointer) else { continue };
+            let old = before.and_then(|before| before.pointer(&pointer));
+            if (law.broken)(value, old) {
+                let message = format!("Invalid value: {text}");
+                all.push(Problem { field, reason: "FieldValueInvalid", message });
+            }
+        }
+    }
+    all
+}
+
+/// Returns the texts that no law speaks of.
+pub fn unspoken(texts: &[String]) -> Vec<&String> {
+    let spoken = |text: &&String| !LAWS.iter().any(|law| text.starts_with(law.said));
+    texts.iter().filter(spoken).collect()
+}
+
+/// Reads what is said where a rule of a definition is broken.
+pub fn texts(document: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    collect(document, &mut all);
+    all
+}
+
+fn collect(document: &Value, all: &mut Vec<String>) {
+    let rules = document.get("x-kubernetes-validations").and_then(Value::as_array);
+    for rule in rules.into_iter().flatten() {
+        all.extend(rule.get("message").and_then(Value::as_str).map(str::to_owned));
+    }
+    match document {
+        Value::Object(fields) => fields.values().for_each(|value| collect(value, all)),
+        Value::Array(items) => items.iter().for_each(|value| collect(value, all)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The places of a rule in an object: as pointers, and as messages name them.
+fn places(place: Place, object: &Value) -> Vec<(String, String)> {
+    let rest = match place {
+        Place::At(pointer) => {
+            let field = pointer.trim_start_matches('/').replace('/', ".");
+            let field = if field.is_empty() { "<nil>".to_owned() } else { field };
+            return vec![(pointer.to_owned(), field)];
+        }
+        Place::Steps => ("", ""),
+        Place::Pauses => ("/pause/duration", ".pause.duration"),
+    };
+    let steps = object.pointer(&format!("{CANARY}/steps")).and_then(Value::as_array);
+    let count = steps.map_or(0, Vec::len);
+    let place = |at| {
+        let field = format!("spec.strategy.canary.steps[{at}]{}", rest.1);
+        (format!("{CANARY}/steps/{at}{}", rest.0), field)
+    };
+    (0..count).map(place).collect()
+}
+
+fn long_name(object: &Value, _: Option<&Value>) -> bool {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str);
+    name.is_some_and(|name| 52 < name.chars().count())
+}
+
+fn labels<'a>(spec: &'a Value, pointer: &str) -> Option<&'a Map<String, Value>> {
+    spec.pointer(pointer).and_then(Value::as_object)
+}
+
+fn unmatched(spec: &Value, _: Option<&Value>) -> bool {
+    let carried = labels(spec, "/template/metadata/labels");
+    let wanted = labels(spec, "/selector/matchLabels");
+    let missing = |(key, value): (&String, &Value)| {
+        carried.is_none_or(|carried| carried.get(key) != Some(value))
+    };
+    carried.is_none() || wanted.is_some_and(|wanted| wanted.iter().any(missing))
+}
+
+fn ours(spec: &Value, _: Option<&Value>) -> bool {
+    let prefix = format!("{}/", crate::api::keys::GROUP);
+    let carried = labels(spec, "/template/metadata/labels");
+    carried.is_some_and(|carried| carried.keys().any(|key| key.starts_with(&prefix)))
+}
+
+fn same_containers(spec: &Value, _: Option<&Value>) -> bool {
+    let list = |key: &str| spec.pointer(&format!("/template/spec/{key}")).and_then(Value::as_array);
+    let names = |key: &str| list(key).into_iter().flatten().filter_map(|one| one.get("name"));
+    names("initContainers").any(|name| names("containers").any(|other| other == name))
+}
+
+fn changed(selector: &Value, before: Option<&Value>) -> bool {
+    before.is_some_and(|before| before != selector)
+}
+
+fn no_services(canary: &Value, _: Option<&Value>) -> bool {
+    let has = |key: &str| canary.get(key).is_some();
+    has("trafficRouting") && !(has("stableService") && has("canaryService"))
+}
+
+fn one_service(canary: &Value, _: Option<&Value>) -> bool {
+    canary.get("stableService").is_some() != canary.get("canaryService").is_some()
+}
+
+fn alike(canary: &Value, _: Option<&Value>) -> bool {
+    let (stable, other) = (canary.get("stableService"), canary.get("canaryService"));
+    stable.is_some() && stable == other
+}
+
+fn no_room(canary: &Value, _: Option<&Value>) -> bool {
+    let none = |key: &str| match canary.get(key) {
+        Some(Value::String(text)) => {
+            text.strip_suffix('%').is_some_and(|digits| digits.bytes().all(|byte| byte == b'0'))
+        }
+        Some(value) => value.as_i64() == Some(0),
+        None => false,
+    };
+    none("maxSurge") && none("maxUnavailable")
+}
+
+fn falling(canary: &Value, _: Option<&Value>) -> bool {
+    let steps = canary.get("steps").and_then(Value::as_array).into_iter().flatten();
+    let weights = steps.filter_map(|step| step.get("setWeight").and_then(Value::as_i64));
+    !weights.is_sorted()
+}
+
+fn empty_step(step: &Value, _: Option<&Value>) -> bool {
+    step.get("setWeight").is_none() && step.get("pause").is_none()
+}
+
+fn zero(pause: &Value, _: Option<&Value>) -> bool {
+    let text = pause.as_str().unwrap_or_default();
+    !text.bytes().any(|byte| (b'1'..=b'9').contains(&byte))
+}
+
+fn repeats(pause: &Value, _: Option<&Value>) -> bool {
+    let units: Vec<String> = parts(pause).into_iter().map(|(_, unit)| unit).collect();
+    units.iter().enumerate().any(|(at, unit)| units.iter().take(at).any(|known| known == unit))
+}
+
+fn endless(pause: &Value, _: Option<&Value>) -> bool {
+    let millis = |(count, unit): (u64, String)| {
+        let each = match unit.as_str() {
+            "h" => 3_600_000,
+            "m" => 60_000,
+            "s" => 1000,
+            _ => 1,
+        };
+        count.saturating_mul(each)
+    };
+    PAUSE_MAX < parts(pause).into_iter().map(millis).fold(0, u64::saturating_add)
+}
+
+/// The numbers of a length of time and their units.
+fn parts(pause: &Value) -> Vec<(u64, String)> {
+    let mut all: Vec<(u64, String)> = Vec::new();
+    let mut digits = false;
+    for c in pause.as_str().unwrap_or_default().chars() {
+        match (c.to_digit(10), digits, all.last_mut()) {
+            (Some(digit), true, Some((count, _))) => *count = *count * 10 + u64::from(digit),
+            (Some(digit), _, _) => all.push((u64::from(digit), String::new())),
+            (None, _, Some((_, unit))) => unit.push(c),
+            (None, _, None) => {}
+        }
+        digits = c.is_ascii_digit();
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;

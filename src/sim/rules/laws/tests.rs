@@ -1,0 +1,46 @@
+use serde_json::json;
+
+use super::*;
+use crate::api::definition;
+
+fn all() -> Vec<String> {
+    texts(&definition::rollout().unwrap())
+}
+
+#[test]
+fn every_rule_of_the_definition_has_a_law() {
+    let texts = all();
+    assert_eq!(unspoken(&texts), Vec::<&String>::new());
+    let said = |law: &&Law| texts.iter().any(|text| text.starts_with(law.said));
+    assert_eq!(LAWS.iter().filter(said).count(), LAWS.len(), "a law without a rule");
+}
+
+#[test]
+fn a_law_is_broken_where_the_rule_would_be() {
+    let labels = json!({"app": "shop"});
+    let spec = |canary: Value| {
+        json!({"metadata": {"name": "shop"}, "spec": {"selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app"}]}},
+            "strategy": {"canary": canary}}})
+    };
+    for (case, canary, field) in [
+        ("fine", json!({"steps": [{"setWeight": 20}, {"pause": {"duration": "1h30m"}}]}), None),
+        ("an empty step", json!({"steps": [{}]}), Some("steps[0]")),
+        ("a pause of 0", json!({"steps": [{"pause": {"duration": "0s"}}]}), Some("duration")),
+        ("a unit twice", json!({"steps": [{"pause": {"duration": "1m2m"}}]}), Some("duration")),
+        ("minutes and millis", json!({"steps": [{"pause": {"duration": "1m2ms"}}]}), None),
+        ("too long", json!({"steps": [{"pause": {"duration": "8761h"}}]}), Some("duration")),
+        ("falls", json!({"steps": [{"setWeight": 50}, {"setWeight": 20}]}), Some("canary")),
+        ("no room", json!({"steps": [], "maxSurge": "0%", "maxUnavailable": 0}), Some("canary")),
+        ("one service", json!({"steps": [], "stableService": "a"}), Some("canary")),
+    ] {
+        let found = check(&all(), None, &spec(canary));
+        let found: Vec<&str> = found.iter().map(|problem| problem.field.as_str()).collect();
+        match field {
+            None => assert_eq!(found, Vec::<&str>::new(), "{case}"),
+            Some(field) => {
+                assert!(found.len() == 1 && found[0].ends_with(field), "{case} {found:?}")
+            }
+        }
+    }
+}
