@@ -2,8 +2,8 @@
 //! SIGKILL before the API server sees the write and after it carried it out. However it is
 //! disturbed it has to end like the run that nobody disturbed.
 //!
-//! The stories are data, in `tale`. `make test` tries a few writes of each, so that over all of them
-//! each kind of write is tried; `make cluster CASE=crash CRASH=all` tries all and prints the table.
+//! The stories are data, in `tale`. `make test` tries a few writes of each, so that each kind of
+//! write is among them; `make cluster CASE=crash CRASH=all` tries all and prints the table.
 
 mod normal;
 mod tale;

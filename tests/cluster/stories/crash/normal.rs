@@ -1,8 +1,8 @@
 //! The normal form of a state: what is left when all is taken out that differs from run to run.
 //!
-//! Dropped are resourceVersion, uid, generation, addresses, and how many pods Kubernetes still ends;
-//! all points in time are one, so that it still shows whether there is one. Events are no part of a
-//! state. Names that follow from the namespace are named by what they stand for.
+//! Dropped are resourceVersion, uid, generation, addresses, and how many pods Kubernetes still
+//! ends; all points in time are one, so that it still shows whether there is one. Events are no
+//! part of a state. Names that follow from the namespace are named by what they stand for.
 
 use serde_json::{Map, Value, json};
 
