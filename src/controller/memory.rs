@@ -32,6 +32,9 @@ pub struct Memory {
     template: Option<Checked>,
     /// The objects of writes that are under way.
     flight: Vec<Reference>,
+    /// Whether the API server itself said where the Rollout stands, since this process leads: what
+    /// its watch told may be from long before another one led.
+    confirmed: bool,
     /// Whether a turn has looked at the Rollout since this process leads.
     #[cfg(feature = "planted")]
     pub looked: bool,
@@ -161,6 +164,11 @@ impl Memory {
         let refusal = self.refusal.as_ref().map(|refusal| refusal.until);
         let template = self.template.as_ref().and_then(|checked| checked.until);
         [refusal, template, self.barrier.due()].into_iter().flatten().min()
+    }
+
+    /// Notes that the API server said where the Rollout stands; tells whether it had before.
+    pub fn confirm(&mut self) -> bool {
+        std::mem::replace(&mut self.confirmed, true)
     }
 
     /// Notes that a write is about to leave.

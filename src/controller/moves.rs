@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::api::kind::{Key, Reference};
+use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::apply::announce::{Announced, announce as send};
 use crate::apply::error::Error as WriteError;
@@ -14,7 +14,7 @@ use crate::apply::send::{Effect, Written};
 use crate::apply::{commit, writes};
 use crate::controller::context::Context;
 use crate::controller::error::{Error, backoff, outcome, unanswered};
-use crate::controller::memory::Verdict;
+use crate::controller::memory::{Memory, Verdict};
 use crate::controller::triggers::touched;
 use crate::model::moves::Write;
 use crate::model::notice::Notice;
@@ -186,7 +186,9 @@ pub async fn report(
     Ok(Next::Moved(ctx.clock.monotonic() + UNSEEN_MAX))
 }
 
-/// Carries out writes in order; the first that fails ends it.
+/// Carries out writes in order; the first that fails ends it. Before the first ones of a new leader
+/// the Rollout is asked for: the versions that writes demand tell only that their own objects are
+/// as they were seen, not that the attempt still stands where it did.
 ///
 /// # Errors
 /// [`Error::Write`].
@@ -198,6 +200,11 @@ pub async fn apply(
 ) -> Result<Next, Error> {
     let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
     let now = ctx.clock.monotonic();
+    if !ctx.remember(key, Memory::confirm) {
+        let own = writes::own(rollout);
+        ctx.remember(key, |memory| memory.barrier.expect(own, Expect::Asked, now));
+        return Ok(Next::Wait(Some(now)));
+    }
     let refusal = ctx.remember(key, |memory| memory.refusal(rollout, version, now));
     for write in all {
         let target = writes::target(rollout, write);
@@ -226,6 +233,10 @@ fn land(
             ctx.remember(key, |memory| {
                 memory.land();
                 if let Some(Written { target, effect }) = written {
+                    // Status is taken only at the version that was seen.
+                    if target.kind == Kind::Rollout {
+                        memory.confirm();
+                    }
                     ctx.metrics.wrote(target.kind.as_str(), WriteResult::Done);
                     let expect = match effect {
                         Effect::Version(version) => Expect::Version(version),

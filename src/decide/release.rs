@@ -170,9 +170,10 @@ fn owned(container: &Container) -> Option<Hold> {
     Some(Hold::ImageOwned { container: container.name.clone(), manager: manager.clone() })
 }
 
-/// Writes the release of the attempt into the template, as long as it did not arrive there.
+/// Writes the release of the attempt into the template, as long as it did not arrive there; a
+/// frozen Rollout takes nothing.
 pub fn deliver(seen: &Snapshot) -> Option<Act> {
-    let attempt = pending(seen)?;
+    let attempt = pending(seen).filter(|_| !seen.spec.paused)?;
     if let Wanted::Images { release, .. } = wanted(seen)
         && !release.same(&attempt.release)
     {

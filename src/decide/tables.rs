@@ -3,7 +3,7 @@
 use crate::decide::act::{Act, Waits};
 use crate::decide::attempt::{self, Start};
 use crate::decide::fixture::{at, at_rest, climbing, delivered, release, route, template};
-use crate::decide::release::{Wanted, wanted};
+use crate::decide::release::{Wanted, deliver, wanted};
 use crate::decide::{command, stage};
 use crate::model::command::{Asked, Command, Token, Value};
 use crate::model::hold::Hold;
@@ -126,6 +126,29 @@ fn pins_and_failures_hold_a_release_until_another_one() {
         seen.status.quarantine.extend(quarantine);
         let want = if want == "Q" { "Quarantined" } else { want };
         assert_eq!(told(wanted(&seen)), want, "{case}");
+    }
+}
+
+#[test]
+fn a_release_is_delivered_unless_the_rollout_is_frozen() {
+    let undelivered = || {
+        let mut seen = climbing(1, None);
+        seen.template = template("shop:1.0.0");
+        seen.offer = Offer::Release(release("1.1.0"));
+        seen.status.attempt.as_mut().unwrap().delivered = false;
+        seen
+    };
+    for (case, paused, delivers, holds) in
+        [("moving", false, true, None), ("frozen", true, false, Some("Suspended"))]
+    {
+        let mut seen = undelivered();
+        seen.spec.paused = paused;
+        assert_eq!(deliver(&seen).is_some(), delivers, "{case}");
+        let first = match stage::advance(&seen, at(0)) {
+            Act::Wait(Waits { holds, .. }) => holds.first().map(|(hold, _)| hold.code()),
+            Act::Commit(_) | Act::Apply(_) => None,
+        };
+        assert!(holds.is_none() || first == holds, "{case}: {first:?}");
     }
 }
 

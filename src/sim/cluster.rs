@@ -333,14 +333,11 @@ impl Cluster {
         let known = (&*before.value, &before.managers);
         let managers = self.managers(actor, place, part, known, (&object, claim));
         // Times of entries alone are no change.
-        let managers = if managers.alike(&before.managers) && same {
-            before.managers.clone()
-        } else {
-            managers
-        };
-        if same && managers.alike(&before.managers) && !owed {
+        let kept = same && managers.alike(&before.managers);
+        if kept && !owed {
             return Ok(Outcome::Kept(before));
         }
+        let managers = if kept { before.managers.clone() } else { managers };
         let resource = Resource::named(place.resource);
         if part != Part::Status
             && resource.is_some_and(|known| settle::counts(known, &before.value, &object))

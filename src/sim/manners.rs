@@ -30,6 +30,8 @@ pub struct Manners {
     ended: BTreeMap<&'static str, Timestamp>,
     /// Whether it met a server that does not answer: then it may wait longer.
     excused: bool,
+    /// Whether there were ever two Rollouts: writes for one need not wait for those of the other.
+    crowded: bool,
     /// Requests in this minute, and when it began.
     minute: (u32, Option<Timestamp>),
     breaches: Vec<Violation>,
@@ -57,6 +59,7 @@ impl Manners {
             unseen: BTreeMap::new(),
             ended: BTreeMap::new(),
             excused: false,
+            crowded: false,
             minute: (0, None),
             breaches: Vec::new(),
         }
@@ -125,7 +128,8 @@ impl Manners {
             self.breach("S9", at, message);
         }
         let unseen = self.unseen.iter().find(|(_, (_, since))| *since + ONE_DECISION <= at);
-        if let Some((own, (revision, since))) = unseen.filter(|_| alone) {
+        self.crowded |= !alone;
+        if let Some((own, (revision, since))) = unseen.filter(|_| !self.crowded) {
             let message = format!(
                 "{shown} is written before the own write {}/{} ({revision}, {} ago) is seen",
                 own.resource,

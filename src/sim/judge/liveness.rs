@@ -12,8 +12,9 @@ use crate::sim::judge::facts::status::{Attempt, Stage};
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Name, Scene};
 
-/// After the calm somebody has to lead, and to try again what a fault made it put off.
-const SETTLING: Duration = Duration::from_secs(20);
+/// After the calm somebody has to lead, and to try again what a fault made it put off for at most
+/// 30 s.
+const SETTLING: Duration = Duration::from_secs(35);
 /// The longest pause before a failed turn is tried again.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
 /// How long a command may stand untaken (L3, with a lost event).

@@ -84,7 +84,9 @@ impl Pauses {
             let route = http_route.and_then(|name| case.scene.route(&name).cloned());
             let in_force = route.and_then(|r| r.accepted_since).unwrap_or(known.entered);
             let said = Timestamp::parse(text).unwrap_or(at);
-            known.began = Some(said.max(in_force).min(at));
+            // By a clock that is ahead nobody knows when it was said, only that it was in force.
+            let began = if said <= at { said.max(in_force) } else { in_force };
+            known.began = Some(began.min(at));
             known.by = case.controller().map(str::to_owned);
         }
     }

@@ -51,8 +51,9 @@ pub fn object(resource: &Resource, body: &Bytes) -> Result<Value, Failure> {
         let kind = resource.kind;
         return Err(Failure::bad(if builtin {
             format!(
-                "{kind} in version \"{version}\" cannot be handled as a {kind}: no kind \"{kind}\" is \
-                 registered for version \"{version}\" in scheme \"pkg/runtime/scheme.go:111\""
+                "{kind} in version \"{version}\" cannot be handled as a {kind}: no kind \
+                 \"{kind}\" is registered for version \"{version}\" in scheme \
+                 \"pkg/runtime/scheme.go:111\""
             )
         } else {
             format!(

@@ -197,7 +197,7 @@ fn commands_are_taken_in_time() {
             Tale::awaiting,
             |t| {
                 t.calm();
-                t.after(30);
+                t.after(45);
                 t.annotate("person", json!({"stairlock.dev/promote": "true"}));
                 end(t, 61);
             },
@@ -208,7 +208,7 @@ fn commands_are_taken_in_time() {
             Tale::awaiting,
             |t| {
                 t.calm();
-                t.after(30);
+                t.after(45);
                 t.annotate("person", json!({"stairlock.dev/promote": "yes"}));
                 end(t, 61);
             },
@@ -231,7 +231,7 @@ fn deletions_and_releases_are_taken_in_time() {
                     json!({"metadata": {"finalizers": ["stairlock.dev/restore"]}}),
                 );
                 t.calm();
-                t.after(30);
+                t.after(45);
                 t.merge(
                     "person",
                     "rollouts/shop",
@@ -246,7 +246,7 @@ fn deletions_and_releases_are_taken_in_time() {
             Tale::awaiting,
             |t| {
                 t.calm();
-                t.after(30);
+                t.after(45);
                 t.offer("1.2.0", "sha256:cc");
                 end(t, 6);
             },
@@ -257,7 +257,7 @@ fn deletions_and_releases_are_taken_in_time() {
             Tale::awaiting,
             |t| {
                 t.calm();
-                t.after(30);
+                t.after(45);
                 t.offer("1.2.0", "sha256:cc");
                 t.status(json!({"waitingFor": [{"kind": "OutOfRange", "automatic": false}]}));
                 end(t, 6);
@@ -268,7 +268,7 @@ fn deletions_and_releases_are_taken_in_time() {
             "a release waits at rest",
             calm,
             |t| {
-                t.after(30);
+                t.after(45);
                 t.offer("1.2.0", "sha256:cc");
                 end(t, 6);
             },
@@ -278,7 +278,7 @@ fn deletions_and_releases_are_taken_in_time() {
             "an older one waits for ever",
             calm,
             |t| {
-                t.after(30);
+                t.after(45);
                 t.offer("0.9.0", "sha256:cc");
                 end(t, 6);
             },
