@@ -61,7 +61,7 @@ planted: ## seeds until the simulator catches each planted defect; writes docs/p
 	  $(CARGO) test --locked --release --features planted --test planted -- --nocapture
 
 .PHONY: cluster
-cluster: ## the cluster stories only; CASE=name picks one
+cluster: ## the cluster stories only; CASE=name picks some, CASE=crash CRASH=all kills at every write
 	tests/scripts/test.sh cluster $(CASE)
 
 .PHONY: bench

@@ -36,7 +36,7 @@ mod audit {
         paths.filter(ours).collect()
     }
 
-    /// Every request of the shipped ServiceAccount.
+    /// Every request of the shipped ServiceAccount, whoever speaks in its name.
     fn requests() -> Vec<Value> {
         let user = format!("system:serviceaccount:{NAMESPACE}:{ACCOUNT}");
         let mut requests = Vec::new();
@@ -141,7 +141,9 @@ mod audit {
 
     #[test]
     fn every_granted_verb_was_used() {
-        let used: BTreeSet<String> = requests().iter().filter_map(used).collect();
+        // A test that borrows the account is not the program.
+        let programs = |event: &&Value| text(event, "/userAgent").starts_with("stairlock/");
+        let used: BTreeSet<String> = requests().iter().filter(programs).filter_map(used).collect();
         let exempt: BTreeSet<String> = FOR_ADMISSION.iter().map(|text| text.to_string()).collect();
         let idle: Vec<String> = granted().difference(&used).cloned().collect();
         let idle: Vec<String> = idle.into_iter().filter(|verb| !exempt.contains(verb)).collect();

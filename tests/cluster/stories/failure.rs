@@ -20,10 +20,10 @@ async fn pods_that_never_become_ready_are_rolled_back_at_the_deadline() {
     let story = Story::begin("bad", 120).await;
     story.offer("1.0.0").await;
     story.cluster.add(route()).await;
-    let hasty = json!({"spec": {"progressDeadlineSeconds": 5}});
-    story.cluster.add(merged(sourced(routed(&story, "1.0.0", gated())), &hasty)).await;
+    story.cluster.add(sourced(routed(&story, "1.0.0", gated()))).await;
     let controller = story.controller().await;
     story.completed(1).await;
+    story.hasten(5).await;
     let routes = story.watch("HTTPRoute").await;
     let sets = story.watch("ReplicaSet").await;
 
@@ -50,12 +50,13 @@ async fn a_good_release_after_a_bad_one_is_taken() {
     let story = Story::begin("mended", 90).await;
     story.offer("1.0.0").await;
     let steps = json!([{"setWeight": 50}, {"setWeight": 100}]);
-    let hasty = json!({"spec": {"progressDeadlineSeconds": 2}});
-    story.cluster.add(merged(sourced(rollout(&story, "1.0.0", steps)), &hasty)).await;
+    story.cluster.add(sourced(rollout(&story, "1.0.0", steps))).await;
     let _controller = story.controller().await;
     story.completed(1).await;
+    story.hasten(2).await;
     story.push("1.1.0-bad.1").await;
     story.failed(2, "DeadlineExceeded").await;
+    story.cluster.merge("Rollout", SHOP, json!({"spec": {"progressDeadlineSeconds": 60}})).await;
 
     story.push("1.1.0").await;
 

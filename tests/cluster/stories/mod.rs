@@ -1,5 +1,6 @@
 //! The stories, a file for each subject.
 
+mod blind;
 mod command;
 mod cost;
 mod crash;

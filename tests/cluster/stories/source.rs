@@ -197,8 +197,9 @@ async fn a_source_of_another_namespace_is_denied() {
 
 #[tokio::test]
 async fn a_source_of_another_namespace_is_read_where_that_is_allowed() {
-    let story = Story::begin("allowed", 60).await;
+    let mut story = Story::begin("allowed", 60).await;
     let other = Story::begin("flux", 60).await;
+    story.beside(&other);
     other.offer("1.1.0").await;
     let flag = format!("--allow-cross-namespace-refs={}", other.namespace());
     let controller = story.controller_with(&[&flag]).await;

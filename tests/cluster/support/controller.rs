@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::install;
+use super::proxy::ledger::Word;
 use super::proxy::{Kill, Moment, Proxy};
 use super::rig::rig;
 
@@ -28,7 +29,7 @@ pub struct Controller {
 impl Controller {
     /// Starts one; `name` tells it from every other of the run.
     pub async fn start(name: &str, flags: &[String]) -> Self {
-        let proxy = Proxy::listen().await;
+        let proxy = Proxy::listen(name).await;
         let token = install::token().await;
         let kubeconfig = rig().folder("stories").join(format!("{name}.kubeconfig"));
         let file = json!({
@@ -42,6 +43,8 @@ impl Controller {
         std::fs::write(&kubeconfig, file.to_string()).unwrap();
         let log = rig().folder("logs/stories").join(format!("{name}.log"));
         let flags = flags.to_vec();
+        let abroad = flags.iter().any(|flag| flag.starts_with("--allow-cross-namespace-refs="));
+        proxy.note(Word::Begun { abroad });
         let child = Arc::new(Mutex::new(spawn(name, &kubeconfig, &log, &flags)));
         Self { proxy, name: name.to_owned(), kubeconfig, log, flags, child }
     }
@@ -53,6 +56,7 @@ impl Controller {
 
     /// Ends it with SIGKILL.
     pub fn kill(&self) {
+        self.proxy.note(Word::Crashed);
         let mut child = self.child.lock().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
@@ -67,6 +71,7 @@ impl Controller {
 
     /// Sends SIGTERM and waits for its end.
     pub async fn terminate(&self, end: Instant) -> ExitStatus {
+        self.proxy.note(Word::Told);
         let pid = self.child.lock().unwrap().id();
         let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {pid}")).status();
         assert!(sent.unwrap().success(), "no process {pid}");

@@ -1,11 +1,14 @@
 //! What the stories stand on: the rig, the controller as a process, the proxy that it speaks
 //! through, watches of our own, and the objects of an ordinary shop.
 
+pub mod backstage;
 pub mod clock;
 pub mod cluster;
 pub mod controller;
+pub mod history;
 pub mod install;
 pub mod json;
+pub mod judge;
 pub mod ladder;
 pub mod proxy;
 pub mod rig;

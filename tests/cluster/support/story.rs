@@ -1,20 +1,27 @@
 //! One story: its namespace, its deadline, its controllers, and waits that read like sentences.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::backstage;
 use super::cluster::Cluster;
 use super::controller::Controller;
+use super::history::History;
 use super::install;
 use super::json::{condition, hold_message, holds, name, number, text};
+use super::judge::judge;
 use super::rig::{rig, succeeded};
 use super::watch::{Change, Seen, Watch};
 
 /// The Rollout of a story, where it has one only.
 pub const SHOP: &str = "shop";
+
+/// Asks for a source to be read at once.
+const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
@@ -25,6 +32,9 @@ pub struct Story {
     pub end: Instant,
     /// Every state of every Rollout of the namespace.
     pub rollouts: Watch,
+    history: Arc<History>,
+    /// Histories of other stories that this one's objects refer to.
+    beside: Vec<Arc<History>>,
 }
 
 impl Story {
@@ -35,8 +45,14 @@ impl Story {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("{title}-{}-{count}", std::process::id());
         let cluster = Cluster::create(rig().client().await, &namespace).await;
+        let history = History::open(&namespace).await;
         let rollouts = Watch::open(&cluster, "Rollout").await;
-        Self { cluster, end, rollouts }
+        Self { cluster, end, rollouts, history, beside: Vec::new() }
+    }
+
+    /// Lets objects of another story be referred to: what happens there is judged with this one.
+    pub fn beside(&mut self, other: &Self) {
+        self.beside.push(Arc::clone(&other.history));
     }
 
     /// The namespace.
@@ -90,6 +106,11 @@ impl Story {
         let mut crane = rig().program("crane");
         crane.args(["append", "--insecure", "-f"]).arg(layer).args(["-t", &self.image(tag)]);
         succeeded("crane append", crane.output().await.unwrap());
+        if self.cluster.find("ImageRepository", SHOP).await.is_some() {
+            // As `flux reconcile` does: of many repositories each is read seldom.
+            let asked = json!({"metadata": {"annotations": {REQUESTED_AT: tag}}});
+            self.cluster.merge("ImageRepository", SHOP, asked).await;
+        }
     }
 
     /// Asks for a command by annotation, as a person does with kubectl.
@@ -104,6 +125,15 @@ impl Story {
             "ports": [{"containerPort": 8080}]}]);
         let change = json!({"spec": {"template": {"spec": {"containers": containers}}}});
         self.cluster.merge("Rollout", SHOP, change).await;
+    }
+
+    /// Gives an attempt this long to become ready: for what comes, since the first release of a
+    /// story has all the time that a loaded machine takes.
+    pub async fn hasten(&self, secs: u32) {
+        let change = json!({"spec": {"progressDeadlineSeconds": secs}});
+        self.cluster.merge("Rollout", SHOP, change).await;
+        let known = |r: &Value| number(r, "/spec/progressDeadlineSeconds") == i64::from(secs);
+        self.until("it is hasty and at rest", |r| known(r) && completed(r)).await;
     }
 
     /// Waits for a state of the shop.
@@ -160,9 +190,32 @@ impl Story {
         hold_message(&held, code).to_owned()
     }
 
+    /// The ReplicaSets of the shop.
+    pub async fn replica_sets(&self) -> Vec<Value> {
+        let mut sets = self.cluster.all("ReplicaSet").await;
+        sets.retain(|set| text(set, "/metadata/labels/stairlock.dev~1rollout") == SHOP);
+        sets
+    }
+
     /// Waits until no side drains.
     pub async fn drained(&self) -> Value {
         self.until("nothing drains", |r| r.pointer("/status/draining").is_none()).await
+    }
+}
+
+/// A story that went well is judged: whatever it is about, no invariant is broken in it.
+impl Drop for Story {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let (history, beside) = (Arc::clone(&self.history), std::mem::take(&mut self.beside));
+        let verdict = backstage::block(async move { judge(&history, &beside).await });
+        match verdict {
+            Some(broken) if broken.is_empty() => {}
+            Some(broken) => panic!("{}: {broken}", self.namespace()),
+            None => panic!("{}: its history cannot be judged", self.namespace()),
+        }
     }
 }
 

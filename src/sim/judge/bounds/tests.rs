@@ -62,6 +62,21 @@ fn a_status_stays_small() {
             },
             &["S21"],
         ),
+        (
+            "a condition of a status that nobody can read begins anew",
+            rest,
+            |t| {
+                t.merge(
+                    "person",
+                    "rollouts/shop",
+                    json!({"status": {"attempt": {"stage": "Odd"}}}),
+                );
+                let time = "2026-01-02T12:00:09Z";
+                t.status(json!({"attempt": {"stage": "Completed"}, "conditions": [
+                    {"type": "Ready", "status": "True", "lastTransitionTime": time}]}));
+            },
+            &[],
+        ),
     ];
     check(rows);
 }

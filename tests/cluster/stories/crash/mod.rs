@@ -1,0 +1,340 @@
+//! Crash at every write, on both sides of it: the same story is played for each write of it, with
+//! SIGKILL before the API server sees the write and after it carried it out. However it is
+//! disturbed it has to end like the run that nobody disturbed.
+//!
+//! The stories are data, in `tale`. `make test` tries a few writes of each, so that each kind of
+//! write is among them; `make cluster CASE=crash CRASH=all` tries all and prints the table.
+
+mod normal;
+mod tale;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{Arc, LazyLock};
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot::{Receiver, Sender, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+use self::normal::{Names, differences, normal};
+use self::tale::{Act, OTHERS, PROMOTED, Tale, kind};
+use crate::support::controller::Controller;
+use crate::support::json::{list, name, number, text};
+use crate::support::ladder::sequence;
+use crate::support::proxy::Moment;
+use crate::support::story::{SHOP, Story};
+use crate::support::watch::{Change, Seen, Watch};
+
+/// Runs that climb at the same time; those that only drain do not count.
+static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(5)));
+/// Writes that only show numbers of pods: there may be more or fewer from run to run.
+const UNSTEADY_MAX: usize = 4;
+/// A run, the drain of 30 s included.
+const RUN_SECS: u64 = 240;
+
+/// At which write a run is disturbed, and when.
+type Point = Option<(usize, Moment)>;
+
+/// How a run ended.
+struct Ending {
+    /// The writes from the first act on.
+    writes: Vec<String>,
+    normal: String,
+}
+
+/// A story as it is played, and what is seen of it.
+struct Run {
+    controller: Controller,
+    routes: Watch,
+    sets: Watch,
+    // The last that is dropped: it is judged when the controller has ended.
+    story: Story,
+}
+
+impl Run {
+    /// A run whose first release carries all traffic and where nothing moves.
+    async fn begin(tale: &Tale) -> Self {
+        let story = Story::begin("crash", RUN_SECS).await;
+        story.offer("1.0.0").await;
+        for object in (tale.objects)(&story) {
+            story.cluster.add(object).await;
+        }
+        let controller = story.controller().await;
+        let sets = story.watch("ReplicaSet").await;
+        story.completed(1).await;
+        story.until("the first attempt is told of and settled", at_rest).await;
+        if let Some(secs) = tale.patience {
+            story.hasten(secs).await;
+        }
+        let routes = story.watch("HTTPRoute").await;
+        Self { story, controller, routes, sets }
+    }
+
+    async fn act(&self, act: Act) {
+        let story = &self.story;
+        match act {
+            Act::Push(tag) => story.push(tag).await,
+            Act::Annotate(key, value) => story.command(key, value).await,
+            Act::Delete => story.cluster.remove("Rollout", SHOP).await,
+            Act::Paused(attempt, step) => drop(story.paused(attempt, step).await),
+            Act::Completed(attempt) => drop(story.completed(attempt).await),
+            Act::Failed(attempt, cause) => drop(story.failed(attempt, cause).await),
+            Act::Gone => {
+                let gone = |seen: &Seen| seen.change == Change::Deleted;
+                story.rollouts.until(story.end, "the Rollout is gone", gone).await;
+            }
+        }
+    }
+
+    /// Everything in its normal form, once pods, counts and notices have settled too.
+    async fn settled(&self, tale: &Tale) -> String {
+        let story = &self.story;
+        let there = !matches!(tale.acts.last(), Some(Act::Gone));
+        let settled = |seen: &[Seen]| present(seen).into_iter().all(|set| there && rests(set));
+        self.sets.until_all(story.end, "the ReplicaSets have settled", settled).await;
+        let rollout = match there {
+            true => story.until("all is settled", at_rest).await,
+            false => Value::Null,
+        };
+        let outcomes = list(&rollout, "/status/history").iter();
+        let outcomes = outcomes.map(|entry| (number(entry, "/number"), text(entry, "/outcome")));
+        assert_eq!(outcomes.collect::<Vec<_>>(), tale.history, "{}", story.namespace());
+        if !tale.weights.is_empty() {
+            assert_eq!(sequence(&self.routes), tale.weights, "{}", story.namespace());
+        }
+        let mut services = story.cluster.all("Service").await;
+        let mut routes = story.cluster.all("HTTPRoute").await;
+        if !there {
+            // Their owner is gone: they go when the cluster gets to it, and the gateway says so.
+            services.clear();
+            routes.iter_mut().for_each(|route| route["status"] = Value::Null);
+        }
+        let state = json!({"rollout": rollout, "sets": self.sets.present(), "services": services,
+            "routes": routes});
+        normal(&state, &self.names())
+    }
+
+    /// The writes from a request on, as the table shows them.
+    fn writes(&self, from: usize) -> Vec<String> {
+        let names = self.names();
+        let writes = self.controller.proxy.writes(from);
+        writes.iter().map(|call| names.put(&call.brief())).collect()
+    }
+
+    fn names(&self) -> Names {
+        let sets: Vec<Value> = self.sets.seen().into_iter().map(|seen| seen.object).collect();
+        Names::new(self.story.namespace(), &sets)
+    }
+}
+
+/// The ReplicaSets that are there.
+fn present(seen: &[Seen]) -> Vec<&Value> {
+    let mut present: Vec<&Value> = Vec::new();
+    for Seen { change, object } in seen {
+        present.retain(|other| name(other) != name(object));
+        if *change != Change::Deleted {
+            present.push(object);
+        }
+    }
+    present
+}
+
+/// Whether a ReplicaSet has the pods that it is to have.
+fn rests(set: &Value) -> bool {
+    let wanted = number(set, "/spec/replicas");
+    let seen = number(set, "/status/observedGeneration") == number(set, "/metadata/generation");
+    let counts = ["replicas", "readyReplicas", "availableReplicas"];
+    seen && counts.iter().all(|count| number(set, &format!("/status/{count}")) == wanted)
+}
+
+/// Whether nothing is left to tell, to count or to drain.
+fn at_rest(rollout: &Value) -> bool {
+    let wanted = rollout.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+    let counts = ["replicas", "readyReplicas", "availableReplicas", "updatedReplicas"];
+    let counts = counts.iter().map(|count| number(rollout, &format!("/status/{count}")));
+    rollout.pointer("/status/outbox").is_none()
+        && rollout.pointer("/status/draining").is_none()
+        && counts.into_iter().all(|count| count == wanted)
+}
+
+/// Plays a story; with a point, the controller is killed there. `climbed` hears which writes
+/// there were at its last act, before anything drains.
+async fn play(
+    tale: Tale,
+    point: Point,
+    permit: OwnedSemaphorePermit,
+    climbed: Sender<Vec<String>>,
+) -> Ending {
+    let run = Run::begin(&tale).await;
+    let Run { story, controller, .. } = &run;
+    let mark = controller.proxy.mark();
+    if let Some((at, moment)) = point {
+        controller.kill_at(at, moment);
+    }
+    let told = async {
+        for act in tale.acts {
+            run.act(*act).await;
+        }
+        drop(permit);
+        let _ = climbed.send(run.writes(mark));
+        run.settled(&tale).await
+    };
+    let revived = async {
+        if point.is_some() {
+            controller.proxy.killed(story.end).await;
+            controller.restart();
+        }
+        std::future::pending::<String>().await
+    };
+    let normal = tokio::select! {
+        normal = told => normal,
+        normal = revived => normal,
+    };
+    assert_eq!(controller.forbidden(), [""; 0]);
+    Ending { writes: run.writes(mark), normal }
+}
+
+/// Starts runs of one story, as many at a time as there are permits.
+struct Runs {
+    tale: Tale,
+    running: JoinSet<(Point, Option<Ending>)>,
+}
+
+impl Runs {
+    /// Starts a run as soon as there is a permit; the receiver hears what it wrote to climb.
+    fn start(&mut self, point: Point) -> Receiver<Vec<String>> {
+        let (tale, permits) = (self.tale, Arc::clone(&PERMITS));
+        let (climbed, heard) = channel();
+        self.running.spawn(async move {
+            let permit = permits.acquire_owned().await.unwrap();
+            (point, tokio::spawn(play(tale, point, permit, climbed)).await.ok())
+        });
+        heard
+    }
+
+    /// Starts a run for both sides of some writes.
+    fn start_all(&mut self, writes: impl Iterator<Item = usize>) {
+        let sides = |at: usize| [(at, Moment::Before), (at, Moment::After)];
+        writes.flat_map(sides).for_each(|point| drop(self.start(Some(point))));
+    }
+}
+
+/// All runs of one story.
+struct Table {
+    tale: Tale,
+    undisturbed: Ending,
+    /// The points that were tried, each with its end; none if it failed.
+    tried: Vec<((usize, Moment), Option<Ending>)>,
+}
+
+impl Table {
+    /// Plays a story, undisturbed and disturbed at all writes or some.
+    async fn fill(tale: Tale, all: bool) -> Self {
+        let mut runs = Runs { tale, running: JoinSet::new() };
+        let climbed = runs.start(None).await.expect("the run that nobody disturbs");
+        runs.start_all(tale.chosen(&climbed, all).into_iter());
+        let mut undisturbed = None;
+        let mut tried = Vec::new();
+        while let Some(ended) = runs.running.join_next().await {
+            let (point, ending) = ended.unwrap();
+            let Some(point) = point else {
+                let ending = ending.expect("the run that nobody disturbs");
+                // The writes of the drain are known by now too.
+                let chosen = tale.chosen(&ending.writes, all).into_iter();
+                runs.start_all(chosen.filter(|at| *at > climbed.len()));
+                undisturbed = Some(ending);
+                continue;
+            };
+            tried.push((point, ending));
+        }
+        let undisturbed = undisturbed.expect("the run that nobody disturbs");
+        Self { tale, undisturbed, tried }
+    }
+
+    /// What became of one run: a word for the table, and what is wrong with it.
+    fn verdict(&self, (at, moment): (usize, Moment), ending: Option<&Ending>) -> (String, String) {
+        let Some(Ending { writes, normal }) = ending else {
+            return ("failed".to_owned(), format!("write {at}, {moment:?}: the run failed\n"));
+        };
+        let count = self.undisturbed.writes.len();
+        let killed = writes.get(at - 1).map_or("", String::as_str);
+        // Numbers may be shown in fewer writes; a run that ended before its point is undisturbed.
+        if killed.is_empty() && writes.len() + UNSTEADY_MAX >= count {
+            return ("not reached".to_owned(), String::new());
+        }
+        let differs = differences(normal, &self.undisturbed.normal);
+        let other = self.undisturbed.writes[at - 1] != killed;
+        let killed = if other { format!(" ({killed})") } else { String::new() };
+        if !differs.is_empty() || killed.ends_with("()") {
+            let what = format!("write {at}{killed}, {moment:?}: {differs:#?}\n");
+            return (format!("differs{killed}"), what);
+        }
+        (format!("equal{killed}"), String::new())
+    }
+
+    /// The table as lines, and what is wrong with it.
+    fn show(&self) -> (String, String) {
+        let Self { tale, undisturbed, tried } = self;
+        let (mut lines, mut wrong) = (String::new(), String::new());
+        if undisturbed.writes.len() < tale.writes_min {
+            let _ = writeln!(wrong, "only {} writes", undisturbed.writes.len());
+        }
+        for write in tale.missing(&undisturbed.writes) {
+            let _ = writeln!(wrong, "{}: there is no {write:?}", tale.name);
+        }
+        let kinds: BTreeSet<String> = undisturbed.writes.iter().map(|write| kind(write)).collect();
+        for kind in kinds.difference(&tale::kinds()) {
+            let _ = writeln!(wrong, "{}: the short run never tries {kind}", tale.name);
+        }
+        for (index, write) in undisturbed.writes.iter().enumerate() {
+            let mut cells = [const { String::new() }; 2];
+            for (cell, moment) in cells.iter_mut().zip([Moment::Before, Moment::After]) {
+                let point = (index + 1, moment);
+                let Some((_, ending)) = tried.iter().find(|(at, _)| *at == point) else { continue };
+                let (word, what) = self.verdict(point, ending.as_ref());
+                *cell = word;
+                wrong += &what;
+            }
+            let [before, after] = cells;
+            let at = index + 1;
+            let _ = writeln!(lines, "| {} | {at} | {write} | {before} | {after} |", tale.name);
+        }
+        let count = |word: &str| lines.matches(&format!("| {word}")).count();
+        let (tried, equal) = (tried.len(), count("equal"));
+        let (writes, missed) = (undisturbed.writes.len(), count("not reached"));
+        let sum = format!("{writes} writes, {tried} tried, {equal} equal, {missed} not reached");
+        let _ = writeln!(lines, "| {} | | {sum} | | |", tale.name);
+        (lines, wrong)
+    }
+}
+
+/// Plays stories, prints their tables and fails if any run ended otherwise.
+async fn crash(tales: &[Tale]) {
+    let all = std::env::var("CRASH").is_ok_and(|what| what == "all");
+    let filled = tales.iter().map(|tale| Table::fill(*tale, all));
+    let shown = futures::future::join_all(filled).await;
+    let mut text = String::from("| story | write | verb object | before | after |\n");
+    text += "| --- | --- | --- | --- | --- |\n";
+    let mut wrong = String::new();
+    for (lines, what) in shown.iter().map(Table::show) {
+        text += &lines;
+        wrong += &what;
+    }
+    if all {
+        // Past the capture of the test harness, which prints what failed only.
+        let _ = std::io::stdout().write_all(text.as_bytes());
+    }
+    assert!(wrong.is_empty(), "{text}\n{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_is_promoted_once_wherever_the_controller_is_killed() {
+    crash(&[PROMOTED]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_story_ends_the_same_wherever_the_controller_is_killed() {
+    crash(OTHERS).await;
+}

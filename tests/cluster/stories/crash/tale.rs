@@ -1,0 +1,185 @@
+//! The stories that are crashed at every write, as data: what stands there, what is done, and the
+//! state in which it ends. A strategy that comes later adds a story here and nothing else.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::shop::{rollout, route, routed, sized, sourced};
+use crate::support::story::Story;
+
+/// One story. It begins when the first release, 1.0.0, carries all traffic and all is at rest.
+#[derive(Clone, Copy)]
+pub struct Tale {
+    /// Its name in the table.
+    pub name: &'static str,
+    /// What stands there.
+    pub objects: fn(&Story) -> Vec<Value>,
+    /// How many seconds an attempt has to become ready, from its beginning on.
+    pub patience: Option<u32>,
+    /// What happens, one after the other; the last one is its end.
+    pub acts: &'static [Act],
+    /// The sequence of weights of the route, from the beginning on; empty where there is none.
+    pub weights: &'static [(i64, i64)],
+    /// The numbers and outcomes of its history at the end, newest first.
+    pub history: &'static [(i64, &'static str)],
+    /// Fewer writes than this are not the story.
+    pub writes_min: usize,
+    /// What the short run tries: a write as the table shows it, and which one of those.
+    pub tried: &'static [(&'static str, usize)],
+}
+
+impl Tale {
+    /// The places of the writes that are tried, from 1.
+    pub fn chosen(&self, writes: &[String], all: bool) -> Vec<usize> {
+        if all {
+            return (1..=writes.len()).collect();
+        }
+        self.tried.iter().filter_map(|tried| place(writes, tried)).collect()
+    }
+
+    /// What the short run means to try and there is not.
+    pub fn missing(&self, writes: &[String]) -> Vec<(&'static str, usize)> {
+        let missing = self.tried.iter().filter(|tried| place(writes, tried).is_none());
+        missing.copied().collect()
+    }
+}
+
+/// The place of a write, from 1.
+fn place(writes: &[String], (write, nth): &(&str, usize)) -> Option<usize> {
+    let mut like = writes.iter().zip(1..).filter(|(other, _)| other == write);
+    like.nth(nth - 1).map(|(_, at)| at)
+}
+
+/// What kind of write it is: the method, the resource and the part of it.
+pub fn kind(write: &str) -> String {
+    let (method, path) = write.split_once(' ').unwrap_or((write, ""));
+    let mut parts = path.split('/');
+    let resource = parts.next().unwrap_or_default();
+    let part = parts.nth(1).map_or(String::new(), |part| format!("/{part}"));
+    format!("{method} {resource}{part}")
+}
+
+/// One thing that is done or waited for.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    /// A tag is pushed.
+    Push(&'static str),
+    /// A person annotates the Rollout.
+    Annotate(&'static str, &'static str),
+    /// A person deletes the Rollout.
+    Delete,
+    /// The attempt stands at the pause of the step.
+    Paused(i64, i64),
+    /// The attempt carries all traffic.
+    Completed(i64),
+    /// The attempt has failed for this cause, and all is back.
+    Failed(i64, &'static str),
+    /// The Rollout is gone.
+    Gone,
+}
+
+/// All kinds of writes that the short run tries, over all stories.
+pub fn kinds() -> BTreeSet<String> {
+    let all = OTHERS.iter().chain([&PROMOTED]);
+    all.flat_map(|tale| tale.tried).map(|(write, _)| kind(write)).collect()
+}
+
+const PROMOTE: Act = Act::Annotate("stairlock.dev/promote", "true");
+
+/// Two pauses that a person ends.
+fn gated() -> Value {
+    json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50, "pause": {}}, {"setWeight": 100}])
+}
+
+/// A shop behind a route.
+fn behind_a_route(story: &Story) -> Vec<Value> {
+    vec![route(), sourced(routed(story, "1.0.0", gated()))]
+}
+
+/// A shop of four pods without a route.
+fn by_pods(story: &Story) -> Vec<Value> {
+    vec![sized(sourced(rollout(story, "1.0.0", gated())), 4)]
+}
+
+/// A canary that is promoted step by step.
+pub const PROMOTED: Tale = Tale {
+    name: "canary behind a route, promoted",
+    objects: behind_a_route,
+    patience: None,
+    acts: &[
+        Act::Push("1.1.0"),
+        Act::Paused(2, 1),
+        PROMOTE,
+        Act::Paused(2, 2),
+        PROMOTE,
+        Act::Completed(2),
+    ],
+    weights: &[(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)],
+    history: &[(2, "Completed"), (1, "Completed")],
+    writes_min: 8,
+    tried: &[
+        ("POST replicasets", 1),
+        ("PATCH httproutes/shop", 1),
+        ("PATCH services/shop-stable", 1),
+        ("PATCH replicasets/shop-<1.0.0>", 1),
+    ],
+};
+
+/// All others.
+pub const OTHERS: &[Tale] = &[
+    Tale {
+        name: "canary behind a route, aborted",
+        acts: &[
+            Act::Push("1.1.0"),
+            Act::Paused(2, 1),
+            Act::Annotate("stairlock.dev/abort", "true"),
+            Act::Failed(2, "Aborted"),
+        ],
+        weights: &[(100, 0), (80, 20), (100, 0)],
+        history: &[(2, "Aborted"), (1, "Completed")],
+        tried: &[("PATCH httproutes/shop", 2), ("PATCH rollouts/shop", 4)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "image that never becomes ready, rolled back at the deadline",
+        patience: Some(10),
+        acts: &[Act::Push("1.1.0-bad.1"), Act::Failed(2, "DeadlineExceeded")],
+        weights: &[(100, 0)],
+        history: &[(2, "DeadlineExceeded"), (1, "Completed")],
+        tried: &[("PATCH rollouts/shop/status", 4)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "newer release mid-way",
+        acts: &[
+            Act::Push("1.1.0"),
+            Act::Paused(2, 1),
+            Act::Push("1.2.0"),
+            Act::Paused(3, 1),
+            PROMOTE,
+            Act::Paused(3, 2),
+            PROMOTE,
+            Act::Completed(3),
+        ],
+        weights: &[],
+        history: &[(3, "Completed"), (2, "Superseded"), (1, "Completed")],
+        tried: &[("PATCH rollouts/shop/status", 4), ("POST replicasets", 2)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "deletion mid-ladder",
+        acts: &[Act::Push("1.1.0"), Act::Paused(2, 1), Act::Delete, Act::Gone],
+        weights: &[(100, 0), (80, 20), (100, 0)],
+        history: &[],
+        tried: &[("PATCH httproutes/shop", 2), ("PATCH rollouts/shop", 2)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "canary by the count of pods, promoted",
+        objects: by_pods,
+        weights: &[],
+        tried: &[("PATCH replicasets/shop-<1.0.0>", 2), ("POST events", 3)],
+        ..PROMOTED
+    },
+];
