@@ -58,12 +58,8 @@ fn turned(
         found.push("S5", format!("{name} is let go while {} stands", seen.now.name));
         return true;
     };
-    let available = |revision: &str, extreme: fn(std::vec::IntoIter<u32>) -> Option<u32>| {
-        let states = case.set_states(&format!("{}-{revision}", seen.now.name));
-        let counts = states.iter().map(|set| set.map_or(0, |set| set.available));
-        extreme(counts.collect::<Vec<_>>().into_iter()).unwrap_or(0)
-    };
-    let there = available(to, Iterator::max);
+    let sets = |revision: &str| case.set_states(&format!("{}-{revision}", seen.now.name));
+    let there = sets(to).iter().flatten().map(|set| set.available).max().unwrap_or(0);
     if !stable {
         let loses = share.unwrap_or(0);
         found.unless(loses == 0 || plain, "S2", || {
@@ -78,7 +74,9 @@ fn turned(
         (None, Some(_)) => replicas,
     };
     let spare = seen.states().map(|s| s.spec.replicas.saturating_sub(s.spec.unavailable)).min();
-    let left = from.map_or(1, |from| available(from, Iterator::min)).max(1);
+    // Pods beyond those that are asked for are about to go.
+    let stays = |from| sets(from).iter().flatten().map(|set| set.available.min(set.desired)).min();
+    let left = from.and_then(stays).unwrap_or(1).max(1);
     let enough =
         needed <= there || (plain && (spare.unwrap_or(0).max(1) <= there || left <= there));
     found.unless(enough, "S1", || {
