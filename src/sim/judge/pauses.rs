@@ -124,10 +124,8 @@ impl Known {
     fn thawed(&mut self, was: &Rollout, is: &Rollout, at: Timestamp) {
         let (asked, since) = self.freezes;
         match (&was.status.frozen_since, &is.status.frozen_since) {
-            (None, Some(text)) => {
-                let said = Timestamp::parse(text).unwrap_or(at);
-                self.frozen_since = Some(said.max(since).min(at));
-            }
+            // What a clock says that is behind is no time of ours; by now it is frozen.
+            (None, Some(_)) => self.frozen_since = Some(at),
             (Some(_), None) => {
                 let end = if asked { at } else { since };
                 // What was frozen before the pause began is none of it.
