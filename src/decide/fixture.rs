@@ -176,7 +176,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
     let revision = next.id.revision("shop", 0);
     let weight = seen.spec.canary.step(number).unwrap().weight;
     let pods = weight.share(4);
-    seen.replica_sets.push(replica_set(&next, pods, pods));
+    seen.replica_sets.push(ReplicaSet { attempt: 2, ..replica_set(&next, pods, pods) });
     seen.template = next;
     let service = seen.canary_service.as_mut().unwrap().live.as_mut().unwrap();
     service.selects = Some(revision.clone());

@@ -182,16 +182,18 @@ pub fn created(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
     }])
 }
 
-/// The ReplicaSet of a revision is asked for exactly so many pods.
+/// The ReplicaSet of a revision is asked for exactly so many pods, and carries the number of the
+/// attempt that uses it: a lost status is numbered on from there.
 pub fn resized(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
     let Some(rs) = side::replica_set(seen, revision) else { return Ok(()) };
     let min_ready_secs = seen.spec.min_ready_secs;
     let clear = rs.quarantined.filter(|attempt| *attempt > 0).map(|_| 0);
-    if rs.desired == replicas && rs.min_ready_secs == min_ready_secs && clear.is_none() {
+    let attempt = side::reused_by(seen, rs);
+    let marked = clear.is_none() && attempt.is_none();
+    if rs.desired == replicas && rs.min_ready_secs == min_ready_secs && marked {
         return Ok(());
     }
     let target = side::target(rs);
-    let attempt = side::reused_by(seen, rs);
     writes(vec![Write::Resize { target, replicas, min_ready_secs, quarantine: clear, attempt }])
 }
 

@@ -140,7 +140,9 @@ fn sized(
                 }
             }
             Some(rs) => {
-                let same = replicas == set.desired && rs.min_ready_secs == seen.spec.min_ready_secs;
+                let same = replicas == set.desired
+                    && rs.min_ready_secs == seen.spec.min_ready_secs
+                    && side::reused_by(seen, rs).is_none();
                 let other = set.target == 0 && canary.is_none_or(|(r, _)| *r != rs.revision);
                 if !same || (!other && rs.quarantined.is_some_and(|attempt| attempt > 0)) {
                     writes.push(resize(seen, rs, replicas, other));

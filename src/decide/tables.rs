@@ -479,3 +479,34 @@ fn the_way_back_needs_pods_to_go_back_to() {
     }
     assert_eq!(Weight::FULL.rest(), Weight::NONE);
 }
+
+#[test]
+fn a_replica_set_carries_the_attempt_that_uses_it() {
+    for (case, made_by, want) in [("its own", 2, None), ("an earlier one's", 1, Some(2))] {
+        for routed in [true, false] {
+            let mut seen = climbing(1, None);
+            let canary = seen.replica_sets.last_mut().unwrap();
+            canary.attempt = made_by;
+            if !routed {
+                seen.route = None;
+                seen.spec.canary.route = None;
+                seen.status.attempt.as_mut().unwrap().routing = None;
+                seen.replica_sets[0].desired = 2;
+            }
+            let marked = match stage::advance(&seen, at(0)) {
+                Act::Apply(writes) => writes.iter().find_map(|write| match write {
+                    Write::Resize { target, attempt, .. }
+                        if target
+                            .name
+                            .ends_with(seen.status.attempt.as_ref().unwrap().revision.as_str()) =>
+                    {
+                        *attempt
+                    }
+                    _ => None,
+                }),
+                Act::Commit(_) | Act::Wait(_) => None,
+            };
+            assert_eq!(marked, want, "{case}, routed: {routed}");
+        }
+    }
+}
