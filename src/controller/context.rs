@@ -106,9 +106,11 @@ impl Context {
         self.metrics.forget(&key.namespace, &key.name);
     }
 
-    /// Forgets all Rollouts: another process acts on them.
+    /// Forgets all Rollouts but what it wrote itself: another process acts on them.
     pub fn forget_all(&self) {
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.values_mut().for_each(Memory::step_down);
+        drop(memories);
         self.metrics.forget_all();
     }
 

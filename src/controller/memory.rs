@@ -87,6 +87,13 @@ impl Memory {
         self.sent.retain(|id| outbox.iter().any(|notice| notice.id == *id));
     }
 
+    /// Keeps only what has to be seen: another process acts now, and what this one wrote stays
+    /// newer than what its stores may still show when it leads again.
+    pub fn step_down(&mut self) {
+        let (uid, barrier) = (std::mem::take(&mut self.uid), std::mem::take(&mut self.barrier));
+        *self = Self { uid, barrier, ..Self::default() };
+    }
+
     /// Remembers a refused write.
     pub fn refuse(
         &mut self,

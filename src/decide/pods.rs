@@ -91,16 +91,18 @@ fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> St
 }
 
 /// The stable Service may turn to this revision: it has a pod, and no fewer than what the Service
-/// selects at present.
+/// selects at present. How many of those serve is not known for a moment after they were resized:
+/// then all that were asked for count.
 fn may_turn(seen: &Snapshot, to: &Revision) -> bool {
     #[cfg(feature = "planted")]
     if active(Bug::ServiceTurnedToNoPods) {
         return true;
     }
-    let available =
-        |revision: &Revision| side::replica_set(seen, revision).map_or(0, |rs| rs.available);
+    let available = side::replica_set(seen, to).map_or(0, |rs| rs.available);
     let from = side::selected(seen.stable_service.as_ref()).filter(|from| *from != to);
-    available(to) >= from.map_or(1, available).max(1)
+    let from = from.and_then(|from| side::replica_set(seen, from));
+    let serving = from.map(|rs| if rs.settled { rs.available } else { rs.desired });
+    available >= serving.unwrap_or(1).max(1)
 }
 
 /// The pods that a side behind the stable Service keeps: one, unless all may lack.

@@ -25,7 +25,9 @@ use crate::sim::world::World;
 /// When every story begins: 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600_000;
 /// How long nothing may happen before a story is over: a watch is opened again within.
-const QUIET: Duration = Duration::from_secs(65);
+const QUIET: Duration = Duration::from_secs(80);
+/// How long a watch may be silent before it is opened again.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Changes of a story: a controller that makes more runs in a circle.
 const CHANGES_MAX: usize = 20_000;
 
@@ -229,9 +231,11 @@ impl<'a> Stage<'a> {
                 began + at.0
             }
             Event::Delay { at, length, by, .. } => began + at.0 + length.0 + by.0,
-            Event::Drop { at, length, .. }
-            | Event::Duplicate { at, length, .. }
-            | Event::Outage { at, length } => began + at.0 + length.0,
+            // A watch that lost something is silent from there on, until that is noticed.
+            Event::Drop { at, length, .. } => began + at.0 + length.0 + SILENCE,
+            Event::Duplicate { at, length, .. } | Event::Outage { at, length } => {
+                began + at.0 + length.0
+            }
             Event::Expire { at, .. } => began + at.0,
             Event::Crash { .. } | Event::LoseReply { .. } | Event::Answer { .. } => began,
             Event::Edit { at, until, .. } => {

@@ -109,10 +109,12 @@ fn selects(case: &Case<'_>, revision: &str, found: &mut Found) {
     found.unless(fine, "S15", || format!("{} belongs to an older Rollout", case.name()));
 }
 
-/// Whether a Rollout is older than another and names the object in every state of the window.
+/// Whether a Rollout is older than another and names the object in every state of the window; one
+/// that is gone holds nothing.
 fn holds(other: &Seen<'_>, than: &Seen<'_>, named: impl Fn(&Rollout) -> bool) -> bool {
     let age = |rollout: &Rollout| (rollout.created.clone(), rollout.uid.clone());
-    age(other.now) < age(than.now) && other.states().all(|state| named(state) && !state.deleting)
+    let older = age(other.now) < age(than.now) && !other.gone;
+    older && other.states().all(|state| named(state) && !state.deleting)
 }
 
 #[cfg(test)]

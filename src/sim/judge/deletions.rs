@@ -40,7 +40,8 @@ fn route(case: &Case<'_>, was: &Rollout, found: &mut Found) {
         !route.applied && pairs.values().any(|pair| pair.canary > 0)
     };
     let left = !states.is_empty() && states.iter().all(|state| state.is_some_and(split));
-    let ready = case.least_ready_of_any(&routing.stable_service) > 0;
+    let there = case.service_states(&routing.stable_service).iter().all(Option::is_some);
+    let ready = there && case.least_ready_of_any(&routing.stable_service) > 0;
     found.unless(!left || !ready || !case.remembers("httproutes"), "L4", || {
         format!("{} goes and {} still splits the traffic", was.name, routing.http_route)
     });

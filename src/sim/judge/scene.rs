@@ -117,11 +117,12 @@ impl<'a> Case<'a> {
             let mut states = past.within(window, "rollouts").flatten().map(Arc::as_ref);
             let now = states.next()?;
             let before: Vec<_> = states.collect();
+            let gone = past.now().is_none();
             let exact = match window.sight {
                 Some(_) => past.within(told, "rollouts").flatten().count(),
                 None => before.len() + 1,
             };
-            Some(Seen { now, before, exact: exact.saturating_sub(1) })
+            Some(Seen { now, before, gone, exact: exact.saturating_sub(1) })
         })
     }
 
@@ -207,6 +208,8 @@ pub struct Seen<'a> {
     pub now: &'a Rollout,
     /// The states before it, newest first.
     pub before: Vec<&'a Rollout>,
+    /// Whether it is no more.
+    pub gone: bool,
     /// How many of these it had not been told the end of, where that is known.
     exact: usize,
 }
