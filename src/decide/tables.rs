@@ -494,17 +494,13 @@ fn a_replica_set_carries_the_attempt_that_uses_it() {
                 seen.status.attempt.as_mut().unwrap().routing = None;
                 seen.replica_sets[0].desired = 2;
             }
+            let revision = seen.status.attempt.as_ref().unwrap().revision.clone();
+            let mark = |write: &Write| {
+                let Write::Resize { target, attempt, .. } = write else { return None };
+                attempt.filter(|_| target.name.ends_with(revision.as_str()))
+            };
             let marked = match stage::advance(&seen, at(0)) {
-                Act::Apply(writes) => writes.iter().find_map(|write| match write {
-                    Write::Resize { target, attempt, .. }
-                        if target
-                            .name
-                            .ends_with(seen.status.attempt.as_ref().unwrap().revision.as_str()) =>
-                    {
-                        *attempt
-                    }
-                    _ => None,
-                }),
+                Act::Apply(writes) => writes.iter().find_map(mark),
                 Act::Commit(_) | Act::Wait(_) => None,
             };
             assert_eq!(marked, want, "{case}, routed: {routed}");
