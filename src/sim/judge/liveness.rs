@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::moment::{Duration, Timestamp};
-use crate::sim::judge::facts::rollout::Rollout;
+use crate::sim::judge::facts::rollout::{Pause, Rollout};
 use crate::sim::judge::facts::source::{Image, version};
 use crate::sim::judge::facts::status::{Attempt, Stage};
 use crate::sim::judge::found::Found;
@@ -140,6 +140,9 @@ impl Liveness {
             if let Some((tag, _)) = known.ripe.as_ref().filter(|(_, s)| over(*s, RELEASE_TIME)) {
                 late.push(("L9", format!("{tag} is offered for more than {RELEASE_TIME}")));
             }
+            let foreign = self.spaces.get(&name.0).map_or(settled, |space| space.foreign);
+            let since = foreign.max(settled).max(known.stage.1);
+            late.extend(overdue(rollout, since, at).filter(|_| usable).map(|why| ("L2", why)));
             for (invariant, message) in late {
                 if self.told.insert((name.clone(), invariant)) {
                     found.push(invariant, format!("{}: {message}", name.1));
@@ -291,6 +294,25 @@ fn ripe(scene: &Scene, rollout: &Rollout) -> Option<String> {
     });
     let failed = rollout.status.quarantine.iter().any(|f| f.release.tag == offer.tag);
     (newer && !failed).then(|| format!("{}@{}", offer.tag, offer.digest))
+}
+
+/// L2: what ends by itself ends in time, even if nothing else happens: a pause, or a step that does
+/// not come into force.
+fn overdue(rollout: &Rollout, since: Timestamp, at: Timestamp) -> Option<String> {
+    let frozen = rollout.spec.paused || rollout.status.frozen_since.is_some();
+    let attempt = rollout.open().filter(|attempt| attempt.delivered && !frozen)?;
+    let first = rollout.status.waiting_for.first().filter(|_| rollout.spec.replicas > 0)?;
+    let step = attempt.stage() == Stage::Step;
+    let climbs = step || [Stage::First, Stage::Promoting].contains(&attempt.stage());
+    let pause = match rollout.spec.step(attempt.step).pause {
+        Pause::For(length) if step && !attempt.unpaused && first.kind == "Paused" => Some(length),
+        Pause::For(_) | Pause::None | Pause::UntilPromoted => None,
+    };
+    let unhealthy = climbs && UNHEALTHY.contains(&first.kind.as_str());
+    let limit = pause.or_else(|| unhealthy.then_some(rollout.spec.deadline))?;
+    let since = Timestamp::parse(&first.since).map_or(since, |held| held.max(since));
+    (since + limit + GRACE < at)
+        .then(|| format!("{} is {} for more than {limit}", attempt.place().0, first.kind))
 }
 
 /// L2: an attempt in progress waits for something that is not over.

@@ -142,6 +142,26 @@ fn holds_end_in_time() {
             &["L2"],
         ),
         (
+            "a pause that ends late",
+            Tale::paused,
+            |t| {
+                t.calm();
+                t.after(140);
+                t.enters(2, 50);
+            },
+            &["L2"],
+        ),
+        (
+            "a pause that ends in time",
+            Tale::paused,
+            |t| {
+                t.calm();
+                t.after(100);
+                t.enters(2, 50);
+            },
+            &[],
+        ),
+        (
             "a pause without an end",
             Tale::paused,
             |t| {
