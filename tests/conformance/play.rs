@@ -32,6 +32,10 @@ const KINDS: &[(&str, &str, &str)] = &[
 pub trait Lever {
     /// Makes the server forget all that was before its present revision.
     fn compact(&self) -> impl Future<Output = ()>;
+
+    /// Waits until the server's cache of a path holds all that was written: an answer from version
+    /// 0 may be as old as that cache.
+    fn catch_up(&self, path: &str) -> impl Future<Output = ()>;
 }
 
 /// An answer as it came.
@@ -68,6 +72,9 @@ pub async fn play(
     let mut player = Player { client, namespace, answers: BTreeMap::new(), open: BTreeMap::new() };
     let mut answers = Vec::new();
     for request in &sequence.requests {
+        if request.word("from") == Some("0") {
+            lever.catch_up(&player.list_path(request)).await;
+        }
         let answer = match request.verb.as_str() {
             "COMPACT" => {
                 lever.compact().await;
@@ -93,6 +100,16 @@ pub async fn play(
 }
 
 impl Player<'_> {
+    /// The path of all objects beside the one that is asked for.
+    fn list_path(&self, request: &Request) -> String {
+        let uri = uri(&self.filled_request(request), self.namespace);
+        let path = uri.split('?').next().unwrap_or_default();
+        match request.verb.as_str() {
+            "GET" => path.rsplit_once('/').map_or(path, |(list, _)| list).to_owned(),
+            _ => path.to_owned(),
+        }
+    }
+
     async fn call(&self, request: &Request) -> Answer {
         let (answer, body) = self.send(request).await;
         self.whole(answer, body).await

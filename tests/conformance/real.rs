@@ -70,6 +70,14 @@ impl Lever for Etcd<'_> {
         let sent = Command::new("curl").args(["-sf", "-d", &body, &url]).output().unwrap();
         assert!(sent.status.success(), "etcd did not forget: {sent:?}");
     }
+
+    async fn catch_up(&self, path: &str) {
+        let Self(client, _) = self;
+        let list = request(client, "GET", &format!("{path}?limit=1"), &Value::Null).await;
+        let Some(version) = list["metadata"]["resourceVersion"].as_str() else { return };
+        let since = format!("resourceVersion={version}&resourceVersionMatch=NotOlderThan");
+        request(client, "GET", &format!("{path}?{since}"), &Value::Null).await;
+    }
 }
 
 /// The parts of a rig that write into objects of the table's kinds.

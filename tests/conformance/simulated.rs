@@ -23,6 +23,8 @@ impl Lever for Cluster {
     async fn compact(&self) {
         RESOURCES.iter().for_each(|resource| self.forget(resource.plural));
     }
+
+    async fn catch_up(&self, _path: &str) {} // It has no cache.
 }
 
 /// Plays a sequence. Its answers in the normal form.

@@ -171,6 +171,13 @@ fn holds_end_in_time() {
             },
             &["L2"],
         ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn steps_have_a_deadline() {
+    let rows: &[Row] = &[
         (
             "pods that never come",
             Tale::paused,
