@@ -186,14 +186,12 @@ pub fn created(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
 /// attempt that uses it: a lost status is numbered on from there.
 pub fn resized(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
     let Some(rs) = side::replica_set(seen, revision) else { return Ok(()) };
-    let min_ready_secs = seen.spec.min_ready_secs;
     let clear = rs.quarantined.filter(|attempt| *attempt > 0).map(|_| 0);
-    let attempt = side::reused_by(seen, rs);
-    let marked = clear.is_none() && attempt.is_none();
-    if rs.desired == replicas && rs.min_ready_secs == min_ready_secs && marked {
+    if side::asked_for(seen, rs, replicas) && clear.is_none() {
         return Ok(());
     }
-    let target = side::target(rs);
+    let (target, attempt) = (side::target(rs), side::reused_by(seen, rs));
+    let min_ready_secs = seen.spec.min_ready_secs;
     writes(vec![Write::Resize { target, replicas, min_ready_secs, quarantine: clear, attempt }])
 }
 

@@ -142,9 +142,7 @@ fn sized(
                 }
             }
             Some(rs) => {
-                let same = replicas == set.desired
-                    && rs.min_ready_secs == seen.spec.min_ready_secs
-                    && side::reused_by(seen, rs).is_none();
+                let same = side::asked_for(seen, rs, replicas);
                 let other = set.target == 0 && canary.is_none_or(|(r, _)| *r != rs.revision);
                 if !same || (!other && rs.quarantined.is_some_and(|attempt| attempt > 0)) {
                     writes.push(resize(seen, rs, replicas, other));
@@ -233,3 +231,6 @@ fn gone(seen: &Snapshot, revision: Option<&Revision>) -> Step {
         Some(_) => Err(Next::Hold(Hold::Draining)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,13 @@ pub fn reused_by(seen: &Snapshot, rs: &ReplicaSet) -> Option<u32> {
     again.then_some(attempt.number)
 }
 
+/// Tells whether a ReplicaSet is asked for so many pods already, and carries what it has to.
+pub fn asked_for(seen: &Snapshot, rs: &ReplicaSet, replicas: u32) -> bool {
+    rs.desired == replicas
+        && rs.min_ready_secs == seen.spec.min_ready_secs
+        && reused_by(seen, rs).is_none()
+}
+
 /// A ReplicaSet as the target of a write.
 pub fn target(rs: &ReplicaSet) -> Target {
     Target {
