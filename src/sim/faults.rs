@@ -78,8 +78,6 @@ struct Plan {
 struct Count {
     writes: u32,
     crashed: Vec<u32>,
-    /// Objects that were written to as they were before their writer's own last write.
-    forgotten: Vec<(String, Timestamp)>,
     /// When the last disturbed write was.
     disturbed: Option<Timestamp>,
 }
@@ -124,18 +122,6 @@ impl Faults {
     pub fn crash(&self, controller: u32) {
         self.count.lock().unwrap_or_else(PoisonError::into_inner).crashed.push(controller);
         self.bell.notify_one();
-    }
-
-    /// Notes that a controller wrote to an object as it was before its own last write to it.
-    pub fn forgot(&self, path: String, at: Timestamp) {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        count.forgotten.push((path, at));
-    }
-
-    /// Takes what was noted so since the last look.
-    pub fn forgotten(&self) -> Vec<(String, Timestamp)> {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut count.forgotten)
     }
 
     /// Takes the controllers that ended since the last look.

@@ -24,6 +24,8 @@ pub struct Manners {
     identity: String,
     /// The revision at which each object was last answered to it.
     answered: BTreeMap<Place, u64>,
+    /// The version that it was told its own last write to each object made.
+    own: BTreeMap<Place, u64>,
     /// Its writes that it was not told of yet: revision and time.
     unseen: BTreeMap<Place, (u64, Timestamp)>,
     /// The watches that ended, by resource.
@@ -56,6 +58,7 @@ impl Manners {
         Self {
             identity: identity.to_owned(),
             answered: BTreeMap::new(),
+            own: BTreeMap::new(),
             unseen: BTreeMap::new(),
             ended: BTreeMap::new(),
             excused: false,
@@ -141,6 +144,21 @@ impl Manners {
         self.unseen.insert(place, (after, at));
     }
 
+    /// Notes that it was told which version its write made.
+    pub fn made(&mut self, place: Place, version: u64) {
+        self.own.insert(place, version);
+    }
+
+    /// Notes a write that was refused as stale, with the version that it demanded: a controller
+    /// that has to read its own writes never demands an older one.
+    pub fn stale(&mut self, place: &Place, demanded: u64, at: Timestamp) {
+        if self.own.get(place).is_some_and(|own| demanded < *own) {
+            let shown = format!("{}/{}", place.resource, place.name);
+            let message = format!("{shown} is written to as it was before our last write");
+            self.breach("S9", at, message);
+        }
+    }
+
     fn breach(&mut self, invariant: &'static str, at: Timestamp, message: String) {
         if self.breaches.len() < BREACHES_MAX {
             let message = format!("{}: {message}", self.identity);
@@ -202,6 +220,14 @@ mod tests {
             assert_eq!(broken(play), want, "{case}");
         }
         assert_eq!(broken(|m| m.wrote(deed("shop", 8, 9, 0), &seen(7), true)), ["S9"]);
+        let stale = |demanded: u64| {
+            broken(|m| {
+                let place = Place::new("rollouts", "prod", "shop");
+                m.made(place.clone(), 8);
+                m.stale(&place, demanded, at(1));
+            })
+        };
+        assert_eq!((stale(7), stale(8)), (vec!["S9"], vec![]));
     }
 
     #[test]

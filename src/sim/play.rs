@@ -267,9 +267,6 @@ impl<'a> Stage<'a> {
                 let pause = Duration::from_millis(self.chance.u64(100..3000));
                 self.schedule(now + pause, Act::Start(number));
             }
-            for (path, at) in self.ends.faults.forgotten() {
-                self.judge.note(Note::Forgot { path, at });
-            }
             self.act(now);
             self.world.tick();
             if self.heard.pending() {

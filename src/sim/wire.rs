@@ -1,7 +1,6 @@
 //! Wire: the way between one controller and the API server, with its delays and its faults. It
 //! never changes what is asked or answered.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -81,8 +80,6 @@ struct Shared {
 struct Line {
     chance: Rng,
     seen: Sight,
-    /// The versions that this process was told its own writes made.
-    own: BTreeMap<Place, u64>,
     /// The process has ended: nothing passes any more.
     cut: bool,
     requests: u64,
@@ -102,7 +99,6 @@ impl Wire {
         let line = Line {
             chance,
             seen: Sight::new(),
-            own: BTreeMap::new(),
             cut: false,
             requests: 0,
             manners: Manners::new(identity),
@@ -267,21 +263,15 @@ impl Wire {
         line.manners.told(resource, seen);
     }
 
-    /// Keeps the version that a write made, and notices one that demanded an older version than
-    /// this process had been told it made itself: a controller that has to read its own writes
-    /// never does.
+    /// Notes what a write was answered.
     fn remember(&self, place: Place, made: Option<u64>, status: u16, asked: &Bytes) {
-        let mut line = self.line();
+        let manners = &mut self.line().manners;
         if status == 409 {
-            let own = line.own.get(&place).copied();
-            drop(line);
-            let demanded = own.and_then(|_| demanded(asked));
-            if demanded.is_some_and(|version| own.is_some_and(|own| version < own)) {
-                let object = format!("{}/{}", place.resource, place.name);
-                self.shared.faults.forgot(object, self.now());
+            if let Some(demanded) = demanded(asked) {
+                manners.stale(&place, demanded, self.now());
             }
         } else if let Some(version) = made.filter(|_| status < 300) {
-            line.own.insert(place, version);
+            manners.made(place, version);
         }
     }
 

@@ -121,13 +121,6 @@ pub enum Note {
         /// When.
         at: Timestamp,
     },
-    /// A controller wrote to an object as it was before its own last write to it.
-    Forgot {
-        /// The object, as in the path of the request.
-        path: String,
-        /// When.
-        at: Timestamp,
-    },
     /// Faults and foreign edits ended here.
     Calm {
         /// When.
@@ -196,11 +189,6 @@ impl Judge {
             Note::Crashed { .. } => self.notices.forget_tries(),
             Note::Failed { place, .. } if place.resource == "events" => self.notices.failed(),
             Note::Failed { .. } => {}
-            Note::Forgot { path, at } => {
-                let mut found = Found::default();
-                found.push("S9", format!("{path} is written to as it was before our last write"));
-                self.tell(found, at);
-            }
             Note::Calm { at } => self.liveness.calm(at),
             Note::Reach(reach) => self.reach = reach,
         }
