@@ -13,6 +13,7 @@
 //! | Ended, failed, of an edit | Ended, Reverted: the template is the stable one again |
 //! | Completed, Ended | nothing else: they are the end of an attempt |
 
+use crate::sim::judge::facts::pods::Set;
 use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::facts::status::{Attempt, Stage, Status};
 use crate::sim::judge::found::Found;
@@ -21,8 +22,8 @@ use crate::sim::judge::scene::Case;
 /// Looks at a write of a controller to a Rollout.
 pub fn see(case: &Case<'_>, found: &mut Found) {
     let Some((was, is)) = case.own().filter(|(was, is)| was.status != is.status) else { return };
-    if was.status.attempt.as_ref().is_some_and(|old| old.stage() == Stage::Unknown) {
-        return; // No controller writes such a stage, and nobody knows what a person meant.
+    if was.status.lost() {
+        return; // Nobody knows what a person meant.
     }
     numbers(case, was, is, found);
     history(was, is, found);
@@ -70,7 +71,7 @@ fn numbers(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
                     new.number, new.stage
                 )
             });
-            let here = |set: &crate::sim::judge::facts::pods::Set| set.revision == new.revision;
+            let here = |set: &Set| set.revision == new.revision;
             let whole = sets.iter().any(|(_, states)| {
                 states.iter().all(|set| {
                     set.is_some_and(|s| here(s) && s.settled && s.available >= is.spec.replicas)

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::sim::judge::facts::status::Stage;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::Case;
 
@@ -28,8 +27,7 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
     let twice = kinds.windows(2).any(|pair| pair.first() == pair.last());
     found.unless(!twice, "S21", || format!("{name}: conditions are {kinds:?}"));
     // A status of which the attempt cannot be read is lost as a whole: its conditions begin anew.
-    let lost = was.status.attempt.as_ref().is_some_and(|old| old.stage() == Stage::Unknown);
-    for old in was.status.conditions.iter().filter(|_| !lost) {
+    for old in was.status.conditions.iter().filter(|_| !was.status.lost()) {
         let same = status.conditions.iter().find(|c| c.kind == old.kind && c.status == old.status);
         let kept = same.is_none_or(|c| c.last_transition_time == old.last_transition_time);
         found.unless(kept, "S21", || format!("{name}: {} changes its time alone", old.kind));

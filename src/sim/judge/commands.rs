@@ -123,12 +123,7 @@ fn place(rollout: &Rollout) -> (i64, i64) {
 fn left_manual_pause(was: &Rollout, old: &Attempt, new: &Attempt) -> bool {
     let paused = old.stage() == Stage::Step && old.paused_at.is_some() && !old.unpaused;
     let manual = was.spec.step(old.step).pause == Pause::UntilPromoted;
-    let forward = match new.stage() {
-        Stage::Step => new.step > old.step,
-        Stage::Promoting | Stage::Completed => true,
-        Stage::First | Stage::RollingBack | Stage::Ended | Stage::Unknown => false,
-    };
-    paused && manual && forward
+    paused && manual && new.left(old)
 }
 
 /// Whether a command annotation is for what the Rollout waits for.

@@ -14,8 +14,7 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
         return;
     };
     let lets_go = was.finalizer && is.as_ref().is_none_or(|is| !is.finalizer);
-    let usable = was.status.conditions.iter().all(|c| c.reason != "InvalidSpec");
-    if !was.deleting || !lets_go || !usable || was.spec.replicas == 0 {
+    if !was.deleting || !lets_go || !was.usable() || was.spec.replicas == 0 {
         return;
     }
     route(case, was, found);

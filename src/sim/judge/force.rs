@@ -83,16 +83,10 @@ fn goal<'a>(was: &'a Rollout, old: &'a Attempt, new: &Attempt) -> Option<Goal<'a
     match (old.stage(), new.stage()) {
         (Stage::Step, Stage::Step | Stage::Promoting | Stage::Completed) => {
             let begins = new.step == old.step && old.paused_at.is_none() && new.paused_at.is_some();
-            let leaves = new.stage() != Stage::Step || new.step > old.step;
-            let command = |word: &str| format!("{word} {}/{}", old.number, old.step);
-            let asked = was
-                .accepted
-                .as_ref()
-                .is_some_and(|token| [command("promote"), command("promote-full")].contains(token));
             let weight = was.spec.step(old.step).weight;
             let goal =
                 Goal { weight, pods: vec![(revision, part(replicas, weight))], turned: None };
-            (begins || (leaves && !asked)).then_some(goal)
+            (begins || (new.left(old) && !was.promotes(old))).then_some(goal)
         }
         (Stage::First, Stage::Completed) => {
             Some(Goal { weight: 0, pods: vec![(revision, replicas)], turned: Some(revision) })

@@ -128,7 +128,7 @@ impl Liveness {
         for (name, known) in &self.rollouts {
             let Some(rollout) = scene.rollout(name) else { continue };
             let mut late = Vec::new();
-            let usable = usable(rollout) && !rollout.deleting;
+            let usable = rollout.usable() && !rollout.deleting;
             if let Some((key, _)) = known.asked.iter().find(|(_, s)| over(**s, COMMAND_TIME)) {
                 late.extend(
                     usable.then(|| ("L3", format!("{key} stands for more than {COMMAND_TIME}"))),
@@ -190,7 +190,7 @@ impl Liveness {
         self.due(scene, at, found);
         let Some(settled) = self.settled() else { return };
         for (name, known) in &self.rollouts {
-            let Some(rollout) = scene.rollout(name).filter(|rollout| usable(rollout)) else {
+            let Some(rollout) = scene.rollout(name).filter(|rollout| rollout.usable()) else {
                 continue;
             };
             let foreign = self.spaces.get(&name.0).map_or(settled, |space| space.foreign);
@@ -260,10 +260,6 @@ fn stage(rollout: &Rollout) -> String {
     }
 }
 
-fn usable(rollout: &Rollout) -> bool {
-    rollout.status.conditions.iter().all(|condition| condition.reason != "InvalidSpec")
-}
-
 /// The tag of a newer release that nothing keeps from superseding the attempt in progress.
 fn ripe(scene: &Scene, rollout: &Rollout) -> Option<String> {
     let spec = &rollout.spec;
@@ -275,7 +271,7 @@ fn ripe(scene: &Scene, rollout: &Rollout) -> Option<String> {
     };
     let known = |kind: &str| PASSING.contains(&kind);
     let held = rollout.status.waiting_for.iter().any(|waiting| !known(&waiting.kind));
-    let still = rollout.deleting || spec.paused || spec.replicas == 0 || !usable(rollout);
+    let still = rollout.deleting || spec.paused || spec.replicas == 0 || !rollout.usable();
     let known = attempt.open()
         && attempt.release.tag == offer.tag
         && attempt.release.digest == offer.digest;

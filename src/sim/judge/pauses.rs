@@ -96,19 +96,10 @@ impl Known {
     /// S19: a timed pause is left no sooner than its time is over.
     fn left(&self, was: &Rollout, is: &Rollout, at: Timestamp, found: &mut Found) {
         let (Some(old), Some(new)) = (was.open(), &is.status.attempt) else { return };
-        let forward = match new.stage() {
-            Stage::Step => new.step > old.step,
-            Stage::Promoting | Stage::Completed => true,
-            Stage::First | Stage::RollingBack | Stage::Ended | Stage::Unknown => false,
-        };
         let paused = old.paused_at.is_some() && !old.unpaused && old.place() == self.place;
         let Pause::For(length) = was.spec.step(old.step).pause else { return };
-        let command = |word: &str| format!("{word} {}/{}", old.number, old.step);
-        let asked = was
-            .accepted
-            .as_ref()
-            .is_some_and(|token| [command("promote"), command("promote-full")].contains(token));
-        let Some(began) = self.began.filter(|_| forward && paused && !asked) else { return };
+        let ends = new.left(old) && paused && !was.promotes(old);
+        let Some(began) = self.began.filter(|_| ends) else { return };
         if new.number != old.number {
             return;
         }

@@ -128,6 +128,18 @@ impl Rollout {
         self.status.attempt.as_ref().filter(|attempt| attempt.open())
     }
 
+    /// Whether the controller can use its spec, as the status says.
+    pub fn usable(&self) -> bool {
+        self.status.conditions.iter().all(|condition| condition.reason != "InvalidSpec")
+    }
+
+    /// Whether a promotion of the step on which an attempt stands is accepted.
+    pub fn promotes(&self, attempt: &Attempt) -> bool {
+        let token = |word: &str| format!("{word} {}/{}", attempt.number, attempt.step);
+        let accepted = self.accepted.as_ref();
+        accepted.is_some_and(|it| [token("promote"), token("promote-full")].contains(it))
+    }
+
     /// The objects that split its traffic: those of the attempt in progress, else of the spec.
     pub fn routing(&self) -> Option<Routing> {
         match self.open() {

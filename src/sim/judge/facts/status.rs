@@ -210,6 +210,11 @@ impl Status {
     pub fn read(status: &Value) -> Self {
         Self::deserialize(status).unwrap_or_default()
     }
+
+    /// Whether it is lost as a whole: no controller writes such a stage.
+    pub fn lost(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.stage() == Stage::Unknown)
+    }
 }
 
 impl Attempt {
@@ -237,6 +242,15 @@ impl Attempt {
     /// Whether its release is to blame for its end.
     pub fn failed(&self) -> bool {
         matches!(self.cause.as_deref(), Some("Aborted" | "DeadlineExceeded"))
+    }
+
+    /// Whether it is past the step on which it stood.
+    pub fn left(&self, before: &Self) -> bool {
+        match self.stage() {
+            Stage::Step => self.step > before.step,
+            Stage::Promoting | Stage::Completed => true,
+            Stage::First | Stage::RollingBack | Stage::Ended | Stage::Unknown => false,
+        }
     }
 
     /// The step and whether its pause runs, if it stands on one.
