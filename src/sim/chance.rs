@@ -72,6 +72,13 @@ struct Names {
 }
 
 impl Names {
+    /// The Rollout itself.
+    fn own(&self) -> String {
+        format!("rollouts/{}", self.rollout)
+    }
+}
+
+impl Names {
     fn of(story: &Story) -> Self {
         let kind = |object: &&Value| object.get("kind").and_then(Value::as_str) == Some("Rollout");
         let Some(rollout) = story.objects.iter().find(kind) else { return Self::default() };
@@ -170,7 +177,7 @@ impl Draw {
             let merge = json!({"spec": {"template": {"metadata": {"annotations": {
                 "example/edit": version,
             }}}}});
-            return self.person(at, format!("rollouts/{}", self.names.rollout), merge);
+            return self.person(at, self.names.own(), merge);
         }
         let build = u32::from(self.one_in(4));
         Event::Release { at, name: None, version, build }
@@ -201,13 +208,13 @@ impl Draw {
             2 => json!({"progressDeadlineSeconds": self.chance.u32(20..120)}),
             _ => json!({"template": {"metadata": {"annotations": {"example/edit": "a"}}}}),
         };
-        self.person(at, format!("rollouts/{}", self.names.rollout), json!({"spec": spec}))
+        self.person(at, self.names.own(), json!({"spec": spec}))
     }
 
     /// The Rollout is frozen for a while.
     fn freeze(&mut self) -> Vec<Event> {
         let (at, length) = (self.at(), self.length(240));
-        let object = format!("rollouts/{}", self.names.rollout);
+        let object = self.names.own();
         let paused =
             |at, paused: bool| self.person(at, object.clone(), json!({"spec": {"paused": paused}}));
         vec![paused(at, true), paused(after(at, length), false)]
@@ -217,7 +224,7 @@ impl Draw {
     /// nothing any more.
     fn leave(&mut self) -> Vec<Event> {
         let (at, early) = (self.at(), self.seconds(0, 20));
-        let object = format!("rollouts/{}", self.names.rollout);
+        let object = self.names.own();
         let going = Event::Delete { at: after(at, early), object };
         match (self.chance.u32(0..3), &self.names.route) {
             (0, Some(route)) => {
@@ -341,7 +348,7 @@ impl Draw {
         let (at, controller) = (self.at(), self.controller(controllers));
         match self.chance.u32(0..8) {
             7 => {
-                let object = format!("rollouts/{}", self.names.rollout);
+                let object = self.names.own();
                 vec![self.person(at, object, json!({"status": null}))]
             }
             0 => vec![Event::Outage { at, length: self.length(600) }],
@@ -366,7 +373,7 @@ impl Draw {
         all.extend(self.names.route.iter().map(|name| format!("httproutes/{name}")));
         all.extend(self.names.services.iter().map(|name| format!("services/{name}")));
         all.extend(self.names.policy.iter().map(|name| format!("imagepolicies/{name}")));
-        all.push(format!("rollouts/{}", self.names.rollout));
+        all.push(self.names.own());
         self.chance.choice(&all).cloned().unwrap_or_default()
     }
 

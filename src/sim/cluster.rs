@@ -16,6 +16,7 @@ use crate::sim::history::{Change, Place, Writer};
 use crate::sim::resource::Resource;
 use crate::sim::rules::managed::{Managers, Writing};
 use crate::sim::rules::schema::registry;
+use crate::sim::rules::settle::Part;
 use crate::sim::rules::{meta, settle};
 
 pub mod feed;
@@ -28,7 +29,7 @@ use feed::{Next, Stored};
 use garbage::{Chore, FOREGROUND, has_finalizer};
 use refusal::{Refusal, gone, quoted};
 use state::{Listener, State};
-use write::{Claim, Draft, Going, Outcome, Part, Run};
+use write::{Claim, Draft, Going, Outcome, Run};
 
 /// Who writes, and under which field manager.
 #[derive(Debug, Clone)]
@@ -301,7 +302,7 @@ impl Cluster {
             let mut object = (*before.value).clone();
             edit(&mut object)?;
             if let Some(resource) = Resource::named(place.resource) {
-                settle::update(resource, part.rule(), &before.value, &mut object, 0);
+                settle::update(resource, part, &before.value, &mut object, 0);
             }
             Ok::<_, Refusal>(Draft::change(object))
         })?;
@@ -346,7 +347,7 @@ impl Cluster {
             let next = generation.unwrap_or_default() + 1;
             meta::set(&mut object, "generation", Some(json!(next)));
         }
-        let grace = given(&object).unwrap_or_default();
+        let grace = meta::grace(&object).unwrap_or_default();
         let over = meta::has(&object, "deletionTimestamp") && !meta::held(&object) && grace == 0;
         if run == Run::Dry || over {
             let left = Arc::new(Stored::new(Arc::new(object), managers));
@@ -387,9 +388,9 @@ impl Cluster {
         let writing = Writing {
             manager: &actor.manager,
             api_version: &resource.api_version(),
-            subresource: part.rule().name(),
+            subresource: part.name(),
             time: &self.seconds(),
-            reset: &settle::reset(resource, part.rule()),
+            reset: &settle::reset(resource, part),
         };
         base.track(&registry::known(resource).schema, &writing, before, after)
     }
@@ -450,7 +451,7 @@ impl Cluster {
     /// Marks an object that is being deleted; of one that is marked, grace may only become less.
     fn mark(&self, object: &mut Value, grace: u64) {
         if meta::has(object, "deletionTimestamp") {
-            if given(object).is_none_or(|given| given <= grace) {
+            if meta::grace(object).is_none_or(|given| given <= grace) {
                 return;
             }
         } else if let Some(generation) =
@@ -518,11 +519,6 @@ impl Cluster {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// How many seconds an object that is being deleted was given.
-fn given(object: &Value) -> Option<u64> {
-    object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_u64)
 }
 
 /// A time as the API server writes it: whole seconds.

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use crate::sim::cluster::garbage::{Chore, FOREGROUND, ORPHAN, disown, drop_finalizer};
 use crate::sim::cluster::refusal::Refusal;
-use crate::sim::cluster::write::{Going, Part, Run};
+use crate::sim::cluster::write::{Going, Run};
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::{Place, Writer};
+use crate::sim::rules::settle::Part;
 
 /// Deletes what nobody owns any more, frees what is orphaned, and lets go what waited for its
 /// dependents. What follows from that is left to the next call, as time passes there too. Returns

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::sim::cluster::feed::Stored;
 use crate::sim::rules::managed::Managers;
-use crate::sim::rules::settle;
 
 /// Whether a write is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,26 +68,4 @@ pub struct Going {
     pub grace: Option<u64>,
     /// Its finalizers from then on, if they change.
     pub finalizers: Option<Vec<Value>>,
-}
-
-/// The part of an object that a write is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// All but the status.
-    Main,
-    /// The status.
-    Status,
-    /// The number of replicas.
-    Scale,
-}
-
-impl Part {
-    /// Returns it as the rules know it.
-    pub fn rule(self) -> settle::Part {
-        match self {
-            Self::Main => settle::Part::Main,
-            Self::Status => settle::Part::Status,
-            Self::Scale => settle::Part::Scale,
-        }
-    }
 }

@@ -18,6 +18,11 @@ pub fn held(object: &Value) -> bool {
     finalizers.is_some_and(|all| !all.is_empty())
 }
 
+/// Tells how many seconds an object that is being deleted was given.
+pub fn grace(object: &Value) -> Option<u64> {
+    object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_u64)
+}
+
 /// Sets a field of the metadata, which is made where it is missing; `None` takes it away.
 pub fn set(object: &mut Value, key: &str, value: Option<Value>) {
     let Value::Object(fields) = object else { return };

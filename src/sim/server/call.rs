@@ -7,12 +7,13 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::json_text;
-use crate::sim::cluster::write::{Outcome, Part, Run};
+use crate::sim::cluster::write::{Outcome, Run};
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
 use crate::sim::rules::meta;
 use crate::sim::rules::schema::registry::known;
+use crate::sim::rules::settle::Part;
 use crate::sim::server::failure::Failure;
 use crate::sim::server::patch::Patch;
 use crate::sim::server::shape::{self, Shape};
@@ -155,10 +156,7 @@ impl<'a> Call<'a> {
         let own = text("namespace");
         let namespace = namespace.unwrap_or(own);
         if !own.is_empty() && own != namespace {
-            return Err(Failure::bad(
-                "the namespace of the provided object does not match the namespace sent on the \
-                 request",
-            ));
+            return Err(Failure::other_namespace());
         }
         let name = match (text("name"), text("generateName")) {
             ("", "") => String::new(),

@@ -51,6 +51,13 @@ impl Failure {
         Self::new(400, "BadRequest", message)
     }
 
+    /// Says that an object is of another namespace than the path.
+    pub fn other_namespace() -> Self {
+        Self::bad(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )
+    }
+
     /// A path that nothing is served at, within a group that the server knows.
     pub fn no_such_path() -> Self {
         let message = "the server could not find the requested resource";

@@ -99,7 +99,7 @@ pub fn set(write: &Write, wish: Wish) -> Result<Arc<Stored>, Failure> {
         if object == *before.value {
             return Ok(Draft::change(object));
         }
-        let problems = validate::update(resource, part.rule(), &before.value, &object);
+        let problems = validate::update(resource, part, &before.value, &object);
         if !problems.is_empty() {
             return Err(Failure::invalid(resource.group, resource.kind, &place.name, &problems));
         }

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::runtime::clock::Clock;
 use crate::runtime::fence::Fence;
-use crate::sim::cluster::write::Part;
 use crate::sim::history::Place;
+use crate::sim::rules::settle::Part;
 
 fn start() -> (Cluster, Client) {
     let clock = Clock::starting_at(jiff::Timestamp::from_second(1_700_000_000).unwrap());

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use crate::sim::cluster::feed::{Stored, json_text};
 use crate::sim::cluster::garbage::{FOREGROUND, ORPHAN};
-use crate::sim::cluster::write::{Claim, Draft, Going, Outcome, Part, Run};
+use crate::sim::cluster::write::{Claim, Draft, Going, Outcome, Run};
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
 use crate::sim::rules::managed::{Conflict, Managers, Writing};
 use crate::sim::rules::problem::Problem;
 use crate::sim::rules::schema::registry::known;
+use crate::sim::rules::settle::Part;
 use crate::sim::rules::{kinds, meta, settle, validate};
 use crate::sim::server::failure::{Failure, MODIFIED};
 use crate::sim::server::patch::Patch;
@@ -196,13 +197,12 @@ impl Write<'_> {
         typed::check(resource, &applied)?;
         let known = known(resource);
         let time = self.cluster.seconds();
-        let part = self.part.rule();
         let writing = Writing {
             manager: &self.actor.manager,
             api_version: &resource.api_version(),
-            subresource: part.name(),
+            subresource: self.part.name(),
             time: &time,
-            reset: &settle::reset(resource, part),
+            reset: &settle::reset(resource, self.part),
         };
         let merged = |managers: Managers, live: &Value| {
             let applied = managers.apply(&known.schema, &writing, live, &applied, force);
@@ -263,10 +263,10 @@ impl Write<'_> {
                 let plural = resource.plural;
                 return Err(Failure::conflict(resource, plural, &place.name, MODIFIED));
             }
-            settle::update(resource, part.rule(), &before.value, &mut object, number);
+            settle::update(resource, part, &before.value, &mut object, number);
             meta::set(&mut object, "managedFields", None);
             if object != *before.value {
-                let problems = validate::update(resource, part.rule(), &before.value, &object);
+                let problems = validate::update(resource, part, &before.value, &object);
                 if !problems.is_empty() {
                     return Err(self.invalid(&object, &problems));
                 }
@@ -281,10 +281,7 @@ impl Write<'_> {
         let text = |key: &str| meta::text(object, key).unwrap_or_default();
         let namespace = text("namespace");
         if !namespace.is_empty() && namespace != self.place.namespace {
-            return Err(Failure::bad(
-                "the namespace of the provided object does not match the namespace sent on the \
-                 request",
-            ));
+            return Err(Failure::other_namespace());
         }
         let name = text("name");
         if name.is_empty() {
@@ -389,8 +386,7 @@ fn graceful(resource: &Resource, before: &Value, wanted: Option<u64>) -> Option<
         return None;
     }
     // What has been given can only be cut short.
-    let given = before.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_u64);
-    if let Some(given) = given {
+    if let Some(given) = meta::grace(before) {
         return Some(wanted.map_or(given, |wanted| wanted.min(given)));
     }
     let text = |pointer: &str| before.pointer(pointer).and_then(Value::as_str).unwrap_or_default();

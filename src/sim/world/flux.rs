@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::model::template::hex;
-use crate::sim::cluster::write::Part;
 use crate::sim::history::{Change, Place};
+use crate::sim::rules::settle::Part;
 use crate::sim::world::fields;
 use crate::sim::world::ground::{self, Ground};
 use crate::sim::world::timers::Task;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::model::moment::Timestamp;
-use crate::sim::cluster::write::Part;
 use crate::sim::history::{Change, Place};
+use crate::sim::rules::settle::Part;
 use crate::sim::story::GatewayAnswer;
 use crate::sim::world::fields;
 use crate::sim::world::ground::{self, Ground};

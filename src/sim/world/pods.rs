@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::moment::{Duration, Timestamp};
-use crate::sim::cluster::write::Part;
 use crate::sim::history::{Change, Place};
+use crate::sim::rules::settle::Part;
 use crate::sim::story::Fate;
 use crate::sim::world::fields;
 use crate::sim::world::ground::{self, Ground, REPEAT_MIN};

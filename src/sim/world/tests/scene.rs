@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::model::moment::Duration;
 use crate::runtime::clock::Clock;
-use crate::sim::cluster::write::Part;
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
+use crate::sim::rules::settle::Part;
 use crate::sim::story::{Event, Fate, Span};
 use crate::sim::world::trouble::Trouble;
 use crate::sim::world::{World, fields};
