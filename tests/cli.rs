@@ -46,6 +46,21 @@ spec:
         }
     }
 
+    /// The program ends with a code and says something.
+    fn ends(case: &str, files: &[(&str, &str)], arguments: &str, (code, said): (i32, &str)) {
+        let Ended { code: found, out, complaint } = run(case, files, arguments);
+        assert_eq!(found, code, "{case}\n{out}{complaint}");
+        assert!(out.contains(said), "{case}: no {said}\n{out}{complaint}");
+    }
+
+    /// The program refuses what it is given, prints nothing and says why.
+    fn complains(case: &str, files: &[(&str, &str)], arguments: &str, said: &str) {
+        let Ended { code, out, complaint } = run(case, files, arguments);
+        assert_eq!(code, 2, "{case}\n{out}{complaint}");
+        assert_eq!(out, "", "{case}: nothing is printed");
+        assert!(complaint.contains(said), "{case}: no {said}\n{complaint}");
+    }
+
     #[test]
     fn an_end_has_its_exit_code() {
         let story = |events: &str| format!("story: 1\nuntil: 20m\nevents:\n{events}");
@@ -91,10 +106,7 @@ spec:
             ("no time", ROLLOUT, short, scenario, 6, "nothing began"),
             ("overtaken", ROLLOUT, story(&next), overtaking, 7, "Superseded"),
         ] {
-            let ended = run(case, &[("r.yaml", rollout), ("s.yaml", &story)], arguments);
-            let Ended { code: found, out, complaint } = ended;
-            assert_eq!(found, code, "{case}\n{out}{complaint}");
-            assert!(out.contains(said), "{case}: no {said}\n{out}{complaint}");
+            ends(case, &[("r.yaml", rollout), ("s.yaml", &story)], arguments, (code, said));
         }
     }
 
@@ -123,10 +135,7 @@ spec:
             ("frozen", &paused, String::new(), "plan -f r.yaml --version 1.1.0", 1, "Suspended"),
             ("older", ROLLOUT, String::new(), "plan -f r.yaml --version 0.9.0", 1, "OlderRelease"),
         ] {
-            let ended = run(case, &[("r.yaml", rollout), ("s.yaml", &story)], arguments);
-            let Ended { code: found, out, complaint } = ended;
-            assert_eq!(found, code, "{case}\n{out}{complaint}");
-            assert!(out.contains(said), "{case}: no {said}\n{out}{complaint}");
+            ends(case, &[("r.yaml", rollout), ("s.yaml", &story)], arguments, (code, said));
         }
     }
 
@@ -187,11 +196,7 @@ spec:
             ("form", ROLLOUT, "", "plan -f r.yaml --version 1 -o yaml", "text, json"),
             ("seed", ROLLOUT, "", "simulate -f r.yaml --release 1 --seed x", "invalid digit"),
         ] {
-            let ended = run(case, &[("r.yaml", rollout), ("s.yaml", story)], arguments);
-            let Ended { code, out, complaint } = ended;
-            assert_eq!(code, 2, "{case}\n{out}{complaint}");
-            assert_eq!(out, "", "{case}: nothing is printed");
-            assert!(complaint.contains(said), "{case}: no {said}\n{complaint}");
+            complains(case, &[("r.yaml", rollout), ("s.yaml", story)], arguments, said);
         }
     }
 
@@ -236,11 +241,7 @@ spec:
                 "object 3 of the story",
             ),
         ] {
-            let ended = run(case, &[("r.yaml", rollout), ("s.yaml", story)], arguments);
-            let Ended { code, out, complaint } = ended;
-            assert_eq!(code, 2, "{case}\n{out}{complaint}");
-            assert_eq!(out, "", "{case}: nothing is printed");
-            assert!(complaint.contains(said), "{case}: no {said}\n{complaint}");
+            complains(case, &[("r.yaml", rollout), ("s.yaml", story)], arguments, said);
         }
     }
 

@@ -148,14 +148,12 @@ impl Stage<'_> {
     ) -> Result<(Rehearsal, Option<(i64, Duration)>), Trouble> {
         let outcome = play::play(story)?;
         let place = Place::new("rollouts", &*self.rollout.namespace, &*self.rollout.name);
-        let last = outcome.changes.iter().rev().find(|change| change.place == place);
-        let last = last.and_then(|change| change.after.as_deref());
+        let own = || outcome.changes.iter().rev().filter(|change| change.place == place);
+        let last = own().next().and_then(|change| change.after.as_deref());
         let verdict = verdict::verdict(last, Some(&self.flags.version));
         let account = account::account(&outcome.changes, outcome.ended, verdict.attempt);
         let waits = waits(last).map(|step| {
-            let own = outcome.changes.iter().filter(|change| change.place == place);
-            let seen =
-                own.clone().rev().take_while(|change| waits(change.after.as_deref()) == Some(step));
+            let seen = own().take_while(|change| waits(change.after.as_deref()) == Some(step));
             let since = seen.last().map_or(outcome.ended, |change| change.at);
             let since = since.since(outcome.began).millis().saturating_add(1);
             (step, Duration::from_millis(since))

@@ -108,14 +108,7 @@ impl Watch {
 
     /// The states that the objects have, the deleted left out.
     pub fn present(&self) -> Vec<Value> {
-        let mut present: Vec<Value> = Vec::new();
-        for Seen { change, object } in self.seen() {
-            present.retain(|other| name(other) != name(&object));
-            if change != Change::Deleted {
-                present.push(object);
-            }
-        }
-        present
+        present(&self.seen()).into_iter().cloned().collect()
     }
 
     /// Waits for a state, from the one that the wait before ended at on; returns it.
@@ -183,4 +176,16 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// The states that objects have after what was seen, the deleted left out.
+pub fn present(seen: &[Seen]) -> Vec<&Value> {
+    let mut present: Vec<&Value> = Vec::new();
+    for Seen { change, object } in seen {
+        present.retain(|other| name(other) != name(object));
+        if *change != Change::Deleted {
+            present.push(object);
+        }
+    }
+    present
 }

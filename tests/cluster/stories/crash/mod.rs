@@ -21,11 +21,11 @@ use tokio::task::JoinSet;
 use self::normal::{Names, differences, normal};
 use self::tale::{Act, OTHERS, PROMOTED, Tale, kind};
 use crate::support::controller::Controller;
-use crate::support::json::{list, name, number, text};
+use crate::support::json::{list, number, text};
 use crate::support::ladder::sequence;
 use crate::support::proxy::Moment;
 use crate::support::story::{SHOP, Story};
-use crate::support::watch::{Change, Seen, Watch};
+use crate::support::watch::{Change, Seen, Watch, present};
 
 /// Runs that climb at the same time; those that only drain do not count.
 static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(5)));
@@ -127,18 +127,6 @@ impl Run {
         let sets: Vec<Value> = self.sets.seen().into_iter().map(|seen| seen.object).collect();
         Names::new(self.story.namespace(), &sets)
     }
-}
-
-/// The ReplicaSets that are there.
-fn present(seen: &[Seen]) -> Vec<&Value> {
-    let mut present: Vec<&Value> = Vec::new();
-    for Seen { change, object } in seen {
-        present.retain(|other| name(other) != name(object));
-        if *change != Change::Deleted {
-            present.push(object);
-        }
-    }
-    present
 }
 
 /// Whether a ReplicaSet has the pods that it is to have.
