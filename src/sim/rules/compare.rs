@@ -33,8 +33,11 @@ pub fn compare(schema: &Schema, before: &Value, after: &Value) -> Difference {
 }
 
 fn pair(schema: &Schema, before: Option<&Value>, after: Option<&Value>) -> Pair {
+    // Most of an object is as it was.
+    if before == after {
+        return Pair::default();
+    }
     match (&schema.form, before, after) {
-        (_, None, None) | (Form::Map(_), Some(Value::Null), Some(Value::Null)) => Pair::default(),
         (Form::Map(shape), _, _) => map(shape, before, after),
         (Form::List(list), _, _) => lines(list, before, after),
         (Form::Any, _, Some(Value::Object(_))) | (Form::Any, Some(Value::Object(_)), None) => {
