@@ -112,6 +112,8 @@ struct Stage<'a> {
     changes: Vec<Arc<Change>>,
     /// When anything but the Lease changed last.
     moved: Timestamp,
+    /// How long nothing may happen from then on.
+    patience: Duration,
     /// When the last disturbance or foreign edit is over.
     calm: Timestamp,
     /// What was to happen and could not, and why: its object was gone.
@@ -166,6 +168,7 @@ impl<'a> Stage<'a> {
             acts: 0,
             changes: Vec::new(),
             moved: began,
+            patience: QUIET,
             calm: began,
             idle: Vec::new(),
             ends: Ends { cluster, clock, faults },
@@ -276,7 +279,7 @@ impl<'a> Stage<'a> {
                 break;
             }
             let due = self.agenda.keys().next().map(|(at, _)| *at);
-            let quiet = Some(self.moved.max(self.calm) + self.patience()).filter(|at| now < *at);
+            let quiet = Some(self.moved.max(self.calm) + self.patience).filter(|at| now < *at);
             let next = [due, self.world.next(), Some(end), quiet];
             let wait = next.into_iter().flatten().min().unwrap_or(end).since(now).millis();
             tokio::select! {
@@ -301,6 +304,9 @@ impl<'a> Stage<'a> {
                 self.world.react(&change);
                 if change.place.resource != "leases" {
                     self.moved = change.at;
+                }
+                if change.place.resource == "rollouts" {
+                    self.patience = self.patience();
                 }
                 self.changes.push(change);
             }
@@ -372,7 +378,7 @@ impl<'a> Stage<'a> {
     fn quiet(&self, now: Timestamp) -> bool {
         self.agenda.is_empty()
             && self.world.next().is_none()
-            && self.moved.max(self.calm) + self.patience() <= now
+            && self.moved.max(self.calm) + self.patience <= now
             && !self.timed(now)
     }
 
