@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::Resource;
 use kube::core::Object;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// A ReplicaSet. Its template is read from our annotation, not from its spec.
@@ -16,6 +16,7 @@ use serde_json::Value;
 #[resource(inherit = k8s_openapi::api::apps::v1::ReplicaSet)]
 pub struct ReplicaSet {
     /// Name, labels, annotations, owners.
+    #[serde(deserialize_with = "lean")]
     pub metadata: ObjectMeta,
     /// What it is to have.
     #[serde(default)]
@@ -26,6 +27,40 @@ pub struct ReplicaSet {
     /// What its template annotation says, read once: every turn of its Rollout asks.
     #[serde(skip)]
     pub made_of: OnceLock<Option<MadeOf>>,
+}
+
+/// Reads metadata without `managedFields`: they are half of an object, and nobody asks for them.
+fn lean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Lean {
+        annotations: Option<BTreeMap<String, String>>,
+        creation_timestamp: Option<Time>,
+        deletion_timestamp: Option<Time>,
+        finalizers: Option<Vec<String>>,
+        generation: Option<i64>,
+        labels: Option<BTreeMap<String, String>>,
+        name: Option<String>,
+        namespace: Option<String>,
+        owner_references: Option<Vec<OwnerReference>>,
+        resource_version: Option<String>,
+        uid: Option<String>,
+    }
+    let lean = Lean::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        annotations: lean.annotations,
+        creation_timestamp: lean.creation_timestamp,
+        deletion_timestamp: lean.deletion_timestamp,
+        finalizers: lean.finalizers,
+        generation: lean.generation,
+        labels: lean.labels,
+        name: lean.name,
+        namespace: lean.namespace,
+        owner_references: lean.owner_references,
+        resource_version: lean.resource_version,
+        uid: lean.uid,
+        ..ObjectMeta::default()
+    })
 }
 
 /// What a template annotation says.
@@ -72,6 +107,7 @@ pub struct ReplicaSetStatus {
 #[resource(inherit = k8s_openapi::api::core::v1::Service)]
 pub struct Service {
     /// Name, labels, annotations, owners.
+    #[serde(deserialize_with = "lean")]
     pub metadata: ObjectMeta,
     /// What it selects.
     #[serde(default)]
@@ -104,6 +140,7 @@ pub struct ServicePort {
 #[resource(inherit = k8s_openapi::api::discovery::v1::EndpointSlice)]
 pub struct EndpointSlice {
     /// Name and labels.
+    #[serde(deserialize_with = "lean")]
     pub metadata: ObjectMeta,
     /// The endpoints.
     #[serde(default)]
