@@ -64,7 +64,8 @@ impl Scene<'_> {
         if selector.is_empty() {
             return Some("has no selector; give it the labels of spec.selector".to_owned());
         }
-        let labels = self.seen.rollout.spec.template.pointer("/metadata/labels");
+        let metadata = self.seen.rollout.spec.template.get("metadata");
+        let labels = metadata.and_then(|metadata| metadata.get("labels"));
         let misfit = selector.into_iter().find(|(key, value)| match key.as_str() {
             keys::LABEL_REVISION => Revision::parse(value).is_none(),
             keys::LABEL_ROLLOUT => **value != self.rollout.name,
@@ -122,8 +123,9 @@ impl Scene<'_> {
             }
         }
         let mut by_revision = BTreeMap::new();
+        let bases = if pods.is_empty() { Vec::new() } else { self.bases() };
         for pod in pods {
-            let counted = match self.revision(pod) {
+            let counted = match revision(&bases, pod) {
                 Some(revision) => by_revision.entry(revision.clone()).or_insert(0),
                 None => &mut strangers,
             };
@@ -132,17 +134,24 @@ impl Scene<'_> {
         (by_revision, strangers)
     }
 
-    /// The revision of a pod, told by its name; none where two would fit.
-    fn revision(&self, pod: &str) -> Option<&Revision> {
+    /// What the names of the pods of each revision begin with.
+    fn bases(&self) -> Vec<(&Revision, String)> {
         let revisions: BTreeSet<&Revision> = self.sets.iter().map(|set| &set.revision).collect();
-        let mut fitting = revisions.into_iter().filter(|revision| {
-            let base = format!("{}-", revision.replica_set(&self.rollout.name));
-            let base: String = base.chars().take(GENERATED_MAX).collect();
-            pod.strip_prefix(&base).is_some_and(|random| !random.contains('-'))
-        });
-        let first = fitting.next();
-        first.filter(|_| fitting.next().is_none())
+        let base = |revision: &Revision| {
+            let whole = format!("{}-", revision.replica_set(&self.rollout.name));
+            whole.chars().take(GENERATED_MAX).collect()
+        };
+        revisions.into_iter().map(|revision| (revision, base(revision))).collect()
     }
+}
+
+/// The revision of a pod, told by its name; none where two would fit.
+fn revision<'a>(bases: &[(&'a Revision, String)], pod: &str) -> Option<&'a Revision> {
+    let mut fitting = bases.iter().filter(|(_, base)| {
+        pod.strip_prefix(base.as_str()).is_some_and(|random| !random.contains('-'))
+    });
+    let (first, _) = fitting.next()?;
+    fitting.next().is_none().then_some(first)
 }
 
 fn pod(endpoint: &foreign::Endpoint) -> Option<&str> {
