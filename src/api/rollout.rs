@@ -2,6 +2,10 @@
 
 // Each printer column repeats the word `type_`; the lint takes them for one attribute.
 #![allow(clippy::duplicated_attributes)]
+// `KubeSchema` copies each struct, and nobody reads what its copy leaves out.
+#![allow(dead_code)]
+
+use std::sync::OnceLock;
 
 use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -102,6 +106,10 @@ pub struct RolloutSpec {
     /// "registry.example/shop:1.2.3"}]}}`.
     #[schemars(schema_with = "template_schema")]
     pub template: Value,
+    /// The identity of the template, told once: every turn asks.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub template_id: OnceLock<[u8; 32]>,
     /// How many seconds a pod has to be ready without a break to count as available. Default: 0.
     /// Range: 0 to 3600. Example: 10.
     #[serde(default)]

@@ -151,6 +151,11 @@ pub struct Template {
 impl Template {
     /// Takes a template apart. Ownership of images is filled in by who knows it.
     pub fn new(value: Value) -> Self {
+        Self::known(TemplateId::of(&value), value)
+    }
+
+    /// Takes a template apart whose identity is known.
+    pub fn known(id: TemplateId, value: Value) -> Self {
         let spec = value.get("spec");
         let mut containers = Vec::new();
         for (init, key) in [(true, "initContainers"), (false, "containers")] {
@@ -168,7 +173,7 @@ impl Template {
             }
         }
         let ports = ports(spec);
-        Self { id: TemplateId::of(&value), value, containers, ports }
+        Self { id, value, containers, ports }
     }
 
     /// Tells which image each container has, as far as it has one.

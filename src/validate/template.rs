@@ -9,12 +9,14 @@ use serde_json::Value;
 use crate::api::foreign::Kustomization;
 use crate::api::keys;
 use crate::api::rollout::Rollout;
-use crate::model::template::Template;
+use crate::model::template::{Template, TemplateId};
 use crate::validate::owner::{self, Object};
 
 /// Takes the template of a Rollout apart, with the foreign owners of each image.
 pub fn with_owners(rollout: &Rollout, kustomizations: &[Arc<Kustomization>]) -> Template {
-    let mut template = Template::new(rollout.spec.template.clone());
+    let value = &rollout.spec.template;
+    let id = rollout.spec.template_id.get_or_init(|| TemplateId::of(value).bytes());
+    let mut template = Template::known(TemplateId::from_bytes(*id), value.clone());
     let object = Object {
         group: keys::GROUP,
         version: keys::VERSION,
