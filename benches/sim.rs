@@ -18,8 +18,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Plays of each short story that are measured.
 const PLAYS: u64 = 400;
-/// Releases of the long stories.
-const RELEASES: [u64; 3] = [4, 16, 64];
+/// Releases of the long stories: more than the ten that the history and the revisions keep.
+const RELEASES: [u64; 3] = [16, 64, 256];
 /// From one release to the next: the last one has settled by then.
 const APART: Duration = Duration::from_secs(180);
 
