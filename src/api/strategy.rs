@@ -6,13 +6,41 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-/// How a new revision gets its traffic.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+/// How a new revision gets its traffic: by one of these.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.canary) != has(self.simple)").message(
+    "a Rollout has exactly one strategy: write canary or simple"))]
 pub struct Strategy {
-    /// A ladder of weights, each with an optional pause. Range: 1 to 50 steps. Example:
-    /// `{steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 50, pause: {}}]}`.
-    pub canary: Canary,
+    /// A ladder of weights, each with an optional pause. Default: none. Range: 1 to 50 steps.
+    /// Example: `{steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 50, pause: {}}]}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+    /// A rolling update: new pods take the place of old ones as they become available. Default:
+    /// none. Range: maxSurge and maxUnavailable. Example: `{maxSurge: 1}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simple: Option<Simple>,
+}
+
+/// A rolling update.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "!((type(self.maxSurge) == int ? self.maxSurge == 0 : self.maxSurge.matches('^0+%$')) \
+     && (type(self.maxUnavailable) == int ? self.maxUnavailable == 0 \
+     : self.maxUnavailable.matches('^0+%$')))"
+).message("maxSurge and maxUnavailable cannot both be 0: raise one of them"))]
+pub struct Simple {
+    /// How many pods there may be beyond the replicas, a number or a percentage rounded up.
+    /// Default: 25%. Range: 0 to 100000 or 0% to 100%. Example: 1.
+    #[serde(default = "quarter")]
+    #[schemars(schema_with = "quantity_schema")]
+    pub max_surge: IntOrString,
+    /// How many pods may lack of the replicas, a number or a percentage rounded down. Default: 0.
+    /// Range: 0 to 100000 or 0% to 100%. Example: 10%.
+    #[serde(default = "zero")]
+    #[schemars(schema_with = "quantity_schema")]
+    pub max_unavailable: IntOrString,
 }
 
 /// A ladder of weights.

@@ -93,11 +93,11 @@ fn items(node: &Node) -> Vec<&Node> {
 
 /// The longest time that a ladder can take where nobody has to do anything.
 fn longest(spec: &Spec) -> Duration {
-    let pauses = spec.canary.steps.iter().map(|step| match step.pause {
+    let pauses = spec.ladder.steps.iter().map(|step| match step.pause {
         Pause::For(length) => length.millis(),
         Pause::None | Pause::UntilPromoted => 0,
     });
-    let stages = u64::from(spec.canary.last()).saturating_add(3);
+    let stages = u64::from(spec.ladder.last()).saturating_add(3);
     let stages = spec.deadline.millis().saturating_mul(stages);
     let all = pauses.fold(stages, u64::saturating_add).saturating_add(SLACK.millis());
     Duration::from_millis(all).min(Duration::MAX)

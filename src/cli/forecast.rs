@@ -219,7 +219,7 @@ impl Forecast<'_> {
     fn share(&self, stand: &Stand) -> f64 {
         let (new, old) = stand.pods;
         let all = f64::from(new) + f64::from(old);
-        if self.rollout.spec.canary.route.is_some() || all == 0.0 {
+        if self.rollout.spec.ladder.route.is_some() || all == 0.0 {
             return stand_weight(stand.weight);
         }
         (f64::from(new) / all * 1000.0).round() / 10.0
@@ -250,7 +250,7 @@ fn stand_weight(weight: i64) -> f64 {
 
 fn pause(spec: &Spec, stand: &Stand) -> Option<String> {
     let step = u32::try_from(stand.step).ok().filter(|_| stand.stage == Attempt::STEP)?;
-    match spec.canary.step(step)?.pause {
+    match spec.ladder.step(step)?.pause {
         Pause::None => None,
         Pause::For(length) => Some(length.to_string()),
         Pause::UntilPromoted => Some("untilPromoted".to_owned()),

@@ -128,7 +128,7 @@ impl Stage<'_> {
         loop {
             let (rehearsal, waits) = self.play(&story, &promoted)?;
             // Each step waits for a person once.
-            let steps = usize::try_from(self.rollout.spec.canary.last()).unwrap_or(usize::MAX);
+            let steps = usize::try_from(self.rollout.spec.ladder.last()).unwrap_or(usize::MAX);
             match waits.filter(|_| promoted.len() < steps) {
                 None => return Ok(rehearsal),
                 Some((step, at)) => {

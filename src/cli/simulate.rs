@@ -88,7 +88,7 @@ pub fn simulate(flags: &Simulate, note: impl Fn(&str)) -> Result<Exit, Error> {
     }
     story.seed = flags.seed.unwrap_or(story.seed);
     let place = Place::new("rollouts", rollout.namespace, rollout.name);
-    let ladder = rollout.spec.canary.last();
+    let ladder = rollout.spec.ladder.last();
     let (report, exit) = play(&story, &place, ladder, flags)?;
     output::print(flags.output, &report.text(&story), &report)?;
     Ok(exit)

@@ -221,7 +221,7 @@ pub fn duplicate(seen: &Snapshot) -> Option<Hold> {
 /// The spec names other objects to split traffic than the attempt in progress uses.
 pub fn rerouted(seen: &Snapshot) -> Option<Hold> {
     let attempt = seen.status.attempt.as_ref().filter(|attempt| attempt.stage.open())?;
-    if attempt.routing == seen.spec.canary.routing() {
+    if attempt.routing == seen.spec.ladder.routing() {
         return None;
     }
     let used = match &attempt.routing {
@@ -234,7 +234,7 @@ pub fn rerouted(seen: &Snapshot) -> Option<Hold> {
 }
 
 fn blocked_service(seen: &Snapshot, service: &Service) -> Option<Hold> {
-    let port = seen.spec.canary.port;
+    let port = seen.spec.ladder.port;
     match &service.live {
         None if target_port(seen).is_none() => {
             Some(Hold::PortUnknown { service: service.name.clone(), port })
@@ -255,7 +255,7 @@ pub fn not_ours_to_change(service: &Service, live: &LiveService) -> Option<Hold>
 
 /// The pods' port behind a new Service: the containerPort of that number, else the only one.
 pub fn target_port(seen: &Snapshot) -> Option<u16> {
-    let (port, ports) = (seen.spec.canary.port, &seen.template.ports);
+    let (port, ports) = (seen.spec.ladder.port, &seen.template.ports);
     match ports.as_slice() {
         _ if ports.contains(&port) => Some(port),
         [only] => Some(*only),
@@ -296,7 +296,7 @@ fn begin(
     status.draining.retain(|draining| draining.revision != revision);
     status.canary = status.stable.as_ref().map(|_| side::shown(seen, &revision, &release));
     let weight = match stage {
-        Stage::Step { .. } => seen.spec.canary.step(1).map_or(Weight::NONE, |step| step.weight),
+        Stage::Step { .. } => seen.spec.ladder.step(1).map_or(Weight::NONE, |step| step.weight),
         Stage::First { .. }
         | Stage::Promoting { .. }
         | Stage::RollingBack { .. }
@@ -313,7 +313,7 @@ fn begin(
         stage,
         weight,
         highest: weight,
-        routing: seen.spec.canary.routing(),
+        routing: seen.spec.ladder.routing(),
         unpaused: false,
     };
     #[cfg(feature = "planted")]

@@ -47,7 +47,7 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         }
         Command::PromoteFull => {
             let Stage::Step { number, .. } = stage_of(seen)? else { return None };
-            let last = seen.spec.canary.last();
+            let last = seen.spec.ladder.last();
             let unpaused = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.unpaused);
             if unpaused {
                 return None;

@@ -11,7 +11,7 @@ use crate::model::release::{Release, ReleaseRef};
 use crate::model::snapshot::{
     Acceptance, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule, Service, Snapshot,
 };
-use crate::model::spec::{Canary, Pause, Spec, Step};
+use crate::model::spec::{Ladder, Pause, Spec, Step};
 use crate::model::status::{Attempt, Side, Stage, Status, Trigger};
 use crate::model::template::{Revision, Template};
 use crate::model::version::Version;
@@ -95,7 +95,7 @@ fn spec() -> Spec {
         source: None,
         range: None,
         container: None,
-        canary: Canary {
+        ladder: Ladder {
             stable_service: Some("stable".to_owned()),
             canary_service: Some("canary".to_owned()),
             port: 80,
@@ -174,7 +174,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
     let mut seen = at_rest();
     let next = template("shop:1.1.0");
     let revision = next.id.revision("shop", 0);
-    let weight = seen.spec.canary.step(number).unwrap().weight;
+    let weight = seen.spec.ladder.step(number).unwrap().weight;
     let pods = weight.share(4);
     seen.replica_sets.push(ReplicaSet { attempt: 2, ..replica_set(&next, pods, pods) });
     seen.template = next;
@@ -193,7 +193,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         stage: Stage::Step { number, entered_at: at(0), paused_at },
         weight,
         highest: weight,
-        routing: seen.spec.canary.routing(),
+        routing: seen.spec.ladder.routing(),
         unpaused: false,
     });
     seen

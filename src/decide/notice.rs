@@ -31,7 +31,7 @@ pub fn started(seen: &Snapshot, status: &mut Status, attempt: &Attempt, now: Tim
         | Stage::Ended { .. } => format!(
             "attempt {}: {what} climbs in {} steps, first to weight {}",
             attempt.number,
-            seen.spec.canary.last(),
+            seen.spec.ladder.last(),
             attempt.weight
         ),
     };
@@ -41,7 +41,7 @@ pub fn started(seen: &Snapshot, status: &mut Status, attempt: &Attempt, now: Tim
 
 /// A further step was entered; the last one is told by its end.
 pub fn entered(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp) {
-    let last = seen.spec.canary.last();
+    let last = seen.spec.ladder.last();
     let Some(attempt) = status.attempt.clone().filter(|_| number < last) else { return };
     let weight = attempt.weight;
     let message = format!("attempt {}: step {number} of {last}, weight {weight}", attempt.number);

@@ -262,7 +262,7 @@ pub fn create_service(seen: &Snapshot, service: Option<&Service>, revision: &Rev
     if let Some(hold) = duplicate(seen) {
         return waits(hold);
     }
-    let (name, port) = (service.name.clone(), seen.spec.canary.port);
+    let (name, port) = (service.name.clone(), seen.spec.ladder.port);
     let Some(target_port) = target_port(seen) else {
         return waits(Hold::PortUnknown { service: name, port });
     };

@@ -111,7 +111,7 @@ fn last_pod(bounds: Bounds) -> u32 {
 }
 
 fn bounds(seen: &Snapshot) -> Bounds {
-    let (replicas, canary) = (seen.spec.replicas, &seen.spec.canary);
+    let (replicas, canary) = (seen.spec.replicas, &seen.spec.ladder);
     let (surge, unavailable) = (canary.surge.up(replicas), canary.unavailable.down(replicas));
     // Where both come to nothing no pod could move: as with Deployments, one may lack.
     let unavailable = if surge == 0 { unavailable.max(1) } else { unavailable };

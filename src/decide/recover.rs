@@ -62,7 +62,7 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
     let number = if active(Bug::NumberLostWithStatus) { 1 } else { number };
     let weight = match stage {
         Stage::Completed { .. } => Some(Weight::FULL),
-        Stage::Step { number, .. } => seen.spec.canary.step(number).map(|step| step.weight),
+        Stage::Step { number, .. } => seen.spec.ladder.step(number).map(|step| step.weight),
         Stage::First { .. }
         | Stage::Promoting { .. }
         | Stage::RollingBack { .. }
@@ -79,7 +79,7 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
         stage,
         weight: weight.unwrap_or(Weight::NONE),
         highest: weight.unwrap_or(Weight::NONE),
-        routing: seen.spec.canary.routing(),
+        routing: seen.spec.ladder.routing(),
         unpaused: false,
     }
 }

@@ -151,8 +151,8 @@ fn step(
     (number, entered_at, paused_at): (u32, Timestamp, Option<Timestamp>),
     now: Timestamp,
 ) -> Act {
-    let number = number.min(seen.spec.canary.last());
-    let Some(step) = seen.spec.canary.step(number) else {
+    let number = number.min(seen.spec.ladder.last());
+    let Some(step) = seen.spec.ladder.step(number) else {
         return Act::Wait(Waits::default());
     };
     let toward = if seen.route.is_some() {
@@ -250,7 +250,7 @@ fn paused(seen: &Snapshot, status: &mut Status, pause: Pause, now: Timestamp) {
 pub fn next(seen: &Snapshot, status: &mut Status, now: Timestamp) {
     let Some(attempt) = &mut status.attempt else { return };
     let Stage::Step { number, .. } = attempt.stage else { return };
-    if number < seen.spec.canary.last() {
+    if number < seen.spec.ladder.last() {
         enter(seen, status, number + 1, now);
     } else if seen.route.is_some() {
         attempt.stage = Stage::Promoting { entered_at: now };
@@ -263,7 +263,7 @@ pub fn next(seen: &Snapshot, status: &mut Status, now: Timestamp) {
 pub fn enter(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp) {
     if let Some(attempt) = &mut status.attempt {
         attempt.stage = Stage::Step { number, entered_at: now, paused_at: None };
-        let weight = seen.spec.canary.step(number).map_or(Weight::FULL, |step| step.weight);
+        let weight = seen.spec.ladder.step(number).map_or(Weight::FULL, |step| step.weight);
         attempt.weight = weight;
         attempt.highest = attempt.highest.max(weight);
     }

@@ -29,8 +29,8 @@ pub struct Spec {
     pub range: Option<Range>,
     /// The one container that takes releases.
     pub container: Option<String>,
-    /// The ladder.
-    pub canary: Canary,
+    /// The ladder that its strategy climbs.
+    pub ladder: Ladder,
 }
 
 /// The ImagePolicy that offers releases.
@@ -42,9 +42,9 @@ pub struct SourceRef {
     pub name: String,
 }
 
-/// The canary strategy.
+/// A strategy, as the steps that it takes and what it takes them with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Canary {
+pub struct Ladder {
     /// The Service of the stable side.
     pub stable_service: Option<String>,
     /// The Service of the canary side.
@@ -92,7 +92,7 @@ pub struct Routing {
     pub canary: String,
 }
 
-impl Canary {
+impl Ladder {
     /// Tells the objects by which traffic is split; `None`: by numbers of pods.
     pub fn routing(&self) -> Option<Routing> {
         Some(Routing {

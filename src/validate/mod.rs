@@ -33,8 +33,8 @@ pub fn validate(seen: &Seen) -> Known {
     let template = template::with_owners(&seen.rollout, &seen.kustomizations);
     let replica_sets = replica_set::of_rollout(&rollout, &template, &seen.replica_sets);
     let scene = service::Scene { seen, rollout: &rollout, spec: &spec, sets: &replica_sets };
-    let stable_service = spec.canary.stable_service.as_deref().map(|name| scene.service(name));
-    let canary_service = spec.canary.canary_service.as_deref().map(|name| scene.service(name));
+    let stable_service = spec.ladder.stable_service.as_deref().map(|name| scene.service(name));
+    let canary_service = spec.ladder.canary_service.as_deref().map(|name| scene.service(name));
     Known::Valid(Box::new(Snapshot {
         template,
         template_refused: seen.template_refused.clone(),

@@ -38,8 +38,8 @@ fn shared(rival: &Rollout, spec: &Spec) -> Option<String> {
     if active(Bug::DuplicateUnchecked) {
         return None;
     }
-    let theirs = &rival.spec.strategy.canary;
-    let services = [&spec.canary.stable_service, &spec.canary.canary_service];
+    let theirs = rival.spec.strategy.canary.as_ref()?;
+    let services = [&spec.ladder.stable_service, &spec.ladder.canary_service];
     let taken = services.into_iter().flatten().find(|name| {
         [&theirs.stable_service, &theirs.canary_service].contains(&&Some((*name).clone()))
     });
@@ -47,7 +47,7 @@ fn shared(rival: &Rollout, spec: &Spec) -> Option<String> {
         return Some(format!("Service {name}"));
     }
     let route = theirs.traffic_routing.as_ref().map(|routing| &routing.gateway_api.http_route);
-    let own = spec.canary.route.as_ref()?;
+    let own = spec.ladder.route.as_ref()?;
     (Some(own) == route).then(|| format!("HTTPRoute {own}"))
 }
 

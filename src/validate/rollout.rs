@@ -66,7 +66,7 @@ pub fn spec(rollout: &Rollout) -> Result<Spec, Problem> {
         source: source(rollout)?,
         range: range(wire.semver.as_deref())?,
         container: container(wire.container.as_deref())?,
-        canary: strategy::canary(&wire.strategy.canary)?,
+        ladder: strategy::ladder(&wire.strategy)?,
     })
 }
 

@@ -19,7 +19,7 @@ const SUM: u32 = 100;
 
 /// Reads the route of a Rollout, where it names one.
 pub fn of_rollout(seen: &Seen, rollout: &Identity, spec: &Spec) -> Option<Route> {
-    let name = spec.canary.route.clone()?;
+    let name = spec.ladder.route.clone()?;
     let missing = || Hold::BackendNotFound { what: format!("HTTPRoute {name}") };
     let live = match &seen.route {
         Found::Is(route) => live(seen, route, &Backends::new(&name, rollout, spec)),
@@ -43,9 +43,9 @@ impl<'a> Backends<'a> {
         Self {
             route,
             namespace: &rollout.namespace,
-            stable: spec.canary.stable_service.as_deref().unwrap_or_default(),
-            canary: spec.canary.canary_service.as_deref().unwrap_or_default(),
-            port: spec.canary.port,
+            stable: spec.ladder.stable_service.as_deref().unwrap_or_default(),
+            canary: spec.ladder.canary_service.as_deref().unwrap_or_default(),
+            port: spec.ladder.port,
         }
     }
 

@@ -5,30 +5,53 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::api::strategy as wire;
 use crate::model::moment::Duration;
 use crate::model::problem::Problem;
-use crate::model::spec::{Canary, Pause, Step};
+use crate::model::spec::{Ladder, Pause, Step};
 use crate::model::weight::{Quantity, Weight};
 
 /// Most steps of a ladder, as in the CRD.
 const STEPS_MAX: usize = 50;
 /// Most pods that a plain number may name, as in the CRD.
 const PODS_MAX: u32 = 100_000;
+/// The port of Services that a strategy does not have.
+const PORT: u16 = 80;
 const CANARY: &str = "spec.strategy.canary";
+const SIMPLE: &str = "spec.strategy.simple";
 
-/// Reads the canary strategy.
+/// Reads the strategy, of which there has to be one.
 ///
 /// # Errors
 /// The first [`Problem`], with the path of its field.
-pub fn canary(canary: &wire::Canary) -> Result<Canary, Problem> {
-    let port = bounded(format!("{CANARY}.port"), canary.port, 1, u32::from(u16::MAX))?;
-    let surge = quantity("maxSurge", &canary.max_surge)?;
-    let unavailable = quantity("maxUnavailable", &canary.max_unavailable)?;
-    if [surge, unavailable].iter().all(|part| part.up(PODS_MAX) == 0) {
-        let why = "and maxUnavailable cannot both be 0; raise one of them";
-        return Err(Problem::new(format!("{CANARY}.maxSurge"), why));
+pub fn ladder(strategy: &wire::Strategy) -> Result<Ladder, Problem> {
+    match (&strategy.canary, &strategy.simple) {
+        (Some(chosen), None) => canary(chosen),
+        (None, Some(chosen)) => simple(chosen),
+        (None, None) => Err(Problem::new("spec.strategy", "is empty; write canary or simple")),
+        (Some(_), Some(_)) => {
+            Err(Problem::new("spec.strategy", "holds canary and simple; leave one of them"))
+        }
     }
+}
+
+/// A rolling update is one step to all pods, by their number.
+fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
+    let (surge, unavailable) = room(SIMPLE, &simple.max_surge, &simple.max_unavailable)?;
+    Ok(Ladder {
+        stable_service: None,
+        canary_service: None,
+        port: PORT,
+        surge,
+        unavailable,
+        steps: vec![Step { weight: Weight::FULL, pause: Pause::None }],
+        route: None,
+    })
+}
+
+fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
+    let port = bounded(format!("{CANARY}.port"), canary.port, 1, u32::from(u16::MAX))?;
+    let (surge, unavailable) = room(CANARY, &canary.max_surge, &canary.max_unavailable)?;
     services(canary)?;
     let routing = canary.traffic_routing.as_ref();
-    Ok(Canary {
+    Ok(Ladder {
         stable_service: canary.stable_service.clone(),
         canary_service: canary.canary_service.clone(),
         port: u16::try_from(port).unwrap_or(u16::MAX),
@@ -69,8 +92,23 @@ fn services(canary: &wire::Canary) -> Result<(), Problem> {
     }
 }
 
-fn quantity(name: &str, quantity: &IntOrString) -> Result<Quantity, Problem> {
-    let field = format!("{CANARY}.{name}");
+/// Reads how many pods there may be beyond the replicas, and how many may lack of them.
+fn room(
+    strategy: &str,
+    surge: &IntOrString,
+    unavailable: &IntOrString,
+) -> Result<(Quantity, Quantity), Problem> {
+    let field = format!("{strategy}.maxSurge");
+    let surge = quantity(field.clone(), surge)?;
+    let unavailable = quantity(format!("{strategy}.maxUnavailable"), unavailable)?;
+    if [surge, unavailable].iter().all(|part| part.up(PODS_MAX) == 0) {
+        let why = "and maxUnavailable cannot both be 0; raise one of them";
+        return Err(Problem::new(field, why));
+    }
+    Ok((surge, unavailable))
+}
+
+fn quantity(field: String, quantity: &IntOrString) -> Result<Quantity, Problem> {
     match quantity {
         IntOrString::Int(number) => bounded(field, *number, 0, PODS_MAX).map(Quantity::Count),
         IntOrString::String(text) => {
@@ -140,9 +178,43 @@ mod tests {
     use super::*;
     use crate::validate::fixture;
 
-    fn read(patch: Value) -> Result<Canary, Problem> {
+    fn read(patch: Value) -> Result<Ladder, Problem> {
         let rollout = fixture::rollout(json!({"spec": {"strategy": {"canary": patch}}}));
-        canary(&rollout.spec.strategy.canary)
+        ladder(&rollout.spec.strategy)
+    }
+
+    fn only(strategy: Value) -> Result<Ladder, Problem> {
+        ladder(&serde_json::from_value(strategy).unwrap())
+    }
+
+    #[test]
+    fn a_rollout_has_one_strategy() {
+        let canary = json!({"steps": [{"setWeight": 20}]});
+        for (case, strategy, why) in [
+            ("none", json!({}), "is empty; write canary or simple"),
+            ("both", json!({"canary": canary, "simple": {}}), "holds canary and simple"),
+        ] {
+            let problem = only(strategy).unwrap_err();
+            assert_eq!(problem.field, "spec.strategy", "{case}");
+            assert!(problem.why.contains(why), "{case}: {problem}");
+        }
+        assert_eq!(only(json!({"canary": canary})).unwrap().last(), 2);
+    }
+
+    #[test]
+    fn a_rolling_update_is_one_step_to_all_pods() {
+        let ladder = only(json!({"simple": {"maxUnavailable": 1}})).unwrap();
+        assert_eq!(ladder.steps, [Step { weight: Weight::FULL, pause: Pause::None }]);
+        assert_eq!((ladder.surge, ladder.unavailable), (Quantity::Percent(25), Quantity::Count(1)));
+        assert_eq!((ladder.last(), ladder.routing()), (1, None));
+        for (simple, field) in [
+            (json!({"maxSurge": 0}), "maxSurge"),
+            (json!({"maxSurge": "101%"}), "maxSurge"),
+            (json!({"maxUnavailable": -1}), "maxUnavailable"),
+        ] {
+            let problem = only(json!({"simple": simple})).unwrap_err();
+            assert_eq!(problem.field, format!("{SIMPLE}.{field}"));
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use stairlock::model::snapshot::{
     Acceptance, Identity, Known, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule, Service,
     Snapshot,
 };
-use stairlock::model::spec::{Canary, Pause, SourceRef, Spec, Step};
+use stairlock::model::spec::{Ladder, Pause, SourceRef, Spec, Step};
 use stairlock::model::status::{Stage, Status};
 use stairlock::model::template::{Revision, Template};
 use stairlock::model::version::Version;
@@ -77,7 +77,7 @@ fn spec() -> Spec {
         source: None,
         range: None,
         container: None,
-        canary: Canary {
+        ladder: Ladder {
             stable_service: None,
             canary_service: None,
             port: 80,
@@ -123,7 +123,7 @@ impl World {
             }
             "sum" => self.live_route().rules[0].sum = rest.parse().unwrap(),
             "no-routing" => {
-                self.seen.spec.canary.route = None;
+                self.seen.spec.ladder.route = None;
                 self.seen.route = None;
             }
             "mismatch" => {
@@ -190,9 +190,9 @@ impl World {
             match key {
                 "replicas" => spec.replicas = value.parse().unwrap(),
                 "deadline" => spec.deadline = Duration::parse(value).unwrap(),
-                "surge" => spec.canary.surge = Quantity::Count(value.parse().unwrap()),
-                "unavailable" => spec.canary.unavailable = Quantity::Count(value.parse().unwrap()),
-                "steps" => spec.canary.steps = value.split(',').map(step).collect(),
+                "surge" => spec.ladder.surge = Quantity::Count(value.parse().unwrap()),
+                "unavailable" => spec.ladder.unavailable = Quantity::Count(value.parse().unwrap()),
+                "steps" => spec.ladder.steps = value.split(',').map(step).collect(),
                 "source" => {
                     spec.source = Some(SourceRef { namespace: "flux".into(), name: "shop".into() });
                     spec.range = Some(Range::parse(">=1.0.0").unwrap());
@@ -205,7 +205,7 @@ impl World {
                 "services" => {
                     self.route();
                     self.seen.route = None;
-                    self.seen.spec.canary.route = None;
+                    self.seen.spec.ladder.route = None;
                 }
                 "image" => self.seen.template = template(value, "a"),
                 other => panic!("no such setting: {other}"),
@@ -214,7 +214,7 @@ impl World {
     }
 
     fn route(&mut self) {
-        let canary = &mut self.seen.spec.canary;
+        let canary = &mut self.seen.spec.ladder;
         canary.stable_service = Some("stable".into());
         canary.canary_service = Some("canary".into());
         canary.route = Some("shop".into());

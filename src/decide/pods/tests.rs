@@ -15,7 +15,7 @@ fn a_replica_set_carries_the_attempt_that_uses_it() {
             canary.attempt = made_by;
             if !routed {
                 seen.route = None;
-                seen.spec.canary.route = None;
+                seen.spec.ladder.route = None;
                 seen.status.attempt.as_mut().unwrap().routing = None;
                 seen.replica_sets[0].desired = 2;
             }
@@ -44,7 +44,7 @@ fn without_a_route_the_service_goes_back_to_no_fewer_pods() {
     ] {
         let mut seen = climbing(1, None);
         seen.route = None;
-        seen.spec.canary.route = None;
+        seen.spec.ladder.route = None;
         let canary = seen.status.attempt.as_ref().unwrap().revision.clone();
         let service = seen.stable_service.as_mut().unwrap().live.as_mut().unwrap();
         service.selects = Some(canary);

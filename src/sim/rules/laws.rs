@@ -26,7 +26,9 @@ enum Place {
     Pauses,
 }
 
+const STRATEGY: &str = "/spec/strategy";
 const CANARY: &str = "/spec/strategy/canary";
+const SIMPLE: &str = "/spec/strategy/simple";
 
 const LAWS: &[Law] = &[
     Law { said: "metadata.name may have", place: Place::At(""), broken: long_name },
@@ -42,6 +44,8 @@ const LAWS: &[Law] = &[
     },
     Law { said: "stableService and canaryService have", place: Place::At(CANARY), broken: alike },
     Law { said: "maxSurge and maxUnavailable", place: Place::At(CANARY), broken: no_room },
+    Law { said: "maxSurge and maxUnavailable", place: Place::At(SIMPLE), broken: no_room },
+    Law { said: "a Rollout has exactly one", place: Place::At(STRATEGY), broken: not_one },
     Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },
     Law { said: "a step needs", place: Place::Steps, broken: empty_step },
     Law { said: "has to be longer than 0", place: Place::Pauses, broken: zero },
@@ -172,6 +176,10 @@ fn no_room(canary: &Value, _: Option<&Value>) -> bool {
         None => false,
     };
     none("maxSurge") && none("maxUnavailable")
+}
+
+fn not_one(strategy: &Value, _: Option<&Value>) -> bool {
+    strategy.get("canary").is_some() == strategy.get("simple").is_some()
 }
 
 fn falling(canary: &Value, _: Option<&Value>) -> bool {

@@ -66,6 +66,35 @@ async fn max_unavailable_allows_a_ladder_without_surge() {
     }
 }
 
+/// A rolling update within its bounds; one that fails leaves as many pods of the old revision.
+#[tokio::test]
+async fn a_rolling_update_replaces_pods_and_goes_back_if_they_never_become_ready() {
+    let story = Story::begin("rolling", 120).await;
+    let mut simple = sized(rollout(&story, "1.0.0", json!([])), 4);
+    simple["spec"]["strategy"] = json!({"simple": {"maxSurge": 1, "maxUnavailable": 1}});
+    story.cluster.add(simple).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let sets = story.watch("ReplicaSet").await;
+
+    story.set_image(&story.image("1.1.0")).await;
+    let done = story.completed(2).await;
+    let stable = text(&done, "/status/stable/revision").to_owned();
+    story.hasten(5).await;
+    story.set_image(&story.image("1.2.0-bad.1")).await;
+    let failed = story.failed(3, "DeadlineExceeded").await;
+
+    assert_eq!(text(&failed, "/status/stable/revision"), stable);
+    let back = |seen: &[Seen]| totals(seen).last().is_some_and(|total| *total == (4, 4));
+    sets.until_all(story.end, "four pods at the end", back).await;
+    for (wanted, ready) in totals(&sets.seen()) {
+        assert!(wanted <= 5, "a surge of one: {wanted}");
+        assert!(ready >= 3, "one may lack: {ready}");
+    }
+    assert_eq!(number(replica_set(&sets.present(), &stable), "/spec/replicas"), 4);
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
 #[tokio::test]
 async fn scaling_mid_ladder_resizes_both_sides_in_proportion() {
     let story = Story::begin("scale", 120).await;

@@ -154,8 +154,10 @@ impl Spec {
     pub fn read(object: &Value) -> Self {
         let spec = object.get("spec").unwrap_or(&Value::Null);
         let canary = at(spec, &["strategy", "canary"]).unwrap_or(&Value::Null);
+        let simple = at(spec, &["strategy", "simple"]);
         let replicas = count(spec, &["replicas"], 1);
-        let amount = |key, default, up| amount(at(canary, &[key]), default, replicas, up);
+        let amount =
+            |key, default, up| amount(at(simple.unwrap_or(canary), &[key]), default, replicas, up);
         let surge = amount("maxSurge", Some(25), true);
         let unavailable = amount("maxUnavailable", None, false);
         let deadline = count(spec, &["progressDeadlineSeconds"], 600);
@@ -168,6 +170,7 @@ impl Spec {
             paused: at(spec, &["paused"]) == Some(&Value::Bool(true)),
             deadline: Duration::from_secs(u64::from(deadline)),
             history_max: usize::try_from(history).unwrap_or(usize::MAX),
+            // A rolling update is the step to all pods that follows where none is written.
             steps: steps(list(canary, &["steps"])),
             stable_service: word(canary, &["stableService"]),
             canary_service: word(canary, &["canaryService"]),
