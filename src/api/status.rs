@@ -13,7 +13,7 @@ pub struct RolloutStatus {
     #[serde(default = "never")]
     pub observed_generation: i64,
     /// Where the Rollout stands. Default: none, before the first look. Range: Initializing,
-    /// Progressing, Paused, Completed, Failed. Example: Paused.
+    /// Progressing, Paused, Preview, Completed, Failed. Example: Paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// The present or last attempt to bring a release or template to full traffic. Range: one

@@ -9,17 +9,87 @@ use serde_json::json;
 /// How a new revision gets its traffic: by one of these.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.canary) != has(self.simple)").message(
-    "a Rollout has exactly one strategy: write canary or simple"))]
+#[x_kube(validation = Rule::new(
+    "(has(self.canary) ? 1 : 0) + (has(self.blueGreen) ? 1 : 0) + (has(self.simple) ? 1 : 0) == 1"
+).message("a Rollout has exactly one strategy: write canary, blueGreen or simple"))]
 pub struct Strategy {
     /// A ladder of weights, each with an optional pause. Default: none. Range: 1 to 50 steps.
     /// Example: `{steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 50, pause: {}}]}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// A whole second side that is looked at first, and then takes all traffic at once. Default:
+    /// none. Range: two Services and a route. Example: `{activeService: shop, previewService:
+    /// shop-preview, trafficRouting: {gatewayAPI: {httpRoute: shop}}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blue_green: Option<BlueGreen>,
     /// A rolling update: new pods take the place of old ones as they become available. Default:
     /// none. Range: maxSurge and maxUnavailable. Example: `{maxSurge: 1}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simple: Option<Simple>,
+}
+
+impl Strategy {
+    /// Tells the Services that it names.
+    pub fn services(&self) -> impl Iterator<Item = &String> {
+        let canary = self.canary.iter().flat_map(|c| [&c.stable_service, &c.canary_service]);
+        let blue_green =
+            self.blue_green.iter().flat_map(|b| [&b.active_service, &b.preview_service]);
+        canary.flatten().chain(blue_green)
+    }
+
+    /// Tells the HTTPRoute that it names.
+    pub fn http_route(&self) -> Option<&String> {
+        let canary = self.canary.as_ref().and_then(|canary| canary.traffic_routing.as_ref());
+        let blue_green = self.blue_green.as_ref().map(|chosen| &chosen.traffic_routing);
+        canary.or(blue_green).map(|routing| &routing.gateway_api.http_route)
+    }
+}
+
+/// A whole second side that is looked at first, and then takes all traffic at once.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.activeService != self.previewService").message(
+        "activeService and previewService have to be two Services: name another one"),
+    validation = Rule::new("self.autoPromotionEnabled || !has(self.autoPromotionSeconds)").message(
+        "autoPromotionSeconds needs autoPromotionEnabled: set it to true, or leave the seconds out")
+)]
+pub struct BlueGreen {
+    /// The Service that carries the traffic; created where it does not exist. Range: 1 to 63
+    /// characters. Example: `shop`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub active_service: String,
+    /// The Service of the side that is looked at; created where it does not exist. It selects the
+    /// active side while there is no other. Range: 1 to 63 characters. Example: `shop-preview`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub preview_service: String,
+    /// The port of both Services and of the route's backends. Default: 80. Range: 1 to 65535.
+    /// Example: 8080.
+    #[serde(default = "http")]
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: i32,
+    /// How many pods the new side has while it is looked at; before the switch it gets all of
+    /// them. Default: spec.replicas. Range: 1 to 100000; more than spec.replicas are not made.
+    /// Example: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub preview_replica_count: Option<i32>,
+    /// Whether the new side takes the traffic by itself once its pods are available. Default:
+    /// true. Range: true or false; false waits for the command promote. Example: false.
+    #[serde(default = "yes")]
+    pub auto_promotion_enabled: bool,
+    /// How many seconds the new side is looked at before it takes the traffic by itself, from when
+    /// its pods are available. Default: none, at once. Range: 1 to 31536000. Example: 600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 31_536_000))]
+    pub auto_promotion_seconds: Option<i32>,
+    /// How many seconds the old side stays after it lost its traffic. Default: 30. Range: 0 to
+    /// 86400. Example: 300.
+    #[serde(default = "thirty")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub scale_down_delay_seconds: i32,
+    /// What switches the traffic. Range: one route. Example: `{gatewayAPI: {httpRoute: shop}}`.
+    pub traffic_routing: TrafficRouting,
 }
 
 /// A rolling update.
@@ -166,6 +236,14 @@ pub struct GatewayApi {
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Pause>, D::Error> {
     let pause = Option::deserialize(deserializer)?;
     Ok(Some(pause.unwrap_or(Pause { duration: None })))
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn thirty() -> i32 {
+    30
 }
 
 fn http() -> i32 {

@@ -2,17 +2,13 @@
 
 use crate::decide::act::{Act, sooner};
 use crate::decide::side;
-use crate::model::moment::{Duration, Timestamp};
+use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
 use crate::model::snapshot::{Acceptance, ReplicaSet, Snapshot};
 use crate::model::status::{Draining, Stage, Status};
 use crate::model::template::Revision;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
-
-/// How long a side stays after the route accepted weight 0 for it: longer than data planes need to
-/// follow, and than most requests last.
-pub const DRAIN_DELAY: Duration = Duration::from_secs(30);
 
 /// Sides that drain at once; more appear only in a storm of releases.
 const DRAINING_MAX: usize = 32;
@@ -39,10 +35,10 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
             }
             #[cfg(feature = "planted")]
             Some(Some(_)) if active(Bug::DrainDelaySkipped) => return Ok(end(seen, rs)),
-            Some(Some(since)) if since + DRAIN_DELAY <= now => return Ok(end(seen, rs)),
+            Some(Some(since)) if since + seen.spec.ladder.drain <= now => return Ok(end(seen, rs)),
             #[cfg(feature = "planted")]
             Some(Some(_)) if active(Bug::DrainTimerNotArmed) => {}
-            Some(Some(since)) => wake = sooner(wake, Some(since + DRAIN_DELAY)),
+            Some(Some(since)) => wake = sooner(wake, Some(since + seen.spec.ladder.drain)),
             Some(None) | None if without_traffic(seen, &rs.revision) => {
                 let mut status = seen.status.clone();
                 begin(&mut status, rs.revision.clone(), now);

@@ -11,7 +11,7 @@ use crate::model::release::{Release, ReleaseRef};
 use crate::model::snapshot::{
     Acceptance, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule, Service, Snapshot,
 };
-use crate::model::spec::{Ladder, Pause, Spec, Step};
+use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, Spec, Step, Strategy};
 use crate::model::status::{Attempt, Side, Stage, Status, Trigger};
 use crate::model::template::{Revision, Template};
 use crate::model::version::Version;
@@ -83,7 +83,7 @@ pub fn at_rest() -> Snapshot {
 }
 
 fn spec() -> Spec {
-    let step = |weight, pause| Step { weight: Weight::new(weight).unwrap(), pause };
+    let step = |weight, pause| Step { weight: Weight::new(weight).unwrap(), scale: None, pause };
     Spec {
         replicas: 4,
         selector: BTreeMap::from([("app".to_owned(), "shop".to_owned())]),
@@ -96,6 +96,7 @@ fn spec() -> Spec {
         range: None,
         container: None,
         ladder: Ladder {
+            strategy: Strategy::Canary,
             stable_service: Some("stable".to_owned()),
             canary_service: Some("canary".to_owned()),
             port: 80,
@@ -107,6 +108,7 @@ fn spec() -> Spec {
                 step(100, Pause::None),
             ],
             route: Some("shop".to_owned()),
+            drain: DRAIN_DELAY,
         },
     }
 }

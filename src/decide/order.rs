@@ -8,6 +8,7 @@ use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::moves::{Target, WeightEdit, Write};
 use crate::model::snapshot::{Acceptance, LiveRoute, Service, Snapshot};
+use crate::model::spec::Step as Rung;
 use crate::model::status::Stage;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
@@ -34,16 +35,17 @@ fn writes(writes: Vec<Write>) -> Step {
     Err(Next::Write(writes))
 }
 
-/// A step: the canary has `weight`, stable the rest.
-pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
+/// A rung: the canary has the weight and the pods of the step, stable the rest of the weight.
+pub fn ladder(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     let Some(route) = side::route(seen) else { return unusable(seen) };
     let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
         return waits(Hold::NoHealthyBackend);
     };
     let present = side::canary_weight(route);
+    let (weight, pods) = (rung.weight, rung.pods(seen.spec.replicas));
     let settled = side::in_place(route, weight);
     let most = if settled { weight } else { weight.max(present) };
-    let size = most.share(seen.spec.replicas);
+    let size = most.share(seen.spec.replicas).max(pods);
     create_service(seen, seen.stable_service.as_ref(), stable)?;
     create_service(seen, seen.canary_service.as_ref(), canary)?;
     #[cfg(feature = "planted")]
@@ -51,15 +53,15 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
         resized(seen, stable, weight.rest().share(seen.spec.replicas))?;
     }
     resized(seen, stable, seen.spec.replicas)?;
-    created(seen, canary, weight.share(seen.spec.replicas))?;
+    created(seen, canary, pods)?;
     select_stable(seen, route, stable)?;
     select_canary(seen, route, canary)?;
     lowered(seen, route, weight, present)?;
     grown(seen, canary, size)?;
-    healthy(seen, canary, weight)?;
+    healthy(seen, canary, rung)?;
     weighed(seen, route, weight)?;
     accepted(seen, route)?;
-    resized(seen, canary, weight.share(seen.spec.replicas))
+    resized(seen, canary, pods)
 }
 
 /// The promotion: the stable Service selects the new side, then takes all traffic.
@@ -150,7 +152,9 @@ pub fn sizes(seen: &Snapshot) -> Step {
         Stage::First { .. } | Stage::Promoting { .. } => resized(seen, &attempt.revision, size),
         Stage::Step { .. } => {
             let present = side::route(seen).map_or(Weight::NONE, side::canary_weight);
-            resized(seen, &attempt.revision, attempt.weight.max(present).share(size))
+            let pods = side::rung(seen).map_or(0, |rung| rung.pods(size));
+            let share = attempt.weight.max(present).share(size);
+            resized(seen, &attempt.revision, share.max(pods))
         }
         Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => Ok(()),
     }
@@ -227,14 +231,14 @@ pub fn endpoints(
     waits(Hold::EndpointsNotReady { service: service.name.clone(), ready, needed })
 }
 
-/// Enough of the canary is there for a weight.
-fn healthy(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
-    let needed = weight.share(seen.spec.replicas);
+/// Enough of the canary is there for a step.
+fn healthy(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
+    let needed = rung.pods(seen.spec.replicas);
     #[cfg(feature = "planted")]
     if active(Bug::WeightBeforeReady) {
         return Ok(());
     }
-    if weight == Weight::NONE {
+    if needed == 0 {
         return Ok(());
     }
     available(seen, canary, needed)?;

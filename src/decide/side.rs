@@ -6,7 +6,8 @@ use crate::model::image::Image;
 use crate::model::moves::Target;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapshot};
-use crate::model::status::{Side, Status};
+use crate::model::spec::Step;
+use crate::model::status::{Side, Stage, Status};
 use crate::model::template::{Revision, Template};
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
@@ -126,6 +127,13 @@ pub fn has_traffic(seen: &Snapshot, route: &LiveRoute, revision: &Revision) -> b
 /// The revision that a Service selects.
 pub fn selected(service: Option<&Service>) -> Option<&Revision> {
     service.and_then(|s| s.live.as_ref()).and_then(|live| live.selects.as_ref())
+}
+
+/// The step of the ladder on which the attempt in progress stands.
+pub fn rung(seen: &Snapshot) -> Option<Step> {
+    let attempt = seen.status.attempt.as_ref()?;
+    let Stage::Step { number, .. } = attempt.stage else { return None };
+    seen.spec.ladder.step(number.min(seen.spec.ladder.last()))
 }
 
 /// The route, as far as it can be used.

@@ -156,7 +156,7 @@ fn step(
         return Act::Wait(Waits::default());
     };
     let toward = if seen.route.is_some() {
-        order::ladder(seen, &attempt.revision, step.weight)
+        order::ladder(seen, &attempt.revision, &step)
     } else {
         pods::ladder(seen, &attempt.revision, step.weight)
     };

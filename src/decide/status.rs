@@ -8,6 +8,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::problem::Problem;
 use crate::model::snapshot::{Identity, Snapshot};
+use crate::model::spec::Strategy;
 use crate::model::status::{Attempt, Counts, Phase, Side, Stage, Status, Waiting};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -112,7 +113,10 @@ fn phase(seen: &Snapshot, status: &Status) -> Phase {
     let Some(attempt) = &status.attempt else { return Phase::Initializing };
     match &attempt.stage {
         Stage::First { .. } => Phase::Initializing,
-        Stage::Step { paused_at: Some(_), .. } => Phase::Paused,
+        Stage::Step { paused_at: Some(_), .. } => match seen.spec.ladder.strategy {
+            Strategy::BlueGreen => Phase::Preview,
+            Strategy::Canary | Strategy::Simple => Phase::Paused,
+        },
         Stage::Step { .. } | Stage::Promoting { .. } | Stage::RollingBack { .. } => {
             Phase::Progressing
         }

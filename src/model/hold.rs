@@ -460,7 +460,7 @@ fn service_owned(service: &str, owner: &str) -> String {
 fn port_unknown(service: &str, port: u16) -> String {
     format!(
         "Service {service} cannot be created: no containerPort is {port} and there is \
-                 not exactly one; set strategy.canary.port to a containerPort"
+                 not exactly one; set the port of the strategy to a containerPort"
     )
 }
 
@@ -481,7 +481,7 @@ fn quarantined(what: &str, attempt: u32) -> String {
 
 fn routing_changed(used: &str) -> String {
     format!(
-        "the attempt in progress uses {used}; name these again in spec.strategy.canary until it \
-         has ended"
+        "the attempt in progress uses {used}; name these again in spec.strategy until it has \
+         ended"
     )
 }

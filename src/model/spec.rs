@@ -6,6 +6,10 @@ use crate::model::moment::Duration;
 use crate::model::range::Range;
 use crate::model::weight::{Quantity, Weight};
 
+/// How long a side stays after the route accepted weight 0 for it, where nothing else is said:
+/// longer than data planes need to follow, and than most requests last.
+pub const DRAIN_DELAY: Duration = Duration::from_secs(30);
+
 /// What a Rollout asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
@@ -45,6 +49,8 @@ pub struct SourceRef {
 /// A strategy, as the steps that it takes and what it takes them with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ladder {
+    /// Which strategy it is.
+    pub strategy: Strategy,
     /// The Service of the stable side.
     pub stable_service: Option<String>,
     /// The Service of the canary side.
@@ -59,6 +65,30 @@ pub struct Ladder {
     pub steps: Vec<Step>,
     /// The HTTPRoute that splits traffic; none: the split is by numbers of pods.
     pub route: Option<String>,
+    /// How long a side stays after it lost its traffic.
+    pub drain: Duration,
+}
+
+/// The strategies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// A ladder of weights.
+    Canary,
+    /// A second side that takes all traffic at once.
+    BlueGreen,
+    /// A rolling update.
+    Simple,
+}
+
+impl Strategy {
+    /// Tells the path of its field.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Canary => "spec.strategy.canary",
+            Self::BlueGreen => "spec.strategy.blueGreen",
+            Self::Simple => "spec.strategy.simple",
+        }
+    }
 }
 
 /// One step of the ladder.
@@ -66,8 +96,32 @@ pub struct Ladder {
 pub struct Step {
     /// The canary's share once the step is in force.
     pub weight: Weight,
+    /// Pods of the canary, where its share alone does not tell.
+    pub scale: Option<Scale>,
     /// How long it stays.
     pub pause: Pause,
+}
+
+/// How many pods the canary has on a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// As many as a full side.
+    Full,
+    /// So many, at most a full side.
+    Count(u32),
+}
+
+impl Step {
+    /// Tells the pods of the canary on this step beside a full side of so many, never fewer than
+    /// its weight needs.
+    pub fn pods(&self, replicas: u32) -> u32 {
+        let share = self.weight.share(replicas);
+        match self.scale {
+            None => share,
+            Some(Scale::Full) => replicas,
+            Some(Scale::Count(count)) => count.min(replicas).max(share),
+        }
+    }
 }
 
 /// How long a step stays once it is in force.
@@ -110,7 +164,7 @@ impl Ladder {
             0 => None,
             n if n <= count => self.steps.get(n - 1).cloned(),
             n if n == count + 1 && !self.ends_full() => {
-                Some(Step { weight: Weight::FULL, pause: Pause::None })
+                Some(Step { weight: Weight::FULL, scale: None, pause: Pause::None })
             }
             _ => None,
         }

@@ -54,6 +54,8 @@ pub enum Phase {
     Progressing,
     /// The ladder stands at a pause.
     Paused,
+    /// The new side is looked at before it takes the traffic.
+    Preview,
     /// The template carries all traffic.
     Completed,
     /// The last attempt failed; the stable revision carries all traffic.
@@ -62,8 +64,14 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order of a release.
-    pub const ALL: [Self; 5] =
-        [Self::Initializing, Self::Progressing, Self::Paused, Self::Completed, Self::Failed];
+    pub const ALL: [Self; 6] = [
+        Self::Initializing,
+        Self::Progressing,
+        Self::Paused,
+        Self::Preview,
+        Self::Completed,
+        Self::Failed,
+    ];
 
     /// Tells the word.
     pub fn as_str(self) -> &'static str {
@@ -71,6 +79,7 @@ impl Phase {
             Self::Initializing => "Initializing",
             Self::Progressing => "Progressing",
             Self::Paused => "Paused",
+            Self::Preview => "Preview",
             Self::Completed => "Completed",
             Self::Failed => "Failed",
         }

@@ -31,14 +31,10 @@ impl Watched for Rollout {
 
     fn refs(&self) -> Vec<Reference> {
         let own = namespace(&self.metadata);
-        let canary = self.spec.strategy.canary.as_ref();
-        let services = canary.map(|canary| [&canary.stable_service, &canary.canary_service]);
-        let services = services.into_iter().flatten().flatten();
+        let strategy = &self.spec.strategy;
         let mut refs: Vec<Reference> =
-            services.map(|name| Reference::new(Kind::Service, own, name)).collect();
-        if let Some(routing) = canary.and_then(|canary| canary.traffic_routing.as_ref()) {
-            refs.push(Reference::new(Kind::HttpRoute, own, &routing.gateway_api.http_route));
-        }
+            strategy.services().map(|name| Reference::new(Kind::Service, own, name)).collect();
+        refs.extend(strategy.http_route().map(|name| Reference::new(Kind::HttpRoute, own, name)));
         if let Some(source) = &self.spec.source_ref {
             let namespace = source.namespace.as_deref().unwrap_or(own);
             refs.push(Reference::new(Kind::ImagePolicy, namespace, &source.name));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::model::moment::Duration;
 use crate::sim::story::{Event, Fate, GatewayAnswer, Side, Span, Story};
+use crate::sim::world::fields;
 
 /// Faults of a story, at most.
 const FAULTS_MAX: usize = 5;
@@ -83,12 +84,12 @@ impl Names {
         let kind = |object: &&Value| object.get("kind").and_then(Value::as_str) == Some("Rollout");
         let Some(rollout) = story.objects.iter().find(kind) else { return Self::default() };
         let text = |path: &str| rollout.pointer(path).and_then(Value::as_str).map(str::to_owned);
-        let services = ["stableService", "canaryService"];
-        let service = |key: &str| text(&format!("/spec/strategy/canary/{key}"));
+        let named = fields::named(rollout);
+        let some = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty());
         Self {
             rollout: text("/metadata/name").unwrap_or_default(),
-            route: text("/spec/strategy/canary/trafficRouting/gatewayAPI/httpRoute"),
-            services: services.into_iter().filter_map(service).collect(),
+            route: some(named.route),
+            services: named.services.into_iter().filter_map(some).collect(),
             policy: text("/spec/sourceRef/name"),
         }
     }

@@ -38,17 +38,14 @@ fn shared(rival: &Rollout, spec: &Spec) -> Option<String> {
     if active(Bug::DuplicateUnchecked) {
         return None;
     }
-    let theirs = rival.spec.strategy.canary.as_ref()?;
-    let services = [&spec.ladder.stable_service, &spec.ladder.canary_service];
-    let taken = services.into_iter().flatten().find(|name| {
-        [&theirs.stable_service, &theirs.canary_service].contains(&&Some((*name).clone()))
-    });
-    if let Some(name) = taken {
+    let theirs = &rival.spec.strategy;
+    let mut services =
+        [&spec.ladder.stable_service, &spec.ladder.canary_service].into_iter().flatten();
+    if let Some(name) = services.find(|name| theirs.services().any(|other| other == *name)) {
         return Some(format!("Service {name}"));
     }
-    let route = theirs.traffic_routing.as_ref().map(|routing| &routing.gateway_api.http_route);
     let own = spec.ladder.route.as_ref()?;
-    (Some(own) == route).then(|| format!("HTTPRoute {own}"))
+    (theirs.http_route() == Some(own)).then(|| format!("HTTPRoute {own}"))
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ struct Backends<'a> {
     stable: &'a str,
     canary: &'a str,
     port: u16,
+    field: &'static str,
 }
 
 impl<'a> Backends<'a> {
@@ -46,6 +47,7 @@ impl<'a> Backends<'a> {
             stable: spec.ladder.stable_service.as_deref().unwrap_or_default(),
             canary: spec.ladder.canary_service.as_deref().unwrap_or_default(),
             port: spec.ladder.port,
+            field: spec.ladder.strategy.field(),
         }
     }
 
@@ -121,10 +123,10 @@ fn rule(index: usize, backends: &[Value], wanted: &Backends) -> Result<Option<Ru
     let at = |place: usize| backends.get(place).unwrap_or(&Value::Null);
     for (place, service) in [(stable_at, wanted.stable), (canary_at, wanted.canary)] {
         if at(place).get("port").and_then(Value::as_u64) != Some(u64::from(wanted.port)) {
-            let Backends { route, port, .. } = wanted;
+            let Backends { route, port, field, .. } = wanted;
             let what = format!(
                 "port {port} of Service {service} in rules[{index}] of HTTPRoute {route} \
-                 (spec.strategy.canary.port)"
+                 ({field}.port)"
             );
             return Err(Hold::BackendNotFound { what });
         }

@@ -94,10 +94,8 @@ impl Scene<'_> {
             [] => "none".to_owned(),
             ports => ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         };
-        Some(format!(
-            "has no port {port}, its ports are: {there}; add it or change \
-             spec.strategy.canary.port"
-        ))
+        let field = self.spec.ladder.strategy.field();
+        Some(format!("has no port {port}, its ports are: {there}; add it or change {field}.port"))
     }
 
     /// Counts ready endpoints by revision, and those that are no pods of known revisions. A pod

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::api::strategy as wire;
 use crate::model::moment::Duration;
 use crate::model::problem::Problem;
-use crate::model::spec::{Ladder, Pause, Step};
+use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, Scale, Step, Strategy};
 use crate::model::weight::{Quantity, Weight};
 
 /// Most steps of a ladder, as in the CRD.
@@ -14,7 +14,13 @@ const STEPS_MAX: usize = 50;
 const PODS_MAX: u32 = 100_000;
 /// The port of Services that a strategy does not have.
 const PORT: u16 = 80;
+/// The longest time that a second side is looked at, as in the CRD.
+const YEAR_SECS: u32 = 31_536_000;
+/// The longest time that an old side stays, as in the CRD.
+const DAY_SECS: u32 = 86_400;
+const STRATEGY: &str = "spec.strategy";
 const CANARY: &str = "spec.strategy.canary";
+const BLUE_GREEN: &str = "spec.strategy.blueGreen";
 const SIMPLE: &str = "spec.strategy.simple";
 
 /// Reads the strategy, of which there has to be one.
@@ -22,27 +28,75 @@ const SIMPLE: &str = "spec.strategy.simple";
 /// # Errors
 /// The first [`Problem`], with the path of its field.
 pub fn ladder(strategy: &wire::Strategy) -> Result<Ladder, Problem> {
-    match (&strategy.canary, &strategy.simple) {
-        (Some(chosen), None) => canary(chosen),
-        (None, Some(chosen)) => simple(chosen),
-        (None, None) => Err(Problem::new("spec.strategy", "is empty; write canary or simple")),
-        (Some(_), Some(_)) => {
-            Err(Problem::new("spec.strategy", "holds canary and simple; leave one of them"))
+    let wire::Strategy { canary: ladder, blue_green, simple: rolling } = strategy;
+    match (ladder, blue_green, rolling) {
+        (Some(chosen), None, None) => canary(chosen),
+        (None, Some(chosen), None) => two_sides(chosen),
+        (None, None, Some(chosen)) => simple(chosen),
+        (None, None, None) => {
+            Err(Problem::new(STRATEGY, "is empty; write canary, blueGreen or simple"))
+        }
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+            Err(Problem::new(STRATEGY, "holds more than one strategy; leave one of them"))
         }
     }
+}
+
+/// A blue-green release is a step without traffic, which is looked at, and one to all of it.
+fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
+    let field = |name: &str| format!("{BLUE_GREEN}.{name}");
+    let port = bounded(field("port"), chosen.port, 1, u32::from(u16::MAX))?;
+    if chosen.active_service == chosen.preview_service {
+        let why = "is the activeService; name another Service";
+        return Err(Problem::new(field("previewService"), why));
+    }
+    let scale = match chosen.preview_replica_count {
+        None => Scale::Full,
+        Some(count) => Scale::Count(bounded(field("previewReplicaCount"), count, 1, PODS_MAX)?),
+    };
+    let pause = match (chosen.auto_promotion_enabled, chosen.auto_promotion_seconds) {
+        (true, None) => Pause::None,
+        (true, Some(seconds)) => {
+            let seconds = bounded(field("autoPromotionSeconds"), seconds, 1, YEAR_SECS)?;
+            Pause::For(Duration::from_secs(u64::from(seconds)))
+        }
+        (false, None) => Pause::UntilPromoted,
+        (false, Some(_)) => {
+            let why = "needs autoPromotionEnabled: true; set it, or leave the seconds out";
+            return Err(Problem::new(field("autoPromotionSeconds"), why));
+        }
+    };
+    let delay = chosen.scale_down_delay_seconds;
+    let drain = bounded(field("scaleDownDelaySeconds"), delay, 0, DAY_SECS)?;
+    Ok(Ladder {
+        strategy: Strategy::BlueGreen,
+        stable_service: Some(chosen.active_service.clone()),
+        canary_service: Some(chosen.preview_service.clone()),
+        port: u16::try_from(port).unwrap_or(u16::MAX),
+        surge: Quantity::Percent(100),
+        unavailable: Quantity::Count(0),
+        steps: vec![
+            Step { weight: Weight::NONE, scale: Some(scale), pause },
+            Step { weight: Weight::FULL, scale: Some(Scale::Full), pause: Pause::None },
+        ],
+        route: Some(chosen.traffic_routing.gateway_api.http_route.clone()),
+        drain: Duration::from_secs(u64::from(drain)),
+    })
 }
 
 /// A rolling update is one step to all pods, by their number.
 fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
     let (surge, unavailable) = room(SIMPLE, &simple.max_surge, &simple.max_unavailable)?;
     Ok(Ladder {
+        strategy: Strategy::Simple,
         stable_service: None,
         canary_service: None,
         port: PORT,
         surge,
         unavailable,
-        steps: vec![Step { weight: Weight::FULL, pause: Pause::None }],
+        steps: vec![Step { weight: Weight::FULL, scale: None, pause: Pause::None }],
         route: None,
+        drain: DRAIN_DELAY,
     })
 }
 
@@ -52,6 +106,7 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
     services(canary)?;
     let routing = canary.traffic_routing.as_ref();
     Ok(Ladder {
+        strategy: Strategy::Canary,
         stable_service: canary.stable_service.clone(),
         canary_service: canary.canary_service.clone(),
         port: u16::try_from(port).unwrap_or(u16::MAX),
@@ -59,6 +114,7 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
         unavailable,
         steps: steps(&canary.steps)?,
         route: routing.map(|routing| routing.gateway_api.http_route.clone()),
+        drain: DRAIN_DELAY,
     })
 }
 
@@ -138,7 +194,8 @@ fn steps(steps: &[wire::Step]) -> Result<Vec<Step>, Problem> {
             return Err(Problem::new(field, "needs setWeight or pause"));
         }
         let weight = weight(&field, step.set_weight, before)?;
-        ladder.push(Step { weight, pause: pause(&field, step.pause.as_ref())? });
+        let pause = pause(&field, step.pause.as_ref())?;
+        ladder.push(Step { weight, scale: None, pause });
         before = weight;
     }
     Ok(ladder)
@@ -191,8 +248,8 @@ mod tests {
     fn a_rollout_has_one_strategy() {
         let canary = json!({"steps": [{"setWeight": 20}]});
         for (case, strategy, why) in [
-            ("none", json!({}), "is empty; write canary or simple"),
-            ("both", json!({"canary": canary, "simple": {}}), "holds canary and simple"),
+            ("none", json!({}), "is empty; write canary, blueGreen or simple"),
+            ("both", json!({"canary": canary, "simple": {}}), "holds more than one"),
         ] {
             let problem = only(strategy).unwrap_err();
             assert_eq!(problem.field, "spec.strategy", "{case}");
@@ -202,9 +259,54 @@ mod tests {
     }
 
     #[test]
+    fn a_blue_green_release_is_looked_at_and_then_takes_all_traffic() {
+        let with = |patch: Value| {
+            let chosen = json!({"activeService": "shop", "previewService": "preview",
+                "trafficRouting": {"gatewayAPI": {"httpRoute": "shop"}}});
+            only(json!({"blueGreen": fixture::merged(&chosen, &patch)}))
+        };
+        let step = |percent, scale, pause| {
+            let weight = Weight::new(percent).unwrap();
+            Step { weight, scale: Some(scale), pause }
+        };
+        let minute = Duration::from_secs(60);
+        for (case, patch, scale, pause) in [
+            ("by itself", json!({}), Scale::Full, Pause::None),
+            ("after a time", json!({"autoPromotionSeconds": 60}), Scale::Full, Pause::For(minute)),
+            (
+                "by a person, with few pods",
+                json!({"autoPromotionEnabled": false, "previewReplicaCount": 2}),
+                Scale::Count(2),
+                Pause::UntilPromoted,
+            ),
+        ] {
+            let ladder = with(patch).unwrap();
+            let steps = [step(0, scale, pause), step(100, Scale::Full, Pause::None)];
+            assert_eq!(ladder.steps, steps, "{case}");
+            assert_eq!((ladder.last(), ladder.drain), (2, DRAIN_DELAY), "{case}");
+        }
+        let pods = |count, replicas| step(0, Scale::Count(count), Pause::None).pods(replicas);
+        assert_eq!((pods(2, 5), pods(9, 5), pods(2, 0)), (2, 5, 0));
+        for (patch, field) in [
+            (json!({"previewService": "shop"}), "previewService"),
+            (json!({"port": 0}), "port"),
+            (json!({"previewReplicaCount": 0}), "previewReplicaCount"),
+            (json!({"autoPromotionSeconds": 0}), "autoPromotionSeconds"),
+            (
+                json!({"autoPromotionEnabled": false, "autoPromotionSeconds": 5}),
+                "autoPromotionSeconds",
+            ),
+            (json!({"scaleDownDelaySeconds": 86_401}), "scaleDownDelaySeconds"),
+        ] {
+            let problem = with(patch).unwrap_err();
+            assert_eq!(problem.field, format!("{BLUE_GREEN}.{field}"));
+        }
+    }
+
+    #[test]
     fn a_rolling_update_is_one_step_to_all_pods() {
         let ladder = only(json!({"simple": {"maxUnavailable": 1}})).unwrap();
-        assert_eq!(ladder.steps, [Step { weight: Weight::FULL, pause: Pause::None }]);
+        assert_eq!(ladder.steps, [Step { weight: Weight::FULL, scale: None, pause: Pause::None }]);
         assert_eq!((ladder.surge, ladder.unavailable), (Quantity::Percent(25), Quantity::Count(1)));
         assert_eq!((ladder.last(), ladder.routing()), (1, None));
         for (simple, field) in [
@@ -219,7 +321,8 @@ mod tests {
 
     #[test]
     fn a_step_keeps_the_weight_before_it_and_pauses_as_told() {
-        let step = |percent, pause| Step { weight: Weight::new(percent).unwrap(), pause };
+        let step =
+            |percent, pause| Step { weight: Weight::new(percent).unwrap(), scale: None, pause };
         for (case, steps, want) in [
             (
                 "a weight alone does not pause",

@@ -2,7 +2,8 @@
 //!
 //! `STAIRLOCK_SEEDS=n` plays n seeds (2,000), `STAIRLOCK_FROM=n` begins at another one,
 //! `STAIRLOCK_TWICE=n` plays n seeds twice (50), `STAIRLOCK_PAIRS=all` every pair of crashes,
-//! `SEED=n` one seed, with its history. A story is a file of tests/stories: no code.
+//! `SEED=n` one seed, with its history, `STAIRLOCK_STORY=name` seeds of one story only. A story is
+//! a file of tests/stories: no code.
 
 #[cfg(test)]
 mod crash;

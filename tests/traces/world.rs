@@ -14,7 +14,7 @@ use stairlock::model::snapshot::{
     Acceptance, Identity, Known, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule, Service,
     Snapshot,
 };
-use stairlock::model::spec::{Ladder, Pause, SourceRef, Spec, Step};
+use stairlock::model::spec::{DRAIN_DELAY, Ladder, Pause, SourceRef, Spec, Step, Strategy};
 use stairlock::model::status::{Stage, Status};
 use stairlock::model::template::{Revision, Template};
 use stairlock::model::version::Version;
@@ -78,6 +78,7 @@ fn spec() -> Spec {
         range: None,
         container: None,
         ladder: Ladder {
+            strategy: Strategy::Canary,
             stable_service: None,
             canary_service: None,
             port: 80,
@@ -85,6 +86,7 @@ fn spec() -> Spec {
             unavailable: Quantity::Count(0),
             steps: Vec::new(),
             route: None,
+            drain: DRAIN_DELAY,
         },
     }
 }
@@ -492,7 +494,7 @@ fn step(text: &str) -> Step {
         "manual" => Pause::UntilPromoted,
         time => Pause::For(Duration::parse(time).unwrap()),
     };
-    Step { weight: Weight::new(weight.parse().unwrap()).unwrap(), pause }
+    Step { weight: Weight::new(weight.parse().unwrap()).unwrap(), scale: None, pause }
 }
 
 fn waits(hold: Option<String>, until: Option<Timestamp>) -> String {

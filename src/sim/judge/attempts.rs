@@ -31,7 +31,7 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
     steps(was, is, found);
     quarantine(was, is, found);
     failure(was, is, found);
-    phase(&is.status, &is.name, found);
+    phase(is, found);
 }
 
 /// S8: numbers have no gaps, and an attempt is not lost.
@@ -234,7 +234,8 @@ fn quarantine(was: &Rollout, is: &Rollout, found: &mut Found) {
 }
 
 /// S11: the phase is the one of the stage.
-fn phase(status: &Status, name: &str, found: &mut Found) {
+fn phase(is: &Rollout, found: &mut Found) {
+    let Rollout { status, name, .. } = is;
     let Some(attempt) = &status.attempt else {
         found.unless(["", "Initializing"].contains(&status.phase.as_str()), "S11", || {
             format!("{name} is {} without an attempt", status.phase)
@@ -243,7 +244,7 @@ fn phase(status: &Status, name: &str, found: &mut Found) {
     };
     let wanted: &[&str] = match attempt.stage() {
         Stage::First => &["Initializing"],
-        Stage::Step if attempt.paused_at.is_some() => &["Paused"],
+        Stage::Step if attempt.paused_at.is_some() => &[is.spec.pause],
         Stage::Step | Stage::Promoting | Stage::RollingBack => &["Progressing"],
         Stage::Ended if attempt.failed() => &["Failed"],
         Stage::Completed | Stage::Ended => &["Completed", "Progressing"],

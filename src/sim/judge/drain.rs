@@ -7,9 +7,6 @@ use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh, Name, Scene};
 
-/// How long pods stay after the route accepted weight 0 for them (docs/spec/rollout.md 6.4).
-const DRAIN_DELAY: Duration = Duration::from_secs(30);
-
 /// How far a process may be off from another (docs/decisions/0011): where one begins a drain or a
 /// pause and another ends it, the clocks of both count.
 pub const CLOCKS_OFF: Duration = Duration::from_secs(3);
@@ -48,8 +45,10 @@ impl Drains {
                 let by = self.stamped.get(&(name, was.revision.clone())).map(String::as_str);
                 let same = by.is_none_or(|by| Some(by) == case.controller());
                 let off = if same { Duration::ZERO } else { CLOCKS_OFF };
-                found.unless(stayed.millis() + off.millis() >= DRAIN_DELAY.millis(), "S19", || {
-                    format!("{} drained for {stayed}, not for {DRAIN_DELAY}", case.name())
+                let delay = seen.states().map(|state| state.spec.drain).min();
+                let delay = delay.unwrap_or(Duration::ZERO);
+                found.unless(stayed.millis() + off.millis() >= delay.millis(), "S19", || {
+                    format!("{} drained for {stayed}, not for {delay}", case.name())
                 });
             }
         }

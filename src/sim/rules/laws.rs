@@ -28,6 +28,7 @@ enum Place {
 
 const STRATEGY: &str = "/spec/strategy";
 const CANARY: &str = "/spec/strategy/canary";
+const BLUE_GREEN: &str = "/spec/strategy/blueGreen";
 const SIMPLE: &str = "/spec/strategy/simple";
 
 const LAWS: &[Law] = &[
@@ -46,6 +47,8 @@ const LAWS: &[Law] = &[
     Law { said: "maxSurge and maxUnavailable", place: Place::At(CANARY), broken: no_room },
     Law { said: "maxSurge and maxUnavailable", place: Place::At(SIMPLE), broken: no_room },
     Law { said: "a Rollout has exactly one", place: Place::At(STRATEGY), broken: not_one },
+    Law { said: "activeService and", place: Place::At(BLUE_GREEN), broken: same_sides },
+    Law { said: "autoPromotionSeconds needs", place: Place::At(BLUE_GREEN), broken: by_itself },
     Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },
     Law { said: "a step needs", place: Place::Steps, broken: empty_step },
     Law { said: "has to be longer than 0", place: Place::Pauses, broken: zero },
@@ -179,7 +182,18 @@ fn no_room(canary: &Value, _: Option<&Value>) -> bool {
 }
 
 fn not_one(strategy: &Value, _: Option<&Value>) -> bool {
-    strategy.get("canary").is_some() == strategy.get("simple").is_some()
+    let written =
+        ["canary", "blueGreen", "simple"].iter().filter(|key| strategy.get(key).is_some());
+    written.count() != 1
+}
+
+fn same_sides(chosen: &Value, _: Option<&Value>) -> bool {
+    chosen.get("activeService") == chosen.get("previewService")
+}
+
+fn by_itself(chosen: &Value, _: Option<&Value>) -> bool {
+    let enabled = chosen.get("autoPromotionEnabled") != Some(&Value::Bool(false));
+    !enabled && chosen.get("autoPromotionSeconds").is_some()
 }
 
 fn falling(canary: &Value, _: Option<&Value>) -> bool {

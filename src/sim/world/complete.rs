@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::api::keys;
 use crate::sim::history::Place;
-use crate::sim::world::fields;
+use crate::sim::world::fields::{self, Named};
 use crate::sim::world::flux;
 
 /// Adds the ImagePolicies and HTTPRoutes that Rollouts name and that are not there. Objects
@@ -19,12 +19,10 @@ pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
         {
             objects.push(image_policy(&policy));
         }
-        let canary = fields::at(&rollout, &["spec", "strategy", "canary"]);
-        let canary = canary.unwrap_or(&Value::Null);
-        let name = fields::text(canary, &["trafficRouting", "gatewayAPI", "httpRoute"]);
-        let route = Place::new("httproutes", own, name);
-        if !name.is_empty() && !has(objects, "HTTPRoute", &route, namespace) {
-            objects.push(http_route(&route, canary));
+        let named = fields::named(&rollout);
+        let route = Place::new("httproutes", own, named.route);
+        if !named.route.is_empty() && !has(objects, "HTTPRoute", &route, namespace) {
+            objects.push(http_route(&route, named));
         }
     }
 }
@@ -88,11 +86,10 @@ fn image_policy(place: &Place) -> Value {
     })
 }
 
-fn http_route(place: &Place, canary: &Value) -> Value {
-    let port = fields::number(canary, &["port"]).unwrap_or(80);
-    let backends = [("stableService", 100), ("canaryService", 0)].map(|(key, weight)| {
-        json!({"name": fields::text(canary, &[key]), "port": port, "weight": weight})
-    });
+fn http_route(place: &Place, named: Named<'_>) -> Value {
+    let Named { services: [stable, canary], port, .. } = named;
+    let backends = [(stable, 100), (canary, 0)]
+        .map(|(name, weight)| json!({"name": name, "port": port, "weight": weight}));
     json!({
         "apiVersion": format!("{}/v1", keys::GATEWAY_GROUP),
         "kind": "HTTPRoute",

@@ -112,13 +112,12 @@ impl Exposure {
             self.rollouts.remove(place);
             return BTreeSet::new();
         };
-        let canary = fields::at(object, &["spec", "strategy", "canary"]).unwrap_or(&Value::Null);
-        let named = |resource: &'static str, path: &[&str]| {
-            let name = fields::text(canary, path);
+        let named = fields::named(object);
+        let at = |resource: &'static str, name: &str| {
             (!name.is_empty()).then(|| Place::new(resource, place.namespace.as_str(), name))
         };
-        let route = named("httproutes", &["trafficRouting", "gatewayAPI", "httpRoute"]);
-        let services = ["stableService", "canaryService"].map(|key| named("services", &[key]));
+        let route = at("httproutes", named.route);
+        let services = named.services.map(|name| at("services", name));
         let services: Vec<Place> = services.into_iter().flatten().collect();
         for other in route.iter().chain(&services) {
             self.naming.entry(other.clone()).or_default().insert(place.clone());

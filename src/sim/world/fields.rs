@@ -31,6 +31,31 @@ pub fn pairs(map: Option<&Value>) -> impl Iterator<Item = (&str, &str)> {
     entries.filter_map(|(key, value)| value.as_str().map(|value| (key.as_str(), value)))
 }
 
+/// What a Rollout names, whichever its strategy; empty where it names nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    /// Its Services, the stable or active one first.
+    pub services: [&'a str; 2],
+    /// Its HTTPRoute.
+    pub route: &'a str,
+    /// The port of the Services.
+    pub port: i64,
+}
+
+/// Tells what a Rollout names.
+pub fn named(rollout: &Value) -> Named<'_> {
+    let strategy = |key| at(rollout, &["spec", "strategy", key]);
+    let (chosen, services) = match strategy("blueGreen") {
+        Some(chosen) => (chosen, ["activeService", "previewService"]),
+        None => (strategy("canary").unwrap_or(&Value::Null), ["stableService", "canaryService"]),
+    };
+    Named {
+        services: services.map(|key| text(chosen, &[key])),
+        route: text(chosen, &["trafficRouting", "gatewayAPI", "httpRoute"]),
+        port: number(chosen, &["port"]).unwrap_or(80),
+    }
+}
+
 /// Tells the labels.
 pub fn labels(object: &Value) -> Option<&Value> {
     at(object, &["metadata", "labels"])

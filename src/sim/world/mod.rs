@@ -5,7 +5,7 @@
 mod complete;
 mod endpoints;
 mod exposure;
-mod fields;
+pub mod fields;
 mod flux;
 mod gateway;
 mod ground;

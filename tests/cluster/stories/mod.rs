@@ -13,5 +13,6 @@ mod ownership;
 mod replicas;
 mod route;
 mod schema;
+mod sides;
 mod source;
 mod traffic;

@@ -56,12 +56,16 @@ pub struct Spec {
     pub history_max: usize,
     /// The ladder as it is written.
     pub steps: Vec<Step>,
+    /// The phase of its pauses.
+    pub pause: &'static str,
     /// The Service of stable.
     pub stable_service: Option<String>,
     /// The Service of the canary.
     pub canary_service: Option<String>,
     /// The HTTPRoute.
     pub route: Option<String>,
+    /// How long pods stay after the route accepted weight 0 for them.
+    pub drain: Duration,
     /// Pods allowed beyond the replicas.
     pub surge: u32,
     /// Pods allowed to lack.
@@ -154,7 +158,10 @@ impl Spec {
     pub fn read(object: &Value) -> Self {
         let spec = object.get("spec").unwrap_or(&Value::Null);
         let canary = at(spec, &["strategy", "canary"]).unwrap_or(&Value::Null);
+        let blue_green = at(spec, &["strategy", "blueGreen"]);
         let simple = at(spec, &["strategy", "simple"]);
+        let route = blue_green.unwrap_or(canary);
+        let delay = blue_green.map_or(30, |chosen| count(chosen, &["scaleDownDelaySeconds"], 30));
         let replicas = count(spec, &["replicas"], 1);
         let amount =
             |key, default, up| amount(at(simple.unwrap_or(canary), &[key]), default, replicas, up);
@@ -171,10 +178,14 @@ impl Spec {
             deadline: Duration::from_secs(u64::from(deadline)),
             history_max: usize::try_from(history).unwrap_or(usize::MAX),
             // A rolling update is the step to all pods that follows where none is written.
-            steps: steps(list(canary, &["steps"])),
-            stable_service: word(canary, &["stableService"]),
-            canary_service: word(canary, &["canaryService"]),
-            route: word(canary, &["trafficRouting", "gatewayAPI", "httpRoute"]),
+            steps: blue_green.map_or_else(|| steps(list(canary, &["steps"])), switch),
+            pause: if blue_green.is_some() { "Preview" } else { "Paused" },
+            stable_service: word(canary, &["stableService"])
+                .or_else(|| word(blue_green?, &["activeService"])),
+            canary_service: word(canary, &["canaryService"])
+                .or_else(|| word(blue_green?, &["previewService"])),
+            route: word(route, &["trafficRouting", "gatewayAPI", "httpRoute"]),
+            drain: Duration::from_secs(u64::from(delay)),
             surge,
             // Where both come to nothing no pod could move: one may lack.
             unavailable: if surge == 0 { unavailable.max(1) } else { unavailable },
@@ -218,6 +229,18 @@ pub fn images(pod: &Value) -> BTreeMap<String, Option<String>> {
     let containers = ["containers", "initContainers"].into_iter();
     let containers = containers.flat_map(|key| list(pod, &[key]));
     containers.map(|c| (text(c, &["name"]).to_owned(), word(c, &["image"]))).collect()
+}
+
+/// The steps of a blue-green release: a look at the new side, then the switch.
+fn switch(chosen: &Value) -> Vec<Step> {
+    let by_itself = at(chosen, &["autoPromotionEnabled"]) != Some(&Value::Bool(false));
+    let seconds = number(chosen, &["autoPromotionSeconds"]).and_then(|s| u64::try_from(s).ok());
+    let pause = match seconds {
+        _ if !by_itself => Pause::UntilPromoted,
+        Some(seconds) => Pause::For(Duration::from_secs(seconds)),
+        None => Pause::None,
+    };
+    vec![Step { weight: 0, pause }, Step { weight: 100, pause: Pause::None }]
 }
 
 fn steps(written: &[Value]) -> Vec<Step> {

@@ -44,3 +44,34 @@ fn a_law_is_broken_where_the_rule_would_be() {
         }
     }
 }
+
+#[test]
+fn a_strategy_is_one_and_has_two_sides() {
+    let sides = json!({"activeService": "a", "previewService": "b"});
+    let alike = json!({"activeService": "a", "previewService": "a"});
+    let late = json!({"activeService": "a", "previewService": "b",
+        "autoPromotionEnabled": false, "autoPromotionSeconds": 5});
+    for (case, strategy, field) in [
+        ("blue-green", json!({"blueGreen": sides}), None),
+        ("none", json!({}), Some("strategy")),
+        ("two", json!({"blueGreen": sides, "simple": {}}), Some("strategy")),
+        ("one Service", json!({"blueGreen": alike}), Some("blueGreen")),
+        ("seconds of nothing", json!({"blueGreen": late}), Some("blueGreen")),
+        ("no room", json!({"simple": {"maxSurge": 0, "maxUnavailable": 0}}), Some("simple")),
+    ] {
+        let labels = json!({"app": "shop"});
+        let object = json!({"metadata": {"name": "shop"}, "spec": {
+            "selector": {"matchLabels": labels}, "strategy": strategy,
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": []}}}});
+        let found: Vec<String> =
+            check(&all(), None, &object).into_iter().map(|problem| problem.field).collect();
+        let wanted: Vec<String> = field
+            .into_iter()
+            .map(|field| match field {
+                "strategy" => "spec.strategy".to_owned(),
+                field => format!("spec.strategy.{field}"),
+            })
+            .collect();
+        assert_eq!(found, wanted, "{case}");
+    }
+}

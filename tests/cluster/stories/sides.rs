@@ -1,0 +1,90 @@
+//! Two sides: a release that is looked at before it takes all traffic at once.
+
+use serde_json::{Value, json};
+
+use crate::support::json::{merged, number, text};
+use crate::support::ladder::{replica_set, sequence};
+use crate::support::shop::{CANARY, STABLE, rollout, route, sized};
+use crate::support::story::{SHOP, Story, attempt_is};
+use crate::support::watch::Seen;
+
+const REVISION: &str = "/spec/selector/stairlock.dev~1revision";
+
+/// The shop with two sides of three pods behind its route.
+fn two_sides(story: &Story, chosen: &Value) -> Value {
+    let sides = json!({
+        "activeService": STABLE,
+        "previewService": CANARY,
+        "port": 8080,
+        "trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}},
+    });
+    let mut shop = sized(rollout(story, "1.0.0", json!([])), 3);
+    shop["spec"]["strategy"] = json!({"blueGreen": merged(sides, chosen)});
+    shop
+}
+
+/// Waits until the new side of an attempt stands and is looked at.
+async fn previewed(story: &Story, attempt: i64) -> Value {
+    let looked_at = |r: &Value| text(r, "/status/phase") == "Preview" && attempt_is(r, attempt);
+    story.until("the new side is looked at", looked_at).await
+}
+
+#[tokio::test]
+async fn a_blue_green_release_takes_all_traffic_at_once_when_it_is_promoted() {
+    let story = Story::begin("bluegreen", 120).await;
+    let chosen = json!({"autoPromotionEnabled": false, "previewReplicaCount": 1,
+        "scaleDownDelaySeconds": 2});
+    story.cluster.add(route()).await;
+    story.cluster.add(two_sides(&story, &chosen)).await;
+    let controller = story.controller().await;
+    let first = story.completed(1).await;
+    let routes = story.watch("HTTPRoute").await;
+    let sets = story.watch("ReplicaSet").await;
+
+    story.set_image(&story.image("1.1.0")).await;
+    let preview = previewed(&story, 2).await;
+    let revision = text(&preview, "/status/attempt/revision").to_owned();
+    assert_eq!(sequence(&routes), [(100, 0)], "no traffic before it was looked at");
+    assert_eq!(number(replica_set(&sets.present(), &revision), "/spec/replicas"), 1);
+    let service = story.cluster.get("Service", CANARY).await;
+    assert_eq!(text(&service, REVISION), revision, "the new side can be looked at");
+
+    story.command("stairlock.dev/promote", "true").await;
+    let done = story.completed(2).await;
+    assert_eq!(sequence(&routes), [(100, 0), (0, 100), (100, 0)]);
+    assert_eq!(text(&done, "/status/stable/revision"), revision);
+    let old = text(&first, "/status/stable/revision").to_owned();
+    let gone = |seen: &[Seen]| {
+        let mut states = seen.iter().rev().map(|seen| &seen.object);
+        let set = states.find(|set| text(set, "/metadata/name").ends_with(&old));
+        set.is_some_and(|set| number(set, "/spec/replicas") == 0)
+    };
+    sets.until_all(story.end, "the old side goes", gone).await;
+    assert_eq!(number(replica_set(&sets.present(), &revision), "/spec/replicas"), 3);
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_blue_green_release_that_does_not_please_goes_without_having_had_traffic() {
+    let story = Story::begin("unpleasant", 120).await;
+    story.cluster.add(route()).await;
+    let chosen = json!({"autoPromotionEnabled": false, "scaleDownDelaySeconds": 0});
+    story.cluster.add(two_sides(&story, &chosen)).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let routes = story.watch("HTTPRoute").await;
+
+    story.set_image(&story.image("1.1.0")).await;
+    previewed(&story, 2).await;
+    story.command("stairlock.dev/abort", "true").await;
+    story.failed(2, "Aborted").await;
+    story.set_image(&story.image("1.2.0")).await;
+    previewed(&story, 3).await;
+    story.command("stairlock.dev/promote", "true").await;
+    let done = story.completed(3).await;
+
+    assert_eq!(sequence(&routes), [(100, 0), (0, 100), (100, 0)], "one switch in all");
+    assert_eq!(text(&done, "/status/history/1/outcome"), "Aborted");
+    assert_eq!(number(&done, "/status/history/1/weight"), 0);
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
