@@ -18,7 +18,7 @@ pub struct Strategy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
     /// A whole second side that is looked at first, and then takes all traffic at once. Default:
-    /// none. Range: two Services and a route. Example: `{activeService: shop, previewService:
+    /// none. Range: two Services. Example: `{activeService: shop, previewService:
     /// shop-preview, trafficRouting: {gatewayAPI: {httpRoute: shop}}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blue_green: Option<BlueGreen>,
@@ -40,7 +40,7 @@ impl Strategy {
     /// Tells the HTTPRoute that it names.
     pub fn http_route(&self) -> Option<&String> {
         let canary = self.canary.as_ref().and_then(|canary| canary.traffic_routing.as_ref());
-        let blue_green = self.blue_green.as_ref().map(|chosen| &chosen.traffic_routing);
+        let blue_green = self.blue_green.as_ref().and_then(|b| b.traffic_routing.as_ref());
         canary.or(blue_green).map(|routing| &routing.gateway_api.http_route)
     }
 }
@@ -88,8 +88,10 @@ pub struct BlueGreen {
     #[serde(default = "thirty")]
     #[schemars(range(min = 0, max = 86_400))]
     pub scale_down_delay_seconds: i32,
-    /// What switches the traffic. Range: one route. Example: `{gatewayAPI: {httpRoute: shop}}`.
-    pub traffic_routing: TrafficRouting,
+    /// What switches the traffic. Default: none; then activeService turns from one side to the
+    /// other. Range: one route. Example: `{gatewayAPI: {httpRoute: shop}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic_routing: Option<TrafficRouting>,
 }
 
 /// A rolling update.

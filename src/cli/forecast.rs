@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::manifest::Chosen;
 use crate::cli::verdict::{Outcome, Verdict};
 use crate::model::moment::{Duration, Timestamp};
-use crate::model::spec::{Pause, Spec};
+use crate::model::spec::{Pause, Spec, Strategy};
 
 /// The version of the JSON document.
 const FORMAT: u32 = 1;
@@ -219,7 +219,9 @@ impl Forecast<'_> {
     fn share(&self, stand: &Stand) -> f64 {
         let (new, old) = stand.pods;
         let all = f64::from(new) + f64::from(old);
-        if self.rollout.spec.ladder.route.is_some() || all == 0.0 {
+        let ladder = &self.rollout.spec.ladder;
+        let by_pods = ladder.route.is_none() && ladder.strategy != Strategy::BlueGreen;
+        if !by_pods || all == 0.0 {
             return stand_weight(stand.weight);
         }
         (f64::from(new) / all * 1000.0).round() / 10.0

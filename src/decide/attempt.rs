@@ -6,6 +6,7 @@ use crate::decide::act::Act;
 use crate::decide::notice;
 use crate::decide::release::{self, Wanted};
 use crate::decide::side;
+use crate::decide::way::{self, Way};
 use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
@@ -353,7 +354,12 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
         Some(cause) => Stage::Ended { at: now, cause },
     };
     let made = side::replica_set(seen, &attempt.revision).is_some();
-    if cause.is_some() && made && status.stable.is_some() && side::route(seen).is_some() {
+    let known = match way::of(seen) {
+        Way::Route => side::route(seen).is_some(),
+        Way::Switch => true,
+        Way::Pods => false,
+    };
+    if cause.is_some() && made && status.stable.is_some() && known {
         let since = cause.filter(|cause| *cause != Cause::Superseded).map(|_| now);
         #[cfg(feature = "planted")]
         let since = if active(Bug::DrainFromIntent) { Some(now) } else { since };

@@ -2,6 +2,7 @@
 
 use crate::decide::act::{Act, sooner};
 use crate::decide::side;
+use crate::decide::way::{self, Way};
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
 use crate::model::snapshot::{Acceptance, ReplicaSet, Snapshot};
@@ -23,7 +24,7 @@ pub fn begin(status: &mut Status, revision: Revision, now: Timestamp) {
 
 /// The next thing to do for sides that drain; else when to look again.
 pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
-    if seen.route.is_none() {
+    if !way::of(seen).drains() {
         return Err(None);
     }
     let mut wake = None;
@@ -84,7 +85,11 @@ fn failed(seen: &Snapshot, rs: &ReplicaSet) -> bool {
 
 /// Tells whether no backend with a weight leads to a revision, and the gateways know.
 fn without_traffic(seen: &Snapshot, revision: &Revision) -> bool {
-    let known = side::route(seen).is_some_and(|r| r.acceptance == Acceptance::Accepted);
+    let known = match way::of(seen) {
+        Way::Route => side::route(seen).is_some_and(|r| r.acceptance == Acceptance::Accepted),
+        Way::Switch => side::selected(seen.stable_service.as_ref()).is_some(),
+        Way::Pods => false,
+    };
     #[cfg(feature = "planted")]
     let known = known || active(Bug::DrainBeforeAcceptance);
     known && !has_traffic(seen, revision)
@@ -92,7 +97,13 @@ fn without_traffic(seen: &Snapshot, revision: &Revision) -> bool {
 
 /// Tells whether a revision has traffic, as far as the route can be read.
 fn has_traffic(seen: &Snapshot, revision: &Revision) -> bool {
-    side::route(seen).is_none_or(|route| side::has_traffic(seen, route, revision))
+    match way::of(seen) {
+        Way::Route => {
+            side::route(seen).is_none_or(|route| side::has_traffic(seen, route, revision))
+        }
+        Way::Switch => side::selected(seen.stable_service.as_ref()) == Some(revision),
+        Way::Pods => true,
+    }
 }
 
 fn end(seen: &Snapshot, rs: &ReplicaSet) -> Act {

@@ -3,8 +3,10 @@
 //! The rest of the decision keeps them already; this is the second look before traffic moves.
 
 use crate::decide::side;
+use crate::decide::way::{self, Way};
 use crate::model::moves::{Target, WeightEdit, Write};
 use crate::model::snapshot::Snapshot;
+use crate::model::template::Revision;
 
 /// Names the rule that one of the writes would break.
 pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
@@ -13,11 +15,11 @@ pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
             weights_add_up(seen, edits).or_else(|| traffic_only_to_ready_pods(seen, edits))
         }
         Write::Resize { target, replicas, .. } => pods_with_traffic_stay(seen, target, *replicas),
+        Write::Select { target, to, .. } => turns_to_ready_pods(seen, target, to.as_ref()),
         Write::CreateReplicaSet { .. }
         | Write::DeleteReplicaSet(_)
         | Write::AdoptReplicaSet(_)
         | Write::CreateService { .. }
-        | Write::Select { .. }
         | Write::SetImages(_)
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,
@@ -51,8 +53,28 @@ fn traffic_only_to_ready_pods(seen: &Snapshot, edits: &[WeightEdit]) -> Option<&
 
 /// Pods behind a backend with a weight are not all taken away.
 fn pods_with_traffic_stay(seen: &Snapshot, target: &Target, replicas: u32) -> Option<&'static str> {
-    let route = side::route(seen).filter(|_| replicas == 0 && seen.spec.replicas > 0)?;
     let rs = seen.replica_sets.iter().find(|rs| rs.name == target.name)?;
-    side::has_traffic(seen, route, &rs.revision)
-        .then_some("S2: pods behind a backend with weight stay")
+    if replicas > 0 || seen.spec.replicas == 0 {
+        return None;
+    }
+    let carries = match way::of(seen) {
+        Way::Route => side::has_traffic(seen, side::route(seen)?, &rs.revision),
+        Way::Switch => side::selected(seen.stable_service.as_ref()) == Some(&rs.revision),
+        Way::Pods => false,
+    };
+    carries.then_some("S2: pods behind a backend with weight stay")
+}
+
+/// A Service that carries all traffic turns only to a side that has pods.
+fn turns_to_ready_pods(
+    seen: &Snapshot,
+    target: &Target,
+    to: Option<&Revision>,
+) -> Option<&'static str> {
+    let active = seen.stable_service.as_ref().is_some_and(|service| service.name == target.name);
+    if way::of(seen) != Way::Switch || !active || seen.spec.replicas == 0 {
+        return None;
+    }
+    let there = side::replica_set(seen, to?).map_or(0, |rs| rs.available);
+    (there == 0).then_some("S1: traffic rises only on ready endpoints")
 }

@@ -17,6 +17,8 @@ pub mod replicas;
 pub mod side;
 pub mod stage;
 pub mod status;
+pub mod switch;
+pub mod way;
 
 use crate::decide::act::Act;
 use crate::model::command::Commands;

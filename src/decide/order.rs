@@ -110,7 +110,7 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
 
 /// The canary Service does not stay on a revision that has no pods: a route that is made anew
 /// would send half of the traffic there.
-fn leave_dead_side(seen: &Snapshot, stable: &Revision) -> Step {
+pub fn leave_dead_side(seen: &Snapshot, stable: &Revision) -> Step {
     let service = seen.canary_service.as_ref();
     let dead = side::selected(service).is_some_and(|revision| {
         side::replica_set(seen, revision).is_none_or(|rs| rs.desired == 0 && rs.replicas == 0)
@@ -152,7 +152,9 @@ pub fn sizes(seen: &Snapshot) -> Step {
         Stage::First { .. } | Stage::Promoting { .. } => resized(seen, &attempt.revision, size),
         Stage::Step { .. } => {
             let present = side::route(seen).map_or(Weight::NONE, side::canary_weight);
+            let serves = side::selected(seen.stable_service.as_ref()) == Some(&attempt.revision);
             let pods = side::rung(seen).map_or(0, |rung| rung.pods(size));
+            let pods = if serves { size } else { pods };
             let share = attempt.weight.max(present).share(size);
             resized(seen, &attempt.revision, share.max(pods))
         }

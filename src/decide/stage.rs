@@ -5,10 +5,10 @@ use crate::decide::attempt;
 use crate::decide::drain;
 use crate::decide::notice;
 use crate::decide::order::{self, Next, Step};
-use crate::decide::pods;
 use crate::decide::release;
 use crate::decide::side;
 use crate::decide::status;
+use crate::decide::way::{self, Way};
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::snapshot::Snapshot;
@@ -16,7 +16,6 @@ use crate::model::spec::Pause;
 #[cfg(feature = "planted")]
 use crate::model::spec::Spec;
 use crate::model::status::{Attempt, Cause, Stage, Status};
-use crate::model::template::Revision;
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -79,7 +78,7 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         let spec = Spec { paused: false, ..seen.spec.clone() };
         return stage(&Snapshot { spec, ..seen.clone() }, attempt, now);
     }
-    let routed = seen.route.is_some();
+    let way = way::of(seen);
     let revision = &attempt.revision;
     if let Some(hold) = attempt::rerouted(seen) {
         return kept(seen, hold);
@@ -94,9 +93,7 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
             scaled_to_zero(seen)
         }
         Stage::First { entered_at } => {
-            let toward =
-                if routed { order::first(seen, revision) } else { pods::first(seen, revision) };
-            timed(seen, toward, *entered_at, now, |status| {
+            timed(seen, way.first(seen, revision), *entered_at, now, |status| {
                 complete(seen, status, now);
             })
         }
@@ -115,9 +112,8 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
 /// Nothing moves but the sizes, where the replicas change.
 fn kept(seen: &Snapshot, hold: Hold) -> Act {
     let routing = seen.status.attempt.as_ref().and_then(|attempt| attempt.routing.as_ref());
-    let routed = routing.is_some() || seen.route.is_some();
-    let sizes = if routed { order::sizes(seen) } else { pods::sizes(seen) };
-    match sizes {
+    let way = if routing.is_some() { Way::Route } else { way::of(seen) };
+    match way.sizes(seen) {
         Err(Next::Write(writes)) => Act::Apply(writes),
         Ok(()) | Err(Next::Hold(_)) => Act::hold(hold),
     }
@@ -155,11 +151,7 @@ fn step(
     let Some(step) = seen.spec.ladder.step(number) else {
         return Act::Wait(Waits::default());
     };
-    let toward = if seen.route.is_some() {
-        order::ladder(seen, &attempt.revision, &step)
-    } else {
-        pods::ladder(seen, &attempt.revision, step.weight)
-    };
+    let toward = way::of(seen).ladder(seen, &attempt.revision, &step);
     let pause = if attempt.unpaused { Pause::None } else { step.pause };
     let Some(paused_at) = paused_at else {
         return timed(seen, toward, entered_at, now, |status| match pause {
@@ -278,7 +270,7 @@ fn complete(seen: &Snapshot, status: &mut Status, now: Timestamp) {
         status.stable = Some(side::shown(seen, &attempt.revision, &attempt.release));
     }
     attempt::close(seen, status, None, now);
-    if let Some(revision) = old.filter(|_| seen.route.is_some()) {
+    if let Some(revision) = old.filter(|_| way::of(seen).drains()) {
         drain::begin(status, revision, now);
     }
     notice::completed(seen, status, now);
@@ -296,7 +288,7 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
     {
         return Act::Apply(writes);
     }
-    match all_on(seen, stable) {
+    match way::of(seen).stable(seen, stable) {
         Err(Next::Write(writes)) => return Act::Apply(writes),
         Err(Next::Hold(hold)) => return Act::hold(hold),
         Ok(()) => {}
@@ -308,10 +300,6 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
         attempt::close(seen, status, Some(cause), now);
         notice::failed(seen, status, cause, now);
     })
-}
-
-fn all_on(seen: &Snapshot, revision: &Revision) -> Step {
-    if seen.route.is_some() { order::stable(seen, revision) } else { pods::stable(seen, revision) }
 }
 
 /// Nothing climbs: sizes, Services and weights are kept as they are to be.
@@ -326,7 +314,7 @@ fn at_rest(seen: &Snapshot) -> Act {
     let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
         return Act::Wait(Waits::default());
     };
-    match all_on(seen, stable) {
+    match way::of(seen).stable(seen, stable) {
         Err(Next::Write(writes)) => Act::Apply(writes),
         Err(Next::Hold(hold)) if hold.blocks() || hold == Hold::NoHealthyBackend => Act::hold(hold),
         Err(Next::Hold(_)) | Ok(()) => Act::Wait(Waits::default()),

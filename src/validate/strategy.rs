@@ -66,7 +66,7 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
             return Err(Problem::new(field("autoPromotionSeconds"), why));
         }
     };
-    let delay = chosen.scale_down_delay_seconds;
+    let (delay, routing) = (chosen.scale_down_delay_seconds, chosen.traffic_routing.as_ref());
     let drain = bounded(field("scaleDownDelaySeconds"), delay, 0, DAY_SECS)?;
     Ok(Ladder {
         strategy: Strategy::BlueGreen,
@@ -79,7 +79,7 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
             Step { weight: Weight::NONE, scale: Some(scale), pause },
             Step { weight: Weight::FULL, scale: Some(Scale::Full), pause: Pause::None },
         ],
-        route: Some(chosen.traffic_routing.gateway_api.http_route.clone()),
+        route: routing.map(|routing| routing.gateway_api.http_route.clone()),
         drain: Duration::from_secs(u64::from(drain)),
     })
 }

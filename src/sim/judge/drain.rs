@@ -36,7 +36,7 @@ impl Drains {
         };
         let name = (case.namespace().to_owned(), seen.now.name.clone());
         let known = self.traffic.get(&name).and_then(|all| all.get(&was.revision));
-        let routed = seen.states().all(|state| state.routing().is_some());
+        let routed = seen.states().all(|state| state.routing().is_some() || state.spec.switch);
         let Some(known) = known.filter(|_| routed && seen.replicas() > 0) else { return };
         match known {
             None => found.push("S2", format!("{} loses its pods with its traffic", case.name())),
@@ -78,10 +78,13 @@ impl Drains {
                 continue;
             };
             let routing = rollout.routing();
-            let concerns = routing.as_ref().is_some_and(|routing| {
-                [&routing.http_route, &routing.stable_service, &routing.canary_service]
-                    .contains(&name)
-            });
+            let concerns = match &routing {
+                Some(routing) => {
+                    [&routing.http_route, &routing.stable_service, &routing.canary_service]
+                        .contains(&name)
+                }
+                None => rollout.spec.stable_service.as_ref() == Some(name),
+            };
             if concerns || known.1 == *name {
                 self.weigh(scene, known, rollout, at);
             }
@@ -89,16 +92,26 @@ impl Drains {
     }
 
     fn weigh(&mut self, scene: &Scene, name: &Name, rollout: &Rollout, at: Timestamp) {
-        let Some(routing) = rollout.routing() else { return };
         let named = |object: &String| (name.0.clone(), object.clone());
-        let route = scene.route(&named(&routing.http_route));
+        let shares: Vec<(String, u32)> = match (rollout.routing(), &rollout.spec.stable_service) {
+            (Some(routing), _) => {
+                let route = scene.route(&named(&routing.http_route));
+                [routing.stable_service, routing.canary_service]
+                    .map(|service| {
+                        let share = route.map_or(0, |route| route.share(&service));
+                        (service, share)
+                    })
+                    .into()
+            }
+            (None, Some(service)) if rollout.spec.switch => vec![(service.clone(), 100)],
+            (None, _) => return,
+        };
         let all = self.traffic.entry(name.clone()).or_default();
         let mut carrying: Vec<&str> = Vec::new();
-        for service in [&routing.stable_service, &routing.canary_service] {
-            let share = route.map_or(0, |route| route.share(service));
+        for (service, share) in &shares {
             let known = scene.service(&named(service));
             let selects = known.and_then(|service| service.selects.as_deref());
-            carrying.extend(selects.filter(|_| share > 0));
+            carrying.extend(selects.filter(|_| *share > 0));
         }
         for revision in &carrying {
             all.insert((*revision).to_owned(), None);

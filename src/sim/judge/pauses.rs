@@ -185,11 +185,13 @@ pub fn traffic_stands(case: &Case<'_>, found: &mut Found) {
     }
     let uses = |rollout: &Rollout| {
         let routing = rollout.routing().or(rollout.spec.routing());
-        routing.is_some_and(|routing| {
-            [&routing.http_route, &routing.stable_service, &routing.canary_service]
-                .iter()
-                .any(|name| *name == case.name())
-        })
+        let active = rollout.spec.stable_service.as_deref().filter(|_| rollout.spec.switch);
+        active == Some(case.name())
+            || routing.is_some_and(|routing| {
+                [&routing.http_route, &routing.stable_service, &routing.canary_service]
+                    .iter()
+                    .any(|name| *name == case.name())
+            })
     };
     let moved = match case.fresh {
         Fresh::Route(Some(_)) => true,

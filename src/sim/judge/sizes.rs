@@ -1,6 +1,7 @@
 //! Sizes: how many pods a controller may ask ReplicaSets for (S2, S3, S8).
 
 use crate::sim::judge::facts::pods::Set;
+use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::facts::route::part;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh, Seen};
@@ -53,9 +54,10 @@ impl Resize<'_, '_> {
         resources.iter().all(|resource| self.case.remembers(resource))
     }
 
-    /// Whether a route splits the traffic, as far as its writer may have thought.
+    /// Whether two whole sides stand side by side, as far as its writer may have thought.
     fn routed(&self) -> bool {
-        self.seen.states().any(|state| state.routing().or(state.spec.routing()).is_some())
+        let routed = |state: &Rollout| state.routing().or(state.spec.routing()).is_some();
+        self.seen.states().any(|state| routed(state) || state.spec.switch)
     }
 
     /// S2: pods behind a backend with a weight stay, as many as the weight needs.
@@ -84,7 +86,13 @@ impl Resize<'_, '_> {
                 }
             }
         }
-        let last = |state: &crate::sim::judge::facts::rollout::Rollout| {
+        let behind = |state: &Rollout| {
+            state.spec.switch && state.spec.stable_service.as_deref().is_some_and(selects)
+        };
+        if self.seen.states().all(behind) {
+            needed = needed.max(replicas);
+        }
+        let last = |state: &Rollout| {
             let stable = state.spec.stable_service.as_deref();
             state.spec.unavailable < replicas && stable.is_some_and(selects)
         };

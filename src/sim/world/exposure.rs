@@ -2,7 +2,7 @@
 //! where they would go and what the story says of the versions there.
 //!
 //! Behind a route requests go to the ready endpoints of both Services by the weights that the
-//! gateway accepted last, without one to all ready pods. Those fail for which there is no ready
+//! gateway accepted last, without one to all ready pods, or to those of the active Service. Those fail for which there is no ready
 //! pod, and of the others as many as the story says.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +44,8 @@ struct Pod {
 struct Traffic {
     route: Option<Place>,
     services: Vec<Place>,
+    /// The Service that carries all requests.
+    active: Option<Place>,
     /// When a request could be answered for the first time.
     begun: Option<Timestamp>,
     /// The share that fails, 0 to 1, since a time.
@@ -125,10 +127,12 @@ impl Exposure {
         let traffic = self.rollouts.entry(place.clone()).or_insert_with(|| Traffic {
             route: None,
             services: Vec::new(),
+            active: None,
             begun: None,
             failing: (1.0, change.at),
             failed: 0.0,
         });
+        traffic.active = services.first().filter(|_| named.switch).cloned();
         (traffic.route, traffic.services) = (route, services);
         BTreeSet::from([place.clone()])
     }
@@ -207,6 +211,10 @@ impl Exposure {
     fn share(&self, rollout: &Place, now: Timestamp, prometheus: &Prometheus) -> f64 {
         let Some(traffic) = self.rollouts.get(rollout) else { return 1.0 };
         let Some(route) = &traffic.route else {
+            if let Some(active) = &traffic.active {
+                let pods = self.endpoints.get(active).into_iter().flatten();
+                return self.mean(pods, now, prometheus);
+            }
             let owned = self.owned.get(rollout).into_iter().flatten();
             let ready = owned.filter(|pod| self.pods.get(pod).is_some_and(|pod| pod.ready));
             return self.mean(ready, now, prometheus);

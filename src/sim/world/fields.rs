@@ -40,11 +40,14 @@ pub struct Named<'a> {
     pub route: &'a str,
     /// The port of the Services.
     pub port: i64,
+    /// Whether the first Service alone carries the traffic where there is no route.
+    pub switch: bool,
 }
 
 /// Tells what a Rollout names.
 pub fn named(rollout: &Value) -> Named<'_> {
     let strategy = |key| at(rollout, &["spec", "strategy", key]);
+    let switch = strategy("blueGreen").is_some();
     let (chosen, services) = match strategy("blueGreen") {
         Some(chosen) => (chosen, ["activeService", "previewService"]),
         None => (strategy("canary").unwrap_or(&Value::Null), ["stableService", "canaryService"]),
@@ -53,6 +56,7 @@ pub fn named(rollout: &Value) -> Named<'_> {
         services: services.map(|key| text(chosen, &[key])),
         route: text(chosen, &["trafficRouting", "gatewayAPI", "httpRoute"]),
         port: number(chosen, &["port"]).unwrap_or(80),
+        switch,
     }
 }
 

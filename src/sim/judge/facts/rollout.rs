@@ -64,6 +64,8 @@ pub struct Spec {
     pub canary_service: Option<String>,
     /// The HTTPRoute.
     pub route: Option<String>,
+    /// Whether the Service of stable alone carries the traffic, to one side or the other.
+    pub switch: bool,
     /// How long pods stay after the route accepted weight 0 for them.
     pub drain: Duration,
     /// Pods allowed beyond the replicas.
@@ -161,6 +163,7 @@ impl Spec {
         let blue_green = at(spec, &["strategy", "blueGreen"]);
         let simple = at(spec, &["strategy", "simple"]);
         let route = blue_green.unwrap_or(canary);
+        let route = word(route, &["trafficRouting", "gatewayAPI", "httpRoute"]);
         let delay = blue_green.map_or(30, |chosen| count(chosen, &["scaleDownDelaySeconds"], 30));
         let replicas = count(spec, &["replicas"], 1);
         let amount =
@@ -184,7 +187,8 @@ impl Spec {
                 .or_else(|| word(blue_green?, &["activeService"])),
             canary_service: word(canary, &["canaryService"])
                 .or_else(|| word(blue_green?, &["previewService"])),
-            route: word(route, &["trafficRouting", "gatewayAPI", "httpRoute"]),
+            switch: blue_green.is_some() && route.is_none(),
+            route,
             drain: Duration::from_secs(u64::from(delay)),
             surge,
             // Where both come to nothing no pod could move: one may lack.

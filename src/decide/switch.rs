@@ -1,0 +1,87 @@
+//! Switch: the order of writes where the active Service alone carries the traffic: it selects one
+//! of two whole sides.
+//!
+//! It turns only to a side that is whole, and no pods go from behind it.
+
+use crate::decide::order::{
+    self, Next, Step, available, create_service, created, endpoints, resized, select,
+};
+use crate::decide::side;
+use crate::model::hold::Hold;
+use crate::model::snapshot::{Service, Snapshot};
+use crate::model::spec::Step as Rung;
+use crate::model::template::Revision;
+use crate::model::weight::Weight;
+
+/// A rung: the new side has the pods of the step, and at full weight the traffic.
+pub fn ladder(seen: &Snapshot, new: &Revision, rung: &Rung) -> Step {
+    let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
+        return Err(Next::Hold(Hold::NoHealthyBackend));
+    };
+    let (size, service) = (seen.spec.replicas, seen.stable_service.as_ref());
+    let preview = seen.canary_service.as_ref();
+    create_service(seen, service, stable)?;
+    create_service(seen, preview, new)?;
+    resized(seen, stable, size)?;
+    created(seen, new, rung.pods(size))?;
+    if rung.weight == Weight::NONE {
+        back(seen, service, stable)?;
+    }
+    // Pods behind the active Service stay, whatever the step says.
+    let serving = side::selected(service) == Some(new);
+    let pods = if serving { size } else { rung.pods(size) };
+    resized(seen, new, pods)?;
+    select(seen, preview, new)?;
+    available(seen, new, pods)?;
+    endpoints(seen, preview, new, pods)?;
+    if rung.weight == Weight::NONE {
+        return Ok(());
+    }
+    select(seen, service, new)?;
+    endpoints(seen, service, new, size)
+}
+
+/// All traffic on stable: at rest, and on the way back.
+pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
+    let (size, service) = (seen.spec.replicas, seen.stable_service.as_ref());
+    created(seen, stable, size)?;
+    resized(seen, stable, size)?;
+    create_service(seen, service, stable)?;
+    create_service(seen, seen.canary_service.as_ref(), stable)?;
+    back(seen, service, stable)?;
+    order::leave_dead_side(seen, stable)?;
+    available(seen, stable, size)
+}
+
+/// The first revision: its pods, then the Services.
+pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
+    let (size, service) = (seen.spec.replicas, seen.stable_service.as_ref());
+    created(seen, revision, size)?;
+    resized(seen, revision, size)?;
+    create_service(seen, service, revision)?;
+    create_service(seen, seen.canary_service.as_ref(), revision)?;
+    available(seen, revision, size)?;
+    select(seen, service, revision)?;
+    select(seen, seen.canary_service.as_ref(), revision)?;
+    endpoints(seen, service, revision, size)
+}
+
+/// The active Service selects stable again, once that is whole, or at least more of it is there
+/// than of the side that it leaves.
+fn back(seen: &Snapshot, service: Option<&Service>, stable: &Revision) -> Step {
+    let Some(from) = side::selected(service).filter(|from| *from != stable) else {
+        return select(seen, service, stable);
+    };
+    let count = |revision| {
+        side::replica_set(seen, revision)
+            .map_or(0, |rs| if rs.settled { rs.available } else { rs.desired })
+    };
+    let there = side::replica_set(seen, stable).map_or(0, |rs| rs.available);
+    if there < seen.spec.replicas.max(1) && there <= count(from) && seen.spec.replicas > 0 {
+        return Err(Next::Hold(Hold::NoHealthyBackend));
+    }
+    select(seen, service, stable)
+}
+
+#[cfg(test)]
+mod tests;
