@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::json::{merged, number, text};
-use crate::support::ladder::{replica_set, sequence};
+use crate::support::ladder::{replica_set, sequence, totals};
 use crate::support::shop::{CANARY, STABLE, rollout, route, sized};
 use crate::support::story::{SHOP, Story, attempt_is};
 use crate::support::watch::Seen;
@@ -86,5 +86,31 @@ async fn a_blue_green_release_that_does_not_please_goes_without_having_had_traff
     assert_eq!(sequence(&routes), [(100, 0), (0, 100), (100, 0)], "one switch in all");
     assert_eq!(text(&done, "/status/history/1/outcome"), "Aborted");
     assert_eq!(number(&done, "/status/history/1/weight"), 0);
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn without_a_route_the_active_service_turns_to_the_new_side_when_it_is_whole() {
+    let story = Story::begin("turn", 120).await;
+    let chosen = json!({"trafficRouting": null, "autoPromotionSeconds": 1,
+        "previewReplicaCount": 1, "scaleDownDelaySeconds": 2});
+    story.cluster.add(two_sides(&story, &chosen)).await;
+    let controller = story.controller().await;
+    let first = story.completed(1).await;
+    let services = story.watch("Service").await;
+    let sets = story.watch("ReplicaSet").await;
+
+    story.set_image(&story.image("1.1.0")).await;
+    let second = story.completed(2).await;
+    story.set_image(&story.image("1.2.0")).await;
+    let third = story.completed(3).await;
+
+    let revision = |r: &Value| text(r, "/status/stable/revision").to_owned();
+    let mut turns: Vec<_> =
+        services.states(STABLE).iter().map(|s| text(s, REVISION).to_owned()).collect();
+    turns.dedup();
+    assert_eq!(turns, [&first, &second, &third].map(revision), "one turn a release");
+    let gone = |seen: &[Seen]| totals(seen).last().is_some_and(|total| *total == (3, 3));
+    sets.until_all(story.end, "one side is left", gone).await;
     assert_eq!(controller.forbidden(), [""; 0]);
 }
