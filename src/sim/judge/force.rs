@@ -3,7 +3,7 @@
 
 use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::facts::route::{Route, part};
-use crate::sim::judge::facts::status::{Attempt, Routing, Stage};
+use crate::sim::judge::facts::status::{Attempt, Stage};
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::Case;
 
@@ -37,7 +37,16 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
             )
         });
     }
-    let Some(routing) = was.routing() else { return };
+    let Some(routing) = was.routing() else {
+        let service = was.spec.stable_service.as_deref().filter(|_| was.spec.switch);
+        turned(
+            case,
+            was,
+            (service.unwrap_or_default(), goal.turned.filter(|_| service.is_some())),
+            found,
+        );
+        return;
+    };
     let taken = |route: &Route| {
         let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
         let weighed = |(canary, sum)| canary == part(sum, goal.weight);
@@ -54,21 +63,21 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
             goal.weight
         )
     });
-    turned(case, was, (&routing, goal.turned), found);
+    // The stable Service turns only after the last step.
+    let revision = goal.turned.filter(|_| goal.weight == 0);
+    turned(case, was, (&routing.stable_service, revision), found);
 }
 
 fn turned(
     case: &Case<'_>,
     was: &Rollout,
-    (routing, revision): (&Routing, Option<&str>),
+    (service, revision): (&str, Option<&str>),
     found: &mut Found,
 ) {
     let Some(revision) = revision else { return };
-    let services = case.service_states(&routing.stable_service);
+    let services = case.service_states(service);
     let selects = services.iter().flatten().any(|s| s.selects.as_deref() == Some(revision));
-    found.unless(selects, "S13", || {
-        format!("{}: {} does not select {revision}", was.name, routing.stable_service)
-    });
+    found.unless(selects, "S13", || format!("{}: {service} does not select {revision}", was.name));
 }
 
 fn shown(attempt: &Attempt) -> String {
@@ -83,9 +92,10 @@ fn goal<'a>(was: &'a Rollout, old: &'a Attempt, new: &Attempt) -> Option<Goal<'a
     match (old.stage(), new.stage()) {
         (Stage::Step, Stage::Step | Stage::Promoting | Stage::Completed) => {
             let begins = new.step == old.step && old.paused_at.is_none() && new.paused_at.is_some();
-            let weight = was.spec.step(old.step).weight;
-            let goal =
-                Goal { weight, pods: vec![(revision, part(replicas, weight))], turned: None };
+            let step = was.spec.step(old.step);
+            let (weight, pods) = (step.weight, part(replicas, step.weight));
+            let pods = vec![(revision, pods.max(step.pods.min(replicas)))];
+            let goal = Goal { weight, pods, turned: (weight == 100).then_some(revision) };
             (begins || (new.left(old) && !was.promotes(old))).then_some(goal)
         }
         (Stage::First, Stage::Completed) => {

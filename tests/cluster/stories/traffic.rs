@@ -14,8 +14,8 @@ use tokio::process::Command;
 
 use crate::support::json::{merged, text};
 use crate::support::rig::{rig, succeeded};
-use crate::support::shop::routed;
-use crate::support::story::{SHOP, Story};
+use crate::support::shop::{CANARY, STABLE, routed};
+use crate::support::story::{SHOP, Story, attempt_is};
 
 /// Answers that a share is measured over; 4 standard deviations of 20% are then 4 points.
 const SAMPLE: usize = 1600;
@@ -114,17 +114,10 @@ async fn measured_traffic_follows_the_weights_and_no_answer_fails() {
     story.cluster.add(real(routed(&story, "1.0.0", steps))).await;
     let _controller = story.controller().await;
     story.completed(1).await;
-    let front = Front::new(&host);
-    let deadline = story.end;
-    while front.ask().await != "1.0.0" {
-        assert!(tokio::time::Instant::now() < deadline, "the data plane never answers");
-    }
-
+    let front = answering(&story, &host).await;
     let over = Arc::new(AtomicBool::new(false));
     let visitor = tokio::spawn(visit(front.clone(), Arc::clone(&over)));
-    let image = json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image",
-        "value": story.image("1.1.0")}]);
-    story.kubectl(&["patch", "slr", SHOP, "--type=json", "-p", &image.to_string()]).await;
+    release(&story, "1.1.0").await;
     for (step, weight) in [(1, 20), (2, 50)] {
         story.paused(2, step).await;
         let shares = front.sample().await;
@@ -137,10 +130,75 @@ async fn measured_traffic_follows_the_weights_and_no_answer_fails() {
     story.drained().await;
     over.store(true, Ordering::Relaxed);
 
-    let visits = visitor.await.unwrap();
+    none_failed(&visitor.await.unwrap());
+    assert_eq!(percent(&front.sample().await, "1.1.0"), 100);
+}
+
+/// The switch, an abort and a second switch, each under traffic.
+#[tokio::test]
+async fn no_answer_fails_while_two_sides_switch() {
+    if !rig().real_traffic() {
+        println!("no real node or data plane here: the switch is seen on the route only");
+        return;
+    }
+    let story = Story::begin("switch", 240).await;
+    let (route, host) = story.real_route();
+    for tag in ["1.0.0", "1.1.0", "1.2.0"] {
+        push_program(&story, tag).await;
+    }
+    story.cluster.add(route).await;
+    let mut shop = real(routed(&story, "1.0.0", json!([])));
+    let routing = shop["spec"]["strategy"]["canary"]["trafficRouting"].clone();
+    shop["spec"]["strategy"] = json!({"blueGreen": {
+        "activeService": STABLE, "previewService": CANARY, "port": 8080,
+        "autoPromotionEnabled": false, "trafficRouting": routing}});
+    story.cluster.add(shop).await;
+    let _controller = story.controller().await;
+    story.completed(1).await;
+    let front = answering(&story, &host).await;
+
+    let over = Arc::new(AtomicBool::new(false));
+    let visitor = tokio::spawn(visit(front.clone(), Arc::clone(&over)));
+    for (attempt, tag, command, then) in
+        [(2, "1.1.0", "promote", "1.1.0"), (3, "1.2.0", "abort", "1.1.0")]
+    {
+        let before = front.sample().await;
+        release(&story, tag).await;
+        let looked_at = |r: &Value| text(r, "/status/phase") == "Preview" && attempt_is(r, attempt);
+        story.until("the new side is looked at", looked_at).await;
+        let meanwhile = front.sample().await;
+        assert_eq!(meanwhile.get(tag), None, "{meanwhile:?} after {before:?}");
+        story.command(&format!("stairlock.dev/{command}"), "true").await;
+        match command {
+            "promote" => story.completed(attempt).await,
+            _ => story.failed(attempt, "Aborted").await,
+        };
+        let after = front.sample().await;
+        assert_eq!(percent(&after, then), 100, "{after:?} after {command}");
+    }
+    over.store(true, Ordering::Relaxed);
+    none_failed(&visitor.await.unwrap());
+}
+
+/// Waits until the data plane answers.
+async fn answering(story: &Story, host: &str) -> Front {
+    let front = Front::new(host);
+    while front.ask().await != "1.0.0" {
+        assert!(tokio::time::Instant::now() < story.end, "the data plane never answers");
+    }
+    front
+}
+
+/// Sets the image as a person does.
+async fn release(story: &Story, tag: &str) {
+    let image = json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image",
+        "value": story.image(tag)}]);
+    story.kubectl(&["patch", "slr", SHOP, "--type=json", "-p", &image.to_string()]).await;
+}
+
+fn none_failed(visits: &Shares) {
     let failed: Vec<_> = visits.iter().filter(|(who, _)| who.starts_with("failed")).collect();
     assert!(failed.is_empty(), "{failed:?} of {visits:?}");
-    assert_eq!(percent(&front.sample().await, "1.1.0"), 100);
 }
 
 /// Asks without a break until it is told to stop.

@@ -89,6 +89,8 @@ pub struct Spec {
 pub struct Step {
     /// Its weight in percent.
     pub weight: u32,
+    /// Pods that it asks for beyond its share, as far as a side has them.
+    pub pods: u32,
     /// What it waits for once it is in force.
     pub pause: Pause,
 }
@@ -224,7 +226,7 @@ impl Spec {
         let number = number.min(self.last());
         let index = usize::try_from(number.saturating_sub(1)).ok();
         let written = index.and_then(|index| self.steps.get(index)).copied();
-        written.unwrap_or(Step { weight: 100, pause: Pause::None })
+        written.unwrap_or(Step { weight: 100, pods: 0, pause: Pause::None })
     }
 }
 
@@ -244,7 +246,8 @@ fn switch(chosen: &Value) -> Vec<Step> {
         Some(seconds) => Pause::For(Duration::from_secs(seconds)),
         None => Pause::None,
     };
-    vec![Step { weight: 0, pause }, Step { weight: 100, pause: Pause::None }]
+    let pods = count(chosen, &["previewReplicaCount"], u32::MAX);
+    vec![Step { weight: 0, pods, pause }, Step { weight: 100, pods: u32::MAX, pause: Pause::None }]
 }
 
 fn steps(written: &[Value]) -> Vec<Step> {
@@ -258,7 +261,7 @@ fn steps(written: &[Value]) -> Vec<Step> {
                 Err(_) => Pause::UntilPromoted,
             },
         };
-        Step { weight, pause }
+        Step { weight, pods: 0, pause }
     };
     written.iter().map(step).collect()
 }
