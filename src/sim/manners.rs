@@ -164,7 +164,7 @@ impl Manners {
         self.own.insert(place, version);
     }
 
-    /// Notes that a write was sent, with the version that it demands. `alone`: there is one Rollout.
+    /// Notes that a write was sent, with the version that it demands.
     pub fn tries(&mut self, place: &Place, demanded: Option<u64>, at: Timestamp, alone: bool) {
         self.crowded |= !alone;
         if self.crowded || place.resource == "events" {
