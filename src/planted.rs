@@ -156,25 +156,23 @@ pub enum Bug {
     RelistKeepsDeleted,
     /// Lets an older event overwrite a newer object.
     OlderEventWins,
-    /// Lets the deletion of an old object drop the new one of its name.
-    OldDeleteDropsNew,
     /// Acts once the Rollouts are listed, whether or not the other kinds are.
     ActsBeforeListed,
     /// Ends a watch at its first error; it is begun again half a minute later.
     WatchEndsOnError,
-    /// Loses an event that comes while the turn of its Rollout runs.
-    QueueLosesPush,
-    /// Tries again at once after every error.
+    /// Leaves a Rollout whose timer is set to it, whatever event comes before.
+    TimerBeatsEvent,
+    /// Tries again at once after every error, and what was refused.
     NoBackoff,
     /// Waits for an hour for a reply.
     CallWithoutDeadline,
     /// Lets writes pass that leave after the Lease was lost.
     NoWriteGate,
-    /// Tells whether the Lease is over by the wall time written in it.
+    /// Tells by the machine's own clock and the time in the Lease whether that is over.
     LeaseByWallClock,
     /// Takes the Lease a second after the holder should have renewed it.
     LeaseTooShort,
-    /// Renews the Lease without a look at who holds it.
+    /// Takes the Lease without a look at who holds it.
     HolderUnchecked,
 }
 
@@ -251,10 +249,9 @@ impl Bug {
         Self::VersionsAsText,
         Self::RelistKeepsDeleted,
         Self::OlderEventWins,
-        Self::OldDeleteDropsNew,
         Self::ActsBeforeListed,
         Self::WatchEndsOnError,
-        Self::QueueLosesPush,
+        Self::TimerBeatsEvent,
         Self::NoBackoff,
         Self::CallWithoutDeadline,
         Self::NoWriteGate,

@@ -111,7 +111,10 @@ async fn check_template(
     } else {
         writes::dry_run(&ctx.client, rollout).await.map_err(Error::Write)?
     };
-    let until = now + TEMPLATE_PAUSE;
+    let pause = TEMPLATE_PAUSE;
+    #[cfg(feature = "planted")]
+    let pause = if active(Bug::NoBackoff) { Duration::ZERO } else { pause };
+    let until = now + pause;
     ctx.remember(key, |memory| memory.checked(rollout, id, refused.clone(), until));
     Ok(refused)
 }

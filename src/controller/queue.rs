@@ -84,16 +84,14 @@ impl Queue {
 
 impl Line {
     fn push(&mut self, key: Key, at: Instant) {
-        #[cfg(feature = "planted")]
-        if active(Bug::QueueLosesPush) && self.running.contains_key(&key) {
-            return;
-        }
         if let Some(again) = self.running.get_mut(&key) {
             *again = Some(again.map_or(at, |before| before.min(at)));
             return;
         }
         match self.at.get(&key) {
             Some(before) if *before <= at => return,
+            #[cfg(feature = "planted")]
+            Some(_) if active(Bug::TimerBeatsEvent) => return,
             Some(before) => {
                 let before = (*before, key.clone());
                 self.due.remove(&before);

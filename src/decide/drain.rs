@@ -31,6 +31,10 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
     for rs in leftovers(seen) {
         let known = seen.status.draining.iter().find(|d| d.revision == rs.revision);
         match known.map(|draining| draining.since) {
+            #[cfg(feature = "planted")]
+            Some(Some(since)) if active(Bug::DrainFromIntent) && now < since + DRAIN_DELAY => {
+                wake = sooner(wake, Some(since + DRAIN_DELAY));
+            }
             Some(Some(_)) if has_traffic(seen, &rs.revision) => {
                 return Ok(begin_again(seen, &rs.revision)); // Someone gave it traffic again.
             }

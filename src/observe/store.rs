@@ -154,10 +154,6 @@ impl<K: Watched> Store<K> {
         shelf.malformed.remove(key);
         let deleted = version_number(version);
         let there = shelf.objects.get(key)?.meta().resource_version.as_deref();
-        #[cfg(feature = "planted")]
-        if active(Bug::OldDeleteDropsNew) {
-            return shelf.take(key);
-        }
         // Another object of the name may have been read since.
         if 0 < deleted && deleted < version_number(there) { None } else { shelf.take(key) }
     }

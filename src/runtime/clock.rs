@@ -138,6 +138,12 @@ impl Clock {
         instant()
     }
 
+    /// Returns what the machine's own clock shows, however wrong.
+    #[cfg(feature = "planted")]
+    pub fn machine(&self) -> Timestamp {
+        self.wall.now()
+    }
+
     /// Hears what time the API server has. `date`: whole seconds, as in its reply to a request that
     /// left at `sent`. If this clock is far from it, this machine's wall clock is read again; if
     /// that one is far too, the server's time counts.

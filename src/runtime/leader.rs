@@ -242,7 +242,7 @@ impl Elector {
         self.observed = Some(Observed::note(before.as_ref(), lease, &self.identity, now));
         #[cfg(feature = "planted")]
         if active(Bug::LeaseByWallClock) {
-            let wall = self.clock.now();
+            let wall = self.clock.machine();
             self.observed = self.observed.take().map(|seen| seen.by_wall(now, wall));
         }
         self.fresh = true;

@@ -101,10 +101,6 @@ fn lead(
     let (due, action) = match sight {
         Sight::Unknown => (now, Action::Look),
         Sight::Held { holder, .. } if holder == identity => (renewed + RENEW_EVERY, Action::Renew),
-        #[cfg(feature = "planted")]
-        Sight::Held { .. } if active(Bug::HolderUnchecked) => {
-            (renewed + RENEW_EVERY, Action::Renew)
-        }
         Sight::Held { .. } | Sight::Free | Sight::Absent { .. } => return Action::StepDown,
     };
     let due = retry_at.map_or(due, |retry| retry.max(due));
@@ -119,6 +115,8 @@ fn follow(sight: &Sight, identity: &str, retry_at: Option<Instant>, now: Instant
         Sight::Unknown => return Action::Look,
         Sight::Free => now,
         Sight::Held { holder, .. } if holder == identity => now,
+        #[cfg(feature = "planted")]
+        Sight::Held { .. } if active(Bug::HolderUnchecked) => now,
         Sight::Held { expires, .. } => *expires,
         Sight::Absent { free_at } => *free_at,
     };
@@ -156,9 +154,10 @@ impl Observed {
     #[must_use]
     pub fn by_wall(mut self, now: Instant, wall: Timestamp) -> Self {
         let spec = self.lease.as_ref().and_then(|lease| lease.spec.as_ref());
-        let renewed = spec.and_then(|spec| spec.renew_time.as_ref()).map_or(wall, |time| time.0);
-        let old = wall.duration_since(renewed).unsigned_abs();
-        self.expires = now + LEASE_DURATION.saturating_sub(old);
+        if let Some(renewed) = spec.and_then(|spec| spec.renew_time.as_ref()) {
+            let old = wall.duration_since(renewed.0).unsigned_abs();
+            self.expires = now + LEASE_DURATION.saturating_sub(old);
+        }
         self
     }
 

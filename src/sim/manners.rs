@@ -1,6 +1,7 @@
 //! Manners: what a controller owes the API server and no change shows. It decides again only once
-//! it was told of its own writes, writes over nothing that it has not seen (S9), opens a watch
-//! again that has ended (L5) and does not ask on and on (L10). It never holds a request up.
+//! it was told of its own writes, writes over nothing that it has not seen, looks again after a
+//! write that was refused as stale or that nobody answered (S9), opens a watch again that has ended
+//! (L5) and does not ask on and on (L10). It never holds a request up.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ const ONE_DECISION: Duration = Duration::from_secs(1);
 const REOPENED_WITHIN: Duration = Duration::from_secs(10);
 /// Requests of one controller within a minute, for one or two Rollouts: a whole release takes 100.
 const REQUESTS_MAX: u32 = 600;
+/// How soon after another write one counts as the same blind try.
+const BLIND: Duration = Duration::from_secs(3);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Breaches that are kept: who makes more of them is known by the first.
 const BREACHES_MAX: usize = 20;
@@ -28,6 +31,10 @@ pub struct Manners {
     own: BTreeMap<Place, u64>,
     /// Its writes that it was not told of yet: revision and time.
     unseen: BTreeMap<Place, (u64, Timestamp)>,
+    /// Its writes that were refused as stale: the version that they demanded, and when.
+    refused: BTreeMap<Place, (u64, Timestamp)>,
+    /// Its writes that nobody answered: the revision of which it has to be told, and when.
+    unanswered: BTreeMap<Place, (u64, Timestamp)>,
     /// The watches that ended, by resource.
     ended: BTreeMap<&'static str, Timestamp>,
     /// Whether it met a server that does not answer: then it may wait longer.
@@ -60,6 +67,8 @@ impl Manners {
             answered: BTreeMap::new(),
             own: BTreeMap::new(),
             unseen: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
             ended: BTreeMap::new(),
             excused: false,
             crowded: false,
@@ -88,17 +97,23 @@ impl Manners {
     pub fn excuse(&mut self) {
         self.excused = true;
         self.unseen.clear();
+        self.refused.clear();
+        self.unanswered.clear();
         self.ended.clear();
     }
 
     /// Notes what a watch or a list has told: everything of a resource up to a revision.
     pub fn told(&mut self, resource: &'static str, revision: u64) {
-        self.unseen.retain(|place, (own, _)| place.resource != resource || revision < *own);
+        let untold = |place: &Place, own: u64| place.resource != resource || revision < own;
+        self.unseen.retain(|place, (own, _)| untold(place, *own));
+        self.unanswered.retain(|place, (own, _)| untold(place, *own));
     }
 
     /// Notes that an object was answered to it; `None`: that it is not there.
     pub fn answered(&mut self, place: Place, revision: Option<u64>) {
         self.unseen.remove(&place);
+        self.refused.remove(&place);
+        self.unanswered.remove(&place);
         self.answered.insert(place, revision.unwrap_or(0));
     }
 
@@ -149,9 +164,33 @@ impl Manners {
         self.own.insert(place, version);
     }
 
+    /// Notes that a write was sent, with the version that it demands.
+    pub fn tries(&mut self, place: &Place, demanded: Option<u64>, at: Timestamp, alone: bool) {
+        self.crowded |= !alone;
+        if self.crowded || place.resource == "events" {
+            return;
+        }
+        let blind = |since: Timestamp| at < since + BLIND;
+        let shown = format!("{}/{}", place.resource, place.name);
+        let refused = self.refused.get(place).filter(|(_, since)| blind(*since));
+        if let Some((version, _)) = refused.filter(|(version, _)| demanded == Some(*version)) {
+            let message = format!("{shown} is written to again at {version}, which was stale");
+            self.breach("S9", at, message);
+        } else if self.unanswered.get(place).is_some_and(|(_, since)| blind(*since)) {
+            let message = format!("{shown} is written to again after a write without an answer");
+            self.breach("S9", at, message);
+        }
+    }
+
+    /// Notes that nobody answered a write. `revision`: of which a watch tells once it told of it.
+    pub fn unanswered(&mut self, place: Place, revision: u64, at: Timestamp) {
+        self.unanswered.insert(place, (revision, at));
+    }
+
     /// Notes a write that was refused as stale, with the version that it demanded: a controller
     /// that has to read its own writes never demands an older one.
     pub fn stale(&mut self, place: &Place, demanded: u64, at: Timestamp) {
+        self.refused.insert(place.clone(), (demanded, at));
         if self.own.get(place).is_some_and(|own| demanded < *own) {
             let shown = format!("{}/{}", place.resource, place.name);
             let message = format!("{shown} is written to as it was before our last write");
@@ -228,6 +267,44 @@ mod tests {
             })
         };
         assert_eq!((stale(7), stale(8)), (vec!["S9"], vec![]));
+    }
+
+    #[test]
+    fn after_a_write_that_failed_it_looks_first() {
+        fn shop() -> Place {
+            Place::new("rollouts", "prod", "shop")
+        }
+        let again = |m: &mut Manners, version: u64, secs: u64| {
+            m.tries(&shop(), Some(version), at(secs), true);
+        };
+        let stale = |then: &dyn Fn(&mut Manners)| {
+            broken(|m| {
+                m.stale(&shop(), 7, at(0));
+                then(m);
+            })
+        };
+        assert_eq!(stale(&|m| again(m, 7, 1)), ["S9"]);
+        assert_eq!(stale(&|m| again(m, 8, 1)), [""; 0], "it has seen another version");
+        assert_eq!(stale(&|m| again(m, 7, 4)), [""; 0], "not at once");
+        assert_eq!(stale(&|m| m.tries(&shop(), Some(7), at(1), false)), [""; 0], "two Rollouts");
+        let asked = |m: &mut Manners| {
+            m.answered(shop(), Some(7));
+            again(m, 7, 1);
+        };
+        assert_eq!(stale(&asked), [""; 0]);
+        let silent = |then: &dyn Fn(&mut Manners)| {
+            broken(|m| {
+                m.unanswered(shop(), 9, at(0));
+                then(m);
+            })
+        };
+        assert_eq!(silent(&|m| again(m, 7, 1)), ["S9"]);
+        assert_eq!(silent(&asked), [""; 0]);
+        let told = |m: &mut Manners| {
+            m.told("rollouts", 9);
+            again(m, 9, 1);
+        };
+        assert_eq!(silent(&told), [""; 0]);
     }
 
     #[test]

@@ -157,9 +157,9 @@ impl Wire {
         }
     }
 
-    /// The server as this process asks it, with what it has been told so far.
-    fn server(&self) -> ApiServer {
-        let seen = Some(Arc::new(self.line().seen.clone()));
+    /// The server as this process asks it, with what it had been told by then.
+    fn server(&self, sight: &Arc<Sight>) -> ApiServer {
+        let seen = Some(Arc::clone(sight));
         let identity = Arc::clone(&self.shared.identity);
         let writer = Writer::Controller { identity, seen };
         let actor = Actor { writer, manager: AGENT.to_owned() };
@@ -169,6 +169,8 @@ impl Wire {
     async fn send(self, request: Request<Body>) -> Result<Answer, BoxError> {
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
+        // Whoever asks knows no more than it did when it sent this.
+        let sight = Arc::new(self.line().seen.clone());
         self.line().requests += 1;
         self.travel().await;
         if self.shared.faults.outage(self.now()) {
@@ -178,7 +180,8 @@ impl Wire {
         self.line().manners.asks(self.now());
         let write = counts(&head.method, &head.uri);
         let disturbance = write.then(|| self.shared.faults.write(self.now())).flatten();
-        let ask = || self.ask(&head, &body, write);
+        let tried = write.then(|| self.tries(&head, &body)).flatten();
+        let ask = || self.ask(&head, &body, (write, &sight));
         let revision = self.shared.cluster.revision();
         let Asked { reply, about } = match disturbance {
             None => ask(),
@@ -192,6 +195,7 @@ impl Wire {
             }
             Some(Disturbance::LoseReply) => {
                 let _ = ask();
+                self.unanswered(tried, None);
                 self.travel().await;
                 return Err(Broken::Closed.into());
             }
@@ -199,6 +203,7 @@ impl Wire {
                 if code == 504 {
                     let _ = ask();
                 }
+                self.unanswered(tried, Some(code));
                 self.travel().await;
                 return failed(code, retry_after.as_deref());
             }
@@ -219,8 +224,27 @@ impl Wire {
         }
     }
 
+    /// Notes that a write arrived; tells its object and the version that it demands.
+    fn tries(&self, head: &Parts, body: &Bytes) -> Option<(Place, Option<u64>)> {
+        let (place, version) = (place(head, body)?, demanded(body));
+        let alone = self.shared.cluster.list("rollouts", None).len() < 2;
+        self.line().manners.tries(&place, version, self.now(), alone);
+        Some((place, version))
+    }
+
+    /// Notes that a write is answered by nobody, or so without a look at it.
+    fn unanswered(&self, tried: Option<(Place, Option<u64>)>, code: Option<u16>) {
+        let (now, revision) = (self.now(), self.shared.cluster.revision());
+        let manners = &mut self.line().manners;
+        match (tried, code) {
+            (Some((place, Some(version))), Some(409)) => manners.stale(&place, version, now),
+            (Some(_), Some(409)) | (None, _) => {}
+            (Some((place, _)), _) => manners.unanswered(place, revision, now),
+        }
+    }
+
     /// Asks the server, and notes what a write did.
-    fn ask(&self, head: &Parts, body: &Bytes, write: bool) -> Asked {
+    fn ask(&self, head: &Parts, body: &Bytes, (write, sight): (bool, &Arc<Sight>)) -> Asked {
         let place = place(head, body);
         let revision = |place: &Place| {
             let object = self.shared.cluster.read(place)?;
@@ -231,20 +255,18 @@ impl Wire {
         if !write && let Some(All(resource)) = all(head) {
             self.line().manners.opens(resource, self.now());
         }
-        let reply = self.server().handle(head, body);
+        let reply = self.server(sight).handle(head, body);
         let Some(place) = place else { return Asked { reply, about: None } };
         let made = revision(&place);
-        let mut line = self.line();
-        let Line { manners, seen, .. } = &mut *line;
+        let manners = &mut self.line().manners;
         if head.method == Method::GET {
             manners.answered(place.clone(), made);
         } else if write && before != made {
             let after = made.unwrap_or_else(|| self.shared.cluster.revision());
             let alone = self.shared.cluster.list("rollouts", None).len() < 2;
             let deed = Deed { place: place.clone(), before, after, at: self.now() };
-            manners.wrote(deed, seen, alone);
+            manners.wrote(deed, sight, alone);
         }
-        drop(line);
         Asked { reply, about: Some((place, made)) }
     }
 

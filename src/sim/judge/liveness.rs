@@ -195,6 +195,9 @@ impl Liveness {
             };
             let foreign = self.spaces.get(&name.0).map_or(settled, |space| space.foreign);
             let rested = foreign.max(settled).max(known.stage.1) + REST_TIME < at;
+            if rested && !rollout.deleting {
+                named_is_there(scene, name, rollout, found);
+            }
             match rollout.open() {
                 Some(attempt) => ends(rollout, attempt, (known.stage.1.max(settled), at), found),
                 None if rested && !rollout.deleting => rests(scene, name, rollout, found),
@@ -351,6 +354,7 @@ fn ends(
 /// L1: at rest all pods, Services and weights are stable's, and everything is told.
 fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
     let status = &rollout.status;
+    found.unless(!status.phase.is_empty(), "L1", || format!("nobody takes care of {}", name.1));
     let Some(stable) = status.stable.as_ref().map(|side| &side.revision) else { return };
     if status.attempt.is_none() || !status.waiting_for.is_empty() {
         return;
@@ -363,6 +367,9 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
         None => true,
         Some((_, route)) => route.is_some_and(|route| route.accepted_since.is_some()),
     };
+    let mut sets = scene.sets_now(&name.0, &rollout.uid);
+    let whole = rollout.spec.replicas == 0 || sets.any(|(_, set)| set.revision == *stable);
+    found.unless(whole, "L1", || format!("{}: stable has no ReplicaSet at rest", name.1));
     for (set, facts) in scene.sets_now(&name.0, &rollout.uid) {
         let wanted = if facts.revision == *stable { rollout.spec.replicas } else { 0 };
         found.unless(facts.desired == wanted || !taken, "L1", || {
@@ -388,6 +395,25 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
             format!("{service} selects {:?} at rest, not {stable}", live.selects)
         });
     }
+}
+
+/// L1: the Services and the route that a Rollout names are there, or it says what it waits for; so
+/// what was deleted is noticed.
+fn named_is_there(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
+    let mut waits = rollout.status.waiting_for.iter();
+    if rollout.status.attempt.is_none() || !waits.all(|w| PASSING.contains(&w.kind.as_str())) {
+        return;
+    }
+    let named = |object: &String| (name.0.clone(), object.clone());
+    let services = [&rollout.spec.stable_service, &rollout.spec.canary_service];
+    let mut services = services.into_iter().flatten();
+    let service = services.find(|service| scene.service(&named(service)).is_none()).cloned();
+    let route = rollout.routing().map(|routing| routing.http_route);
+    let route = route.filter(|route| scene.route(&named(route)).is_none());
+    let gone = service.or(route);
+    found.unless(gone.is_none(), "L1", || {
+        format!("{}: {} is not there and not waited for", name.1, gone.unwrap_or_default())
+    });
 }
 
 #[cfg(test)]

@@ -103,8 +103,8 @@ impl Known {
         if new.number != old.number {
             return;
         }
-        let stood = at.since(began).millis().saturating_sub(self.frozen.millis());
-        let stood = Duration::from_millis(stood);
+        let frozen = self.frozen.millis().saturating_add(self.thawing(at).millis());
+        let stood = Duration::from_millis(at.since(began).millis().saturating_sub(frozen));
         found.unless(stood >= length, "S19", || {
             format!("{}: the pause of step {} lasted {stood}, not {length}", is.name, old.step)
         });
@@ -113,27 +113,38 @@ impl Known {
     /// Time that was frozen does not count: as long as the spec asked for it and the status said
     /// so.
     fn thawed(&mut self, was: &Rollout, is: &Rollout, at: Timestamp) {
-        let (asked, since) = self.freezes;
-        match (&was.status.frozen_since, &is.status.frozen_since) {
+        match (says_frozen(was), says_frozen(is)) {
             // What a clock says that is behind is no time of ours; by now it is frozen.
-            (None, Some(_)) => self.frozen_since = Some(at),
-            (Some(_), None) => {
-                let end = if asked { at } else { since };
-                // What was frozen before the pause began is none of it.
-                let length = match (self.frozen_since.take(), self.began) {
-                    (Some(from), Some(began)) => end.since(from.max(began)).millis(),
-                    (Some(_) | None, _) => 0,
-                };
-                let length = length.saturating_add(self.frozen.millis());
+            (false, true) => self.frozen_since = Some(at),
+            (true, false) => {
+                let length = self.frozen.millis().saturating_add(self.thawing(at).millis());
                 self.frozen = Duration::from_millis(length);
+                self.frozen_since = None;
             }
-            (None, None) | (Some(_), Some(_)) => {}
+            (false, false) | (true, true) => {}
+        }
+    }
+
+    /// How long it is frozen this time. What was frozen before the pause began is none of it.
+    fn thawing(&self, at: Timestamp) -> Duration {
+        let (asked, since) = self.freezes;
+        let end = if asked { at } else { since };
+        match (self.frozen_since, self.began) {
+            (Some(from), Some(began)) => end.since(from.max(began)),
+            (Some(_) | None, _) => Duration::ZERO,
         }
     }
 }
 
 fn frozen(rollout: &Rollout) -> bool {
     rollout.spec.paused || rollout.spec.replicas == 0
+}
+
+/// Whether a status says that the Rollout is frozen: since when, or that this is waited for.
+fn says_frozen(rollout: &Rollout) -> bool {
+    let mut waits = rollout.status.waiting_for.iter();
+    rollout.status.frozen_since.is_some()
+        || waits.any(|waits| ["Suspended", "ScaledToZero"].contains(&waits.kind.as_str()))
 }
 
 /// S19: the beginning of a pause moves only by the time that was frozen.

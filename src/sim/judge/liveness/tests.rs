@@ -74,6 +74,50 @@ fn everything_comes_into_its_place() {
 }
 
 #[test]
+fn what_is_needed_is_there_or_waited_for() {
+    fn waits(t: &mut Tale, kind: &str) {
+        t.status(json!({"waitingFor": [{"kind": kind, "automatic": false}]}));
+    }
+    fn gone(t: &mut Tale, path: &str) {
+        t.delete("person", path);
+        end(t, 600);
+    }
+    let rows: &[Row] = &[
+        ("a Service is gone", calm, |t| gone(t, "services/canary"), &["L1"]),
+        ("the route is gone", calm, |t| gone(t, "httproutes/shop"), &["L1"]),
+        ("stable is gone", calm, |t| gone(t, &set(OLD)), &["L1"]),
+        (
+            "a Service is gone, and the gateway is waited for",
+            calm,
+            |t| {
+                waits(t, "RouteRefused");
+                gone(t, "services/canary");
+            },
+            &["L1"],
+        ),
+        (
+            "a Service is gone and waited for",
+            calm,
+            |t| {
+                waits(t, "BackendNotFound");
+                gone(t, "services/canary");
+            },
+            &[],
+        ),
+        (
+            "nobody takes care",
+            calm,
+            |t| {
+                t.merge("person", "rollouts/shop", json!({"status": null}));
+                end(t, 600);
+            },
+            &["L1"],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
 fn nobody_writes_at_rest() {
     let rows: &[Row] = &[
         (

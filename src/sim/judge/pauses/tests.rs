@@ -119,6 +119,18 @@ fn frozen_time_does_not_count() {
             &["S19"],
         ),
         (
+            "frozen time counts, and no time says since when",
+            Tale::paused,
+            |t| {
+                freeze(t, true);
+                t.status(json!({"waitingFor": [{"kind": "Suspended", "automatic": false}]}));
+                t.after(60);
+                freeze(t, false);
+                t.enters(2, 50);
+            },
+            &["S19"],
+        ),
+        (
             "frozen time does not count",
             Tale::paused,
             |t| {
