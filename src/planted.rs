@@ -37,6 +37,12 @@ pub enum Bug {
     WeightOffByOne,
     /// Scales a failed first revision to nothing although there is no other.
     FirstAbortScalesDown,
+    /// Turns the active Service to a new side that is not whole.
+    SwitchBeforeWhole,
+    /// Does not wait for the pods of a side that is to be looked at.
+    PreviewNotAwaited,
+    /// Lets an old side stay for 30 s, whatever the strategy says.
+    DelayIgnored,
     // What was seen.
     /// Takes a gateway that has said nothing for one that accepts.
     SilenceAccepts,
@@ -192,6 +198,9 @@ impl Bug {
         Self::ShareRoundsDown,
         Self::WeightOffByOne,
         Self::FirstAbortScalesDown,
+        Self::SwitchBeforeWhole,
+        Self::PreviewNotAwaited,
+        Self::DelayIgnored,
         Self::SilenceAccepts,
         Self::FirstRuleOnly,
         Self::OldAcceptanceCounts,

@@ -3,9 +3,11 @@
 use crate::decide::act::{Act, sooner};
 use crate::decide::side;
 use crate::decide::way::{self, Way};
-use crate::model::moment::Timestamp;
+use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::snapshot::{Acceptance, ReplicaSet, Snapshot};
+#[cfg(feature = "planted")]
+use crate::model::spec::DRAIN_DELAY;
 use crate::model::status::{Draining, Stage, Status};
 use crate::model::template::Revision;
 #[cfg(feature = "planted")]
@@ -40,10 +42,10 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
             }
             #[cfg(feature = "planted")]
             Some(Some(_)) if active(Bug::DrainDelaySkipped) => return Ok(end(seen, rs)),
-            Some(Some(since)) if since + seen.spec.ladder.drain <= now => return Ok(end(seen, rs)),
+            Some(Some(since)) if since + delay(seen) <= now => return Ok(end(seen, rs)),
             #[cfg(feature = "planted")]
             Some(Some(_)) if active(Bug::DrainTimerNotArmed) => {}
-            Some(Some(since)) => wake = sooner(wake, Some(since + seen.spec.ladder.drain)),
+            Some(Some(since)) => wake = sooner(wake, Some(since + delay(seen))),
             Some(None) | None if without_traffic(seen, &rs.revision) => {
                 let mut status = seen.status.clone();
                 begin(&mut status, rs.revision.clone(), now);
@@ -53,6 +55,15 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
         }
     }
     Err(wake)
+}
+
+/// How long a side stays.
+fn delay(seen: &Snapshot) -> Duration {
+    #[cfg(feature = "planted")]
+    if active(Bug::DelayIgnored) {
+        return DRAIN_DELAY;
+    }
+    seen.spec.ladder.drain
 }
 
 /// A side that drained has traffic again: its time begins anew once it has none.

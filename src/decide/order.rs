@@ -240,6 +240,10 @@ fn healthy(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     if active(Bug::WeightBeforeReady) {
         return Ok(());
     }
+    #[cfg(feature = "planted")]
+    if rung.weight == Weight::NONE && active(Bug::PreviewNotAwaited) {
+        return Ok(());
+    }
     if needed == 0 {
         return Ok(());
     }

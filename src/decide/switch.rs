@@ -12,6 +12,8 @@ use crate::model::snapshot::{Service, Snapshot};
 use crate::model::spec::Step as Rung;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// A rung: the new side has the pods of the step, and at full weight the traffic.
 pub fn ladder(seen: &Snapshot, new: &Revision, rung: &Rung) -> Step {
@@ -32,6 +34,10 @@ pub fn ladder(seen: &Snapshot, new: &Revision, rung: &Rung) -> Step {
     let pods = if serving { size } else { rung.pods(size) };
     resized(seen, new, pods)?;
     select(seen, preview, new)?;
+    #[cfg(feature = "planted")]
+    if rung.weight != Weight::NONE && active(Bug::SwitchBeforeWhole) {
+        return select(seen, service, new);
+    }
     available(seen, new, pods)?;
     endpoints(seen, preview, new, pods)?;
     if rung.weight == Weight::NONE {
