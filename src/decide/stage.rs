@@ -5,17 +5,20 @@ use crate::decide::attempt;
 use crate::decide::drain;
 use crate::decide::notice;
 use crate::decide::order::{self, Next, Step};
+use crate::decide::pods;
 use crate::decide::release;
 use crate::decide::side;
 use crate::decide::status;
+use crate::decide::switch;
 use crate::decide::way::{self, Way};
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::snapshot::Snapshot;
-use crate::model::spec::Pause;
 #[cfg(feature = "planted")]
 use crate::model::spec::Spec;
+use crate::model::spec::{Pause, Step as Rung};
 use crate::model::status::{Attempt, Cause, Stage, Status};
+use crate::model::template::Revision;
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -78,7 +81,6 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         let spec = Spec { paused: false, ..seen.spec.clone() };
         return stage(&Snapshot { spec, ..seen.clone() }, attempt, now);
     }
-    let way = way::of(seen);
     let revision = &attempt.revision;
     if let Some(hold) = attempt::rerouted(seen) {
         return kept(seen, hold);
@@ -93,7 +95,7 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
             scaled_to_zero(seen)
         }
         Stage::First { entered_at } => {
-            timed(seen, way.first(seen, revision), *entered_at, now, |status| {
+            timed(seen, first(seen, revision), *entered_at, now, |status| {
                 complete(seen, status, now);
             })
         }
@@ -113,7 +115,7 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
 fn kept(seen: &Snapshot, hold: Hold) -> Act {
     let routing = seen.status.attempt.as_ref().and_then(|attempt| attempt.routing.as_ref());
     let way = if routing.is_some() { Way::Route } else { way::of(seen) };
-    match way.sizes(seen) {
+    match sizes(seen, way) {
         Err(Next::Write(writes)) => Act::Apply(writes),
         Ok(()) | Err(Next::Hold(_)) => Act::hold(hold),
     }
@@ -151,7 +153,7 @@ fn step(
     let Some(step) = seen.spec.ladder.step(number) else {
         return Act::Wait(Waits::default());
     };
-    let toward = way::of(seen).ladder(seen, &attempt.revision, &step);
+    let toward = rung(seen, &attempt.revision, &step);
     let pause = if attempt.unpaused { Pause::None } else { step.pause };
     let Some(paused_at) = paused_at else {
         return timed(seen, toward, entered_at, now, |status| match pause {
@@ -288,7 +290,7 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
     {
         return Act::Apply(writes);
     }
-    match way::of(seen).stable(seen, stable) {
+    match all_on(seen, stable) {
         Err(Next::Write(writes)) => return Act::Apply(writes),
         Err(Next::Hold(hold)) => return Act::hold(hold),
         Ok(()) => {}
@@ -300,6 +302,41 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
         attempt::close(seen, status, Some(cause), now);
         notice::failed(seen, status, cause, now);
     })
+}
+
+/// What the first revision needs next.
+fn first(seen: &Snapshot, revision: &Revision) -> Step {
+    match way::of(seen) {
+        Way::Route => order::first(seen, revision),
+        Way::Switch => switch::first(seen, revision),
+        Way::Pods => pods::first(seen, revision),
+    }
+}
+
+/// What a step of the ladder needs next.
+fn rung(seen: &Snapshot, revision: &Revision, rung: &Rung) -> Step {
+    match way::of(seen) {
+        Way::Route => order::ladder(seen, revision, rung),
+        Way::Switch => switch::ladder(seen, revision, rung),
+        Way::Pods => pods::ladder(seen, revision, rung.weight),
+    }
+}
+
+/// What all traffic on a revision needs next.
+fn all_on(seen: &Snapshot, revision: &Revision) -> Step {
+    match way::of(seen) {
+        Way::Route => order::stable(seen, revision),
+        Way::Switch => switch::stable(seen, revision),
+        Way::Pods => pods::stable(seen, revision),
+    }
+}
+
+/// What the sizes of the sides need next while the ladder is held.
+fn sizes(seen: &Snapshot, way: Way) -> Step {
+    match way {
+        Way::Route | Way::Switch => order::sizes(seen),
+        Way::Pods => pods::sizes(seen),
+    }
 }
 
 /// Nothing climbs: sizes, Services and weights are kept as they are to be.
@@ -314,7 +351,7 @@ fn at_rest(seen: &Snapshot) -> Act {
     let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
         return Act::Wait(Waits::default());
     };
-    match way::of(seen).stable(seen, stable) {
+    match all_on(seen, stable) {
         Err(Next::Write(writes)) => Act::Apply(writes),
         Err(Next::Hold(hold)) if hold.blocks() || hold == Hold::NoHealthyBackend => Act::hold(hold),
         Err(Next::Hold(_)) | Ok(()) => Act::Wait(Waits::default()),

@@ -1,11 +1,7 @@
 //! Way: what carries the traffic of a Rollout, and so which order of writes is safe.
 
-use crate::decide::order::{self, Step};
-use crate::decide::pods;
-use crate::decide::switch;
 use crate::model::snapshot::Snapshot;
-use crate::model::spec::{Step as Rung, Strategy};
-use crate::model::template::Revision;
+use crate::model::spec::Strategy;
 
 /// What carries the traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,41 +30,6 @@ impl Way {
         match self {
             Self::Route | Self::Switch => true,
             Self::Pods => false,
-        }
-    }
-
-    /// What the first revision needs next.
-    pub fn first(self, seen: &Snapshot, revision: &Revision) -> Step {
-        match self {
-            Self::Route => order::first(seen, revision),
-            Self::Switch => switch::first(seen, revision),
-            Self::Pods => pods::first(seen, revision),
-        }
-    }
-
-    /// What a step needs next.
-    pub fn ladder(self, seen: &Snapshot, revision: &Revision, rung: &Rung) -> Step {
-        match self {
-            Self::Route => order::ladder(seen, revision, rung),
-            Self::Switch => switch::ladder(seen, revision, rung),
-            Self::Pods => pods::ladder(seen, revision, rung.weight),
-        }
-    }
-
-    /// What all traffic on stable needs next.
-    pub fn stable(self, seen: &Snapshot, revision: &Revision) -> Step {
-        match self {
-            Self::Route => order::stable(seen, revision),
-            Self::Switch => switch::stable(seen, revision),
-            Self::Pods => pods::stable(seen, revision),
-        }
-    }
-
-    /// What the sizes of the sides need next while the ladder is held.
-    pub fn sizes(self, seen: &Snapshot) -> Step {
-        match self {
-            Self::Route | Self::Switch => order::sizes(seen),
-            Self::Pods => pods::sizes(seen),
         }
     }
 }

@@ -2,8 +2,8 @@
 //! where they would go and what the story says of the versions there.
 //!
 //! Behind a route requests go to the ready endpoints of both Services by the weights that the
-//! gateway accepted last, without one to all ready pods, or to those of the active Service. Those fail for which there is no ready
-//! pod, and of the others as many as the story says.
+//! gateway accepted last, without one to all ready pods, or to those of the active Service. Those
+//! fail for which there is no ready pod, and of the others as many as the story says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
