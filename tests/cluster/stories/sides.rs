@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::json::{merged, number, text};
 use crate::support::ladder::{replica_set, sequence, totals};
 use crate::support::shop::{CANARY, STABLE, rollout, route, sized};
-use crate::support::story::{SHOP, Story, attempt_is};
+use crate::support::story::{SHOP, Story};
 use crate::support::watch::Seen;
 
 const REVISION: &str = "/spec/selector/stairlock.dev~1revision";
@@ -23,12 +23,6 @@ fn two_sides(story: &Story, chosen: &Value) -> Value {
     shop
 }
 
-/// Waits until the new side of an attempt stands and is looked at.
-async fn previewed(story: &Story, attempt: i64) -> Value {
-    let looked_at = |r: &Value| text(r, "/status/phase") == "Preview" && attempt_is(r, attempt);
-    story.until("the new side is looked at", looked_at).await
-}
-
 #[tokio::test]
 async fn a_blue_green_release_takes_all_traffic_at_once_when_it_is_promoted() {
     let story = Story::begin("bluegreen", 120).await;
@@ -42,7 +36,7 @@ async fn a_blue_green_release_takes_all_traffic_at_once_when_it_is_promoted() {
     let sets = story.watch("ReplicaSet").await;
 
     story.set_image(&story.image("1.1.0")).await;
-    let preview = previewed(&story, 2).await;
+    let preview = story.previewed(2).await;
     let revision = text(&preview, "/status/attempt/revision").to_owned();
     assert_eq!(sequence(&routes), [(100, 0)], "no traffic before it was looked at");
     assert_eq!(number(replica_set(&sets.present(), &revision), "/spec/replicas"), 1);
@@ -75,11 +69,11 @@ async fn a_blue_green_release_that_does_not_please_goes_without_having_had_traff
     let routes = story.watch("HTTPRoute").await;
 
     story.set_image(&story.image("1.1.0")).await;
-    previewed(&story, 2).await;
+    story.previewed(2).await;
     story.command("stairlock.dev/abort", "true").await;
     story.failed(2, "Aborted").await;
     story.set_image(&story.image("1.2.0")).await;
-    previewed(&story, 3).await;
+    story.previewed(3).await;
     story.command("stairlock.dev/promote", "true").await;
     let done = story.completed(3).await;
 

@@ -15,7 +15,7 @@ use tokio::process::Command;
 use crate::support::json::{merged, text};
 use crate::support::rig::{rig, succeeded};
 use crate::support::shop::{CANARY, STABLE, routed};
-use crate::support::story::{SHOP, Story, attempt_is};
+use crate::support::story::{SHOP, Story};
 
 /// Answers that a share is measured over; 4 standard deviations of 20% are then 4 points.
 const SAMPLE: usize = 1600;
@@ -164,8 +164,7 @@ async fn no_answer_fails_while_two_sides_switch() {
     {
         let before = front.sample().await;
         release(&story, tag).await;
-        let looked_at = |r: &Value| text(r, "/status/phase") == "Preview" && attempt_is(r, attempt);
-        story.until("the new side is looked at", looked_at).await;
+        story.previewed(attempt).await;
         let meanwhile = front.sample().await;
         assert_eq!(meanwhile.get(tag), None, "{meanwhile:?} after {before:?}");
         story.command(&format!("stairlock.dev/{command}"), "true").await;

@@ -172,6 +172,12 @@ impl Story {
         self.until(&what, test).await
     }
 
+    /// Waits until the new side of an attempt stands and is looked at.
+    pub async fn previewed(&self, attempt: i64) -> Value {
+        let looked_at = |r: &Value| text(r, "/status/phase") == "Preview" && attempt_is(r, attempt);
+        self.until(&format!("attempt {attempt} is looked at"), looked_at).await
+    }
+
     /// Waits until an attempt has failed and everything is back.
     pub async fn failed(&self, attempt: i64, cause: &str) -> Value {
         let what = format!("attempt {attempt} is Failed: {cause}");

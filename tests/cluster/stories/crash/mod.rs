@@ -79,6 +79,7 @@ impl Run {
             Act::Annotate(key, value) => story.command(key, value).await,
             Act::Delete => story.cluster.remove("Rollout", SHOP).await,
             Act::Paused(attempt, step) => drop(story.paused(attempt, step).await),
+            Act::Previewed(attempt) => drop(story.previewed(attempt).await),
             Act::Completed(attempt) => drop(story.completed(attempt).await),
             Act::Failed(attempt, cause) => drop(story.failed(attempt, cause).await),
             Act::Gone => {

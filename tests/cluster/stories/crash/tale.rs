@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::shop::{rollout, route, routed, sized, sourced};
-use crate::support::story::Story;
+use crate::support::json::merged;
+use crate::support::shop::{CANARY, STABLE, rollout, route, routed, sized, sourced};
+use crate::support::story::{SHOP, Story};
 
 /// One story. It begins when the first release, 1.0.0, carries all traffic and all is at rest.
 #[derive(Clone, Copy)]
@@ -71,6 +72,8 @@ pub enum Act {
     Delete,
     /// The attempt stands at the pause of the step.
     Paused(i64, i64),
+    /// The new side of the attempt is looked at.
+    Previewed(i64),
     /// The attempt carries all traffic.
     Completed(i64),
     /// The attempt has failed for this cause, and all is back.
@@ -100,6 +103,36 @@ fn behind_a_route(story: &Story) -> Vec<Value> {
 /// A shop of four pods without a route.
 fn by_pods(story: &Story) -> Vec<Value> {
     vec![sized(sourced(rollout(story, "1.0.0", gated())), 4)]
+}
+
+/// The same shop with another strategy.
+fn by(strategy: Value, story: &Story) -> Value {
+    let mut shop = sourced(sized(rollout(story, "1.0.0", json!([])), 2));
+    shop["spec"]["strategy"] = strategy;
+    shop
+}
+
+/// Two sides, of which a person says when they switch.
+fn sides(over: &Value) -> Value {
+    let sides = json!({"activeService": STABLE, "previewService": CANARY, "port": 8080,
+        "autoPromotionEnabled": false});
+    json!({"blueGreen": merged(sides, over)})
+}
+
+/// Two sides behind a route.
+fn two_sides(story: &Story) -> Vec<Value> {
+    let routing = json!({"trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}}});
+    vec![route(), by(sides(&routing), story)]
+}
+
+/// Two sides without a route.
+fn two_sides_by_service(story: &Story) -> Vec<Value> {
+    vec![by(sides(&json!({"previewReplicaCount": 1})), story)]
+}
+
+/// A rolling update.
+fn rolling(story: &Story) -> Vec<Value> {
+    vec![by(json!({"simple": {"maxSurge": 1}}), story)]
 }
 
 /// A canary that is promoted step by step.
@@ -180,6 +213,30 @@ pub const OTHERS: &[Tale] = &[
         objects: by_pods,
         weights: &[],
         tried: &[("PATCH replicasets/shop-<1.0.0>", 2), ("POST events", 3)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "blue-green behind a route, promoted",
+        objects: two_sides,
+        acts: &[Act::Push("1.1.0"), Act::Previewed(2), PROMOTE, Act::Completed(2)],
+        weights: &[(100, 0), (0, 100), (100, 0)],
+        tried: &[("PATCH httproutes/shop", 1)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "blue-green by the active Service, promoted",
+        objects: two_sides_by_service,
+        acts: &[Act::Push("1.1.0"), Act::Previewed(2), PROMOTE, Act::Completed(2)],
+        weights: &[],
+        tried: &[("PATCH services/shop-stable", 1)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "rolling update",
+        objects: rolling,
+        acts: &[Act::Push("1.1.0"), Act::Completed(2)],
+        weights: &[],
+        tried: &[("PATCH replicasets/shop-<1.0.0>", 1)],
         ..PROMOTED
     },
 ];
