@@ -49,6 +49,7 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
         select(seen, seen.stable_service.as_ref(), stable)?;
     }
     sized(seen, Some((stable, size)), None, bounds)?;
+    order::create_service(seen, seen.canary_service.as_ref(), stable)?;
     order::available(seen, stable, size)
 }
 
