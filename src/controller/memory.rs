@@ -35,6 +35,8 @@ pub struct Memory {
     /// Whether the API server itself said where the Rollout stands, since this process leads: what
     /// its watch told may be from long before another one led.
     confirmed: bool,
+    /// Whether what splits its traffic was asked for since this process leads.
+    surveyed: bool,
     /// Whether a turn has looked at the Rollout since this process leads.
     #[cfg(feature = "planted")]
     pub looked: bool,
@@ -176,6 +178,11 @@ impl Memory {
     /// Notes that the API server said where the Rollout stands; tells whether it had before.
     pub fn confirm(&mut self) -> bool {
         std::mem::replace(&mut self.confirmed, true)
+    }
+
+    /// Notes that what splits its traffic is asked for; tells whether it had been before.
+    pub fn survey(&mut self) -> bool {
+        std::mem::replace(&mut self.surveyed, true)
     }
 
     /// Notes that a write is about to leave.

@@ -23,6 +23,7 @@ use crate::model::template::TemplateId;
 #[cfg(feature = "planted")]
 use crate::observe::barrier::Barrier;
 use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
+use crate::observe::refs::Watched;
 use crate::observe::seen::{Remembered, gather};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -75,6 +76,28 @@ pub async fn catch_up(ctx: &Context, key: &Key, rollout: &Rollout) -> Result<Gat
             gate @ (Gate::Open | Gate::Shut { .. }) => return Ok(gate),
         }
     }
+}
+
+/// Has the Services and the route asked for before the first move of a process that leads; tells
+/// whether that was done before. What its watches tell of them may be from long before another
+/// one led, and no version of a write speaks of what was only looked at: a side would seem to be
+/// without traffic. A Rollout without an attempt has nothing to lose.
+pub fn surveyed(ctx: &Context, key: &Key, rollout: &Rollout) -> bool {
+    let attempt = rollout.status.as_ref().and_then(|status| status.attempt.as_ref());
+    if ctx.remember(key, Memory::survey) || attempt.is_none() {
+        return true;
+    }
+    let splits = |reference: &Reference| {
+        [Kind::Service, Kind::HttpRoute].contains(&reference.kind)
+            && ctx.stores.version(reference).is_some()
+    };
+    let now = ctx.clock.monotonic();
+    let mut asked = false;
+    for reference in rollout.refs().into_iter().filter(splits) {
+        ctx.remember(key, |memory| memory.barrier.expect(reference, Expect::Asked, now));
+        asked = true;
+    }
+    !asked
 }
 
 /// Gathers what a turn needs, the API server's word on a new template included.

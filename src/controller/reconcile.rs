@@ -3,7 +3,9 @@
 use crate::api::kind::{Key, Kind, Reference};
 use crate::controller::context::Context;
 use crate::controller::error::Error;
-use crate::controller::moves::{Next, announce, apply, catch_up, commit, observe, report};
+use crate::controller::moves::{
+    Next, announce, apply, catch_up, commit, observe, report, surveyed,
+};
 use crate::decide::decide;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
@@ -41,6 +43,10 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
     let now = ctx.now();
     let next = decide(&known, now); //                        pure, cannot fail
 
+    let moves = matches!(next, Move::Commit(_) | Move::Apply(_));
+    if moves && !surveyed(ctx, key, &rollout) {
+        return Ok(Next::Wait(Some(ctx.clock.monotonic()))); // what was seen may be of long ago
+    }
     ctx.metrics.moved(next.kind());
     match next {
         Move::Commit(status) => commit(ctx, key, &rollout, &status).await,
