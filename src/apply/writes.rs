@@ -150,8 +150,16 @@ async fn on_itself(
         | Write::SetWeights { .. } => None,
     };
     let Some(patch) = patch else { return Ok(None) };
-    let stale = rollout.metadata.resource_version.as_deref().unwrap_or_default();
-    send::patch(client, &own(rollout), patch, stale, Part::Main).await.map(Some)
+    let meta = &rollout.metadata;
+    let stale = meta.resource_version.as_deref().unwrap_or_default();
+    let mut written = send::patch(client, &own(rollout), patch, stale, Part::Main).await?;
+    let last = meta.finalizers.iter().flatten().all(|finalizer| finalizer == keys::FINALIZER);
+    let lets_go = matches!(write, Write::Finalizer { present: false });
+    if lets_go && last && meta.deletion_timestamp.is_some() {
+        // With its last finalizer it is gone: there is no version to be seen.
+        written.effect = Effect::Gone { uid: meta.uid.clone().unwrap_or_default() };
+    }
+    Ok(Some(written))
 }
 
 async fn patched(
