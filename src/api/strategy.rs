@@ -9,9 +9,16 @@ use serde_json::json;
 /// How a new revision gets its traffic: by one of these.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(
-    "(has(self.canary) ? 1 : 0) + (has(self.blueGreen) ? 1 : 0) + (has(self.simple) ? 1 : 0) == 1"
-).message("a Rollout has exactly one strategy: write canary, blueGreen or simple"))]
+#[x_kube(
+    validation = Rule::new(
+        "(has(self.canary) ? 1 : 0) + (has(self.blueGreen) ? 1 : 0) \
+         + (has(self.simple) ? 1 : 0) == 1"
+    ).message("a Rollout has exactly one strategy: write canary, blueGreen or simple"),
+    validation = Rule::new(
+        "has(self.canary) == has(oldSelf.canary) && has(self.simple) == has(oldSelf.simple)"
+    ).message("one strategy cannot take the place of another: create a Rollout of another name \
+        instead")
+)]
 pub struct Strategy {
     /// A ladder of weights, each with an optional pause. Default: none. Range: 1 to 50 steps.
     /// Example: `{steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 50, pause: {}}]}`.
@@ -51,6 +58,11 @@ impl Strategy {
 #[x_kube(
     validation = Rule::new("self.activeService != self.previewService").message(
         "activeService and previewService have to be two Services: name another one"),
+    validation = Rule::new(
+        "self.activeService == oldSelf.activeService \
+         && self.previewService == oldSelf.previewService"
+    ).message("activeService and previewService are immutable: create a Rollout of another name \
+        instead"),
     validation = Rule::new("self.autoPromotionEnabled || !has(self.autoPromotionSeconds)").message(
         "autoPromotionSeconds needs autoPromotionEnabled: set it to true, or leave the seconds out")
 )]

@@ -34,7 +34,7 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         return None;
     }
     let climbs = matches!(token.command, Command::Promote | Command::PromoteFull);
-    if climbs && seen.spec.paused {
+    if climbs && stands(seen) {
         return None;
     }
     let mut status = seen.status.clone();
@@ -144,8 +144,8 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
         return matches!(stage, Stage::Step { paused_at: Some(_), .. });
     }
     let climbs = matches!(asked.command, Command::Promote | Command::PromoteFull);
-    if climbs && seen.spec.paused {
-        return false; // A frozen ladder waits for spec.paused, not for a promotion.
+    if climbs && stands(seen) {
+        return false; // It waits for the spec, not for a promotion.
     }
     match asked.command {
         Command::Promote => matches!(stage, Stage::Step { paused_at: Some(_), .. }),
@@ -162,6 +162,11 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
             seen.status.pin.is_some() || (failed && !stage.open())
         }
     }
+}
+
+/// Tells whether the spec keeps the attempt where it is: frozen, without pods, or on other objects.
+fn stands(seen: &Snapshot) -> bool {
+    seen.spec.paused || seen.spec.replicas == 0 || attempt::rerouted(seen).is_some()
 }
 
 fn stage_of(seen: &Snapshot) -> Option<&Stage> {

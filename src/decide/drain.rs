@@ -102,7 +102,7 @@ fn failed(seen: &Snapshot, rs: &ReplicaSet) -> bool {
 fn without_traffic(seen: &Snapshot, revision: &Revision) -> bool {
     let known = match way::of(seen) {
         Way::Route => side::route(seen).is_some_and(|r| r.acceptance == Acceptance::Accepted),
-        Way::Switch => side::selected(seen.stable_service.as_ref()).is_some(),
+        Way::Switch => side::ready(seen.stable_service.as_ref(), revision) == 0,
         Way::Pods => false,
     };
     #[cfg(feature = "planted")]

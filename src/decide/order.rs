@@ -42,7 +42,7 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
         return waits(Hold::NoHealthyBackend);
     };
     let present = side::canary_weight(route);
-    let (weight, pods) = (rung.weight, rung.pods(seen.spec.replicas));
+    let (weight, pods) = (rung.weight, side::pods(seen, canary, rung));
     let settled = side::in_place(route, weight);
     let most = if settled { weight } else { weight.max(present) };
     let size = most.share(seen.spec.replicas).max(pods);
@@ -153,7 +153,7 @@ pub fn sizes(seen: &Snapshot) -> Step {
         Stage::Step { .. } => {
             let present = side::route(seen).map_or(Weight::NONE, side::canary_weight);
             let serves = side::selected(seen.stable_service.as_ref()) == Some(&attempt.revision);
-            let pods = side::rung(seen).map_or(0, |rung| rung.pods(size));
+            let pods = side::rung(seen).map_or(0, |r| side::pods(seen, &attempt.revision, &r));
             let pods = if serves { size } else { pods };
             let share = attempt.weight.max(present).share(size);
             resized(seen, &attempt.revision, share.max(pods))

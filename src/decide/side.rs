@@ -136,6 +136,14 @@ pub fn rung(seen: &Snapshot) -> Option<Step> {
     seen.spec.ladder.step(number.min(seen.spec.ladder.last()))
 }
 
+/// The pods that a side is to have on a step. Where the step names them, one that has more keeps
+/// them: it may be on its way back.
+pub fn pods(seen: &Snapshot, revision: &Revision, step: &Step) -> u32 {
+    let (size, asked) = (seen.spec.replicas, step.pods(seen.spec.replicas));
+    let there = replica_set(seen, revision).map_or(0, |rs| rs.desired).min(size);
+    step.scale.map_or(asked, |_| asked.max(there))
+}
+
 /// The route, as far as it can be used.
 pub fn route(seen: &Snapshot) -> Option<&LiveRoute> {
     seen.route.as_ref().and_then(|route| route.live.as_ref().ok())

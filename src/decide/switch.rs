@@ -25,13 +25,14 @@ pub fn ladder(seen: &Snapshot, new: &Revision, rung: &Rung) -> Step {
     create_service(seen, service, stable)?;
     create_service(seen, preview, new)?;
     resized(seen, stable, size)?;
-    created(seen, new, rung.pods(size))?;
+    let pods = side::pods(seen, new, rung);
+    created(seen, new, pods)?;
     if rung.weight == Weight::NONE {
         back(seen, service, stable)?;
     }
     // Pods behind the active Service stay, whatever the step says.
     let serving = side::selected(service) == Some(new);
-    let pods = if serving { size } else { rung.pods(size) };
+    let pods = if serving { size } else { pods };
     resized(seen, new, pods)?;
     select(seen, preview, new)?;
     #[cfg(feature = "planted")]
@@ -56,6 +57,7 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     create_service(seen, seen.canary_service.as_ref(), stable)?;
     back(seen, service, stable)?;
     order::leave_dead_side(seen, stable)?;
+    endpoints(seen, service, stable, 1)?;
     available(seen, stable, size)
 }
 

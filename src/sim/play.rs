@@ -382,15 +382,23 @@ impl<'a> Stage<'a> {
             && !self.timed(now)
     }
 
-    /// How long nothing may happen: an attempt under way may still run into its deadline, of which
-    /// no hold tells.
+    /// How long nothing may happen: an attempt under way may still run into its deadline, and a
+    /// side may drain, of which no hold tells.
     fn patience(&self) -> Duration {
         let rollouts = self.ends.cluster.list("rollouts", None);
         let deadlines = rollouts.iter().filter(|(_, rollout)| hurries(rollout));
         let deadlines = deadlines.filter_map(|(_, rollout)| {
             rollout.pointer("/spec/progressDeadlineSeconds").map_or(Some(600), Value::as_u64)
         });
-        Duration::from_millis(deadlines.max().unwrap_or(0) * 1000 + QUIET.millis())
+        let drains = rollouts.iter().filter(|(_, rollout)| {
+            rollout.pointer("/status/draining").is_some_and(|sides| sides.is_array())
+        });
+        let delay = |(_, rollout): &(Place, Arc<Value>)| {
+            let field = "/spec/strategy/blueGreen/scaleDownDelaySeconds";
+            rollout.pointer(field).and_then(Value::as_u64)
+        };
+        let longest = deadlines.chain(drains.filter_map(delay)).max().unwrap_or(0);
+        Duration::from_millis(longest * 1000 + QUIET.millis())
     }
 
     fn timed(&self, now: Timestamp) -> bool {

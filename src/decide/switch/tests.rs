@@ -54,7 +54,7 @@ fn shown(step: Step) -> String {
 #[test]
 fn the_new_side_is_whole_before_the_service_turns() {
     for (case, step, (old, new), turned, want) in [
-        ("too many pods for a look", 1, (4, 4), false, "2 pods"),
+        ("more pods than a look needs stay", 1, (4, 4), false, "in force"),
         ("it has the traffic: back first", 1, (4, 4), true, "turn stable"),
         ("but not to fewer pods", 1, (1, 4), true, "NoHealthyBackend"),
         ("pods are missing", 2, (4, 3), false, "PodsNotReady"),

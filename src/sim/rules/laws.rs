@@ -47,7 +47,17 @@ const LAWS: &[Law] = &[
     Law { said: "maxSurge and maxUnavailable", place: Place::At(CANARY), broken: no_room },
     Law { said: "maxSurge and maxUnavailable", place: Place::At(SIMPLE), broken: no_room },
     Law { said: "a Rollout has exactly one", place: Place::At(STRATEGY), broken: not_one },
-    Law { said: "activeService and", place: Place::At(BLUE_GREEN), broken: same_sides },
+    Law { said: "one strategy cannot", place: Place::At(STRATEGY), broken: replaced },
+    Law {
+        said: "activeService and previewService have",
+        place: Place::At(BLUE_GREEN),
+        broken: same_sides,
+    },
+    Law {
+        said: "activeService and previewService are",
+        place: Place::At(BLUE_GREEN),
+        broken: renamed,
+    },
     Law { said: "autoPromotionSeconds needs", place: Place::At(BLUE_GREEN), broken: by_itself },
     Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },
     Law { said: "a step needs", place: Place::Steps, broken: empty_step },
@@ -185,6 +195,22 @@ fn not_one(strategy: &Value, _: Option<&Value>) -> bool {
     let written =
         ["canary", "blueGreen", "simple"].iter().filter(|key| strategy.get(key).is_some());
     written.count() != 1
+}
+
+fn replaced(strategy: &Value, before: Option<&Value>) -> bool {
+    let other = |before: &Value| {
+        ["canary", "simple"]
+            .iter()
+            .any(|key| strategy.get(key).is_some() != before.get(key).is_some())
+    };
+    before.is_some_and(other)
+}
+
+fn renamed(chosen: &Value, before: Option<&Value>) -> bool {
+    let other = |before: &Value| {
+        ["activeService", "previewService"].iter().any(|key| chosen.get(key) != before.get(key))
+    };
+    before.is_some_and(other)
 }
 
 fn same_sides(chosen: &Value, _: Option<&Value>) -> bool {
