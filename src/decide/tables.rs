@@ -332,6 +332,9 @@ fn a_command_acts_only_on_what_is_waited_for() {
         seen.spec.paused = true;
         seen
     };
+    let (mut empty, mut elsewhere) = (paused(), paused());
+    empty.spec.replicas = 0;
+    elsewhere.spec.ladder.route = Some("other".to_owned());
     let named = |attempt, step| Value::Named { attempt, step };
     let token = |command, step| Some(Token { command, attempt: 2, step });
     use Command::{Abort, Promote, PromoteFull, Retry};
@@ -359,6 +362,8 @@ fn a_command_acts_only_on_what_is_waited_for() {
             token(PromoteFull, 3),
         ),
         ("a frozen ladder is not promoted", frozen(), Promote, Value::Present, None),
+        ("nor one without pods", empty, PromoteFull, Value::Present, None),
+        ("nor one on other objects", elsewhere, Promote, Value::Present, None),
         ("nothing failed", at_rest(), Retry, Value::Present, None),
     ] {
         let mut seen = seen;
