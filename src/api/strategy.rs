@@ -6,6 +6,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
+/// The rule that pods can move at all, and what is said where they cannot.
+const SOME_ROOM: &str = "!((type(self.maxSurge) == int ? self.maxSurge == 0 \
+    : self.maxSurge.matches('^0+%$')) \
+    && (type(self.maxUnavailable) == int ? self.maxUnavailable == 0 \
+    : self.maxUnavailable.matches('^0+%$')))";
+const NO_ROOM: &str = "maxSurge and maxUnavailable cannot both be 0: raise one of them";
+
 /// How a new revision gets its traffic: by one of these.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -109,11 +116,7 @@ pub struct BlueGreen {
 /// A rolling update.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(
-    "!((type(self.maxSurge) == int ? self.maxSurge == 0 : self.maxSurge.matches('^0+%$')) \
-     && (type(self.maxUnavailable) == int ? self.maxUnavailable == 0 \
-     : self.maxUnavailable.matches('^0+%$')))"
-).message("maxSurge and maxUnavailable cannot both be 0: raise one of them"))]
+#[x_kube(validation = Rule::new(SOME_ROOM).message(NO_ROOM))]
 pub struct Simple {
     /// How many pods there may be beyond the replicas, a number or a percentage rounded up.
     /// Default: 25%. Range: 0 to 100000 or 0% to 100%. Example: 1.
@@ -140,11 +143,7 @@ pub struct Simple {
         "!has(self.stableService) || !has(self.canaryService) \
          || self.stableService != self.canaryService"
     ).message("stableService and canaryService have to be two Services: name another one"),
-    validation = Rule::new(
-        "!((type(self.maxSurge) == int ? self.maxSurge == 0 : self.maxSurge.matches('^0+%$')) \
-         && (type(self.maxUnavailable) == int ? self.maxUnavailable == 0 \
-         : self.maxUnavailable.matches('^0+%$')))"
-    ).message("maxSurge and maxUnavailable cannot both be 0: raise one of them"),
+    validation = Rule::new(SOME_ROOM).message(NO_ROOM),
     validation = Rule::new(
         "self.steps.filter(s, has(s.setWeight)).map(s, s.setWeight).isSorted()"
     ).message("setWeight may not fall from one step to a later one: sort the steps")

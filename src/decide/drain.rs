@@ -112,13 +112,7 @@ fn without_traffic(seen: &Snapshot, revision: &Revision) -> bool {
 
 /// Tells whether a revision has traffic, as far as the route can be read.
 fn has_traffic(seen: &Snapshot, revision: &Revision) -> bool {
-    match way::of(seen) {
-        Way::Route => {
-            side::route(seen).is_none_or(|route| side::has_traffic(seen, route, revision))
-        }
-        Way::Switch => side::selected(seen.stable_service.as_ref()) == Some(revision),
-        Way::Pods => true,
-    }
+    way::carries(seen, revision).unwrap_or(true)
 }
 
 fn end(seen: &Snapshot, rs: &ReplicaSet) -> Act {

@@ -57,12 +57,7 @@ fn pods_with_traffic_stay(seen: &Snapshot, target: &Target, replicas: u32) -> Op
     if replicas > 0 || seen.spec.replicas == 0 {
         return None;
     }
-    let carries = match way::of(seen) {
-        Way::Route => side::has_traffic(seen, side::route(seen)?, &rs.revision),
-        Way::Switch => side::selected(seen.stable_service.as_ref()) == Some(&rs.revision),
-        Way::Pods => false,
-    };
-    carries.then_some("S2: pods behind a backend with weight stay")
+    way::carries(seen, &rs.revision)?.then_some("S2: pods behind a backend with weight stay")
 }
 
 /// A Service that carries all traffic turns only to a side that has pods.

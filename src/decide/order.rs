@@ -93,11 +93,7 @@ pub fn promotion(seen: &Snapshot, canary: &Revision) -> Step {
 /// All traffic on stable: at rest, and on the way back.
 pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     let Some(route) = side::route(seen) else { return unusable(seen) };
-    let size = seen.spec.replicas;
-    created(seen, stable, size)?;
-    resized(seen, stable, size)?;
-    create_service(seen, seen.stable_service.as_ref(), stable)?;
-    create_service(seen, seen.canary_service.as_ref(), stable)?;
+    whole(seen, stable)?;
     select_stable(seen, route, stable)?;
 
     if !side::in_place(route, Weight::NONE) {
@@ -122,10 +118,7 @@ pub fn leave_dead_side(seen: &Snapshot, stable: &Revision) -> Step {
 pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
     let Some(route) = side::route(seen) else { return unusable(seen) };
     let size = seen.spec.replicas;
-    created(seen, revision, size)?;
-    resized(seen, revision, size)?;
-    create_service(seen, seen.stable_service.as_ref(), revision)?;
-    create_service(seen, seen.canary_service.as_ref(), revision)?;
+    whole(seen, revision)?;
     #[cfg(feature = "planted")]
     if active(Bug::SelectBeforeAvailable) {
         select(seen, seen.stable_service.as_ref(), revision)?;
@@ -166,6 +159,15 @@ fn unusable(seen: &Snapshot) -> Step {
     sizes(seen)?;
     let hold = seen.route.as_ref().and_then(|route| route.live.clone().err());
     waits(hold.unwrap_or(Hold::BackendNotFound { what: "the HTTPRoute".to_owned() }))
+}
+
+/// A revision is asked for all pods, and both Services exist.
+pub fn whole(seen: &Snapshot, revision: &Revision) -> Step {
+    let size = seen.spec.replicas;
+    created(seen, revision, size)?;
+    resized(seen, revision, size)?;
+    create_service(seen, seen.stable_service.as_ref(), revision)?;
+    create_service(seen, seen.canary_service.as_ref(), revision)
 }
 
 /// The ReplicaSet of a revision exists.

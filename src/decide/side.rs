@@ -13,8 +13,6 @@ use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
-/// The longest base of a generated pod name; the API server cuts what is longer.
-const POD_BASE_MAX: usize = 58;
 /// How many names are tried for a revision whose name is taken.
 const SALTS_MAX: u32 = 16;
 
@@ -28,10 +26,7 @@ pub fn revision_of(seen: &Snapshot, template: &Template) -> Revision {
     if let Some(known) = seen.replica_sets.iter().find(|rs| rs.template == template.id) {
         return known.revision.clone();
     }
-    let prefix = |revision: &Revision| -> String {
-        let base = format!("{}-", revision.replica_set(&seen.rollout.name));
-        base.chars().take(POD_BASE_MAX).collect()
-    };
+    let prefix = |revision: &Revision| revision.pod_base(&seen.rollout.name);
     let taken: Vec<String> = seen.replica_sets.iter().map(|rs| prefix(&rs.revision)).collect();
     (0..SALTS_MAX)
         .map(|salt| template.id.revision(&seen.rollout.name, salt))
@@ -133,7 +128,7 @@ pub fn selected(service: Option<&Service>) -> Option<&Revision> {
 pub fn rung(seen: &Snapshot) -> Option<Step> {
     let attempt = seen.status.attempt.as_ref()?;
     let Stage::Step { number, .. } = attempt.stage else { return None };
-    seen.spec.ladder.step(number.min(seen.spec.ladder.last()))
+    seen.spec.ladder.stands(number)
 }
 
 /// The pods that a side is to have on a step. Where the step names them, one that has more keeps

@@ -149,8 +149,7 @@ fn step(
     (number, entered_at, paused_at): (u32, Timestamp, Option<Timestamp>),
     now: Timestamp,
 ) -> Act {
-    let number = number.min(seen.spec.ladder.last());
-    let Some(step) = seen.spec.ladder.step(number) else {
+    let Some(step) = seen.spec.ladder.stands(number) else {
         return Act::Wait(Waits::default());
     };
     let toward = rung(seen, &attempt.revision, &step);

@@ -47,7 +47,7 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
     }
     if let Some(attempt) = &mut status.attempt
         && let Stage::Step { number, .. } = attempt.stage
-        && let Some(step) = seen.spec.ladder.step(number.min(seen.spec.ladder.last()))
+        && let Some(step) = seen.spec.ladder.stands(number)
     {
         attempt.weight = step.weight;
         attempt.highest = attempt.highest.max(step.weight);

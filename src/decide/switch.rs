@@ -51,10 +51,7 @@ pub fn ladder(seen: &Snapshot, new: &Revision, rung: &Rung) -> Step {
 /// All traffic on stable: at rest, and on the way back.
 pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     let (size, service) = (seen.spec.replicas, seen.stable_service.as_ref());
-    created(seen, stable, size)?;
-    resized(seen, stable, size)?;
-    create_service(seen, service, stable)?;
-    create_service(seen, seen.canary_service.as_ref(), stable)?;
+    order::whole(seen, stable)?;
     back(seen, service, stable)?;
     order::leave_dead_side(seen, stable)?;
     endpoints(seen, service, stable, 1)?;
@@ -64,10 +61,7 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
 /// The first revision: its pods, then the Services.
 pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
     let (size, service) = (seen.spec.replicas, seen.stable_service.as_ref());
-    created(seen, revision, size)?;
-    resized(seen, revision, size)?;
-    create_service(seen, service, revision)?;
-    create_service(seen, seen.canary_service.as_ref(), revision)?;
+    order::whole(seen, revision)?;
     available(seen, revision, size)?;
     select(seen, service, revision)?;
     select(seen, seen.canary_service.as_ref(), revision)?;

@@ -1,7 +1,9 @@
 //! Way: what carries the traffic of a Rollout, and so which order of writes is safe.
 
+use crate::decide::side;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::Strategy;
+use crate::model::template::Revision;
 
 /// What carries the traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,5 +33,15 @@ impl Way {
             Self::Route | Self::Switch => true,
             Self::Pods => false,
         }
+    }
+}
+
+/// Tells whether a revision has traffic, as far as what carries it can be read and keeps sides
+/// apart.
+pub fn carries(seen: &Snapshot, revision: &Revision) -> Option<bool> {
+    match of(seen) {
+        Way::Route => side::route(seen).map(|route| side::has_traffic(seen, route, revision)),
+        Way::Switch => Some(side::selected(seen.stable_service.as_ref()) == Some(revision)),
+        Way::Pods => None,
     }
 }

@@ -82,7 +82,7 @@ pub enum Strategy {
 
 impl Strategy {
     /// Tells the path of its field.
-    pub fn field(self) -> &'static str {
+    pub const fn field(self) -> &'static str {
         match self {
             Self::Canary => "spec.strategy.canary",
             Self::BlueGreen => "spec.strategy.blueGreen",
@@ -168,6 +168,12 @@ impl Ladder {
             }
             _ => None,
         }
+    }
+
+    /// Tells the step on which an attempt stands that entered this one: the last, where the ladder
+    /// has become shorter since.
+    pub fn stands(&self, number: u32) -> Option<Step> {
+        self.step(number.min(self.last()))
     }
 
     /// Tells the number of the step that carries the full weight.

@@ -73,6 +73,18 @@ impl Revision {
         &self.0
     }
 
+    /// The longest beginning of a generated name that the API server keeps: 63 less five random
+    /// characters.
+    ///
+    /// Source: Kubernetes apiserver, `storage/names.MaxGeneratedNameLength`.
+    const GENERATED_MAX: usize = 58;
+
+    /// Tells what the names of its pods begin with.
+    pub fn pod_base(&self, rollout: &str) -> String {
+        let base = format!("{}-", self.replica_set(rollout));
+        base.chars().take(Self::GENERATED_MAX).collect()
+    }
+
     /// Tells the name of its ReplicaSet.
     pub fn replica_set(&self, rollout: &str) -> String {
         format!("{rollout}-{}", self.0)

@@ -77,9 +77,7 @@ impl Names {
     fn own(&self) -> String {
         format!("rollouts/{}", self.rollout)
     }
-}
 
-impl Names {
     fn of(story: &Story) -> Self {
         let kind = |object: &&Value| object.get("kind").and_then(Value::as_str) == Some("Rollout");
         let Some(rollout) = story.objects.iter().find(kind) else { return Self::default() };

@@ -16,11 +16,6 @@ use crate::validate::owner::{self, Object};
 use crate::validate::replica_set::controller;
 use crate::validate::seen::Seen;
 
-/// Longest beginning of a generated name that the API server keeps: 63 less five random characters.
-///
-/// Source: Kubernetes apiserver, `storage/names.MaxGeneratedNameLength`.
-const GENERATED_MAX: usize = 58;
-
 /// What a Service is read against.
 pub struct Scene<'a> {
     /// All that was read.
@@ -135,10 +130,7 @@ impl Scene<'_> {
     /// What the names of the pods of each revision begin with.
     fn bases(&self) -> Vec<(&Revision, String)> {
         let revisions: BTreeSet<&Revision> = self.sets.iter().map(|set| &set.revision).collect();
-        let base = |revision: &Revision| {
-            let whole = format!("{}-", revision.replica_set(&self.rollout.name));
-            whole.chars().take(GENERATED_MAX).collect()
-        };
+        let base = |revision: &Revision| revision.pod_base(&self.rollout.name);
         revisions.into_iter().map(|revision| (revision, base(revision))).collect()
     }
 }

@@ -19,9 +19,9 @@ const YEAR_SECS: u32 = 31_536_000;
 /// The longest time that an old side stays, as in the CRD.
 const DAY_SECS: u32 = 86_400;
 const STRATEGY: &str = "spec.strategy";
-const CANARY: &str = "spec.strategy.canary";
-const BLUE_GREEN: &str = "spec.strategy.blueGreen";
-const SIMPLE: &str = "spec.strategy.simple";
+const CANARY: &str = Strategy::Canary.field();
+const BLUE_GREEN: &str = Strategy::BlueGreen.field();
+const SIMPLE: &str = Strategy::Simple.field();
 
 /// Reads the strategy, of which there has to be one.
 ///
