@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::support::json::{condition, holds, list, merged, number, text};
-use crate::support::ladder::{rises_by_steps, sequence};
+use crate::support::ladder::{emptied, rises_by_steps, sequence};
 use crate::support::proxy::Call;
 use crate::support::shop::{named, rollout, route, routed, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
-use crate::support::watch::Seen;
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
@@ -36,12 +35,7 @@ async fn pods_that_never_become_ready_are_rolled_back_at_the_deadline() {
     let back = |r: &Value| text(r, IMAGE) == story.image("1.0.0");
     story.until("the image is put back", back).await;
     let revision = text(&failed, "/status/attempt/revision").to_owned();
-    let gone = |seen: &[Seen]| {
-        let mut states = seen.iter().rev().map(|seen| &seen.object);
-        let set = states.find(|set| text(set, "/metadata/name").ends_with(&revision));
-        set.is_some_and(|set| number(set, "/spec/replicas") == 0)
-    };
-    sets.until_all(story.end, "the bad pods are gone", gone).await;
+    sets.until_all(story.end, "the bad pods are gone", |seen| emptied(seen, &revision)).await;
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 

@@ -3,24 +3,17 @@
 use serde_json::{Value, json};
 
 use crate::support::json::{merged, number, text};
-use crate::support::ladder::{replica_set, sequence, totals};
-use crate::support::shop::{CANARY, STABLE, rollout, route, sized};
+use crate::support::ladder::{emptied, replica_set, sequence, totals};
+use crate::support::shop::{CANARY, STABLE, rollout, route, sized, two_sides};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::Seen;
 
 const REVISION: &str = "/spec/selector/stairlock.dev~1revision";
 
 /// The shop with two sides of three pods behind its route.
-fn two_sides(story: &Story, chosen: &Value) -> Value {
-    let sides = json!({
-        "activeService": STABLE,
-        "previewService": CANARY,
-        "port": 8080,
-        "trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}},
-    });
-    let mut shop = sized(rollout(story, "1.0.0", json!([])), 3);
-    shop["spec"]["strategy"] = json!({"blueGreen": merged(sides, chosen)});
-    shop
+fn shop(story: &Story, over: &Value) -> Value {
+    let routing = json!({"trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}}});
+    two_sides(sized(rollout(story, "1.0.0", json!([])), 3), &merged(routing, over))
 }
 
 #[tokio::test]
@@ -29,7 +22,7 @@ async fn a_blue_green_release_takes_all_traffic_at_once_when_it_is_promoted() {
     let chosen = json!({"autoPromotionEnabled": false, "previewReplicaCount": 1,
         "scaleDownDelaySeconds": 2});
     story.cluster.add(route()).await;
-    story.cluster.add(two_sides(&story, &chosen)).await;
+    story.cluster.add(shop(&story, &chosen)).await;
     let controller = story.controller().await;
     let first = story.completed(1).await;
     let routes = story.watch("HTTPRoute").await;
@@ -48,12 +41,7 @@ async fn a_blue_green_release_takes_all_traffic_at_once_when_it_is_promoted() {
     assert_eq!(sequence(&routes), [(100, 0), (0, 100), (100, 0)]);
     assert_eq!(text(&done, "/status/stable/revision"), revision);
     let old = text(&first, "/status/stable/revision").to_owned();
-    let gone = |seen: &[Seen]| {
-        let mut states = seen.iter().rev().map(|seen| &seen.object);
-        let set = states.find(|set| text(set, "/metadata/name").ends_with(&old));
-        set.is_some_and(|set| number(set, "/spec/replicas") == 0)
-    };
-    sets.until_all(story.end, "the old side goes", gone).await;
+    sets.until_all(story.end, "the old side goes", |seen| emptied(seen, &old)).await;
     assert_eq!(number(replica_set(&sets.present(), &revision), "/spec/replicas"), 3);
     assert_eq!(controller.forbidden(), [""; 0]);
 }
@@ -63,7 +51,7 @@ async fn a_blue_green_release_that_does_not_please_goes_without_having_had_traff
     let story = Story::begin("unpleasant", 120).await;
     story.cluster.add(route()).await;
     let chosen = json!({"autoPromotionEnabled": false, "scaleDownDelaySeconds": 0});
-    story.cluster.add(two_sides(&story, &chosen)).await;
+    story.cluster.add(shop(&story, &chosen)).await;
     let controller = story.controller().await;
     story.completed(1).await;
     let routes = story.watch("HTTPRoute").await;
@@ -88,7 +76,7 @@ async fn without_a_route_the_active_service_turns_to_the_new_side_when_it_is_who
     let story = Story::begin("turn", 120).await;
     let chosen = json!({"trafficRouting": null, "autoPromotionSeconds": 1,
         "previewReplicaCount": 1, "scaleDownDelaySeconds": 2});
-    story.cluster.add(two_sides(&story, &chosen)).await;
+    story.cluster.add(shop(&story, &chosen)).await;
     let controller = story.controller().await;
     let first = story.completed(1).await;
     let services = story.watch("Service").await;

@@ -37,6 +37,13 @@ pub fn rises_by_steps(sequence: &[(i64, i64)], steps: &[i64]) {
     }
 }
 
+/// Whether the ReplicaSet of a revision is asked for no pods any more.
+pub fn emptied(seen: &[Seen], revision: &str) -> bool {
+    let mut states = seen.iter().rev().map(|seen| &seen.object);
+    let set = states.find(|set| text(set, "/metadata/name").ends_with(revision));
+    set.is_some_and(|set| number(set, "/spec/replicas") == 0)
+}
+
 /// Pods wanted and ready over all ReplicaSets after each change of one.
 pub fn totals(seen: &[Seen]) -> Vec<(i64, i64)> {
     let mut present: Vec<&Value> = Vec::new();

@@ -56,6 +56,13 @@ pub fn sized(rollout: Value, replicas: i64) -> Value {
     merged(rollout, &json!({"spec": {"replicas": replicas}}))
 }
 
+/// The same Rollout with two sides in place of its strategy; `over` says more of them.
+pub fn two_sides(mut rollout: Value, over: &Value) -> Value {
+    let sides = json!({"activeService": STABLE, "previewService": CANARY, "port": 8080});
+    rollout["spec"]["strategy"] = json!({"blueGreen": merged(sides, over)});
+    rollout
+}
+
 /// The same Rollout without an image in its template.
 pub fn imageless(mut rollout: Value) -> Value {
     let container = rollout.pointer_mut("/spec/template/spec/containers/0");

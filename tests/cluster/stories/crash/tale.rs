@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::json::merged;
-use crate::support::shop::{CANARY, STABLE, rollout, route, routed, sized, sourced};
+use crate::support::shop::{rollout, route, routed, sized, sourced, two_sides};
 use crate::support::story::{SHOP, Story};
 
 /// One story. It begins when the first release, 1.0.0, carries all traffic and all is at rest.
@@ -105,34 +104,29 @@ fn by_pods(story: &Story) -> Vec<Value> {
     vec![sized(sourced(rollout(story, "1.0.0", gated())), 4)]
 }
 
-/// The same shop with another strategy.
-fn by(strategy: Value, story: &Story) -> Value {
-    let mut shop = sourced(sized(rollout(story, "1.0.0", json!([])), 2));
-    shop["spec"]["strategy"] = strategy;
-    shop
+/// A shop of two pods.
+fn pair(story: &Story) -> Value {
+    sourced(sized(rollout(story, "1.0.0", json!([])), 2))
 }
 
-/// Two sides, of which a person says when they switch.
-fn sides(over: &Value) -> Value {
-    let sides = json!({"activeService": STABLE, "previewService": CANARY, "port": 8080,
-        "autoPromotionEnabled": false});
-    json!({"blueGreen": merged(sides, over)})
+/// Two sides behind a route, of which a person says when they switch.
+fn sides(story: &Story) -> Vec<Value> {
+    let over = json!({"autoPromotionEnabled": false,
+        "trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}}});
+    vec![route(), two_sides(pair(story), &over)]
 }
 
-/// Two sides behind a route.
-fn two_sides(story: &Story) -> Vec<Value> {
-    let routing = json!({"trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}}});
-    vec![route(), by(sides(&routing), story)]
-}
-
-/// Two sides without a route.
-fn two_sides_by_service(story: &Story) -> Vec<Value> {
-    vec![by(sides(&json!({"previewReplicaCount": 1})), story)]
+/// The same without a route.
+fn sides_by_service(story: &Story) -> Vec<Value> {
+    let over = json!({"autoPromotionEnabled": false, "previewReplicaCount": 1});
+    vec![two_sides(pair(story), &over)]
 }
 
 /// A rolling update.
 fn rolling(story: &Story) -> Vec<Value> {
-    vec![by(json!({"simple": {"maxSurge": 1}}), story)]
+    let mut shop = pair(story);
+    shop["spec"]["strategy"] = json!({"simple": {"maxSurge": 1}});
+    vec![shop]
 }
 
 /// A canary that is promoted step by step.
@@ -217,7 +211,7 @@ pub const OTHERS: &[Tale] = &[
     },
     Tale {
         name: "blue-green behind a route, promoted",
-        objects: two_sides,
+        objects: sides,
         acts: &[Act::Push("1.1.0"), Act::Previewed(2), PROMOTE, Act::Completed(2)],
         weights: &[(100, 0), (0, 100), (100, 0)],
         tried: &[("PATCH httproutes/shop", 1)],
@@ -225,7 +219,7 @@ pub const OTHERS: &[Tale] = &[
     },
     Tale {
         name: "blue-green by the active Service, promoted",
-        objects: two_sides_by_service,
+        objects: sides_by_service,
         acts: &[Act::Push("1.1.0"), Act::Previewed(2), PROMOTE, Act::Completed(2)],
         weights: &[],
         tried: &[("PATCH services/shop-stable", 1)],
