@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::controller::Controller;
-use crate::support::json::{list, number};
+use crate::support::json::{list, name, number};
 use crate::support::ladder::sequence;
 use crate::support::proxy::{Strike, Trouble};
 use crate::support::shop::{CANARY, STABLE, route, routed, sourced};
@@ -78,16 +78,20 @@ async fn a_promotion_that_the_watch_lost_is_seen_within_a_minute() {
     story.clock("clock").await;
     let lost = Trouble { lost: true, ..Trouble::default() };
     controller.proxy.trouble("rollouts", lost);
+    let rollouts = story.watch("Rollout").await;
     story.command("stairlock.dev/promote", "true").await;
     let began = Instant::now();
-    while controller.proxy.lost() == 0 {
+    while !controller.proxy.lost("stairlock.dev/promote") {
         tokio::task::yield_now().await;
     }
     // What happens later is told: the watch looks whole, and nothing in it tells of the promotion.
     controller.proxy.trouble("rollouts", Trouble::default());
     story.clock("later").await;
-    let left = |r: &Value| attempt_is(r, 2) && number(r, "/status/attempt/step") > 1;
-    story.until("the step is left", left).await;
+    let left = |seen: &Seen| {
+        let step = number(&seen.object, "/status/attempt/step");
+        name(&seen.object) == SHOP && attempt_is(&seen.object, 2) && step > 1
+    };
+    rollouts.until(story.end, "the step is left", left).await;
     assert!(began.elapsed() <= NOTICED_MAX, "{:?}", began.elapsed());
     once(&story, &controller, &routes).await;
 }
@@ -136,9 +140,7 @@ async fn a_watch_that_expired_lists_again_and_drops_what_is_gone() {
     controller.proxy.trouble("services", Trouble::default());
     controller.proxy.strike("services", Strike::Expire);
     let began = Instant::now();
-    let again = |seen: &Seen| {
-        seen.change == Change::Added && crate::support::json::name(&seen.object) == CANARY
-    };
+    let again = |seen: &Seen| seen.change == Change::Added && name(&seen.object) == CANARY;
     services.until(story.end, "the Service is made again", again).await;
     assert!(began.elapsed() <= AGAIN_MAX, "{:?}", began.elapsed());
     promote(&story).await;

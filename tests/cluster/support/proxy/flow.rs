@@ -1,7 +1,6 @@
 //! The events of one watch on their way to the controller, and what goes wrong with them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -76,16 +75,16 @@ pub enum Strike {
 pub struct Faults {
     pub trouble: BTreeMap<&'static str, Trouble>,
     pub strikes: Vec<(&'static str, Strike)>,
-    /// Events that were lost so far.
-    pub lost: Arc<AtomicUsize>,
+    /// The events that were lost so far.
+    pub lost: Arc<Mutex<Vec<Bytes>>>,
 }
 
 /// The events of one watch.
 struct Flow {
     resource: String,
     faults: Receiver<Faults>,
-    /// Counts what is lost.
-    lost: Arc<AtomicUsize>,
+    /// Keeps what is lost.
+    lost: Arc<Mutex<Vec<Bytes>>>,
     told: Told,
     /// Strikes before its time do not meet it.
     opened: usize,
@@ -197,7 +196,7 @@ impl Flow {
             if byte == b'\n' {
                 let event = std::mem::take(&mut self.rest);
                 if lost && !event.starts_with(br#"{"type":"BOOKMARK""#) {
-                    self.lost.fetch_add(1, Ordering::SeqCst);
+                    self.lost.lock().unwrap().push(event.into());
                 } else {
                     self.events.push_back((Instant::now() + late, event.into()));
                 }

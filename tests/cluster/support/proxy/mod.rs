@@ -193,9 +193,11 @@ impl Proxy {
         });
     }
 
-    /// How many events the watches have lost.
-    pub fn lost(&self) -> usize {
-        self.shared.flows.borrow().lost.load(Ordering::SeqCst)
+    /// Whether the watches have lost an event in which these words are.
+    pub fn lost(&self, words: &str) -> bool {
+        let flows = self.shared.flows.borrow();
+        let lost = flows.lost.lock().unwrap();
+        lost.iter().any(|event| String::from_utf8_lossy(event).contains(words))
     }
 
     /// Ends the watches of a resource that are open. Those that are opened later are whole.
