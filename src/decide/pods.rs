@@ -25,7 +25,7 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
         let moved = side::selected(service) == Some(canary) && side::ready(service, canary) > 0;
         if !moved {
             if order::available(seen, canary, enough).is_ok() {
-                order::select(seen, service, canary)?;
+                select(seen, service, canary)?;
             }
             rest = rest.max(last_pod(bounds));
         }
@@ -33,6 +33,8 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
         select(seen, service, stable)?;
     }
     sized(seen, stable.as_ref().map(|s| (s, rest)), Some((canary, share)), bounds)?;
+    // One that is gone has no endpoint to lose.
+    order::create_service(seen, service, stable.as_ref().unwrap_or(canary))?;
     if share > 0 {
         select(seen, seen.canary_service.as_ref(), canary)?;
     }
@@ -49,6 +51,8 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
         select(seen, seen.stable_service.as_ref(), stable)?;
     }
     sized(seen, Some((stable, size)), None, bounds)?;
+    // One that is gone has no endpoint to lose.
+    order::create_service(seen, seen.stable_service.as_ref(), stable)?;
     order::create_service(seen, seen.canary_service.as_ref(), stable)?;
     order::available(seen, stable, size)
 }
