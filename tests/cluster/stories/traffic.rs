@@ -1,78 +1,14 @@
 //! Real pods behind a real data plane: what is measured is what was asked for, and nothing fails.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use http_body_util::{BodyExt, Empty};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::support::controller::Controller;
+use crate::support::front::Front;
 use crate::support::json::{merged, text};
 use crate::support::rig::{rig, succeeded};
 use crate::support::shop::{rollout, routed, two_sides};
 use crate::support::story::{SHOP, Story};
-
-/// Answers that a share is measured over; 4 standard deviations of 20% are then 4 points.
-const SAMPLE: usize = 1600;
-/// How far a measured share may be from the weight, in points.
-const POINTS_MAX: i64 = 5;
-
-/// Answers by version, `failed` for those that are none.
-type Shares = BTreeMap<String, usize>;
-
-/// The route as clients of the data plane see it.
-#[derive(Clone)]
-struct Front {
-    client: Client<hyper_util::client::legacy::connect::HttpConnector, Empty<Bytes>>,
-    host: String,
-}
-
-impl Front {
-    fn new(host: &str) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { client, host: host.to_owned() }
-    }
-
-    /// Asks once: the version that answers, else `failed` and why.
-    async fn ask(&self) -> String {
-        let request = Request::get(rig().var("GATEWAY_URL")).header("host", &self.host);
-        let request = request.body(Empty::<Bytes>::new()).unwrap();
-        let response = match self.client.request(request).await {
-            Ok(response) => response,
-            Err(error) => return format!("failed: {error}"),
-        };
-        let status = response.status();
-        if !status.is_success() {
-            return format!("failed: {status}");
-        }
-        let version = response.headers().get("x-version").cloned();
-        let read = response.into_body().collect().await;
-        match (version, read) {
-            (Some(version), Ok(_)) => version.to_str().unwrap().to_owned(),
-            (version, read) => format!("failed: {version:?} {}", read.is_ok()),
-        }
-    }
-
-    /// Asks many times.
-    async fn sample(&self) -> Shares {
-        let mut shares = Shares::new();
-        for _ in 0..SAMPLE {
-            *shares.entry(self.ask().await).or_default() += 1;
-        }
-        shares
-    }
-}
-
-/// The share of a version in percent.
-fn percent(shares: &Shares, version: &str) -> i64 {
-    let hits = shares.get(version).copied().unwrap_or(0);
-    i64::try_from(hits * 100 / SAMPLE).unwrap()
-}
 
 /// A Rollout whose pods run on the real node.
 fn real(rollout: Value) -> Value {
@@ -97,91 +33,27 @@ async fn push_program(story: &Story, tag: &str) {
     succeeded("image.sh", output);
 }
 
-#[tokio::test]
-async fn measured_traffic_follows_the_weights_and_no_answer_fails() {
+/// A shop that answers through the data plane with 1.0.0; nothing where there is no data plane.
+async fn open(
+    title: &str,
+    tags: &[&str],
+    rollout: impl Fn(&Story) -> Value,
+) -> Option<(Story, Controller, Front)> {
     if !rig().real_traffic() {
-        println!("no real node or data plane here: weights are seen on the route only");
-        return;
+        println!("no real node or data plane here: {title} is seen on the route only");
+        return None;
     }
-    let story = Story::begin("traffic", 240).await;
+    let story = Story::begin(title, 240).await;
     let (route, host) = story.real_route();
-    for tag in ["1.0.0", "1.1.0"] {
+    for tag in tags {
         push_program(&story, tag).await;
     }
     story.cluster.add(route).await;
-    let steps = json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50, "pause": {}},
-        {"setWeight": 100}]);
-    story.cluster.add(real(routed(&story, "1.0.0", steps))).await;
-    let _controller = story.controller().await;
+    story.cluster.add(real(rollout(&story))).await;
+    let controller = story.controller().await;
     story.completed(1).await;
-    let front = answering(&story, &host).await;
-    let over = Arc::new(AtomicBool::new(false));
-    let visitor = tokio::spawn(visit(front.clone(), Arc::clone(&over)));
-    release(&story, "1.1.0").await;
-    for (step, weight) in [(1, 20), (2, 50)] {
-        story.paused(2, step).await;
-        let shares = front.sample().await;
-        let share = percent(&shares, "1.1.0");
-        println!("weight {weight}: {shares:?}");
-        assert!((share - weight).abs() <= POINTS_MAX, "{share}% at weight {weight}: {shares:?}");
-        story.command("stairlock.dev/promote", "true").await;
-    }
-    story.completed(2).await;
-    story.drained().await;
-    over.store(true, Ordering::Relaxed);
-
-    none_failed(&visitor.await.unwrap());
-    assert_eq!(percent(&front.sample().await, "1.1.0"), 100);
-}
-
-/// The switch, an abort and a second switch, each under traffic.
-#[tokio::test]
-async fn no_answer_fails_while_two_sides_switch() {
-    if !rig().real_traffic() {
-        println!("no real node or data plane here: the switch is seen on the route only");
-        return;
-    }
-    let story = Story::begin("switch", 240).await;
-    let (route, host) = story.real_route();
-    for tag in ["1.0.0", "1.1.0", "1.2.0"] {
-        push_program(&story, tag).await;
-    }
-    story.cluster.add(route).await;
-    let over = json!({"autoPromotionEnabled": false,
-        "trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}}});
-    story.cluster.add(real(two_sides(rollout(&story, "1.0.0", json!([])), &over))).await;
-    let _controller = story.controller().await;
-    story.completed(1).await;
-    let front = answering(&story, &host).await;
-
-    let over = Arc::new(AtomicBool::new(false));
-    let visitor = tokio::spawn(visit(front.clone(), Arc::clone(&over)));
-    for (attempt, tag, command, then) in
-        [(2, "1.1.0", "promote", "1.1.0"), (3, "1.2.0", "abort", "1.1.0")]
-    {
-        release(&story, tag).await;
-        story.previewed(attempt).await;
-        let meanwhile = front.sample().await;
-        assert_eq!(meanwhile.get(tag), None, "{meanwhile:?}");
-        story.command(&format!("stairlock.dev/{command}"), "true").await;
-        match command {
-            "promote" => story.completed(attempt).await,
-            _ => story.failed(attempt, "Aborted").await,
-        };
-        let after = front.sample().await;
-        assert_eq!(percent(&after, then), 100, "{after:?} after {command}");
-    }
-    over.store(true, Ordering::Relaxed);
-    none_failed(&visitor.await.unwrap());
-}
-
-/// Waits until the data plane answers.
-async fn answering(story: &Story, host: &str) -> Front {
-    let front = Front::new(host);
-    while front.ask().await != "1.0.0" {
-        assert!(tokio::time::Instant::now() < story.end, "the data plane never answers");
-    }
-    front
+    let front = Front::open(&story, &host).await;
+    Some((story, controller, front))
 }
 
 /// Sets the image as a person does.
@@ -191,16 +63,76 @@ async fn release(story: &Story, tag: &str) {
     story.kubectl(&["patch", "slr", SHOP, "--type=json", "-p", &image.to_string()]).await;
 }
 
-fn none_failed(visits: &Shares) {
-    let failed: Vec<_> = visits.iter().filter(|(who, _)| who.starts_with("failed")).collect();
-    assert!(failed.is_empty(), "{failed:?} of {visits:?}");
+#[tokio::test]
+async fn measured_traffic_follows_the_weights_and_no_answer_fails() {
+    let steps = json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50, "pause": {}},
+        {"setWeight": 100}]);
+    let shop = |story: &Story| routed(story, "1.0.0", steps.clone());
+    let Some((story, _controller, front)) = open("traffic", &["1.0.0", "1.1.0"], shop).await else {
+        return;
+    };
+    let visitors = front.visitors();
+    release(&story, "1.1.0").await;
+    for (step, weight) in [(1, 20), (2, 50)] {
+        story.paused(2, step).await;
+        front.shares("1.1.0", weight).await;
+        story.command("stairlock.dev/promote", "true").await;
+    }
+    story.completed(2).await;
+    story.drained().await;
+    front.shares("1.1.0", 100).await;
+    visitors.leave().await;
 }
 
-/// Asks without a break until it is told to stop.
-async fn visit(front: Front, over: Arc<AtomicBool>) -> Shares {
-    let mut shares = Shares::new();
-    while !over.load(Ordering::Relaxed) {
-        *shares.entry(front.ask().await).or_default() += 1;
+/// A canary is taken back by command, the next by a release in the middle of its ladder.
+#[tokio::test]
+async fn no_answer_fails_while_a_canary_is_aborted_and_another_superseded() {
+    let steps = json!([{"setWeight": 40, "pause": {}}, {"setWeight": 100}]);
+    let shop = |story: &Story| routed(story, "1.0.0", steps.clone());
+    let tags = ["1.0.0", "1.1.0", "1.2.0", "1.3.0"];
+    let Some((story, _controller, front)) = open("aborted", &tags, shop).await else { return };
+    let visitors = front.visitors();
+
+    release(&story, "1.1.0").await;
+    story.paused(2, 1).await;
+    front.shares("1.1.0", 40).await;
+    story.command("stairlock.dev/abort", "true").await;
+    story.failed(2, "Aborted").await;
+    front.shares("1.0.0", 100).await;
+
+    release(&story, "1.2.0").await;
+    story.paused(3, 1).await;
+    release(&story, "1.3.0").await;
+    story.paused(4, 1).await;
+    front.shares("1.3.0", 40).await;
+    story.command("stairlock.dev/promote", "true").await;
+    story.completed(4).await;
+    story.drained().await;
+    front.shares("1.3.0", 100).await;
+    visitors.leave().await;
+}
+
+/// The switch and an abort, each under traffic.
+#[tokio::test]
+async fn no_answer_fails_while_two_sides_switch() {
+    let over = json!({"autoPromotionEnabled": false,
+        "trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}}});
+    let shop = |story: &Story| two_sides(rollout(story, "1.0.0", json!([])), &over);
+    let tags = ["1.0.0", "1.1.0", "1.2.0"];
+    let Some((story, _controller, front)) = open("switch", &tags, shop).await else { return };
+    let visitors = front.visitors();
+    for (attempt, tag, command, then) in
+        [(2, "1.1.0", "promote", "1.1.0"), (3, "1.2.0", "abort", "1.1.0")]
+    {
+        release(&story, tag).await;
+        story.previewed(attempt).await;
+        front.shares(tag, 0).await;
+        story.command(&format!("stairlock.dev/{command}"), "true").await;
+        match command {
+            "promote" => story.completed(attempt).await,
+            _ => story.failed(attempt, "Aborted").await,
+        };
+        front.shares(then, 100).await;
     }
-    shares
+    visitors.leave().await;
 }

@@ -6,6 +6,8 @@
 //	BAD      1: /readyz never answers 200; so does a VERSION that contains "bad"
 //	DRAIN    time to go on serving after SIGTERM, until the routers have noticed (default 0s)
 //	DELAY    added latency (default 0s)
+//
+// /long?for=4s writes a piece of its answer every 100 ms for that time.
 package main
 
 import (
@@ -20,6 +22,9 @@ import (
 	"syscall"
 	"time"
 )
+
+// How long one answer lasts at most.
+const longest = time.Minute
 
 func main() {
 	version := env("VERSION", "dev")
@@ -44,6 +49,24 @@ func main() {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Version", version)
 		w.Write(append(answer, '\n'))
+	})
+
+	mux.HandleFunc("/long", func(w http.ResponseWriter, r *http.Request) {
+		lasts, err := time.ParseDuration(r.URL.Query().Get("for"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("X-Version", version)
+		for end := time.Now().Add(min(lasts, longest)); time.Now().Before(end); {
+			w.Write([]byte(".\n"))
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
 	})
 
 	srv := &http.Server{Addr: env("ADDR", ":8080"), Handler: mux, ReadHeaderTimeout: 5 * time.Second}

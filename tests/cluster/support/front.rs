@@ -1,0 +1,155 @@
+//! The data plane as its clients see it: who answers, how often, and whether anybody was failed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::task::JoinHandle;
+
+use crate::support::rig::rig;
+use crate::support::story::Story;
+
+/// Answers that a share is measured over: 4 standard deviations of one half are then 2.9 points.
+pub const SAMPLE: usize = 5000;
+/// How far a measured share may be from the weight, in percent.
+pub const POINTS_MAX: f64 = 3.0;
+/// Clients that ask for a sample side by side, with a connection each.
+const CLIENTS: usize = 4;
+/// Clients that read long answers at any time.
+const READERS: usize = 2;
+/// A long answer: longer than a pod that leaves goes on serving, shorter than a side drains.
+const LONG: &str = "long?for=4s";
+
+/// Answers by version, `failed` for those that are none.
+pub type Shares = BTreeMap<String, usize>;
+
+/// A route as clients of the data plane see it.
+#[derive(Clone)]
+pub struct Front {
+    client: Client<HttpConnector, Empty<Bytes>>,
+    host: String,
+}
+
+impl Front {
+    /// Waits until the data plane answers with the first version.
+    pub async fn open(story: &Story, host: &str) -> Self {
+        let front = Self::new(host);
+        while front.ask("").await != "1.0.0" {
+            assert!(tokio::time::Instant::now() < story.end, "the data plane never answers");
+        }
+        front
+    }
+
+    fn new(host: &str) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { client, host: host.to_owned() }
+    }
+
+    /// Asks once: the version that answers to the end, else `failed` and why.
+    async fn ask(&self, path: &str) -> String {
+        let url = format!("{}/{path}", rig().var("GATEWAY_URL").trim_end_matches('/'));
+        let request = Request::get(url).header("host", &self.host);
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let response = match self.client.request(request).await {
+            Ok(response) => response,
+            Err(error) => return format!("failed: {error}"),
+        };
+        let status = response.status();
+        if !status.is_success() {
+            return format!("failed: {status}");
+        }
+        let version = response.headers().get("x-version").cloned();
+        let read = response.into_body().collect().await;
+        match (version, read) {
+            (Some(version), Ok(_)) => version.to_str().unwrap().to_owned(),
+            (version, read) => format!("failed: {version:?} {}", read.is_ok()),
+        }
+    }
+
+    /// Asks many times.
+    pub async fn sample(&self) -> Shares {
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..CLIENTS {
+            let client = Self::new(&self.host);
+            asking.spawn(async move {
+                let mut shares = Shares::new();
+                for _ in 0..SAMPLE / CLIENTS {
+                    *shares.entry(client.ask("").await).or_default() += 1;
+                }
+                shares
+            });
+        }
+        asking.join_all().await.into_iter().fold(Shares::new(), sum)
+    }
+
+    /// A version has this share of the answers, as near as can be measured, and none fails.
+    pub async fn shares(&self, version: &str, weight: i32) {
+        let shares = self.sample().await;
+        let hits = shares.get(version).copied().unwrap_or(0);
+        let share = f64::from(u32::try_from(hits).unwrap()) * 100.0 / SAMPLE as f64;
+        println!("{}: weight {weight} of {version}: {share:.1} %, {shares:?}", self.host);
+        assert!((share - f64::from(weight)).abs() <= POINTS_MAX, "{share} % at weight {weight}");
+        none_failed(&shares);
+    }
+
+    /// Lets visitors come, until they are sent away: one asks without a break, others read long
+    /// answers.
+    pub fn visitors(&self) -> Visitors {
+        let over = Arc::new(AtomicBool::new(false));
+        let visit = |path: &'static str| {
+            let (front, over) = (Self::new(&self.host), Arc::clone(&over));
+            tokio::spawn(async move {
+                let mut shares = Shares::new();
+                while !over.load(Ordering::Relaxed) {
+                    *shares.entry(front.ask(path).await).or_default() += 1;
+                }
+                shares
+            })
+        };
+        let short = vec![visit("")];
+        let long = (0..READERS).map(|_| visit(LONG)).collect();
+        Visitors { host: self.host.clone(), over, short, long }
+    }
+}
+
+/// Who visits all the while.
+pub struct Visitors {
+    host: String,
+    over: Arc<AtomicBool>,
+    short: Vec<JoinHandle<Shares>>,
+    long: Vec<JoinHandle<Shares>>,
+}
+
+impl Visitors {
+    /// Sends them away: not one was failed.
+    pub async fn leave(self) {
+        self.over.store(true, Ordering::Relaxed);
+        for (what, visitors) in [("short", self.short), ("long", self.long)] {
+            let mut all = Shares::new();
+            for visitor in visitors {
+                all = sum(all, visitor.await.unwrap());
+            }
+            println!("{}: {what} answers: {all:?}", self.host);
+            assert!(all.len() > 1, "{what} answers of one version only: {all:?}");
+            none_failed(&all);
+        }
+    }
+}
+
+fn sum(mut all: Shares, more: Shares) -> Shares {
+    for (who, times) in more {
+        *all.entry(who).or_default() += times;
+    }
+    all
+}
+
+fn none_failed(shares: &Shares) {
+    let failed: Vec<_> = shares.iter().filter(|(who, _)| who.starts_with("failed")).collect();
+    assert!(failed.is_empty(), "{failed:?} of {shares:?}");
+}
