@@ -130,9 +130,12 @@ where
             if streams { Ok(reply) } else { whole(reply).await }
         };
         Box::pin(async move {
-            match tokio::time::timeout_at(deadline, reply).await {
-                Ok(reply) => reply,
-                Err(_) => Err(TimedOut.into()),
+            // The deadline is asked first: what a process that stood still left half sent does not
+            // go on when it runs again.
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(deadline) => Err(TimedOut.into()),
+                reply = reply => reply,
             }
         })
     }
