@@ -254,8 +254,9 @@ fn pause(spec: &Spec, stand: &Stand) -> Option<String> {
     let step = u32::try_from(stand.step).ok().filter(|_| stand.stage == Attempt::STEP)?;
     match spec.ladder.step(step)?.pause {
         Pause::None => None,
-        Pause::For(length) => Some(length.to_string()),
+        Pause::For(length) | Pause::UntilConcluded(Some(length)) => Some(length.to_string()),
         Pause::UntilPromoted => Some("untilPromoted".to_owned()),
+        Pause::UntilConcluded(None) => Some("untilConcluded".to_owned()),
     }
 }
 
