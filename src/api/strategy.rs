@@ -362,8 +362,8 @@ pub struct TrafficRouting {
 #[serde(rename_all = "camelCase")]
 pub struct GatewayApi {
     /// The name of an HTTPRoute in the Rollout's namespace. In each rule that holds both Services
-    /// the weights of these two backends are set and nothing else. Range: 1 to 253 characters.
-    /// Example: `shop`.
+    /// the weights of these two backends are set and nothing else; with abTesting a rule stands
+    /// before each while the experiment runs. Range: 1 to 253 characters. Example: `shop`.
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub http_route: String,
 }
