@@ -14,8 +14,8 @@ use tokio::process::Command;
 
 use crate::support::json::{merged, text};
 use crate::support::rig::{rig, succeeded};
-use crate::support::shop::{rollout, routed, two_sides};
-use crate::support::story::{SHOP, Story};
+use crate::support::shop::{experiment, rollout, routed, two_sides};
+use crate::support::story::{SHOP, Story, attempt_is};
 
 /// Answers that a share is measured over; 4 standard deviations of 20% are then 4 points.
 const SAMPLE: usize = 1600;
@@ -30,17 +30,22 @@ type Shares = BTreeMap<String, usize>;
 struct Front {
     client: Client<hyper_util::client::legacy::connect::HttpConnector, Empty<Bytes>>,
     host: String,
+    cookie: Option<String>,
 }
 
 impl Front {
     fn new(host: &str) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { client, host: host.to_owned() }
+        Self { client, host: host.to_owned(), cookie: None }
     }
 
     /// Asks once: the version that answers, else `failed` and why.
     async fn ask(&self) -> String {
         let request = Request::get(rig().var("GATEWAY_URL")).header("host", &self.host);
+        let request = match &self.cookie {
+            Some(cookie) => request.header("cookie", cookie),
+            None => request,
+        };
         let request = request.body(Empty::<Bytes>::new()).unwrap();
         let response = match self.client.request(request).await {
             Ok(response) => response,
@@ -55,6 +60,15 @@ impl Front {
         match (version, read) {
             (Some(version), Ok(_)) => version.to_str().unwrap().to_owned(),
             (version, read) => format!("failed: {version:?} {}", read.is_ok()),
+        }
+    }
+
+    /// Waits until the data plane follows: a version answers twenty times in a row.
+    async fn until_only(&self, story: &Story, version: &str) {
+        let mut row = 0;
+        while row < 20 {
+            assert!(tokio::time::Instant::now() < story.end, "{version} never answers alone");
+            row = if self.ask().await == version { row + 1 } else { 0 };
         }
     }
 
@@ -173,6 +187,58 @@ async fn no_answer_fails_while_two_sides_switch() {
     }
     over.store(true, Ordering::Relaxed);
     none_failed(&visitor.await.unwrap());
+}
+
+/// An experiment that is won, one that is superseded and one that is not won, each under traffic
+/// with the cookie and without.
+#[tokio::test]
+async fn users_with_the_cookie_see_variant_b_and_no_answer_fails() {
+    if !rig().real_traffic() {
+        println!("no real node or data plane here: the rules are seen on the route only");
+        return;
+    }
+    let story = Story::begin("variants", 240).await;
+    let (route, host) = story.real_route();
+    for tag in ["1.0.0", "1.1.0", "1.2.0", "1.3.0"] {
+        push_program(&story, tag).await;
+    }
+    story.cluster.add(route).await;
+    let cookie = json!({"variantBMatch": {"header": null,
+        "cookie": {"name": "group", "value": "b.1"}}});
+    story.cluster.add(real(experiment(rollout(&story, "1.0.0", json!([])), &cookie))).await;
+    let _controller = story.controller().await;
+    story.completed(1).await;
+    let all = answering(&story, &host).await;
+    let with = |cookie: &str| Front { cookie: Some(cookie.to_owned()), ..all.clone() };
+    let (group, near) = (with("a=1; group=b.1; z=2"), with("xgroup=b.1; group=bx1"));
+
+    let over = Arc::new(AtomicBool::new(false));
+    let visitors = [&all, &group].map(|f| tokio::spawn(visit(f.clone(), Arc::clone(&over))));
+    for (attempt, tag, winner, then) in
+        [(2, "1.1.0", Some("B"), "1.1.0"), (3, "1.2.0", None, ""), (4, "1.3.0", Some("A"), "1.1.0")]
+    {
+        release(&story, tag).await;
+        story.experimenting(attempt).await;
+        group.until_only(&story, tag).await;
+        let before = if attempt == 2 { "1.0.0" } else { "1.1.0" };
+        for (front, sees) in [(&group, tag), (&all, before), (&near, before)] {
+            let seen = front.sample().await;
+            assert_eq!(percent(&seen, sees), 100, "{seen:?} in attempt {attempt}");
+        }
+        let Some(winner) = winner else { continue };
+        story.command("stairlock.dev/conclude-experiment", winner).await;
+        let ended = |r: &Value| text(r, "/status/attempt/stage").ends_with("ed");
+        story.until("it is over", |r| attempt_is(r, attempt) && ended(r)).await;
+        story.drained().await;
+        for front in [&all, &group] {
+            let after = front.sample().await;
+            assert_eq!(percent(&after, then), 100, "{after:?} after {winner}");
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    for visitor in visitors {
+        none_failed(&visitor.await.unwrap());
+    }
 }
 
 /// Waits until the data plane answers.
