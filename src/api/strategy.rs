@@ -194,10 +194,7 @@ pub struct VariantMatch {
 pub struct Header {
     /// Its name, in which upper and lower case are one. Range: 1 to 256 characters. Example:
     /// `x-group`.
-    #[schemars(
-        length(min = 1, max = 256),
-        regex(pattern = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$")
-    )]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"))]
     pub name: String,
     /// Its value. Range: 1 to 4096 characters. Example: `b`.
     #[schemars(length(min = 1, max = 4096), regex(pattern = r"^[^\x00-\x1F\x7F]+$"))]
@@ -223,16 +220,10 @@ pub enum MatchType {
 #[serde(rename_all = "camelCase")]
 pub struct Cookie {
     /// Its name. Range: 1 to 256 characters. Example: `group`.
-    #[schemars(
-        length(min = 1, max = 256),
-        regex(pattern = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$")
-    )]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"))]
     pub name: String,
     /// Its value, taken as it is: no pattern. Range: 1 to 1024 characters. Example: `b`.
-    #[schemars(
-        length(min = 1, max = 1024),
-        regex(pattern = r"^[!#-+\x2D-:<-\[\]-~]+$")
-    )]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[!#-+\x2D-:<-\[\]-~]+$"))]
     pub value: String,
 }
 

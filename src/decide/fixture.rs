@@ -9,7 +9,8 @@ use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::release::{Release, ReleaseRef};
 use crate::model::snapshot::{
-    Acceptance, Experiment, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule, Service, Snapshot,
+    Acceptance, Experiment, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule,
+    Service, Snapshot,
 };
 use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, Spec, Step, Strategy};
 use crate::model::status::{Attempt, Side, Stage, Status, Trigger};

@@ -172,9 +172,8 @@ fn step(
             commit(seen, |status| attempt::roll_back(status, Cause::Concluded, now))
         }
         (Err(Next::Write(writes)), _) => late(seen, now).unwrap_or(Act::Apply(writes)),
-        (Err(Next::Hold(hold)), _) => late(seen, now).unwrap_or_else(|| {
-            Act::Wait(Waits::of(hold).and_wake(late_at(seen)).and_wake(end))
-        }),
+        (Err(Next::Hold(hold)), _) => late(seen, now)
+            .unwrap_or_else(|| Act::Wait(Waits::of(hold).and_wake(late_at(seen)).and_wake(end))),
         (Ok(()), Pause::None) => commit(seen, |status| next(seen, status, now)),
         (Ok(()), Pause::For(length)) if paused_at + length <= now => {
             commit(seen, |status| next(seen, status, now))

@@ -93,16 +93,8 @@ mod tests {
                 json!({"stairlock.dev/conclude-experiment": "B",
                     "kulta.io/conclude-experiment": "true"}),
                 vec![
-                    asked(
-                        Command::ConcludeA,
-                        "kulta.io/conclude-experiment",
-                        Value::Present,
-                    ),
-                    asked(
-                        Command::ConcludeB,
-                        "stairlock.dev/conclude-experiment",
-                        Value::Present,
-                    ),
+                    asked(Command::ConcludeA, "kulta.io/conclude-experiment", Value::Present),
+                    asked(Command::ConcludeB, "stairlock.dev/conclude-experiment", Value::Present),
                 ],
             ),
             (

@@ -51,11 +51,7 @@ struct Backends<'a> {
 }
 
 impl<'a> Backends<'a> {
-    fn new(
-        route: &'a str,
-        rollout: &'a Identity,
-        (spec, status): (&'a Spec, &'a Status),
-    ) -> Self {
+    fn new(route: &'a str, rollout: &'a Identity, (spec, status): (&'a Spec, &'a Status)) -> Self {
         let recorded = status.attempt.as_ref().and_then(|attempt| {
             let header = attempt.routing.as_ref()?.experiment.as_ref()?;
             Some((header, attempt.stage.open()))

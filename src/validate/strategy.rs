@@ -355,7 +355,8 @@ mod tests {
         let hour = Duration::from_secs(3600);
         for (patch, most) in [(json!({}), None), (json!({"maxDuration": "1h"}), Some(hour))] {
             let ladder = with(patch).unwrap();
-            let pauses: Vec<_> = ladder.steps.iter().map(|s| (s.weight.percent(), s.pause)).collect();
+            let pauses: Vec<_> =
+                ladder.steps.iter().map(|s| (s.weight.percent(), s.pause)).collect();
             assert_eq!(pauses, [(0, Pause::UntilConcluded(most)), (100, Pause::None)]);
             assert!(ladder.steps.iter().all(|step| step.scale == Some(Scale::Full)));
             let routing = ladder.routing().unwrap();

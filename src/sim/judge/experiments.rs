@@ -96,9 +96,7 @@ fn copy(rule: &Value, of: &Value) -> bool {
     let nothing = [json!({})];
     let (tests, known) = (list(rule, &["matches"]), list(of, &["matches"]));
     let known = if known.is_empty() { &nothing[..] } else { known };
-    plain(rule) == plain(of)
-        && tests.len() == known.len()
-        && tests.iter().zip(known).all(narrowed)
+    plain(rule) == plain(of) && tests.len() == known.len() && tests.iter().zip(known).all(narrowed)
 }
 
 /// S6 and S1: a rule stands only on the step of the experiment, and only on a whole side.

@@ -341,8 +341,7 @@ fn ends(
     let late =
         waiting.iter().find(|w| w.until.as_ref().is_some_and(|until| over(until, Duration::ZERO)));
     found.unless(late.is_none(), "L2", || format!("{name} still waits: {late:?}"));
-    let timeless =
-        waiting.iter().any(|w| TIMED.contains(&w.kind.as_str()) && w.until.is_none());
+    let timeless = waiting.iter().any(|w| TIMED.contains(&w.kind.as_str()) && w.until.is_none());
     found.unless(!timeless, "L2", || format!("{name} is paused, and nothing tells until when"));
     let moving = match attempt.stage() {
         Stage::First | Stage::Step | Stage::Promoting => {

@@ -72,7 +72,8 @@ fn rules_are_ours_by_what_the_attempt_recorded() {
     let plain = pair(json!([path("/")]));
     let (ours, edited) = (copied("/", "b"), copied("/old", "b"));
     let foreign = copied("/", "c");
-    let both = json!({"matches": ours["matches"], "backendRefs": [backend("b", 1), backend("c", 1)]});
+    let both =
+        json!({"matches": ours["matches"], "backendRefs": [backend("b", 1), backend("c", 1)]});
     let recorded = header("b");
     let earlier = header("c");
     for (case, first, record, runs, count) in [
@@ -102,7 +103,8 @@ fn what_keeps_an_experiment_from_a_route_is_told_before_it_begins() {
     };
     let matches = |count: usize| Value::Array(vec![path("/"); count]);
     let asks = |name: &str| json!([{"headers": [{"name": name, "value": "1"}]}]);
-    let headers: Vec<Value> = (0..16).map(|n| json!({"name": format!("h{n}"), "value": "1"})).collect();
+    let headers: Vec<Value> =
+        (0..16).map(|n| json!({"name": format!("h{n}"), "value": "1"})).collect();
     for (case, rules, why) in [
         ("room for one", many(14), None),
         ("16 rules", many(15), Some("has 17 rules with those that the experiment adds")),

@@ -112,9 +112,8 @@ async fn an_experiment_that_is_not_won_leaves_no_trace() {
     story.set_image(&story.image("1.4.0")).await;
     story.experimenting(5).await;
     story.cluster.remove("Rollout", SHOP).await;
-    let gone = |seen: &crate::support::watch::Seen| {
-        seen.change == crate::support::watch::Change::Deleted
-    };
+    let gone =
+        |seen: &crate::support::watch::Seen| seen.change == crate::support::watch::Change::Deleted;
     story.rollouts.until(story.end, "the Rollout is gone", gone).await;
     assert_eq!(rules(&story).await, before);
     assert_eq!(sequence(&routes), [(100, 0)], "weights never moved");

@@ -180,9 +180,8 @@ impl Story {
 
     /// Waits until the experiment of an attempt runs.
     pub async fn experimenting(&self, attempt: i64) -> Value {
-        let runs = |r: &Value| {
-            text(r, "/status/phase") == "Experimenting" && attempt_is(r, attempt)
-        };
+        let runs =
+            |r: &Value| text(r, "/status/phase") == "Experimenting" && attempt_is(r, attempt);
         self.until(&format!("the experiment of attempt {attempt} runs"), runs).await
     }
 

@@ -25,8 +25,7 @@ pub const COMMANDS: [(&str, &str); 7] = [
 /// What the annotations ask for that end an experiment: their value tells the winner.
 const CONCLUDE: &str = "conclude";
 /// What commands ask for, the one that wins first.
-const RANKS: [&str; 6] =
-    ["abort", "conclude-a", "conclude-b", "promote-full", "promote", "retry"];
+const RANKS: [&str; 6] = ["abort", "conclude-a", "conclude-b", "promote-full", "promote", "retry"];
 
 /// One state of a Rollout.
 #[derive(Debug, Clone)]
