@@ -165,8 +165,8 @@ fn copy(rule: &Value, place: usize, header: &HeaderMatch) -> Value {
     Value::Object(rule)
 }
 
-/// A match that asks for a header too. What the API server would add by itself stands in it, so that
-/// what it stores is what was written.
+/// A match that asks for a header too. What the API server would add by itself stands in it, so
+/// that what it stores is what was written.
 fn narrowed(test: &Value, header: &HeaderMatch) -> Value {
     let mut test: Map<String, Value> = test.as_object().cloned().unwrap_or_default();
     test.entry("path").or_insert_with(|| json!({"type": "PathPrefix", "value": "/"}));

@@ -141,7 +141,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_matched_is_refused_with_its_field() {
-        let header = |name: &str, value: &str, kind: &str| json!({"header": {"name": name, "value": value, "type": kind}});
+        let header = |name: &str, value: &str, kind: &str| {
+            let header = json!({"name": name, "value": value, "type": kind});
+            json!({"header": header})
+        };
         let cookie = |name: &str, value: &str| json!({"cookie": {"name": name, "value": value}});
         let both = json!({"cookie": {"name": "a", "value": "b"},
             "header": {"name": "a", "value": "b"}});

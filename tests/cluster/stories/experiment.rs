@@ -26,7 +26,8 @@ fn many_rules() -> Value {
         {"matches": [{"path": {"value": "/cart"}, "headers": [header]}, {"method": "POST"}],
             "filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": set}],
             "timeouts": {"request": "5s"}, "backendRefs": pair},
-        {"matches": [{"path": {"value": "/files"}}], "backendRefs": [{"name": STABLE, "port": 8080}]},
+        {"matches": [{"path": {"value": "/files"}}],
+            "backendRefs": [{"name": STABLE, "port": 8080}]},
         {"backendRefs": pair},
     ]);
     merged(route(), &json!({"spec": {"rules": rules}}))
