@@ -12,7 +12,7 @@ use crate::decide::{command, stage, status};
 use crate::model::command::{Asked, Command, Token, Value};
 use crate::model::snapshot::Experiment;
 use crate::model::spec::{HeaderMatch, MatchKind, Scale, Strategy};
-use crate::model::status::{Cause, Phase, Stage};
+use crate::model::status::{Cause, Phase, Stage, Trigger};
 use crate::model::weight::Weight;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -283,7 +283,8 @@ fn a_command_names_the_winner() {
 
 #[test]
 fn who_does_not_win_is_noted_and_no_failure() {
-    let seen = experiment(Some(at(0)));
+    let mut seen = experiment(Some(at(0)));
+    seen.status.attempt.as_mut().unwrap().trigger = Trigger::Template;
     let Act::Commit(back) = stage::advance(&seen, at(60)) else { panic!() };
     assert_eq!(back.quarantine.len(), 1);
     let then = Snapshot { status: *back, ..seen };

@@ -33,7 +33,7 @@ fn whole() -> Tale {
     tale.begins_release("1.1.0", "sha256:bb");
     let routing = json!({"httpRoute": "shop", "stableService": "stable", "canaryService": "canary",
         "variantMatch": {"type": "Exact", "name": GROUP, "value": "b"}});
-    tale.status(json!({"attempt": {"weight": 0, "routing": routing}}));
+    tale.status(json!({"attempt": {"routing": routing}}));
     tale.image("controller", "shop:1.1.0@sha256:bb");
     tale.status(json!({"attempt": {"delivered": true}}));
     tale.create("controller", &set(NEW), replica_set(NEW, "shop:1.1.0@sha256:bb", 5));
