@@ -214,7 +214,10 @@ fn told(act: &Act) -> String {
         Act::Commit(status) => match &status.attempt.as_ref().unwrap().stage {
             Stage::Step { number, paused_at, .. } => format!("{number} {}", paused_at.is_some()),
             Stage::RollingBack { cause, .. } => cause.as_str().to_owned(),
-            other => panic!("{other:?}"),
+            Stage::First { .. }
+            | Stage::Promoting { .. }
+            | Stage::Completed { .. }
+            | Stage::Ended { .. } => "another stage".to_owned(),
         },
         Act::Wait(Waits { holds, until }) => {
             format!("{} {}", holds[0].0.code(), until.is_some())
