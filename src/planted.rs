@@ -37,6 +37,12 @@ pub enum Bug {
     WeightOffByOne,
     /// Scales a failed first revision to nothing although there is no other.
     FirstAbortScalesDown,
+    /// Adds the rule of an experiment before the side behind it is ready.
+    RuleBeforeReady,
+    /// Turns the Service of variant B to a new revision while a rule still leads to it.
+    RuleKeptOnSupersede,
+    /// Leaves the rules of an experiment in the route when it is over.
+    RuleLeft,
     /// Turns the active Service to a new side that is not whole.
     SwitchBeforeWhole,
     /// Does not wait for the pods of a side that is to be looked at.
@@ -198,6 +204,9 @@ impl Bug {
         Self::ShareRoundsDown,
         Self::WeightOffByOne,
         Self::FirstAbortScalesDown,
+        Self::RuleBeforeReady,
+        Self::RuleKeptOnSupersede,
+        Self::RuleLeft,
         Self::SwitchBeforeWhole,
         Self::PreviewNotAwaited,
         Self::DelayIgnored,

@@ -35,8 +35,12 @@ pub const COMMAND_PROMOTE_FULL: &str = "stairlock.dev/promote-full";
 pub const COMMAND_ABORT: &str = "stairlock.dev/abort";
 /// Annotation on a Rollout: try again what failed. Written by people.
 pub const COMMAND_RETRY: &str = "stairlock.dev/retry";
+/// Annotation on a Rollout: end the experiment, with the winner as value. Written by people.
+pub const COMMAND_CONCLUDE: &str = "stairlock.dev/conclude-experiment";
 /// KULTA's spelling of [`COMMAND_PROMOTE`].
 pub const COMMAND_PROMOTE_KULTA: &str = "kulta.io/promote";
+/// KULTA's spelling of [`COMMAND_CONCLUDE`].
+pub const COMMAND_CONCLUDE_KULTA: &str = "kulta.io/conclude-experiment";
 /// Annotation on a Rollout: the command that was accepted, as `promote 7/2`. Written by us.
 pub const ACCEPTED: &str = "stairlock.dev/accepted";
 

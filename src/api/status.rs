@@ -13,7 +13,7 @@ pub struct RolloutStatus {
     #[serde(default = "never")]
     pub observed_generation: i64,
     /// Where the Rollout stands. Default: none, before the first look. Range: Initializing,
-    /// Progressing, Paused, Preview, Completed, Failed. Example: Paused.
+    /// Progressing, Paused, Preview, Experimenting, Concluded, Completed, Failed. Example: Paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// The present or last attempt to bring a release or template to full traffic. Range: one
@@ -38,8 +38,8 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub history: Vec<Entry>,
-    /// What failed and is not tried again. Range: at most 32. Example: `[{revision: 0c31d7e2aa,
-    /// attempt: 6}]`.
+    /// What failed, or did not win its experiment, and is not tried again. Range: at most 32.
+    /// Example: `[{revision: 0c31d7e2aa, attempt: 6}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub quarantine: Vec<Quarantined>,
@@ -149,8 +149,8 @@ pub struct Attempt {
     /// or false. Example: `true`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unpaused: bool,
-    /// Why it did not reach full traffic: Aborted, DeadlineExceeded, Reverted or Superseded. Range:
-    /// Aborted, DeadlineExceeded, Reverted, Superseded. Example: `Aborted`.
+    /// Why it did not reach full traffic. Range: Aborted, Concluded, DeadlineExceeded, Reverted,
+    /// Superseded. Example: `Aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// When it began, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
@@ -193,6 +193,23 @@ pub struct Routing {
     pub stable_service: String,
     /// The Service of the canary side. Range: a name. Example: `shop-canary`.
     pub canary_service: String,
+    /// Which requests an experiment sends to the canary side; its rules in the route are known by
+    /// it. Default: none. Range: one header. Example: `{type: Exact, name: x-group, value: b}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant_match: Option<HeaderMatch>,
+}
+
+/// A header that a request has to carry, as a rule of the route has it.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct HeaderMatch {
+    /// How it is compared. Range: Exact, RegularExpression. Example: `Exact`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its name. Range: the name of a header. Example: `x-group`.
+    pub name: String,
+    /// Its value, or what the value has to match. Range: a text. Example: `b`.
+    pub value: String,
 }
 
 /// One revision as it serves.
@@ -238,8 +255,8 @@ pub struct Entry {
     /// What began it. Range: Release, Template. Example:
     /// `Release`.
     pub trigger: String,
-    /// How it ended: Completed, or a cause: Aborted, DeadlineExceeded, Reverted, Superseded. Range:
-    /// Completed, Aborted, DeadlineExceeded, Reverted, Superseded. Example: `Completed`.
+    /// How it ended: Completed, or the cause. Range: Completed, Aborted, Concluded,
+    /// DeadlineExceeded, Reverted, Superseded. Example: `Completed`.
     pub outcome: String,
     /// The highest weight that it reached, in percent. Range: 0 to 100. Example: `100`.
     pub weight: i64,

@@ -19,10 +19,11 @@ const NO_ROOM: &str = "maxSurge and maxUnavailable cannot both be 0: raise one o
 #[x_kube(
     validation = Rule::new(
         "(has(self.canary) ? 1 : 0) + (has(self.blueGreen) ? 1 : 0) \
-         + (has(self.simple) ? 1 : 0) == 1"
-    ).message("a Rollout has exactly one strategy: write canary, blueGreen or simple"),
+         + (has(self.abTesting) ? 1 : 0) + (has(self.simple) ? 1 : 0) == 1"
+    ).message("a Rollout has exactly one strategy: write canary, blueGreen, abTesting or simple"),
     validation = Rule::new(
-        "has(self.canary) == has(oldSelf.canary) && has(self.simple) == has(oldSelf.simple)"
+        "has(self.canary) == has(oldSelf.canary) && has(self.simple) == has(oldSelf.simple) \
+         && has(self.abTesting) == has(oldSelf.abTesting)"
     ).message("one strategy cannot take the place of another: create a Rollout of another name \
         instead")
 )]
@@ -36,6 +37,12 @@ pub struct Strategy {
     /// shop-preview, trafficRouting: {gatewayAPI: {httpRoute: shop}}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blue_green: Option<BlueGreen>,
+    /// An experiment: a whole second side serves the requests that carry a header or a cookie,
+    /// until it wins or goes. Default: none. Range: two Services, a match and a route. Example:
+    /// `{variantAService: shop, variantBService: shop-b, variantBMatch: {cookie: {name: group,
+    /// value: b}}, trafficRouting: {gatewayAPI: {httpRoute: shop}}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ab_testing: Option<AbTesting>,
     /// A rolling update: new pods take the place of old ones as they become available. Default:
     /// none. Range: maxSurge and maxUnavailable. Example: `{maxSurge: 1}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,14 +55,16 @@ impl Strategy {
         let canary = self.canary.iter().flat_map(|c| [&c.stable_service, &c.canary_service]);
         let blue_green =
             self.blue_green.iter().flat_map(|b| [&b.active_service, &b.preview_service]);
-        canary.flatten().chain(blue_green)
+        let ab = self.ab_testing.iter().flat_map(|a| [&a.variant_a_service, &a.variant_b_service]);
+        canary.flatten().chain(blue_green).chain(ab)
     }
 
     /// Tells the HTTPRoute that it names.
     pub fn http_route(&self) -> Option<&String> {
         let canary = self.canary.as_ref().and_then(|canary| canary.traffic_routing.as_ref());
         let blue_green = self.blue_green.as_ref().and_then(|b| b.traffic_routing.as_ref());
-        canary.or(blue_green).map(|routing| &routing.gateway_api.http_route)
+        let ab = self.ab_testing.as_ref().map(|chosen| &chosen.traffic_routing);
+        canary.or(blue_green).or(ab).map(|routing| &routing.gateway_api.http_route)
     }
 }
 
@@ -111,6 +120,111 @@ pub struct BlueGreen {
     /// other. Range: one route. Example: `{gatewayAPI: {httpRoute: shop}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic_routing: Option<TrafficRouting>,
+}
+
+/// A whole second side that serves the requests that carry a header or a cookie.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.variantAService != self.variantBService").message(
+        "variantAService and variantBService have to be two Services: name another one"),
+    validation = Rule::new(
+        "self.variantAService == oldSelf.variantAService \
+         && self.variantBService == oldSelf.variantBService"
+    ).message("variantAService and variantBService are immutable: create a Rollout of another name \
+        instead")
+)]
+pub struct AbTesting {
+    /// The Service of variant A, which is stable and carries all other traffic; created where it
+    /// does not exist. Range: 1 to 63 characters. Example: `shop`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub variant_a_service: String,
+    /// The Service of variant B, which is new; created where it does not exist. It selects variant
+    /// A while there is no experiment. Range: 1 to 63 characters. Example: `shop-b`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub variant_b_service: String,
+    /// The port of both Services and of the route's backends. Default: 80. Range: 1 to 65535.
+    /// Example: 8080.
+    #[serde(default = "http")]
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: i32,
+    /// Which requests variant B serves. Range: a header or a cookie. Example: `{header: {name:
+    /// x-group, value: b}}`.
+    pub variant_b_match: VariantMatch,
+    /// How long the experiment lasts at most, from when variant B is reached. Then variant B goes,
+    /// as with the command conclude-experiment and the value A. Default: until that command. Range:
+    /// 1ms to 8760h, in h, m, s and ms. Example: `168h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 28), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[x_kube(
+        validation = Rule::new("self.matches('[1-9]')").message(
+            "maxDuration has to be longer than 0: write a time such as 168h, or leave it out to \
+             wait for the command conclude-experiment"),
+        validation = Rule::new(
+            "!self.matches('h.*h|[0-9]s.*[0-9]s|ms.*ms|[0-9]m([0-9].*)?[0-9]m([0-9]|$)')"
+        ).message(
+            "maxDuration repeats a unit: write each of h, m, s and ms once, such as 1h30m"),
+        validation = Rule::new("duration(self) <= duration('8760h')").message(
+            "maxDuration is longer than 8760h: write a shorter time, or leave it out to wait for \
+             the command conclude-experiment")
+    )]
+    pub max_duration: Option<String>,
+    /// The route to which the rules of the experiment are added. Range: one route. Example:
+    /// `{gatewayAPI: {httpRoute: shop}}`.
+    pub traffic_routing: TrafficRouting,
+}
+
+/// Which requests variant B serves.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.header) != has(self.cookie)").message(
+    "variantBMatch needs either header or cookie: write one of them"))]
+pub struct VariantMatch {
+    /// Those with a header. Default: none. Range: one header. Example: `{name: x-group, value: b}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<Header>,
+    /// Those with a cookie. Default: none. Range: one cookie. Example: `{name: group, value: b}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<Cookie>,
+}
+
+/// A header of a request.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// Its name, in which upper and lower case are one. Range: 1 to 256 characters. Example:
+    /// `x-group`.
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"))]
+    pub name: String,
+    /// Its value. Range: 1 to 4096 characters. Example: `b`.
+    #[schemars(length(min = 1, max = 4096), regex(pattern = r"^[^\x00-\x1F\x7F]+$"))]
+    pub value: String,
+    /// How the value is compared; a regular expression in the syntax of RE2 has to match all of it.
+    /// Default: Exact. Range: Exact, RegularExpression. Example: RegularExpression.
+    #[serde(rename = "type", default)]
+    pub kind: MatchType,
+}
+
+/// How a header is compared.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MatchType {
+    /// The value is that one.
+    #[default]
+    Exact,
+    /// The value matches a regular expression.
+    RegularExpression,
+}
+
+/// A cookie of a request.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Cookie {
+    /// Its name. Range: 1 to 256 characters. Example: `group`.
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"))]
+    pub name: String,
+    /// Its value, taken as it is: no pattern. Range: 1 to 1024 characters. Example: `b`.
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[!#-+\x2D-:<-\[\]-~]+$"))]
+    pub value: String,
 }
 
 /// A rolling update.
@@ -239,8 +353,8 @@ pub struct TrafficRouting {
 #[serde(rename_all = "camelCase")]
 pub struct GatewayApi {
     /// The name of an HTTPRoute in the Rollout's namespace. In each rule that holds both Services
-    /// the weights of these two backends are set and nothing else. Range: 1 to 253 characters.
-    /// Example: `shop`.
+    /// the weights of these two backends are set and nothing else; with abTesting a rule stands
+    /// before each while the experiment runs. Range: 1 to 253 characters. Example: `shop`.
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub http_route: String,
 }

@@ -28,7 +28,9 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         | Write::AdoptReplicaSet(target) => named(Kind::ReplicaSet, &target.name),
         Write::CreateService { name, .. } => named(Kind::Service, name),
         Write::Select { target, .. } => named(Kind::Service, &target.name),
-        Write::SetWeights { target, .. } => named(Kind::HttpRoute, &target.name),
+        Write::SetWeights { target, .. } | Write::SetRules { target, .. } => {
+            named(Kind::HttpRoute, &target.name)
+        }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => own(rollout),
     }
 }
@@ -123,6 +125,10 @@ pub async fn apply(
             let patch = route::set_weights(target, edits);
             patched(client, reference, patch, target).await
         }
+        Write::SetRules { target, out, into } => {
+            let patch = route::set_rules(target, out, into);
+            patched(client, reference, patch, target).await
+        }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => {
             on_itself(client, rollout, write).await
         }
@@ -147,7 +153,8 @@ async fn on_itself(
         | Write::AdoptReplicaSet(_)
         | Write::CreateService { .. }
         | Write::Select { .. }
-        | Write::SetWeights { .. } => None,
+        | Write::SetWeights { .. }
+        | Write::SetRules { .. } => None,
     };
     let Some(patch) = patch else { return Ok(None) };
     let meta = &rollout.metadata;

@@ -94,8 +94,8 @@ fn items(node: &Node) -> Vec<&Node> {
 /// The longest time that a ladder can take where nobody has to do anything.
 fn longest(spec: &Spec) -> Duration {
     let pauses = spec.ladder.steps.iter().map(|step| match step.pause {
-        Pause::For(length) => length.millis(),
-        Pause::None | Pause::UntilPromoted => 0,
+        Pause::For(length) | Pause::UntilConcluded(Some(length)) => length.millis(),
+        Pause::None | Pause::UntilPromoted | Pause::UntilConcluded(None) => 0,
     });
     let stages = u64::from(spec.ladder.last()).saturating_add(3);
     let stages = spec.deadline.millis().saturating_mul(stages);

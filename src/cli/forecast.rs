@@ -16,7 +16,10 @@ use crate::model::spec::{Pause, Spec, Strategy};
 /// The version of the JSON document.
 const FORMAT: u32 = 1;
 /// The holds of a pause.
-const PAUSES: [&str; 2] = ["Paused", "AwaitingPromotion"];
+const PAUSES: [&str; 4] = ["Paused", "AwaitingPromotion", "Experimenting", "AwaitingConclusion"];
+/// The pauses that a person ends: how they are written, and how they are read.
+const BY_PERSON: [(&str, &str); 2] =
+    [("untilPromoted", "until promoted"), ("untilConcluded", "until concluded")];
 /// What held a step for less is told to programs only.
 const HELD_LEAST: Duration = Duration::from_secs(1);
 /// The code of the warning that pods give another share than was asked for.
@@ -134,7 +137,7 @@ pub struct Planned {
     pub new_pods: u32,
     /// Ready pods of other versions at its end.
     pub old_pods: u32,
-    /// The pause: a duration, or `untilPromoted`; absent: none.
+    /// The pause: a duration, `untilPromoted` or `untilConcluded`; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<String>,
     /// What held it, in order.
@@ -254,8 +257,9 @@ fn pause(spec: &Spec, stand: &Stand) -> Option<String> {
     let step = u32::try_from(stand.step).ok().filter(|_| stand.stage == Attempt::STEP)?;
     match spec.ladder.step(step)?.pause {
         Pause::None => None,
-        Pause::For(length) => Some(length.to_string()),
+        Pause::For(length) | Pause::UntilConcluded(Some(length)) => Some(length.to_string()),
         Pause::UntilPromoted => Some("untilPromoted".to_owned()),
+        Pause::UntilConcluded(None) => Some("untilConcluded".to_owned()),
     }
 }
 
@@ -293,8 +297,7 @@ impl Plan {
         let pods = format!("pods {new_pods} new, {old_pods} old");
         let pause = match pause.as_deref() {
             None => String::new(),
-            Some("untilPromoted") => "until promoted".to_owned(),
-            Some(length) => format!("pause {length}"),
+            Some(length) => by_person(length).map_or(format!("pause {length}"), str::to_owned),
         };
         let held = step.held_by.iter().filter(|held| HELD_LEAST.millis() <= held.millis);
         // The pause has a column of its own.
@@ -315,7 +318,8 @@ impl Plan {
             // Writing to a String cannot fail.
             let _ = writeln!(out, "{name:<13} {text}");
         };
-        let waits = self.steps.iter().any(|step| step.pause.as_deref() == Some("untilPromoted"));
+        let mut pauses = self.steps.iter().filter_map(|step| step.pause.as_deref());
+        let waits = pauses.any(|pause| by_person(pause).is_some());
         if !self.completes {
             fact("no end", &self.message);
         }
@@ -337,6 +341,11 @@ impl Plan {
             fact("warning", &format!("{code}: {message}"));
         }
     }
+}
+
+/// How a pause is read that a person ends.
+fn by_person(pause: &str) -> Option<&'static str> {
+    BY_PERSON.iter().find(|(written, _)| *written == pause).map(|(_, read)| *read)
 }
 
 fn said(moment: &Moment) -> String {

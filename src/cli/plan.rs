@@ -191,6 +191,7 @@ impl Stage<'_> {
 /// Tells the step that waits for a person.
 fn waits(rollout: Option<&serde_json::Value>) -> Option<i64> {
     let status = facts::status(rollout);
-    let held = status.waiting_for.iter().any(|hold| hold.kind == "AwaitingPromotion");
+    let person = ["AwaitingPromotion", "AwaitingConclusion"];
+    let held = status.waiting_for.iter().any(|hold| person.contains(&hold.kind.as_str()));
     status.attempt.as_ref().filter(|_| held).map(|attempt| attempt.step)
 }

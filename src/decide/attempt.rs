@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::decide::act::Act;
 use crate::decide::notice;
 use crate::decide::release::{self, Wanted};
-use crate::decide::side;
+use crate::decide::side::{self, quarantined};
 use crate::decide::way::{self, Way};
 use crate::model::hold::Hold;
 use crate::model::image::Image;
@@ -13,7 +13,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveService, Offer, Service, Snapshot};
-use crate::model::spec::Routing;
+use crate::model::spec::{HeaderMatch, Routing};
 use crate::model::status::{
     Attempt, Cause, Draining, Entry, Pin, Quarantined, Stage, Status, Trigger,
 };
@@ -115,7 +115,7 @@ fn of_template(seen: &Snapshot, now: Timestamp) -> Start {
     }
     if let Some(entry) = status.quarantine.iter().find(|entry| entry.revision == present) {
         let what = format!("the template of revision {present}");
-        return Start::Stop(Hold::Quarantined { what, attempt: entry.attempt });
+        return Start::Stop(quarantined(seen, what, entry.attempt));
     }
     let delivers = side::delivered(seen, &seen.template.images());
     if let Some(hold) = blocked(seen).or_else(|| refused_template(seen)) {
@@ -169,8 +169,7 @@ fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     }
     let revision = side::revision_of(seen, &seen.template.with_images(&images));
     if let Some(entry) = status.quarantine.iter().find(|entry| entry.revision == revision) {
-        let attempt = entry.attempt;
-        return Start::Hold(Hold::Quarantined { what: release.image, attempt });
+        return Start::Hold(quarantined(seen, release.image, entry.attempt));
     }
     if let Some(hold) = blocked(seen) {
         return Start::Hold(hold);
@@ -206,6 +205,9 @@ fn blocked(seen: &Snapshot) -> Option<Hold> {
                 if let Some(owner) = live.owner.clone() {
                     return Some(Hold::RouteOwned { route: route.name.clone(), owner });
                 }
+                if let Some(hold) = live.experiment.hold.clone() {
+                    return Some(hold);
+                }
             }
         }
     }
@@ -226,8 +228,10 @@ pub fn rerouted(seen: &Snapshot) -> Option<Hold> {
         return None;
     }
     let used = match &attempt.routing {
-        Some(Routing { route, stable, canary }) => {
-            format!("HTTPRoute {route} with the Services {stable} and {canary}")
+        Some(Routing { route, stable, canary, experiment }) => {
+            let header = |header: &HeaderMatch| format!(", and the header {}", header.name);
+            let header = experiment.as_ref().map(header).unwrap_or_default();
+            format!("HTTPRoute {route} with the Services {stable} and {canary}{header}")
         }
         None => "no HTTPRoute".to_owned(),
     };
@@ -383,13 +387,13 @@ pub fn roll_back(status: &mut Status, cause: Cause, now: Timestamp) {
     quarantine(status, cause, now);
 }
 
-/// Notes what failed.
+/// Notes what failed, or did not win.
 pub fn quarantine(status: &mut Status, cause: Cause, now: Timestamp) {
     #[cfg(feature = "planted")]
     if active(Bug::FailureForgotten) {
         return;
     }
-    let Some(attempt) = status.attempt.as_ref().filter(|_| cause.failed()) else { return };
+    let Some(attempt) = status.attempt.as_ref().filter(|_| cause.bars()) else { return };
     let entry = Quarantined {
         revision: attempt.revision.clone(),
         release: attempt.release.clone(),

@@ -6,6 +6,7 @@
 use crate::decide::act::Act;
 use crate::decide::attempt;
 use crate::decide::notice;
+use crate::decide::side;
 use crate::decide::stage;
 use crate::model::command::{Asked, Command, Token, Value};
 use crate::model::moment::Timestamp;
@@ -33,8 +34,7 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
     if !here {
         return None;
     }
-    let climbs = matches!(token.command, Command::Promote | Command::PromoteFull);
-    if climbs && stands(seen) {
+    if climbs(token.command) && stands(seen) {
         return None;
     }
     let mut status = seen.status.clone();
@@ -45,6 +45,9 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
             }
             stage::next(seen, &mut status, now);
         }
+        Command::ConcludeA | Command::ConcludeB if !experiments(seen) => return None,
+        Command::ConcludeA => attempt::roll_back(&mut status, Cause::Concluded, now),
+        Command::ConcludeB => stage::next(seen, &mut status, now),
         Command::PromoteFull => {
             let Stage::Step { number, .. } = stage_of(seen)? else { return None };
             let last = seen.spec.ladder.last();
@@ -143,12 +146,14 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
     if active(Bug::AbortWaitsForPause) && asked.command == Command::Abort {
         return matches!(stage, Stage::Step { paused_at: Some(_), .. });
     }
-    let climbs = matches!(asked.command, Command::Promote | Command::PromoteFull);
-    if climbs && stands(seen) {
+    if climbs(asked.command) && stands(seen) {
         return false; // It waits for the spec, not for a promotion.
     }
     match asked.command {
         Command::Promote => matches!(stage, Stage::Step { paused_at: Some(_), .. }),
+        Command::ConcludeA | Command::ConcludeB => {
+            experiments(seen) && matches!(stage, Stage::Step { paused_at: Some(_), .. })
+        }
         Command::PromoteFull => {
             let unpaused = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.unpaused);
             matches!(stage, Stage::Step { .. }) && !unpaused
@@ -162,6 +167,19 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
             seen.status.pin.is_some() || (failed && !stage.open())
         }
     }
+}
+
+/// Tells whether a command lets the attempt go on, if only to its end.
+fn climbs(command: Command) -> bool {
+    match command {
+        Command::Promote | Command::PromoteFull | Command::ConcludeA | Command::ConcludeB => true,
+        Command::Abort | Command::Retry => false,
+    }
+}
+
+/// Tells whether the attempt stands on a step that is an experiment.
+fn experiments(seen: &Snapshot) -> bool {
+    side::rung(seen).is_some_and(|rung| rung.pause.experiments())
 }
 
 /// Tells whether the spec keeps the attempt where it is: frozen, without pods, or on other objects.

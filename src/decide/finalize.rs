@@ -1,6 +1,7 @@
 //! Finalize: what is put back when a Rollout is deleted, and when that has to be guarded.
 
 use crate::decide::act::Act;
+use crate::decide::experiment;
 use crate::decide::order;
 use crate::decide::side;
 use crate::model::moment::{Duration, Timestamp};
@@ -32,7 +33,7 @@ pub fn guard(seen: &Snapshot) -> Option<Act> {
     (clean || missing).then(|| Act::Apply(vec![Write::Finalizer { present: needed }]))
 }
 
-/// The next move of a deletion: weights first, then Services, then the finalizer.
+/// The next move of a deletion: the route first, then Services, then the finalizer.
 pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
     if !seen.rollout.finalizer {
         return Move::Wait { hold: None, until: None };
@@ -48,7 +49,7 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
     let end = seen.rollout.deleting.map_or(now, |since| since + PATIENCE);
     // A write that is refused for so long does not keep the Rollout, nor its namespace.
     let refused = seen.refused.is_some() && end <= now;
-    if let Some(write) = weights(seen).filter(|_| !refused) {
+    if let Some(write) = weights(seen).or_else(|| rules(seen)).filter(|_| !refused) {
         return Move::Apply(vec![write]);
     }
     let pending = side::route(seen).is_some_and(|route| {
@@ -85,6 +86,13 @@ fn weights(seen: &Snapshot) -> Option<Write> {
         return None;
     }
     Some(order::set_weights(seen, route, Weight::NONE))
+}
+
+/// The rules of an experiment go, whatever state the sides are in: the Service that they lead to is
+/// about to go.
+fn rules(seen: &Snapshot) -> Option<Write> {
+    let route = side::route(seen).filter(|route| route.owner.is_none())?;
+    (!experiment::is_off(route)).then(|| experiment::removal(seen, route))
 }
 
 /// A Service that is not ours selects the Rollout's pods of any revision again.

@@ -9,7 +9,8 @@ use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::release::{Release, ReleaseRef};
 use crate::model::snapshot::{
-    Acceptance, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule, Service, Snapshot,
+    Acceptance, Experiment, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule,
+    Service, Snapshot,
 };
 use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, Spec, Step, Strategy};
 use crate::model::status::{Attempt, Side, Stage, Status, Trigger};
@@ -109,6 +110,7 @@ fn spec() -> Spec {
             ],
             route: Some("shop".to_owned()),
             drain: DRAIN_DELAY,
+            experiment: None,
         },
     }
 }
@@ -143,6 +145,7 @@ pub fn route((stable, canary): (u32, u32)) -> LiveRoute {
             explicit: true,
             sum: 100,
         }],
+        experiment: Experiment::default(),
         acceptance: Acceptance::Accepted,
         owner: None,
     }

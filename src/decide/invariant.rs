@@ -4,7 +4,7 @@
 
 use crate::decide::side;
 use crate::decide::way::{self, Way};
-use crate::model::moves::{Target, WeightEdit, Write};
+use crate::model::moves::{NewRule, Target, WeightEdit, Write};
 use crate::model::snapshot::Snapshot;
 use crate::model::template::Revision;
 
@@ -14,6 +14,7 @@ pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
         Write::SetWeights { edits, .. } => {
             weights_add_up(seen, edits).or_else(|| traffic_only_to_ready_pods(seen, edits))
         }
+        Write::SetRules { into, .. } => rules_lead_to_ready_pods(seen, into),
         Write::Resize { target, replicas, .. } => pods_with_traffic_stay(seen, target, *replicas),
         Write::Select { target, to, .. } => turns_to_ready_pods(seen, target, to.as_ref()),
         Write::CreateReplicaSet { .. }
@@ -49,6 +50,14 @@ fn traffic_only_to_ready_pods(seen: &Snapshot, edits: &[WeightEdit]) -> Option<&
         canary || (takes && side::ready_of_any(seen.stable_service.as_ref()) == 0)
     });
     (unsafe_rule && seen.spec.replicas > 0).then_some("S1: traffic rises only on ready endpoints")
+}
+
+/// The rules of an experiment lead to a side that is there, and leave only for one.
+fn rules_lead_to_ready_pods(seen: &Snapshot, into: &[NewRule]) -> Option<&'static str> {
+    let stable = side::ready_of_any(seen.stable_service.as_ref());
+    let canary = side::ready_of_any(seen.canary_service.as_ref());
+    let fine = if into.is_empty() { stable > 0 || canary == 0 } else { canary > 0 };
+    (!fine && seen.spec.replicas > 0).then_some("S1: traffic rises only on ready endpoints")
 }
 
 /// Pods behind a backend with a weight are not all taken away.

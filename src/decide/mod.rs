@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod command;
 pub mod conditions;
 pub mod drain;
+pub mod experiment;
 pub mod finalize;
 pub mod invariant;
 pub mod notice;

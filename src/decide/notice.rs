@@ -48,14 +48,27 @@ pub fn entered(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp
     push(seen, status, (attempt.number, number), ("StepEntered", false, message), now);
 }
 
-/// A step waits for a person.
+/// A step waits for a person, or an experiment runs.
 pub fn paused(seen: &Snapshot, status: &mut Status, pause: Pause, now: Timestamp) {
-    let Some(attempt) = status.attempt.clone().filter(|_| pause == Pause::UntilPromoted) else {
+    let Some(Attempt { number: attempt, stage: Stage::Step { number, .. }, .. }) = &status.attempt
+    else {
         return;
     };
-    let Stage::Step { number, .. } = attempt.stage else { return };
-    let message = format!("attempt {}: step {number} waits to be promoted", attempt.number);
-    push(seen, status, (attempt.number, number), ("AwaitingPromotion", false, message), now);
+    let (attempt, number) = (*attempt, *number);
+    let (reason, what) = match pause {
+        Pause::None | Pause::For(_) => return,
+        Pause::UntilPromoted => {
+            ("AwaitingPromotion", format!("step {number} waits to be promoted"))
+        }
+        Pause::UntilConcluded(None) => {
+            ("ExperimentStarted", "the experiment runs until it is concluded".to_owned())
+        }
+        Pause::UntilConcluded(Some(most)) => {
+            ("ExperimentStarted", format!("the experiment runs for {most} at most"))
+        }
+    };
+    let message = format!("attempt {attempt}: {what}");
+    push(seen, status, (attempt, number), (reason, false, message), now);
 }
 
 /// An attempt ended well.
@@ -65,13 +78,17 @@ pub fn completed(seen: &Snapshot, status: &mut Status, now: Timestamp) {
     push(seen, status, (attempt.number, 0), ("AttemptCompleted", false, message), now);
 }
 
-/// An attempt ended without full traffic: it failed, or the template went back.
+/// An attempt ended without full traffic: it failed, did not win, or the template went back.
 pub fn failed(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp) {
     let Some(attempt) = status.attempt.clone() else { return };
     let back = if status.stable.is_some() { "; stable carries all traffic" } else { "" };
     let (number, why) = (attempt.number, cause.as_str());
     let message = format!("attempt {number}: {} ended, {why}{back}", what(&attempt));
-    let reason = if cause.failed() { "AttemptFailed" } else { "AttemptReverted" };
+    let reason = match cause {
+        Cause::Aborted | Cause::DeadlineExceeded => "AttemptFailed",
+        Cause::Concluded => "ExperimentConcluded",
+        Cause::Reverted | Cause::Superseded => "AttemptReverted",
+    };
     push(seen, status, (number, 0), (reason, cause.failed(), message), now);
 }
 
@@ -94,10 +111,12 @@ pub fn dropped(seen: &Snapshot, status: &mut Status, asked: &Asked, now: Timesta
 /// A command annotation has a value that is not understood.
 pub fn rejected(seen: &Snapshot, status: &mut Status, rejected: &Rejected, now: Timestamp) {
     let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
-    let message = format!(
-        "{}: unknown value {:?}, use \"true\" or <attempt>/<step>",
-        rejected.key, rejected.value
-    );
+    let known = if rejected.key.ends_with("/conclude-experiment") {
+        "\"A\", \"B\" or \"true\""
+    } else {
+        "\"true\" or <attempt>/<step>"
+    };
+    let message = format!("{}: unknown value {:?}, use {known}", rejected.key, rejected.value);
     push(seen, status, (number, 0), ("CommandRejected", true, message), now);
 }
 

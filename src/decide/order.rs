@@ -4,6 +4,7 @@
 //! Each function looks at what is, and names the next write or what it waits for.
 
 use crate::decide::attempt::{duplicate, not_ours_to_change, target_port};
+use crate::decide::experiment::{self, Needs};
 use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::moves::{Target, WeightEdit, Write};
@@ -57,10 +58,15 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     select_stable(seen, route, stable)?;
     select_canary(seen, route, canary)?;
     lowered(seen, route, weight, present)?;
+    #[cfg(feature = "planted")]
+    if active(Bug::RuleBeforeReady) {
+        ruled(experiment::on(seen, route, rung))?;
+    }
     grown(seen, canary, size)?;
     healthy(seen, canary, rung)?;
     weighed(seen, route, weight)?;
     accepted(seen, route)?;
+    ruled(experiment::on(seen, route, rung))?;
     resized(seen, canary, pods)
 }
 
@@ -78,7 +84,7 @@ pub fn promotion(seen: &Snapshot, canary: &Revision) -> Step {
         accepted(seen, route)?;
         return select(seen, service, canary);
     }
-    if side::in_place(route, Weight::NONE) {
+    if side::in_place(route, Weight::NONE) && experiment::is_off(route) {
         return accepted(seen, route);
     }
     #[cfg(feature = "planted")]
@@ -86,6 +92,7 @@ pub fn promotion(seen: &Snapshot, canary: &Revision) -> Step {
         weighed(seen, route, Weight::NONE)?;
     }
     endpoints(seen, service, canary, seen.spec.replicas)?;
+    ruled(experiment::off(seen, route, canary))?;
     weighed(seen, route, Weight::NONE)?;
     accepted(seen, route)
 }
@@ -100,6 +107,7 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
         carries_all(seen, route, stable)?;
         weighed(seen, route, Weight::NONE)?;
     }
+    ruled(experiment::off(seen, route, stable))?;
     accepted(seen, route)?;
     leave_dead_side(seen, stable)
 }
@@ -126,6 +134,7 @@ pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
     available(seen, revision, size)?;
     select(seen, seen.stable_service.as_ref(), revision)?;
     endpoints(seen, seen.stable_service.as_ref(), revision, size)?;
+    ruled(experiment::off(seen, route, revision))?;
     weighed(seen, route, Weight::NONE)?;
     accepted(seen, route)?;
     select(seen, seen.canary_service.as_ref(), revision)
@@ -336,6 +345,11 @@ fn select_canary(seen: &Snapshot, route: &LiveRoute, canary: &Revision) -> Step 
         weighed(seen, route, Weight::NONE)?;
         return accepted(seen, route);
     }
+    #[cfg(feature = "planted")]
+    let stable = stable.filter(|_| !active(Bug::RuleKeptOnSupersede));
+    if let Some(stable) = stable {
+        ruled(experiment::off(seen, route, stable))?;
+    }
     accepted(seen, route)?;
     select(seen, service, canary)
 }
@@ -392,6 +406,15 @@ pub fn set_weights(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Write 
         resource_version: route.resource_version.clone(),
     };
     Write::SetWeights { target, edits }
+}
+
+/// The rules of an experiment are as they are to be.
+fn ruled(needs: Needs) -> Step {
+    match needs {
+        None => Ok(()),
+        Some(Ok(write)) => writes(vec![write]),
+        Some(Err(hold)) => waits(hold),
+    }
 }
 
 /// The gateways accept the present route.

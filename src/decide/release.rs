@@ -148,7 +148,7 @@ fn refusal(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option
         .iter()
         .find(|entry| entry.trigger != Trigger::Template && entry.release.same(&offered));
     if let Some(entry) = failed {
-        return Some(Hold::Quarantined { what: offered.image, attempt: entry.attempt });
+        return Some(side::quarantined(seen, offered.image, entry.attempt));
     }
     if let Some(pin) = &seen.status.pin {
         let newer = Version::from_tag(&pin.until_newer_than)

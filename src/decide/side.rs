@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::moves::Target;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapshot};
 use crate::model::spec::Step;
-use crate::model::status::{Side, Stage, Status};
+use crate::model::status::{Cause, Side, Stage, Status};
 use crate::model::template::{Revision, Template};
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
@@ -56,6 +57,13 @@ pub fn delivered(seen: &Snapshot, images: &BTreeMap<String, String>) -> ReleaseR
         .and_then(|name| images.get(name))
         .or_else(|| images.values().next());
     image.and_then(|image| Image::parse(image).ok()).map(|i| ReleaseRef::of(&i)).unwrap_or_default()
+}
+
+/// The hold of what is not tried again since an attempt.
+pub fn quarantined(seen: &Snapshot, what: String, attempt: u32) -> Hold {
+    let entry = seen.status.history.iter().find(|entry| entry.number == attempt);
+    let lost = entry.is_some_and(|entry| entry.cause == Some(Cause::Concluded));
+    Hold::Quarantined { what, attempt, lost }
 }
 
 /// A side as it is shown.
@@ -111,11 +119,12 @@ pub fn ready_of_any(service: Option<&Service>) -> u32 {
     service.and_then(|s| s.live.as_ref()).map_or(0, LiveService::ready_of_any)
 }
 
-/// Tells whether a backend with a weight leads to a revision.
+/// Tells whether a backend with a weight, or a rule of an experiment, leads to a revision.
 pub fn has_traffic(seen: &Snapshot, route: &LiveRoute, revision: &Revision) -> bool {
     let behind = |service| selected(service) == Some(revision);
     let stable = behind(seen.stable_service.as_ref()) && !in_place(route, Weight::FULL);
-    let canary = behind(seen.canary_service.as_ref()) && !in_place(route, Weight::NONE);
+    let served = !in_place(route, Weight::NONE) || !route.experiment.there.is_empty();
+    let canary = behind(seen.canary_service.as_ref()) && served;
     stable || canary
 }
 

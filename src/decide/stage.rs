@@ -3,6 +3,7 @@
 use crate::decide::act::{Act, Waits};
 use crate::decide::attempt;
 use crate::decide::drain;
+use crate::decide::experiment;
 use crate::decide::notice;
 use crate::decide::order::{self, Next, Step};
 use crate::decide::pods;
@@ -157,16 +158,22 @@ fn step(
     let Some(paused_at) = paused_at else {
         return timed(seen, toward, entered_at, now, |status| match pause {
             Pause::None => next(seen, status, now),
-            Pause::For(_) | Pause::UntilPromoted => paused(seen, status, pause, now),
+            Pause::For(_) | Pause::UntilPromoted | Pause::UntilConcluded(_) => {
+                paused(seen, status, pause, now);
+            }
         });
     };
     #[cfg(feature = "planted")]
     let paused_at = if active(Bug::PauseFromEntry) { entered_at } else { paused_at };
+    let end = experiment::ends_at(pause, paused_at);
     match (toward, pause) {
-        (Err(Next::Write(writes)), _) => late(seen, now).unwrap_or(Act::Apply(writes)),
-        (Err(Next::Hold(hold)), _) => {
-            late(seen, now).unwrap_or_else(|| Act::Wait(Waits::of(hold).and_wake(late_at(seen))))
+        // Whatever state it is in.
+        (_, Pause::UntilConcluded(_)) if end.is_some_and(|end| end <= now) => {
+            commit(seen, |status| attempt::roll_back(status, Cause::Concluded, now))
         }
+        (Err(Next::Write(writes)), _) => late(seen, now).unwrap_or(Act::Apply(writes)),
+        (Err(Next::Hold(hold)), _) => late(seen, now)
+            .unwrap_or_else(|| Act::Wait(Waits::of(hold).and_wake(late_at(seen)).and_wake(end))),
         (Ok(()), Pause::None) => commit(seen, |status| next(seen, status, now)),
         (Ok(()), Pause::For(length)) if paused_at + length <= now => {
             commit(seen, |status| next(seen, status, now))
@@ -175,6 +182,10 @@ fn step(
         (Ok(()), Pause::For(_)) if active(Bug::PauseTimerNotArmed) => Act::hold(Hold::Paused),
         (Ok(()), Pause::For(length)) => Act::Wait(Waits::until(Hold::Paused, paused_at + length)),
         (Ok(()), Pause::UntilPromoted) => Act::hold(Hold::AwaitingPromotion),
+        (Ok(()), Pause::UntilConcluded(_)) => match end {
+            Some(end) => Act::Wait(Waits::until(Hold::Experimenting, end)),
+            None => Act::hold(Hold::AwaitingConclusion),
+        },
     }
 }
 
@@ -294,7 +305,7 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
         Err(Next::Hold(hold)) => return Act::hold(hold),
         Ok(()) => {}
     }
-    if let Some(act) = release::put_back(seen).filter(|_| cause.failed()) {
+    if let Some(act) = release::put_back(seen).filter(|_| cause.bars()) {
         return act;
     }
     commit(seen, |status| {

@@ -9,7 +9,7 @@ use crate::model::moves::Write;
 use crate::model::problem::Problem;
 use crate::model::snapshot::{Identity, Snapshot};
 use crate::model::spec::Strategy;
-use crate::model::status::{Attempt, Counts, Phase, Side, Stage, Status, Waiting};
+use crate::model::status::{Attempt, Cause, Counts, Phase, Side, Stage, Status, Waiting};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
@@ -115,19 +115,18 @@ fn phase(seen: &Snapshot, status: &Status) -> Phase {
         Stage::First { .. } => Phase::Initializing,
         Stage::Step { paused_at: Some(_), .. } => match seen.spec.ladder.strategy {
             Strategy::BlueGreen => Phase::Preview,
+            Strategy::AbTesting => Phase::Experimenting,
             Strategy::Canary | Strategy::Simple => Phase::Paused,
         },
         Stage::Step { .. } | Stage::Promoting { .. } | Stage::RollingBack { .. } => {
             Phase::Progressing
         }
         Stage::Ended { cause, .. } if cause.failed() => Phase::Failed,
-        Stage::Completed { .. } | Stage::Ended { .. } => {
-            if side::on_stable(seen, status) {
-                Phase::Completed
-            } else {
-                Phase::Progressing
-            }
+        Stage::Completed { .. } | Stage::Ended { .. } if side::on_stable(seen, status) => {
+            Phase::Completed
         }
+        Stage::Ended { cause: Cause::Concluded, .. } => Phase::Concluded,
+        Stage::Completed { .. } | Stage::Ended { .. } => Phase::Progressing,
     }
 }
 
@@ -182,7 +181,7 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
             available: 0,
             needed: *replicas,
         }),
-        Write::SetWeights { target, .. } => {
+        Write::SetWeights { target, .. } | Write::SetRules { target, .. } => {
             Some(Hold::RouteNotAccepted { route: target.name.clone() })
         }
         Write::SetImages(_) => {

@@ -21,7 +21,7 @@ pub fn of(seen: &Snapshot) -> Way {
     match seen.spec.ladder.strategy {
         _ if seen.route.is_some() => Way::Route,
         Strategy::BlueGreen => Way::Switch,
-        Strategy::Canary | Strategy::Simple => Way::Pods,
+        Strategy::Canary | Strategy::AbTesting | Strategy::Simple => Way::Pods,
     }
 }
 

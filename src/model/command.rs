@@ -7,6 +7,10 @@ use std::fmt;
 pub enum Command {
     /// End the attempt and go back to stable. It wins over every other command.
     Abort,
+    /// End the experiment: the stable side has won, or none.
+    ConcludeA,
+    /// End the experiment: the canary side has won.
+    ConcludeB,
     /// Climb to full traffic without further pauses.
     PromoteFull,
     /// End the pause of the present step.
@@ -17,12 +21,21 @@ pub enum Command {
 
 impl Command {
     /// All commands, the one that wins first.
-    pub const ALL: [Self; 4] = [Self::Abort, Self::PromoteFull, Self::Promote, Self::Retry];
+    pub const ALL: [Self; 6] = [
+        Self::Abort,
+        Self::ConcludeA,
+        Self::ConcludeB,
+        Self::PromoteFull,
+        Self::Promote,
+        Self::Retry,
+    ];
 
-    /// Tells the word, as in the annotation.
+    /// Tells the word, as in the accepted token.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Abort => "abort",
+            Self::ConcludeA => "conclude-a",
+            Self::ConcludeB => "conclude-b",
             Self::PromoteFull => "promote-full",
             Self::Promote => "promote",
             Self::Retry => "retry",
@@ -66,8 +79,13 @@ impl Value {
         match named {
             Some(named) => named,
             None if text == "true" => Self::Present,
-            None => Self::Unknown(text.chars().take(64).collect()),
+            None => Self::unknown(text),
         }
+    }
+
+    /// A value that is not understood.
+    pub fn unknown(text: &str) -> Self {
+        Self::Unknown(text.chars().take(64).collect())
     }
 }
 

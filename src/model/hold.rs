@@ -9,6 +9,10 @@ pub enum Hold {
     Paused,
     /// A pause of the ladder that a person ends.
     AwaitingPromotion,
+    /// An experiment runs until its time.
+    Experimenting,
+    /// An experiment that a person ends.
+    AwaitingConclusion,
     /// `spec.paused` freezes ladder and deliveries.
     Suspended,
     /// Too few pods of a side are available.
@@ -179,6 +183,8 @@ pub enum Hold {
         what: String,
         /// Its attempt.
         attempt: u32,
+        /// Whether it did not win its experiment there, which is no failure.
+        lost: bool,
     },
     /// The API server refuses a write.
     Refused {
@@ -206,6 +212,8 @@ impl Hold {
         match self {
             Self::Paused => "Paused",
             Self::AwaitingPromotion => "AwaitingPromotion",
+            Self::Experimenting => "Experimenting",
+            Self::AwaitingConclusion => "AwaitingConclusion",
             Self::Suspended => "Suspended",
             Self::PodsNotReady { .. } => "PodsNotReady",
             Self::EndpointsNotReady { .. } => "EndpointsNotReady",
@@ -244,6 +252,7 @@ impl Hold {
     pub fn ended_by(&self) -> EndedBy {
         match self {
             Self::Paused
+            | Self::Experimenting
             | Self::PodsNotReady { .. }
             | Self::EndpointsNotReady { .. }
             | Self::RouteNotAccepted { .. }
@@ -253,6 +262,7 @@ impl Hold {
             | Self::SourceNotReady { .. }
             | Self::Refused { .. } => EndedBy::Itself,
             Self::AwaitingPromotion => EndedBy::Command("promote"),
+            Self::AwaitingConclusion => EndedBy::Command("conclude-experiment"),
             Self::ManualImage { .. } | Self::Quarantined { .. } => EndedBy::Command("retry"),
             Self::Suspended
             | Self::RouteRefused { .. }
@@ -299,6 +309,8 @@ impl Hold {
             | Self::UnusableRelease { .. } => true,
             Self::Paused
             | Self::AwaitingPromotion
+            | Self::Experimenting
+            | Self::AwaitingConclusion
             | Self::Suspended
             | Self::PodsNotReady { .. }
             | Self::EndpointsNotReady { .. }
@@ -340,6 +352,8 @@ impl Hold {
             Self::ImageOwned { container, .. } => container,
             Self::Paused
             | Self::AwaitingPromotion
+            | Self::Experimenting
+            | Self::AwaitingConclusion
             | Self::Suspended
             | Self::NoHealthyBackend
             | Self::Draining
@@ -361,6 +375,8 @@ impl Hold {
         match self {
             Self::Paused => "the pause of this step runs".to_owned(),
             Self::AwaitingPromotion => "waits to be promoted".to_owned(),
+            Self::Experimenting => "the experiment runs".to_owned(),
+            Self::AwaitingConclusion => awaiting_conclusion(),
             Self::Suspended => "spec.paused is true; set it to false to go on".to_owned(),
             Self::PodsNotReady { replica_set, available, needed } => {
                 format!("{available} of {needed} pods of {replica_set} are available")
@@ -414,7 +430,7 @@ impl Hold {
             Self::ScaledToZero => {
                 "spec.replicas is 0, so no pod can prove the new revision".to_owned()
             }
-            Self::Quarantined { what, attempt } => quarantined(what, *attempt),
+            Self::Quarantined { what, attempt, lost } => quarantined(what, *attempt, *lost),
             Self::Refused { what, why } => format!("the API server refuses {what}: {why}"),
         }
     }
@@ -472,9 +488,16 @@ fn route_owned(route: &str, owner: &str) -> String {
     )
 }
 
-fn quarantined(what: &str, attempt: u32) -> String {
+fn awaiting_conclusion() -> String {
+    "the experiment runs until it is concluded: with the value B the new side takes all traffic, \
+     with A or true it goes"
+        .to_owned()
+}
+
+fn quarantined(what: &str, attempt: u32, lost: bool) -> String {
+    let how = if lost { "did not win the experiment of" } else { "failed in" };
     format!(
-        "{what} failed in attempt {attempt} and is not tried again until the command \
+        "{what} {how} attempt {attempt} and is not tried again until the command \
                  retry or another release"
     )
 }

@@ -119,6 +119,15 @@ pub enum Write {
         /// Each backend with its weight.
         edits: Vec<WeightEdit>,
     },
+    /// Take rules of an experiment out of a route and put others in, all at once.
+    SetRules {
+        /// The route.
+        target: Target,
+        /// The rules to take out, in their order.
+        out: Vec<RuleAt>,
+        /// The rules to put in, in their order.
+        into: Vec<NewRule>,
+    },
     /// Set images in the Rollout's own template.
     SetImages(Vec<ImageEdit>),
     /// Take commands from the Rollout's annotations.
@@ -146,6 +155,26 @@ pub struct WeightEdit {
     pub service: String,
     /// Its weight.
     pub weight: u32,
+}
+
+/// A rule of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleAt {
+    /// Its place in the route.
+    pub index: usize,
+    /// The rule as it stands there.
+    pub rule: Value,
+}
+
+/// A rule that is to stand in front of the one that it is a copy of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRule {
+    /// Its place in the route, once all are there.
+    pub index: usize,
+    /// The rule.
+    pub rule: Value,
+    /// The rule behind it, which has to stand there.
+    pub of: Value,
 }
 
 /// One image of the template.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::command::Commands;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
+use crate::model::moves::{NewRule, RuleAt};
 use crate::model::problem::Problem;
 use crate::model::release::Release;
 use crate::model::spec::Spec;
@@ -189,10 +190,23 @@ pub struct LiveRoute {
     pub resource_version: String,
     /// The rules that hold both Services, at least one.
     pub rules: Vec<Rule>,
+    /// The rules of the experiment.
+    pub experiment: Experiment,
     /// What the gateways say about its present generation.
     pub acceptance: Acceptance,
     /// The GitOps tool that would put its rules back.
     pub owner: Option<String>,
+}
+
+/// The rules by which an experiment sends its requests to the canary side.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Experiment {
+    /// Those that are there.
+    pub there: Vec<RuleAt>,
+    /// Those that are to be there while it runs.
+    pub wanted: Vec<NewRule>,
+    /// What keeps these from the route.
+    pub hold: Option<Hold>,
 }
 
 /// A rule that holds both Services.

@@ -67,6 +67,8 @@ pub struct Ladder {
     pub route: Option<String>,
     /// How long a side stays after it lost its traffic.
     pub drain: Duration,
+    /// Which requests an experiment sends to the canary side, where the strategy is one.
+    pub experiment: Option<HeaderMatch>,
 }
 
 /// The strategies.
@@ -76,6 +78,8 @@ pub enum Strategy {
     Canary,
     /// A second side that takes all traffic at once.
     BlueGreen,
+    /// Two sides of which each has its users, until one wins.
+    AbTesting,
     /// A rolling update.
     Simple,
 }
@@ -86,6 +90,7 @@ impl Strategy {
         match self {
             Self::Canary => "spec.strategy.canary",
             Self::BlueGreen => "spec.strategy.blueGreen",
+            Self::AbTesting => "spec.strategy.abTesting",
             Self::Simple => "spec.strategy.simple",
         }
     }
@@ -133,6 +138,53 @@ pub enum Pause {
     For(Duration),
     /// Until a person promotes.
     UntilPromoted,
+    /// Until an experiment is concluded, at most so long where a time is told.
+    UntilConcluded(Option<Duration>),
+}
+
+impl Pause {
+    /// Tells whether an experiment runs in it.
+    pub fn experiments(self) -> bool {
+        match self {
+            Self::UntilConcluded(_) => true,
+            Self::None | Self::For(_) | Self::UntilPromoted => false,
+        }
+    }
+}
+
+/// A header that a request has to carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderMatch {
+    /// Its name.
+    pub name: String,
+    /// Its value, or what the value has to match.
+    pub value: String,
+    /// How they are compared.
+    pub kind: MatchKind,
+}
+
+/// How a header is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatchKind {
+    /// The value is that one.
+    Exact,
+    /// The value matches a regular expression.
+    RegularExpression,
+}
+
+impl MatchKind {
+    /// Tells the word that the Gateway API has for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "Exact",
+            Self::RegularExpression => "RegularExpression",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Exact, Self::RegularExpression].into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 /// The objects by which traffic is split.
@@ -144,6 +196,8 @@ pub struct Routing {
     pub stable: String,
     /// The Service of the canary side.
     pub canary: String,
+    /// Which requests an experiment sends to the canary side: its rules are known by it.
+    pub experiment: Option<HeaderMatch>,
 }
 
 impl Ladder {
@@ -153,6 +207,7 @@ impl Ladder {
             route: self.route.clone()?,
             stable: self.stable_service.clone()?,
             canary: self.canary_service.clone()?,
+            experiment: self.experiment.clone(),
         })
     }
 

@@ -56,6 +56,10 @@ pub enum Phase {
     Paused,
     /// The new side is looked at before it takes the traffic.
     Preview,
+    /// An experiment runs: each side has its users.
+    Experimenting,
+    /// An experiment ended, and the new side did not win it: stable carries all traffic.
+    Concluded,
     /// The template carries all traffic.
     Completed,
     /// The last attempt failed; the stable revision carries all traffic.
@@ -64,11 +68,13 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order of a release.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Initializing,
         Self::Progressing,
         Self::Paused,
         Self::Preview,
+        Self::Experimenting,
+        Self::Concluded,
         Self::Completed,
         Self::Failed,
     ];
@@ -80,6 +86,8 @@ impl Phase {
             Self::Progressing => "Progressing",
             Self::Paused => "Paused",
             Self::Preview => "Preview",
+            Self::Experimenting => "Experimenting",
+            Self::Concluded => "Concluded",
             Self::Completed => "Completed",
             Self::Failed => "Failed",
         }
@@ -170,6 +178,8 @@ pub enum Stage {
 pub enum Cause {
     /// The command abort.
     Aborted,
+    /// The new side did not win its experiment: no failure.
+    Concluded,
     /// A step or the first revision was not in force within the progress deadline.
     DeadlineExceeded,
     /// The template went back to the stable one: no failure.
@@ -183,6 +193,7 @@ impl Cause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Aborted => "Aborted",
+            Self::Concluded => "Concluded",
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::Reverted => "Reverted",
             Self::Superseded => "Superseded",
@@ -191,15 +202,28 @@ impl Cause {
 
     /// Reads the name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Aborted, Self::DeadlineExceeded, Self::Reverted, Self::Superseded]
-            .into_iter()
-            .find(|cause| cause.as_str() == text)
+        let all = [
+            Self::Aborted,
+            Self::Concluded,
+            Self::DeadlineExceeded,
+            Self::Reverted,
+            Self::Superseded,
+        ];
+        all.into_iter().find(|cause| cause.as_str() == text)
     }
 
     /// Tells whether the release is to be blamed.
     pub fn failed(self) -> bool {
         match self {
             Self::Aborted | Self::DeadlineExceeded => true,
+            Self::Concluded | Self::Reverted | Self::Superseded => false,
+        }
+    }
+
+    /// Tells whether the release is not tried again by itself.
+    pub fn bars(self) -> bool {
+        match self {
+            Self::Aborted | Self::Concluded | Self::DeadlineExceeded => true,
             Self::Reverted | Self::Superseded => false,
         }
     }
@@ -248,7 +272,7 @@ pub struct Entry {
     pub weight: Weight,
 }
 
-/// What failed and is not tried again.
+/// What failed, or did not win its experiment, and is not tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
     /// The revision.

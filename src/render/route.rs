@@ -1,8 +1,9 @@
-//! Routes: the weights of our two backends, in place. Never a rule or a list of backends.
+//! Routes: the weights of our two backends, in place, and the rules of an experiment, one by one.
+//! Never the list of rules or of backends.
 
 use json_patch::Patch;
 
-use crate::model::moves::{Target, WeightEdit};
+use crate::model::moves::{NewRule, RuleAt, Target, WeightEdit};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::render::patch::Edit;
@@ -24,6 +25,24 @@ pub fn set_weights(target: &Target, edits: &[WeightEdit]) -> Patch {
         }
         // `add` on a member sets it whether or not it is there: a route may have no weights.
         patch.test(&path("name"), edit.service.as_str()).add(&path("weight"), edit.weight)
+    });
+    all.done()
+}
+
+/// Takes rules out and puts others in. What is taken out has to stand there, and so has each rule
+/// that another one is put in front of.
+pub fn set_rules(target: &Target, out: &[RuleAt], into: &[NewRule]) -> Patch {
+    let begun = Edit::at(&target.resource_version);
+    // From the last one on, so that the places of the others stay.
+    let emptied = out.iter().rev().fold(begun, |patch, RuleAt { index, rule }| {
+        let index = index.to_string();
+        let path = ["spec", "rules", index.as_str()];
+        patch.test(&path, rule.clone()).remove(&path)
+    });
+    let all = into.iter().fold(emptied, |patch, NewRule { index, rule, of }| {
+        let index = index.to_string();
+        let path = ["spec", "rules", index.as_str()];
+        patch.test(&path, of.clone()).add(&path, rule.clone())
     });
     all.done()
 }
@@ -57,6 +76,26 @@ mod tests {
             {"op": "add", "path": "/spec/rules/1/backendRefs/0/weight", "value": 80},
             {"op": "test", "path": "/spec/rules/1/backendRefs/2/name", "value": "canary"},
             {"op": "add", "path": "/spec/rules/1/backendRefs/2/weight", "value": 20},
+        ]);
+        assert_eq!(serde_json::to_value(patch).unwrap(), golden);
+    }
+
+    #[test]
+    fn rules_are_taken_out_from_the_end_and_put_in_before_their_own() {
+        let target = Target { name: "shop".into(), uid: "u".into(), resource_version: "7".into() };
+        let old = |index| RuleAt { index, rule: json!({"old": index}) };
+        let new = |index, of: &str| NewRule { index, rule: json!({"new": of}), of: json!(of) };
+        let patch = set_rules(&target, &[old(0), old(2)], &[new(0, "a"), new(3, "b")]);
+        let golden = json!([
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
+            {"op": "test", "path": "/spec/rules/2", "value": {"old": 2}},
+            {"op": "remove", "path": "/spec/rules/2"},
+            {"op": "test", "path": "/spec/rules/0", "value": {"old": 0}},
+            {"op": "remove", "path": "/spec/rules/0"},
+            {"op": "test", "path": "/spec/rules/0", "value": "a"},
+            {"op": "add", "path": "/spec/rules/0", "value": {"new": "a"}},
+            {"op": "test", "path": "/spec/rules/3", "value": "b"},
+            {"op": "add", "path": "/spec/rules/3", "value": {"new": "b"}},
         ]);
         assert_eq!(serde_json::to_value(patch).unwrap(), golden);
     }

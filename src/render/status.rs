@@ -92,6 +92,11 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
             http_route: routing.route.clone(),
             stable_service: routing.stable.clone(),
             canary_service: routing.canary.clone(),
+            variant_match: routing.experiment.as_ref().map(|header| wire::HeaderMatch {
+                kind: header.kind.as_str().to_owned(),
+                name: header.name.clone(),
+                value: header.value.clone(),
+            }),
         }),
         cause: cause.map(|cause| cause.as_str().to_owned()),
         started_at: started_at.to_string(),
@@ -230,7 +235,7 @@ fn count(count: u32) -> i32 {
 mod tests {
     use super::*;
     use crate::model::moment::Timestamp;
-    use crate::model::spec::Routing;
+    use crate::model::spec::{HeaderMatch, MatchKind, Routing};
     use crate::model::status::{Cause, Phase};
     use crate::model::template::Revision;
     use crate::model::weight::Weight;
@@ -251,7 +256,10 @@ mod tests {
 
     fn routing() -> Routing {
         let name = str::to_owned;
-        Routing { route: name("shop"), stable: name("stable"), canary: name("canary") }
+        let (route, stable, canary) = (name("shop"), name("stable"), name("canary"));
+        let kind = MatchKind::RegularExpression;
+        let header = HeaderMatch { name: name("Cookie"), value: name("^a=b$"), kind };
+        Routing { route, stable, canary, experiment: Some(header) }
     }
 
     fn full(stage: Stage, by: Trigger) -> Status {

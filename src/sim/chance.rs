@@ -70,6 +70,10 @@ struct Names {
     route: Option<String>,
     services: Vec<String>,
     policy: Option<String>,
+    /// Whether its strategy is an experiment.
+    experiment: bool,
+    /// The rules of its route, where the story has it.
+    rules: Option<Value>,
 }
 
 impl Names {
@@ -89,6 +93,11 @@ impl Names {
             route: some(named.route),
             services: named.services.into_iter().filter_map(some).collect(),
             policy: text("/spec/sourceRef/name"),
+            experiment: rollout.pointer("/spec/strategy/abTesting").is_some(),
+            rules: story.objects.iter().find_map(|object| {
+                let kind = object.get("kind").and_then(Value::as_str);
+                object.pointer("/spec/rules").filter(|_| kind == Some("HTTPRoute")).cloned()
+            }),
         }
     }
 }
@@ -154,6 +163,11 @@ impl Draw {
     }
 
     fn command(&mut self) -> Event {
+        if self.names.experiment && self.one_in(2) {
+            let winner = self.of(&["A", "B", "B", "true", "C"], "A").to_owned();
+            let set = BTreeMap::from([("conclude-experiment".to_owned(), winner)]);
+            return Event::Annotate { at: self.at(), set };
+        }
         let keys = ["promote", "promote", "promote-full", "abort", "abort", "retry"];
         let key = self.of(&keys, "promote");
         let value = if self.one_in(6) {
@@ -384,8 +398,26 @@ impl Draw {
         vec![Event::Source { at, ready: false }, Event::Source { at: over, ready: true }]
     }
 
+    /// Somebody puts the rules of the route back as they were, or edits them.
+    fn rival_of_rules(&mut self, at: Span, mut rules: Value) -> Event {
+        if self.one_in(2)
+            && let Some(first) = rules.pointer_mut("/0")
+        {
+            let path = json!({"type": "PathPrefix", "value": "/edited"});
+            json_patch::merge(first, &json!({"matches": [{"path": path}]}));
+        }
+        let object = format!("httproutes/{}", self.names.route.clone().unwrap_or_default());
+        let merge = json!({"spec": {"rules": rules}});
+        Event::Edit { at, object, by: "rival".to_owned(), merge, every: None, until: None }
+    }
+
     /// Somebody else writes what is ours.
     fn rival(&mut self, at: Span) -> Event {
+        if let Some(rules) = self.names.rules.clone().filter(|_| self.names.experiment)
+            && self.one_in(2)
+        {
+            return self.rival_of_rules(at, rules);
+        }
         let Some(service) = self.chance.choice(&self.names.services).cloned() else {
             return self.edit();
         };

@@ -6,9 +6,12 @@ use crate::api::keys;
 use crate::api::rollout::Rollout;
 use crate::model::command::{Asked, Command, Commands, Token, Value};
 
-/// Every annotation that asks for a command, aliases included.
-const KEYS: [(&str, Command); 5] = [
+/// Every annotation that asks for a command, aliases included; those that conclude an experiment
+/// name its winner.
+const KEYS: [(&str, Command); 7] = [
     (keys::COMMAND_ABORT, Command::Abort),
+    (keys::COMMAND_CONCLUDE, Command::ConcludeA),
+    (keys::COMMAND_CONCLUDE_KULTA, Command::ConcludeA),
     (keys::COMMAND_PROMOTE_FULL, Command::PromoteFull),
     (keys::COMMAND_PROMOTE, Command::Promote),
     (keys::COMMAND_PROMOTE_KULTA, Command::Promote),
@@ -21,7 +24,13 @@ pub fn asked(rollout: &Rollout) -> Commands {
     let mut asked: Vec<Asked> = KEYS
         .into_iter()
         .filter_map(|(key, command)| {
-            let value = Value::parse(annotations.get(key)?);
+            let text = annotations.get(key)?;
+            let (command, value) = match command {
+                Command::ConcludeA | Command::ConcludeB => winner(text),
+                Command::Abort | Command::PromoteFull | Command::Promote | Command::Retry => {
+                    (command, Value::parse(text))
+                }
+            };
             Some(Asked { command, key: key.to_owned(), value })
         })
         .collect();
@@ -29,6 +38,16 @@ pub fn asked(rollout: &Rollout) -> Commands {
     let accepted = annotations.get(keys::ACCEPTED);
     let accepted = accepted.map(|text| (keys::ACCEPTED.to_owned(), Token::parse(text)));
     Commands { asked, accepted }
+}
+
+/// Reads the winner of an experiment. With `true` the data decides, and there is none yet: stable
+/// stays.
+fn winner(text: &str) -> (Command, Value) {
+    match text {
+        "A" | "true" => (Command::ConcludeA, Value::Present),
+        "B" => (Command::ConcludeB, Value::Present),
+        other => (Command::ConcludeA, Value::unknown(other)),
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +87,24 @@ mod tests {
                 "attempt and step are read",
                 json!({"stairlock.dev/promote-full": "7/2"}),
                 vec![asked(Command::PromoteFull, "stairlock.dev/promote-full", named)],
+            ),
+            (
+                "an experiment is concluded with its winner",
+                json!({"stairlock.dev/conclude-experiment": "B",
+                    "kulta.io/conclude-experiment": "true"}),
+                vec![
+                    asked(Command::ConcludeA, "kulta.io/conclude-experiment", Value::Present),
+                    asked(Command::ConcludeB, "stairlock.dev/conclude-experiment", Value::Present),
+                ],
+            ),
+            (
+                "there is no third variant",
+                json!({"stairlock.dev/conclude-experiment": "7/1"}),
+                vec![asked(
+                    Command::ConcludeA,
+                    "stairlock.dev/conclude-experiment",
+                    Value::Unknown("7/1".into()),
+                )],
             ),
             (
                 "another value is kept to be answered",

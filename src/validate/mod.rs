@@ -9,12 +9,14 @@ pub mod replica_set;
 mod rival;
 mod rollout;
 mod route;
+mod rules;
 pub mod seen;
 mod service;
 mod source;
 pub mod status;
 mod strategy;
 mod template;
+mod variant;
 
 use crate::model::snapshot::{Known, Snapshot};
 use crate::validate::seen::Seen;
@@ -35,6 +37,7 @@ pub fn validate(seen: &Seen) -> Known {
     let scene = service::Scene { seen, rollout: &rollout, spec: &spec, sets: &replica_sets };
     let stable_service = spec.ladder.stable_service.as_deref().map(|name| scene.service(name));
     let canary_service = spec.ladder.canary_service.as_deref().map(|name| scene.service(name));
+    let route = route::of_rollout(seen, &rollout, (&spec, &status));
     Known::Valid(Box::new(Snapshot {
         template,
         template_refused: seen.template_refused.clone(),
@@ -43,7 +46,7 @@ pub fn validate(seen: &Seen) -> Known {
         offer: source::offer(&seen.source, &spec),
         stable_service,
         canary_service,
-        route: route::of_rollout(seen, &rollout, &spec),
+        route,
         duplicate: rival::older(seen, &spec),
         sent: seen.sent.clone(),
         refused: seen.refused.clone(),

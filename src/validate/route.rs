@@ -6,23 +6,30 @@ use serde_json::Value;
 use crate::api::foreign::{Condition, HttpRoute, RouteParent};
 use crate::api::keys;
 use crate::model::hold::Hold;
-use crate::model::snapshot::{Acceptance, Identity, LiveRoute, Route, Rule};
-use crate::model::spec::Spec;
+use crate::model::snapshot::{Acceptance, Experiment, Identity, LiveRoute, Route, Rule};
+use crate::model::spec::{HeaderMatch, Spec};
+use crate::model::status::Status;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::validate::excerpt::excerpt;
 use crate::validate::owner::{self, Object};
+use crate::validate::rules::{self, Read, Wanted};
 use crate::validate::seen::{Found, Seen};
 
 /// What two weights have to add up to, so that a whole percentage fits.
 const SUM: u32 = 100;
 
-/// Reads the route of a Rollout, where it names one.
-pub fn of_rollout(seen: &Seen, rollout: &Identity, spec: &Spec) -> Option<Route> {
+/// Reads the route of a Rollout, where it names one. What was stored tells which rules are of an
+/// experiment.
+pub fn of_rollout(
+    seen: &Seen,
+    rollout: &Identity,
+    (spec, status): (&Spec, &Status),
+) -> Option<Route> {
     let name = spec.ladder.route.clone()?;
     let missing = || Hold::BackendNotFound { what: format!("HTTPRoute {name}") };
     let live = match &seen.route {
-        Found::Is(route) => live(seen, route, &Backends::new(&name, rollout, spec)),
+        Found::Is(route) => live(seen, route, &Backends::new(&name, rollout, (spec, status))),
         Found::KindMissing => Err(Hold::KindMissing { kind: "HTTPRoute" }),
         Found::NotAsked | Found::Denied | Found::Missing => Err(missing()),
     };
@@ -37,10 +44,18 @@ struct Backends<'a> {
     canary: &'a str,
     port: u16,
     field: &'static str,
+    /// The header of the experiment.
+    header: Option<&'a HeaderMatch>,
+    /// That of the last attempt, and whether it is in progress.
+    recorded: Option<(&'a HeaderMatch, bool)>,
 }
 
 impl<'a> Backends<'a> {
-    fn new(route: &'a str, rollout: &'a Identity, spec: &'a Spec) -> Self {
+    fn new(route: &'a str, rollout: &'a Identity, (spec, status): (&'a Spec, &'a Status)) -> Self {
+        let recorded = status.attempt.as_ref().and_then(|attempt| {
+            let header = attempt.routing.as_ref()?.experiment.as_ref()?;
+            Some((header, attempt.stage.open()))
+        });
         Self {
             route,
             namespace: &rollout.namespace,
@@ -48,6 +63,8 @@ impl<'a> Backends<'a> {
             canary: spec.ladder.canary_service.as_deref().unwrap_or_default(),
             port: spec.ladder.port,
             field: spec.ladder.strategy.field(),
+            header: spec.ladder.experiment.as_ref(),
+            recorded,
         }
     }
 
@@ -78,7 +95,7 @@ fn live(seen: &Seen, route: &HttpRoute, wanted: &Backends) -> Result<LiveRoute, 
         kind: "HTTPRoute",
         meta: &route.metadata,
     };
-    let mut rules = Vec::new();
+    let mut rules: Vec<Rule> = Vec::new();
     let all = route.spec.get("rules").and_then(Value::as_array);
     for (index, item) in all.into_iter().flatten().enumerate() {
         let backends = item.get("backendRefs").and_then(Value::as_array);
@@ -97,10 +114,30 @@ fn live(seen: &Seen, route: &HttpRoute, wanted: &Backends) -> Result<LiveRoute, 
     Ok(LiveRoute {
         uid: route.uid().unwrap_or_default(),
         resource_version: route.resource_version().unwrap_or_default(),
+        experiment: experiment(all.map_or(&[], Vec::as_slice), &rules, wanted),
         rules,
         acceptance: acceptance(route),
         owner: owner::of_field(&object, "/spec/rules", &seen.kustomizations),
     })
+}
+
+/// The rules of an experiment, where the strategy is one.
+fn experiment(all: &[Value], pairs: &[Rule], wanted: &Backends) -> Experiment {
+    let Some(header) = wanted.header else { return Experiment::default() };
+    let runs = wanted.recorded.is_some_and(|(_, runs)| runs);
+    let recorded = wanted.recorded.map(|(header, _)| header);
+    let rules = all.iter().enumerate().map(|(index, rule)| {
+        let backends = rule.get("backendRefs").and_then(Value::as_array);
+        let only = backends.filter(|all| all.len() == 1).and_then(|all| all.first());
+        let alone = only.is_some_and(|backend| wanted.names(backend, wanted.canary));
+        let pair = pairs.iter().find(|pair| pair.index == index).map(|pair| pair.canary.0);
+        Read { rule, alone, pair }
+    });
+    let rules: Vec<Read<'_>> = rules.collect();
+    let service = wanted.canary;
+    // An attempt goes on with the header that it began with.
+    let header = recorded.filter(|_| runs).unwrap_or(header);
+    rules::of_route(&rules, &Wanted { route: wanted.route, service, header, recorded, runs })
 }
 
 fn version(route: &HttpRoute) -> &str {
@@ -222,7 +259,8 @@ mod tests {
         let mut seen = fixture::seen(fixture::rollout(json!({})));
         seen.route = Found::Is(fixture::object(fixture::merged(&base, &patch)));
         let spec = rollout::spec(&seen.rollout).unwrap();
-        of_rollout(&seen, &rollout::identity(&seen.rollout), &spec).unwrap().live
+        let known = (&spec, &Status::default());
+        of_rollout(&seen, &rollout::identity(&seen.rollout), known).unwrap().live
     }
 
     fn rules(rules: &[Vec<Value>]) -> Result<LiveRoute, Hold> {
@@ -294,7 +332,8 @@ mod tests {
         for (found, want) in
             [(Found::Missing, "BackendNotFound"), (Found::KindMissing, "KindMissing")]
         {
-            let route = of_rollout(&Seen { route: found, ..seen.clone() }, &identity, &spec);
+            let seen = Seen { route: found, ..seen.clone() };
+            let route = of_rollout(&seen, &identity, (&spec, &Status::default()));
             assert_eq!(route.unwrap().live.unwrap_err().code(), want);
         }
     }

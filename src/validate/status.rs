@@ -5,7 +5,7 @@ use crate::api::status as wire;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
-use crate::model::spec::Routing;
+use crate::model::spec::{HeaderMatch, MatchKind, Routing};
 use crate::model::status::{
     Attempt, Cause, Condition, Counts, Draining, Entry, Phase, Pin, Quarantined, Rejected, Side,
     Stage, Status, Trigger, Waiting,
@@ -78,11 +78,20 @@ fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
         weight: weight(stored.weight)?,
         highest: weight(stored.highest_weight.max(stored.weight))?,
         unpaused: stored.unpaused,
-        routing: stored.routing.as_ref().map(|routing| Routing {
-            route: routing.http_route.clone(),
-            stable: routing.stable_service.clone(),
-            canary: routing.canary_service.clone(),
-        }),
+        routing: readable(stored.routing.as_ref(), routing)?,
+    })
+}
+
+fn routing(stored: &wire::Routing) -> Option<Routing> {
+    let header = |stored: &wire::HeaderMatch| {
+        let (name, value) = (stored.name.clone(), stored.value.clone());
+        Some(HeaderMatch { name, value, kind: MatchKind::parse(&stored.kind)? })
+    };
+    Some(Routing {
+        route: stored.http_route.clone(),
+        stable: stored.stable_service.clone(),
+        canary: stored.canary_service.clone(),
+        experiment: readable(stored.variant_match.as_ref(), header)?,
     })
 }
 

@@ -7,6 +7,7 @@ use crate::model::moment::Duration;
 use crate::model::problem::Problem;
 use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, Scale, Step, Strategy};
 use crate::model::weight::{Quantity, Weight};
+use crate::validate::variant;
 
 /// Most steps of a ladder, as in the CRD.
 const STEPS_MAX: usize = 50;
@@ -21,6 +22,7 @@ const DAY_SECS: u32 = 86_400;
 const STRATEGY: &str = "spec.strategy";
 const CANARY: &str = Strategy::Canary.field();
 const BLUE_GREEN: &str = Strategy::BlueGreen.field();
+const AB_TESTING: &str = Strategy::AbTesting.field();
 const SIMPLE: &str = Strategy::Simple.field();
 
 /// Reads the strategy, of which there has to be one.
@@ -28,18 +30,49 @@ const SIMPLE: &str = Strategy::Simple.field();
 /// # Errors
 /// The first [`Problem`], with the path of its field.
 pub fn ladder(strategy: &wire::Strategy) -> Result<Ladder, Problem> {
-    let wire::Strategy { canary: ladder, blue_green, simple: rolling } = strategy;
-    match (ladder, blue_green, rolling) {
-        (Some(chosen), None, None) => canary(chosen),
-        (None, Some(chosen), None) => two_sides(chosen),
-        (None, None, Some(chosen)) => simple(chosen),
-        (None, None, None) => {
-            Err(Problem::new(STRATEGY, "is empty; write canary, blueGreen or simple"))
+    let wire::Strategy { canary: ladder, blue_green, ab_testing, simple: rolling } = strategy;
+    match (ladder, blue_green, ab_testing, rolling) {
+        (Some(chosen), None, None, None) => canary(chosen),
+        (None, Some(chosen), None, None) => two_sides(chosen),
+        (None, None, Some(chosen), None) => experiment(chosen),
+        (None, None, None, Some(chosen)) => simple(chosen),
+        (None, None, None, None) => {
+            Err(Problem::new(STRATEGY, "is empty; write canary, blueGreen, abTesting or simple"))
         }
-        (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+        (_, _, _, _) => {
             Err(Problem::new(STRATEGY, "holds more than one strategy; leave one of them"))
         }
     }
+}
+
+/// An experiment is a step without weight, in which its rules send requests to the whole new side,
+/// and one to all traffic.
+fn experiment(chosen: &wire::AbTesting) -> Result<Ladder, Problem> {
+    let field = |name: &str| format!("{AB_TESTING}.{name}");
+    let port = bounded(field("port"), chosen.port, 1, u32::from(u16::MAX))?;
+    if chosen.variant_a_service == chosen.variant_b_service {
+        let why = "is the variantAService; name another Service";
+        return Err(Problem::new(field("variantBService"), why));
+    }
+    let most = chosen.max_duration.as_deref();
+    let most = most.map(|text| length(field("maxDuration"), text, "conclude-experiment"));
+    let pause = Pause::UntilConcluded(most.transpose()?);
+    let full = Some(Scale::Full);
+    Ok(Ladder {
+        strategy: Strategy::AbTesting,
+        stable_service: Some(chosen.variant_a_service.clone()),
+        canary_service: Some(chosen.variant_b_service.clone()),
+        port: u16::try_from(port).unwrap_or(u16::MAX),
+        surge: Quantity::Percent(100),
+        unavailable: Quantity::Count(0),
+        steps: vec![
+            Step { weight: Weight::NONE, scale: full, pause },
+            Step { weight: Weight::FULL, scale: full, pause: Pause::None },
+        ],
+        route: Some(chosen.traffic_routing.gateway_api.http_route.clone()),
+        drain: DRAIN_DELAY,
+        experiment: Some(variant::of(&field("variantBMatch"), &chosen.variant_b_match)?),
+    })
 }
 
 /// A blue-green release is a step without traffic, which is looked at, and one to all of it.
@@ -81,6 +114,7 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
         ],
         route: routing.map(|routing| routing.gateway_api.http_route.clone()),
         drain: Duration::from_secs(u64::from(drain)),
+        experiment: None,
     })
 }
 
@@ -97,6 +131,7 @@ fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
         steps: vec![Step { weight: Weight::FULL, scale: None, pause: Pause::None }],
         route: None,
         drain: DRAIN_DELAY,
+        experiment: None,
     })
 }
 
@@ -115,6 +150,7 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
         steps: steps(&canary.steps)?,
         route: routing.map(|routing| routing.gateway_api.http_route.clone()),
         drain: DRAIN_DELAY,
+        experiment: None,
     })
 }
 
@@ -217,13 +253,18 @@ fn weight(step: &str, set: Option<i32>, before: Weight) -> Result<Weight, Proble
 fn pause(step: &str, pause: Option<&wire::Pause>) -> Result<Pause, Problem> {
     let Some(pause) = pause else { return Ok(Pause::None) };
     let Some(text) = &pause.duration else { return Ok(Pause::UntilPromoted) };
-    let field = format!("{step}.pause.duration");
+    length(format!("{step}.pause.duration"), text, "promote").map(Pause::For)
+}
+
+/// Reads a length of time; without one a command is waited for.
+fn length(field: String, text: &str, command: &str) -> Result<Duration, Problem> {
     match Duration::parse(text) {
         Ok(Duration::ZERO) => {
-            let why = "has to be longer than 0; leave it out to wait for the command promote";
+            let why =
+                format!("has to be longer than 0; leave it out to wait for the command {command}");
             Err(Problem::new(field, why))
         }
-        Ok(duration) => Ok(Pause::For(duration)),
+        Ok(duration) => Ok(duration),
         Err(fault) => Err(Problem::new(field, fault)),
     }
 }
@@ -248,7 +289,7 @@ mod tests {
     fn a_rollout_has_one_strategy() {
         let canary = json!({"steps": [{"setWeight": 20}]});
         for (case, strategy, why) in [
-            ("none", json!({}), "is empty; write canary, blueGreen or simple"),
+            ("none", json!({}), "is empty; write canary, blueGreen, abTesting or simple"),
             ("both", json!({"canary": canary, "simple": {}}), "holds more than one"),
         ] {
             let problem = only(strategy).unwrap_err();
@@ -300,6 +341,36 @@ mod tests {
         ] {
             let problem = with(patch).unwrap_err();
             assert_eq!(problem.field, format!("{BLUE_GREEN}.{field}"));
+        }
+    }
+
+    #[test]
+    fn an_experiment_is_a_step_without_weight_and_one_to_all_traffic() {
+        let with = |patch: Value| {
+            let chosen = json!({"variantAService": "shop", "variantBService": "shop-b",
+                "variantBMatch": {"header": {"name": "x-group", "value": "b"}},
+                "trafficRouting": {"gatewayAPI": {"httpRoute": "shop"}}});
+            only(json!({"abTesting": fixture::merged(&chosen, &patch)}))
+        };
+        let hour = Duration::from_secs(3600);
+        for (patch, most) in [(json!({}), None), (json!({"maxDuration": "1h"}), Some(hour))] {
+            let ladder = with(patch).unwrap();
+            let pauses: Vec<_> =
+                ladder.steps.iter().map(|s| (s.weight.percent(), s.pause)).collect();
+            assert_eq!(pauses, [(0, Pause::UntilConcluded(most)), (100, Pause::None)]);
+            assert!(ladder.steps.iter().all(|step| step.scale == Some(Scale::Full)));
+            let routing = ladder.routing().unwrap();
+            assert_eq!(routing.experiment, ladder.experiment);
+            assert_eq!((routing.route.as_str(), routing.canary.as_str()), ("shop", "shop-b"));
+        }
+        for (patch, field) in [
+            (json!({"variantBService": "shop"}), "variantBService"),
+            (json!({"port": 0}), "port"),
+            (json!({"maxDuration": "0s"}), "maxDuration"),
+            (json!({"maxDuration": "7d"}), "maxDuration"),
+            (json!({"variantBMatch": {"header": null}}), "variantBMatch"),
+        ] {
+            assert_eq!(with(patch).unwrap_err().field, format!("{AB_TESTING}.{field}"));
         }
     }
 

@@ -11,8 +11,8 @@ use stairlock::model::moves::{Move, WeightEdit, Write};
 use stairlock::model::range::Range;
 use stairlock::model::release::Release;
 use stairlock::model::snapshot::{
-    Acceptance, Identity, Known, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule, Service,
-    Snapshot,
+    Acceptance, Experiment, Identity, Known, LiveRoute, LiveService, Offer, ReplicaSet, Route,
+    Rule, Service, Snapshot,
 };
 use stairlock::model::spec::{DRAIN_DELAY, Ladder, Pause, SourceRef, Spec, Step, Strategy};
 use stairlock::model::status::{Stage, Status};
@@ -87,6 +87,7 @@ fn spec() -> Spec {
             steps: Vec::new(),
             route: None,
             drain: DRAIN_DELAY,
+            experiment: None,
         },
     }
 }
@@ -227,6 +228,7 @@ impl World {
             uid: "r".into(),
             resource_version: "1".into(),
             rules: vec![rule],
+            experiment: Experiment::default(),
             acceptance: Acceptance::Accepted,
             owner: None,
         };
@@ -370,6 +372,7 @@ impl World {
                 format!("select {to_text} by Service {}", target.name)
             }
             Write::SetWeights { edits, .. } => self.set_weights(&edits),
+            Write::SetRules { .. } => unreachable!("no story has an experiment"),
             Write::SetImages(edits) => {
                 let images: BTreeMap<_, _> =
                     edits.into_iter().map(|e| (e.container, e.image)).collect();

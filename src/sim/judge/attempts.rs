@@ -207,7 +207,8 @@ fn steps(was: &Rollout, is: &Rollout, found: &mut Found) {
 /// S8: what failed is noted.
 fn failure(was: &Rollout, is: &Rollout, found: &mut Found) {
     let (Some(old), Some(new)) = (was.open(), &is.status.attempt) else { return };
-    let fails = new.failed() && !old.failed() && new.number == old.number;
+    let bars = |attempt: &Attempt| attempt.failed() || attempt.lost();
+    let fails = bars(new) && !bars(old) && new.number == old.number;
     let noted = is.status.quarantine.iter().any(|failed| failed.attempt == new.number);
     found.unless(!fails || noted, "S8", || {
         format!("{}: attempt {} fails and is not noted", is.name, new.number)
@@ -247,6 +248,7 @@ fn phase(is: &Rollout, found: &mut Found) {
         Stage::Step if attempt.paused_at.is_some() => &[is.spec.pause],
         Stage::Step | Stage::Promoting | Stage::RollingBack => &["Progressing"],
         Stage::Ended if attempt.failed() => &["Failed"],
+        Stage::Ended if attempt.lost() => &["Completed", "Concluded"],
         Stage::Completed | Stage::Ended => &["Completed", "Progressing"],
         Stage::Unknown => &[],
     };

@@ -94,7 +94,8 @@ impl Commands {
             });
         };
         if same && left_manual_pause(was, old, new) {
-            by(&["promote", "promote-full"], "a pause without an end is left");
+            let words = ["promote", "promote-full", "conclude-b"];
+            by(&words, "a pause without an end is left");
         } else if same && new.unpaused && !old.unpaused {
             by(&["promote-full"], "pauses are left out");
         }
@@ -122,7 +123,10 @@ fn place(rollout: &Rollout) -> (i64, i64) {
 
 fn left_manual_pause(was: &Rollout, old: &Attempt, new: &Attempt) -> bool {
     let paused = old.stage() == Stage::Step && old.paused_at.is_some() && !old.unpaused;
-    let manual = was.spec.step(old.step).pause == Pause::UntilPromoted;
+    let manual = match was.spec.step(old.step).pause {
+        Pause::UntilPromoted | Pause::UntilConcluded(_) => true,
+        Pause::None | Pause::For(_) => false,
+    };
     paused && manual && new.left(old)
 }
 
@@ -134,11 +138,17 @@ fn possible(rollout: &Rollout, word: &str, value: &str) -> bool {
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         digits(a) && digits(s) && a.parse() == Ok(number) && s.parse() == Ok(step)
     });
+    let named = match word {
+        "conclude-a" => ["A", "true"].contains(&value),
+        "conclude-b" => value == "B",
+        _ => value == "true" || named,
+    };
     let paused = attempt.stage() == Stage::Step && attempt.paused_at.is_some();
     let failed = rollout.status.quarantine.iter().any(|failed| failed.attempt == number);
-    (value == "true" || named)
+    named
         && match word {
             "promote" => paused && !rollout.spec.paused,
+            "conclude-a" | "conclude-b" => paused && could_act(rollout, word),
             "retry" => rollout.status.pin.is_some() || (failed && !attempt.open()),
             word => could_act(rollout, word),
         }
@@ -150,6 +160,10 @@ fn could_act(rollout: &Rollout, word: &str) -> bool {
     let step = attempt.stage() == Stage::Step;
     match word {
         "promote" => step && !rollout.spec.paused,
+        "conclude-a" | "conclude-b" => {
+            let pause = rollout.spec.step(attempt.step).pause;
+            step && matches!(pause, Pause::UntilConcluded(_)) && !rollout.spec.paused
+        }
         "promote-full" => step && !attempt.unpaused && !rollout.spec.paused,
         "abort" => matches!(attempt.stage(), Stage::First | Stage::Step | Stage::Promoting),
         "retry" => {

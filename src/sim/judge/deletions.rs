@@ -39,6 +39,14 @@ fn route(case: &Case<'_>, was: &Rollout, found: &mut Found) {
         !route.applied && pairs.values().any(|pair| pair.canary > 0)
     };
     let left = !states.is_empty() && states.iter().all(|state| state.is_some_and(split));
+    let (used, known) = (was.routing(), case.remembers("httproutes"));
+    let ruled = |route: &Route| {
+        !route.applied && used.as_ref().is_some_and(|used| route.experiments(used) > 0)
+    };
+    let traced = !states.is_empty() && states.iter().all(|state| state.is_some_and(ruled));
+    found.unless(!traced || !known, "S6", || {
+        format!("{} goes and {} has rules of its experiment", was.name, routing.http_route)
+    });
     let there = case.service_states(&routing.stable_service).iter().all(Option::is_some);
     let ready = there && case.least_ready_of_any(&routing.stable_service) > 0;
     found.unless(!left || !ready || !case.remembers("httproutes"), "L4", || {

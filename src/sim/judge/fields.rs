@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::api::keys;
+use crate::sim::judge::experiments;
 use crate::sim::judge::facts::rollout::COMMANDS;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::read::{at, list, owner, text};
@@ -70,7 +71,15 @@ fn deleted(case: &Case<'_>, object: &Value, found: &mut Found) {
 
 fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
     let mut paths = Vec::new();
-    differ(before, after, &mut Vec::new(), &mut paths);
+    let stripped = match case.change.place.resource {
+        "httproutes" => Some([before, after].map(|route| without_experiments(case, route))),
+        _ => None,
+    };
+    let (old, new) = match &stripped {
+        Some([old, new]) => (old, new),
+        None => (before, after),
+    };
+    differ(old, new, &mut Vec::new(), &mut paths);
     if case.change.place.resource == "replicasets" {
         let owner = owner(before).or_else(|| owner(after));
         let ours = case.rollouts().any(|seen| owner.as_ref() == Some(&seen.now.uid));
@@ -84,7 +93,7 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
             "rollouts" => of_rollout(path, before, after),
             "replicasets" => of_set(path, before),
             "services" => keyed(path, &["spec", "selector", keys::LABEL_REVISION]),
-            "httproutes" => of_route(path, after, &services),
+            "httproutes" => of_route(path, new, &services),
             _ => false,
         };
         found.unless(fine, "S5", || {
@@ -103,6 +112,16 @@ fn backends(case: &Case<'_>) -> Vec<(String, String)> {
     let all = case.rollouts().flat_map(|seen| seen.routings());
     let here = all.filter(|routing| routing.http_route == case.name());
     here.map(|routing| (routing.stable_service, routing.canary_service)).collect()
+}
+
+/// A route without the rules of an experiment: these are judged for themselves.
+fn without_experiments(case: &Case<'_>, route: &Value) -> Value {
+    let routings = experiments::routings(case);
+    let mut route = route.clone();
+    if let Some(rules) = route.pointer_mut("/spec/rules").and_then(Value::as_array_mut) {
+        rules.retain(|rule| !experiments::any(&routings, rule));
+    }
+    route
 }
 
 fn of_rollout(path: &[Token<'_>], before: &Value, after: &Value) -> bool {

@@ -1,7 +1,7 @@
 //! Force: a step, a promotion and the way back are over only once what they ask for is there, as
 //! pods and gateways say of the present generation (S13).
 
-use crate::sim::judge::facts::rollout::Rollout;
+use crate::sim::judge::facts::rollout::{Pause, Rollout};
 use crate::sim::judge::facts::route::{Route, part};
 use crate::sim::judge::facts::status::{Attempt, Stage};
 use crate::sim::judge::found::Found;
@@ -15,6 +15,8 @@ struct Goal<'a> {
     pods: Vec<(&'a str, u32)>,
     /// The Service of stable has to select this revision.
     turned: Option<&'a str>,
+    /// Whether the rules of an experiment stand in the route: else none does.
+    ruled: Option<bool>,
 }
 
 /// Looks at a write of a controller to a Rollout.
@@ -50,7 +52,10 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
     let taken = |route: &Route| {
         let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
         let weighed = |(canary, sum)| canary == part(sum, goal.weight);
-        route.accepted_since.is_some()
+        let rules = if goal.ruled == Some(true) { pairs.len() } else { 0 };
+        let ruled = goal.ruled.is_none() || route.experiments(&routing) == rules;
+        ruled
+            && route.accepted_since.is_some()
             && !pairs.is_empty()
             && pairs.values().all(|pair| weighed((pair.canary, pair.sum())))
     };
@@ -95,20 +100,23 @@ fn goal<'a>(was: &'a Rollout, old: &'a Attempt, new: &Attempt) -> Option<Goal<'a
             let step = was.spec.step(old.step);
             let (weight, pods) = (step.weight, part(replicas, step.weight));
             let pods = vec![(revision, pods.max(step.pods.min(replicas)))];
-            let goal = Goal { weight, pods, turned: (weight == 100).then_some(revision) };
+            let ruled = matches!(step.pause, Pause::UntilConcluded(_)).then_some(true);
+            let goal = Goal { weight, pods, turned: (weight == 100).then_some(revision), ruled };
             (begins || (new.left(old) && !was.promotes(old))).then_some(goal)
         }
         (Stage::First, Stage::Completed) => {
-            Some(Goal { weight: 0, pods: vec![(revision, replicas)], turned: Some(revision) })
+            let (pods, turned) = (vec![(revision, replicas)], Some(revision));
+            Some(Goal { weight: 0, pods, turned, ruled: Some(false) })
         }
         (Stage::Promoting, Stage::Completed) => {
-            Some(Goal { weight: 0, pods: Vec::new(), turned: Some(revision) })
+            let (pods, turned) = (Vec::new(), Some(revision));
+            Some(Goal { weight: 0, pods, turned, ruled: Some(false) })
         }
         (Stage::RollingBack, Stage::Ended) => {
             let stable = stable?;
             let routed = was.routing().is_some();
             let pods = if routed { Vec::new() } else { vec![(stable, replicas)] };
-            Some(Goal { weight: 0, pods, turned: Some(stable) })
+            Some(Goal { weight: 0, pods, turned: Some(stable), ruled: Some(false) })
         }
         (_, _) => None,
     }

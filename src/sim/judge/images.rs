@@ -97,7 +97,8 @@ fn canonical(repository: &str) -> String {
 
 /// S14: a version falls only on the way back from what failed.
 fn older(was: &Rollout, (before, image): (&str, &str), found: &mut Found) {
-    let back = was.open().is_some_and(|a| a.stage() == Stage::RollingBack && a.failed());
+    let back =
+        was.open().is_some_and(|a| a.stage() == Stage::RollingBack && (a.failed() || a.lost()));
     let (from, to) = (Image::of(before).version(), Image::of(image).version());
     let falls = from.zip(to).is_some_and(|(from, to)| to.cmp_precedence(&from).is_lt());
     found.unless(back || !falls, "S14", || format!("{}: {image} replaces {before}", was.name));

@@ -42,10 +42,14 @@ const UNHEALTHY: [&str; 6] = [
     "Refused",
     "Draining",
 ];
+/// Holds that end at a time.
+const TIMED: [&str; 2] = ["Paused", "Experimenting"];
 /// Holds of an attempt that a newer release ends.
-const PASSING: [&str; 7] = [
+const PASSING: [&str; 9] = [
     "Paused",
     "AwaitingPromotion",
+    "Experimenting",
+    "AwaitingConclusion",
     "PodsNotReady",
     "EndpointsNotReady",
     "RouteNotAccepted",
@@ -220,7 +224,8 @@ impl Known {
     fn note(&mut self, scene: &Scene, rollout: &Rollout, at: Timestamp) {
         let named = |value: &str| {
             let number = |text: &str| text.parse::<u32>().is_ok();
-            value == "true" || value.split_once('/').is_some_and(|(a, s)| number(a) && number(s))
+            ["true", "A", "B"].contains(&value)
+                || value.split_once('/').is_some_and(|(a, s)| number(a) && number(s))
         };
         let asked = rollout.asked.iter().filter(|(_, _, value)| named(value));
         let asked = asked.map(|(key, _, value)| format!("{key}={value}"));
@@ -305,7 +310,8 @@ fn overdue(rollout: &Rollout, since: Timestamp, at: Timestamp) -> Option<String>
     let climbs = step || [Stage::First, Stage::Promoting].contains(&attempt.stage());
     let pause = match rollout.spec.step(attempt.step).pause {
         Pause::For(length) if step && !attempt.unpaused && first.kind == "Paused" => Some(length),
-        Pause::For(_) | Pause::None | Pause::UntilPromoted => None,
+        Pause::UntilConcluded(most) if step && first.kind == "Experimenting" => most,
+        Pause::For(_) | Pause::None | Pause::UntilPromoted | Pause::UntilConcluded(_) => None,
     };
     let unhealthy = climbs && UNHEALTHY.contains(&first.kind.as_str());
     let limit = pause.or_else(|| unhealthy.then_some(rollout.spec.deadline))?;
@@ -335,8 +341,7 @@ fn ends(
     let late =
         waiting.iter().find(|w| w.until.as_ref().is_some_and(|until| over(until, Duration::ZERO)));
     found.unless(late.is_none(), "L2", || format!("{name} still waits: {late:?}"));
-    let timeless =
-        waiting.iter().any(|waiting| waiting.kind == "Paused" && waiting.until.is_none());
+    let timeless = waiting.iter().any(|w| TIMED.contains(&w.kind.as_str()) && w.until.is_none());
     found.unless(!timeless, "L2", || format!("{name} is paused, and nothing tells until when"));
     let moving = match attempt.stage() {
         Stage::First | Stage::Step | Stage::Promoting => {
@@ -387,6 +392,10 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
         let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
         let home = pairs.values().all(|pair| pair.canary == 0 && pair.stable > 0);
         found.unless(home, "L1", || format!("{}: {pairs:?} at rest", routing.http_route));
+        let left = route.experiments(routing);
+        found.unless(left == 0, "S6", || {
+            format!("{}: {left} rules of an experiment are left at rest", routing.http_route)
+        });
     }
     if let Some(service) = rollout.spec.stable_service.as_ref()
         && let Some(live) = scene.service(&named(service))

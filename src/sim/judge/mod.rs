@@ -12,6 +12,7 @@ mod bounds;
 mod commands;
 mod deletions;
 mod drain;
+mod experiments;
 mod facts;
 mod fields;
 mod force;
@@ -54,7 +55,11 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("S3", "without a route pods stay within surge and unavailable; with one stable is whole"),
     ("S4", "the way back leads only to endpoints that are ready, more than the canary has"),
     ("S5", "of objects of others only the fields that are ours are written"),
-    ("S6", "not yet: there are no header rules"),
+    (
+        "S6",
+        "the rules of an experiment are copies of rules with both Services, once each, only while \
+        it runs",
+    ),
     ("S7", "both weights of a rule are written out and add up to 100, or to what they did before"),
     (
         "S8",
@@ -160,6 +165,7 @@ impl Judge {
         let case = Case::new(&self.scene, change, &fresh);
         let mut found = Found::default();
         fields::see(&case, &mut found);
+        experiments::see(&case, &mut found);
         bindings::see(&case, &self.reach, &mut found);
         self.weights.see(&case, &mut found);
         selects::see(&case, &mut found);

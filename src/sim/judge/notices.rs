@@ -141,8 +141,11 @@ fn of_stage(was: &Rollout, is: &Rollout, old: &Attempt, new: &Attempt) -> Option
         return (new.step < was.spec.last()).then_some("StepEntered");
     }
     if steps == (Stage::Step, Stage::Step) && old.paused_at.is_none() && new.paused_at.is_some() {
-        let manual = was.spec.step(new.step).pause == Pause::UntilPromoted;
-        return manual.then_some("AwaitingPromotion");
+        return match was.spec.step(new.step).pause {
+            Pause::UntilPromoted => Some("AwaitingPromotion"),
+            Pause::UntilConcluded(_) => Some("ExperimentStarted"),
+            Pause::None | Pause::For(_) => None,
+        };
     }
     if !old.open() || new.open() {
         return None;
@@ -150,6 +153,7 @@ fn of_stage(was: &Rollout, is: &Rollout, old: &Attempt, new: &Attempt) -> Option
     match new.stage() {
         Stage::Completed => Some("AttemptCompleted"),
         Stage::Ended if new.failed() => Some("AttemptFailed"),
+        Stage::Ended if new.lost() => Some("ExperimentConcluded"),
         Stage::Ended => is.status.stable.is_some().then_some("AttemptReverted"),
         Stage::First | Stage::Step | Stage::Promoting | Stage::RollingBack | Stage::Unknown => None,
     }

@@ -97,8 +97,14 @@ impl Known {
     fn left(&self, was: &Rollout, is: &Rollout, at: Timestamp, found: &mut Found) {
         let (Some(old), Some(new)) = (was.open(), &is.status.attempt) else { return };
         let paused = old.paused_at.is_some() && !old.unpaused && old.place() == self.place;
-        let Pause::For(length) = was.spec.step(old.step).pause else { return };
-        let ends = new.left(old) && paused && !was.promotes(old);
+        let (length, ends) = match was.spec.step(old.step).pause {
+            Pause::For(length) => (length, new.left(old) && !was.promotes(old)),
+            Pause::UntilConcluded(most) => {
+                (most.unwrap_or(Duration::MAX), new.lost() && !was.concludes(old))
+            }
+            Pause::None | Pause::UntilPromoted => return,
+        };
+        let ends = ends && paused;
         let Some(began) = self.began.filter(|_| ends) else { return };
         if new.number != old.number {
             return;

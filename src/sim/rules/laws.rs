@@ -29,6 +29,9 @@ enum Place {
 const STRATEGY: &str = "/spec/strategy";
 const CANARY: &str = "/spec/strategy/canary";
 const BLUE_GREEN: &str = "/spec/strategy/blueGreen";
+const AB_TESTING: &str = "/spec/strategy/abTesting";
+const VARIANT: &str = "/spec/strategy/abTesting/variantBMatch";
+const LONGEST: &str = "/spec/strategy/abTesting/maxDuration";
 const SIMPLE: &str = "/spec/strategy/simple";
 
 const LAWS: &[Law] = &[
@@ -59,6 +62,20 @@ const LAWS: &[Law] = &[
         broken: renamed,
     },
     Law { said: "autoPromotionSeconds needs", place: Place::At(BLUE_GREEN), broken: by_itself },
+    Law {
+        said: "variantAService and variantBService have",
+        place: Place::At(AB_TESTING),
+        broken: same_variants,
+    },
+    Law {
+        said: "variantAService and variantBService are",
+        place: Place::At(AB_TESTING),
+        broken: variants_renamed,
+    },
+    Law { said: "variantBMatch needs", place: Place::At(VARIANT), broken: not_one_match },
+    Law { said: "maxDuration has to be longer", place: Place::At(LONGEST), broken: zero },
+    Law { said: "maxDuration repeats a unit", place: Place::At(LONGEST), broken: repeats },
+    Law { said: "maxDuration is longer", place: Place::At(LONGEST), broken: endless },
     Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },
     Law { said: "a step needs", place: Place::Steps, broken: empty_step },
     Law { said: "has to be longer than 0", place: Place::Pauses, broken: zero },
@@ -192,14 +209,13 @@ fn no_room(canary: &Value, _: Option<&Value>) -> bool {
 }
 
 fn not_one(strategy: &Value, _: Option<&Value>) -> bool {
-    let written =
-        ["canary", "blueGreen", "simple"].iter().filter(|key| strategy.get(key).is_some());
-    written.count() != 1
+    let all = ["canary", "blueGreen", "abTesting", "simple"];
+    all.iter().filter(|key| strategy.get(key).is_some()).count() != 1
 }
 
 fn replaced(strategy: &Value, before: Option<&Value>) -> bool {
     let other = |before: &Value| {
-        ["canary", "simple"]
+        ["canary", "abTesting", "simple"]
             .iter()
             .any(|key| strategy.get(key).is_some() != before.get(key).is_some())
     };
@@ -215,6 +231,21 @@ fn renamed(chosen: &Value, before: Option<&Value>) -> bool {
 
 fn same_sides(chosen: &Value, _: Option<&Value>) -> bool {
     chosen.get("activeService") == chosen.get("previewService")
+}
+
+fn same_variants(chosen: &Value, _: Option<&Value>) -> bool {
+    chosen.get("variantAService") == chosen.get("variantBService")
+}
+
+fn variants_renamed(chosen: &Value, before: Option<&Value>) -> bool {
+    let other = |before: &Value| {
+        ["variantAService", "variantBService"].iter().any(|key| chosen.get(key) != before.get(key))
+    };
+    before.is_some_and(other)
+}
+
+fn not_one_match(chosen: &Value, _: Option<&Value>) -> bool {
+    chosen.get("header").is_some() == chosen.get("cookie").is_some()
 }
 
 fn by_itself(chosen: &Value, _: Option<&Value>) -> bool {

@@ -48,9 +48,12 @@ pub struct Named<'a> {
 pub fn named(rollout: &Value) -> Named<'_> {
     let strategy = |key| at(rollout, &["spec", "strategy", key]);
     let switch = strategy("blueGreen").is_some();
-    let (chosen, services) = match strategy("blueGreen") {
-        Some(chosen) => (chosen, ["activeService", "previewService"]),
-        None => (strategy("canary").unwrap_or(&Value::Null), ["stableService", "canaryService"]),
+    let (chosen, services) = match (strategy("blueGreen"), strategy("abTesting")) {
+        (Some(chosen), _) => (chosen, ["activeService", "previewService"]),
+        (None, Some(chosen)) => (chosen, ["variantAService", "variantBService"]),
+        (None, None) => {
+            (strategy("canary").unwrap_or(&Value::Null), ["stableService", "canaryService"])
+        }
     };
     Named {
         services: services.map(|key| text(chosen, &[key])),

@@ -4,6 +4,7 @@ mod blind;
 mod command;
 mod cost;
 mod crash;
+mod experiment;
 mod failure;
 mod fault;
 mod kubectl;

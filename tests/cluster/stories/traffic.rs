@@ -7,8 +7,8 @@ use crate::support::controller::Controller;
 use crate::support::front::Front;
 use crate::support::json::{merged, text};
 use crate::support::rig::{rig, succeeded};
-use crate::support::shop::{rollout, routed, two_sides};
-use crate::support::story::{SHOP, Story};
+use crate::support::shop::{experiment, rollout, routed, two_sides};
+use crate::support::story::{SHOP, Story, attempt_is};
 
 /// A Rollout whose pods run on the real node.
 fn real(rollout: Value) -> Value {
@@ -135,4 +135,39 @@ async fn no_answer_fails_while_two_sides_switch() {
         front.shares(then, 100).await;
     }
     visitors.leave().await;
+}
+
+/// An experiment that is won, one that is superseded and one that is not won, each under traffic
+/// with the cookie and without.
+#[tokio::test]
+async fn users_with_the_cookie_see_variant_b_and_no_answer_fails() {
+    let cookie = json!({"variantBMatch": {"header": null,
+        "cookie": {"name": "group", "value": "b.1"}}});
+    let shop = |story: &Story| experiment(rollout(story, "1.0.0", json!([])), &cookie);
+    let tags = ["1.0.0", "1.1.0", "1.2.0", "1.3.0"];
+    let Some((story, _controller, all)) = open("variants", &tags, shop).await else { return };
+    let (group, near) = (all.with("a=1; group=b.1; z=2"), all.with("xgroup=b.1; group=bx1"));
+    let visitors = [all.visitors(), group.visitors()];
+    for (attempt, tag, winner, then) in
+        [(2, "1.1.0", Some("B"), "1.1.0"), (3, "1.2.0", None, ""), (4, "1.3.0", Some("A"), "1.1.0")]
+    {
+        release(&story, tag).await;
+        story.experimenting(attempt).await;
+        group.until_only(&story, tag).await;
+        let before = if attempt == 2 { "1.0.0" } else { "1.1.0" };
+        for (front, sees) in [(&group, tag), (&all, before), (&near, before)] {
+            front.only(sees).await;
+        }
+        let Some(winner) = winner else { continue };
+        story.command("stairlock.dev/conclude-experiment", winner).await;
+        let ended = |r: &Value| text(r, "/status/attempt/stage").ends_with("ed");
+        story.until("it is over", |r| attempt_is(r, attempt) && ended(r)).await;
+        story.drained().await;
+        for front in [&all, &group] {
+            front.only(then).await;
+        }
+    }
+    for visitors in visitors {
+        visitors.leave().await;
+    }
 }

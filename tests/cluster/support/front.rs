@@ -34,6 +34,7 @@ pub type Shares = BTreeMap<String, usize>;
 pub struct Front {
     client: Client<HttpConnector, Empty<Bytes>>,
     host: String,
+    cookie: Option<String>,
 }
 
 impl Front {
@@ -48,13 +49,36 @@ impl Front {
 
     fn new(host: &str) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { client, host: host.to_owned() }
+        Self { client, host: host.to_owned(), cookie: None }
+    }
+
+    /// The same clients with these cookies.
+    pub fn with(&self, cookies: &str) -> Self {
+        Self { cookie: Some(cookies.to_owned()), ..Self::new(&self.host) }
+    }
+
+    /// Another client of the same kind, with connections of its own.
+    fn another(&self) -> Self {
+        Self { cookie: self.cookie.clone(), ..Self::new(&self.host) }
+    }
+
+    /// Waits until the data plane follows: a version answers twenty times in a row.
+    pub async fn until_only(&self, story: &Story, version: &str) {
+        let mut row = 0;
+        while row < 20 {
+            assert!(tokio::time::Instant::now() < story.end, "{version} never answers alone");
+            row = if self.ask("").await == version { row + 1 } else { 0 };
+        }
     }
 
     /// Asks once: the version that answers to the end, else `failed` and why.
     async fn ask(&self, path: &str) -> String {
         let url = format!("{}/{path}", rig().var("GATEWAY_URL").trim_end_matches('/'));
         let request = Request::get(url).header("host", &self.host);
+        let request = match &self.cookie {
+            Some(cookie) => request.header("cookie", cookie),
+            None => request,
+        };
         let request = request.body(Empty::<Bytes>::new()).unwrap();
         let response = match self.client.request(request).await {
             Ok(response) => response,
@@ -76,7 +100,7 @@ impl Front {
     pub async fn sample(&self) -> Shares {
         let mut asking = tokio::task::JoinSet::new();
         for _ in 0..CLIENTS {
-            let client = Self::new(&self.host);
+            let client = self.another();
             asking.spawn(async move {
                 let mut shares = Shares::new();
                 for _ in 0..SAMPLE / CLIENTS {
@@ -98,12 +122,18 @@ impl Front {
         none_failed(&shares);
     }
 
+    /// Nobody but one version answers.
+    pub async fn only(&self, version: &str) {
+        let shares = self.sample().await;
+        assert_eq!(shares.get(version), Some(&SAMPLE), "{shares:?}");
+    }
+
     /// Lets visitors come, until they are sent away: one asks without a break, others read long
     /// answers.
     pub fn visitors(&self) -> Visitors {
         let over = Arc::new(AtomicBool::new(false));
         let visit = |path: &'static str| {
-            let (front, over) = (Self::new(&self.host), Arc::clone(&over));
+            let (front, over) = (self.another(), Arc::clone(&over));
             tokio::spawn(async move {
                 let mut shares = Shares::new();
                 while !over.load(Ordering::Relaxed) {

@@ -63,6 +63,15 @@ pub fn two_sides(mut rollout: Value, over: &Value) -> Value {
     rollout
 }
 
+/// The same Rollout with an experiment in place of its strategy; `over` says more of it.
+pub fn experiment(mut rollout: Value, over: &Value) -> Value {
+    let chosen = json!({"variantAService": STABLE, "variantBService": CANARY, "port": 8080,
+        "variantBMatch": {"header": {"name": "x-group", "value": "b"}},
+        "trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}}});
+    rollout["spec"]["strategy"] = json!({"abTesting": merged(chosen, over)});
+    rollout
+}
+
 /// The same Rollout without an image in its template.
 pub fn imageless(mut rollout: Value) -> Value {
     let container = rollout.pointer_mut("/spec/template/spec/containers/0");

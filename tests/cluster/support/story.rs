@@ -178,6 +178,13 @@ impl Story {
         self.until(&format!("attempt {attempt} is looked at"), looked_at).await
     }
 
+    /// Waits until the experiment of an attempt runs.
+    pub async fn experimenting(&self, attempt: i64) -> Value {
+        let runs =
+            |r: &Value| text(r, "/status/phase") == "Experimenting" && attempt_is(r, attempt);
+        self.until(&format!("the experiment of attempt {attempt} runs"), runs).await
+    }
+
     /// Waits until an attempt has failed and everything is back.
     pub async fn failed(&self, attempt: i64, cause: &str) -> Value {
         let what = format!("attempt {attempt} is Failed: {cause}");

@@ -8,17 +8,24 @@ use serde_json::Value;
 use crate::api::keys;
 use crate::model::moment::Duration;
 use crate::sim::judge::facts::route::part;
-use crate::sim::judge::facts::status::{Attempt, Routing, Status};
+use crate::sim::judge::facts::status::{Attempt, Routing, Status, Variant};
 use crate::sim::judge::read::{at, count, list, number, text, word};
 
 /// The annotations of commands, by rank, and what they ask for.
-pub const COMMANDS: [(&str, &str); 5] = [
+pub const COMMANDS: [(&str, &str); 7] = [
     (keys::COMMAND_ABORT, "abort"),
+    (keys::COMMAND_CONCLUDE, CONCLUDE),
+    (keys::COMMAND_CONCLUDE_KULTA, CONCLUDE),
     (keys::COMMAND_PROMOTE_FULL, "promote-full"),
     (keys::COMMAND_PROMOTE, "promote"),
     (keys::COMMAND_PROMOTE_KULTA, "promote"),
     (keys::COMMAND_RETRY, "retry"),
 ];
+
+/// What the annotations ask for that end an experiment: their value tells the winner.
+const CONCLUDE: &str = "conclude";
+/// What commands ask for, the one that wins first.
+const RANKS: [&str; 6] = ["abort", "conclude-a", "conclude-b", "promote-full", "promote", "retry"];
 
 /// One state of a Rollout.
 #[derive(Debug, Clone)]
@@ -66,6 +73,8 @@ pub struct Spec {
     pub route: Option<String>,
     /// Whether the Service of stable alone carries the traffic, to one side or the other.
     pub switch: bool,
+    /// Which requests an experiment sends to the canary.
+    pub experiment: Option<Variant>,
     /// How long pods stay after the route accepted weight 0 for them.
     pub drain: Duration,
     /// Pods allowed beyond the replicas.
@@ -104,6 +113,8 @@ pub enum Pause {
     For(Duration),
     /// Until it is promoted.
     UntilPromoted,
+    /// Until the experiment is concluded, at most so long.
+    UntilConcluded(Option<Duration>),
 }
 
 impl Rollout {
@@ -115,14 +126,19 @@ impl Rollout {
         let annotation = |key| at(object, &["metadata", "annotations", key]);
         let value = |key| annotation(key).and_then(Value::as_str).map(str::to_owned);
         let finalizers = list(object, &["metadata", "finalizers"]);
-        let asked = COMMANDS.into_iter();
+        let asked = COMMANDS.into_iter().filter_map(|(key, word)| {
+            let value = value(key)?;
+            Some((key, asked(word, &value), value))
+        });
+        let mut asked: Vec<_> = asked.collect();
+        asked.sort_by_key(|(_, word, _)| RANKS.iter().position(|known| known == word));
         Self {
             uid: text(object, &["metadata", "uid"]).to_owned(),
             name: text(object, &["metadata", "name"]).to_owned(),
             created: text(object, &["metadata", "creationTimestamp"]).to_owned(),
             deleting: at(object, &["metadata", "deletionTimestamp"]).is_some(),
             finalizer: finalizers.iter().any(|name| name.as_str() == Some(keys::FINALIZER)),
-            asked: asked.filter_map(|(key, word)| Some((key, word, value(key)?))).collect(),
+            asked,
             accepted: value(keys::ACCEPTED),
             spec: spec.unwrap_or_else(|| Arc::new(Spec::read(object))),
             status: status.unwrap_or_else(|| {
@@ -145,7 +161,14 @@ impl Rollout {
     pub fn promotes(&self, attempt: &Attempt) -> bool {
         let token = |word: &str| format!("{word} {}/{}", attempt.number, attempt.step);
         let accepted = self.accepted.as_ref();
-        accepted.is_some_and(|it| [token("promote"), token("promote-full")].contains(it))
+        let words = ["promote", "promote-full", "conclude-b"];
+        accepted.is_some_and(|it| words.iter().any(|word| token(word) == *it))
+    }
+
+    /// Whether the end of the experiment without its winning is accepted.
+    pub fn concludes(&self, attempt: &Attempt) -> bool {
+        let token = format!("conclude-a {}/{}", attempt.number, attempt.step);
+        self.accepted.as_ref() == Some(&token)
     }
 
     /// The objects that split its traffic: those of the attempt in progress, else of the spec.
@@ -164,7 +187,8 @@ impl Spec {
         let canary = at(spec, &["strategy", "canary"]).unwrap_or(&Value::Null);
         let blue_green = at(spec, &["strategy", "blueGreen"]);
         let simple = at(spec, &["strategy", "simple"]);
-        let route = blue_green.unwrap_or(canary);
+        let ab = at(spec, &["strategy", "abTesting"]);
+        let route = blue_green.or(ab).unwrap_or(canary);
         let route = word(route, &["trafficRouting", "gatewayAPI", "httpRoute"]);
         let delay = blue_green.map_or(30, |chosen| count(chosen, &["scaleDownDelaySeconds"], 30));
         let replicas = count(spec, &["replicas"], 1);
@@ -183,14 +207,25 @@ impl Spec {
             deadline: Duration::from_secs(u64::from(deadline)),
             history_max: usize::try_from(history).unwrap_or(usize::MAX),
             // A rolling update is the step to all pods that follows where none is written.
-            steps: blue_green.map_or_else(|| steps(list(canary, &["steps"])), switch),
-            pause: if blue_green.is_some() { "Preview" } else { "Paused" },
+            steps: match (blue_green, ab) {
+                (Some(chosen), _) => switch(chosen),
+                (None, Some(chosen)) => experiment(chosen),
+                (None, None) => steps(list(canary, &["steps"])),
+            },
+            pause: match (blue_green, ab) {
+                (Some(_), _) => "Preview",
+                (None, Some(_)) => "Experimenting",
+                (None, None) => "Paused",
+            },
             stable_service: word(canary, &["stableService"])
-                .or_else(|| word(blue_green?, &["activeService"])),
+                .or_else(|| word(blue_green?, &["activeService"]))
+                .or_else(|| word(ab?, &["variantAService"])),
             canary_service: word(canary, &["canaryService"])
-                .or_else(|| word(blue_green?, &["previewService"])),
+                .or_else(|| word(blue_green?, &["previewService"]))
+                .or_else(|| word(ab?, &["variantBService"])),
             switch: blue_green.is_some() && route.is_none(),
             route,
+            experiment: ab.and_then(variant),
             drain: Duration::from_secs(u64::from(delay)),
             surge,
             // Where both come to nothing no pod could move: one may lack.
@@ -211,6 +246,7 @@ impl Spec {
             http_route: self.route.clone()?,
             stable_service: self.stable_service.clone()?,
             canary_service: self.canary_service.clone()?,
+            variant_match: self.experiment.clone(),
         })
     }
 
@@ -228,6 +264,43 @@ impl Spec {
         let written = index.and_then(|index| self.steps.get(index)).copied();
         written.unwrap_or(Step { weight: 100, pods: 0, pause: Pause::None })
     }
+}
+
+/// What an annotation asks for.
+fn asked(word: &'static str, value: &str) -> &'static str {
+    match (word, value) {
+        (CONCLUDE, "B") => "conclude-b",
+        (CONCLUDE, _) => "conclude-a",
+        (other, _) => other,
+    }
+}
+
+/// The step of an experiment, and that to all traffic.
+fn experiment(chosen: &Value) -> Vec<Step> {
+    let pause = Pause::UntilConcluded(Duration::parse(text(chosen, &["maxDuration"])).ok());
+    let step = |weight, pause| Step { weight, pods: u32::MAX, pause };
+    vec![step(0, pause), step(100, Pause::None)]
+}
+
+/// Which requests an experiment sends to variant B.
+fn variant(chosen: &Value) -> Option<Variant> {
+    let wanted = at(chosen, &["variantBMatch"])?;
+    if let Some(header) = wanted.get("header") {
+        let kind = word(header, &["type"]).unwrap_or_else(|| "Exact".to_owned());
+        let (name, value) = (text(header, &["name"]).to_owned(), text(header, &["value"]));
+        return Some(Variant { kind, name, value: value.to_owned() });
+    }
+    let cookie = wanted.get("cookie")?;
+    let plain = |key: &str| {
+        let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
+        let escaped = |c: char| if special(c) { format!("\\{c}") } else { c.to_string() };
+        text(cookie, &[key]).chars().map(escaped).collect::<String>()
+    };
+    Some(Variant {
+        kind: "RegularExpression".to_owned(),
+        name: "Cookie".to_owned(),
+        value: format!(r"^(.*;\s*)?{}={}(;.*)?$", plain("name"), plain("value")),
+    })
 }
 
 /// The images of a pod's containers and init containers, by name.

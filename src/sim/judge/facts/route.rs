@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::model::moment::Timestamp;
-use crate::sim::judge::read::{applied, at, list, number, text};
+use crate::sim::judge::facts::status::{Routing, Variant};
+use crate::sim::judge::read::{applied, at, list, number, text, word};
 
 /// One backend of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,9 @@ impl Pair {
 pub struct Route {
     /// Its rules.
     pub rules: Vec<Vec<Backend>>,
+    /// The rules that lead to one Service alone: the Service, and the headers that each of their
+    /// matches asks for.
+    alone: Vec<(String, Vec<Variant>)>,
     /// Since when every gateway takes what stands there; absent: not yet.
     pub accepted_since: Option<Timestamp>,
     /// The highest share of traffic, in percent, that each backend may have in any rule at
@@ -85,7 +89,13 @@ impl Route {
                 *most = (*share).max(*most);
             }
         }
-        Self { rules, accepted_since: accepted.then_some(since), traffic, applied: applied(object) }
+        Self {
+            rules,
+            alone: list(object, &["spec", "rules"]).iter().filter_map(alone).collect(),
+            accepted_since: accepted.then_some(since),
+            traffic,
+            applied: applied(object),
+        }
     }
 
     /// The pairs of two Services, by the index of their rule.
@@ -94,10 +104,47 @@ impl Route {
         rules.filter_map(|(at, rule)| Some((at, pair(rule, stable, canary)?))).collect()
     }
 
+    /// How many of its rules are of an experiment.
+    pub fn experiments(&self, routing: &Routing) -> usize {
+        let Some(wanted) = &routing.variant_match else { return 0 };
+        let ours = |(service, headers): &&(String, Vec<Variant>)| {
+            *service == routing.canary_service && headers.contains(wanted)
+        };
+        self.alone.iter().filter(ours).count()
+    }
+
     /// The highest share that a backend may have at present, in percent.
     pub fn share(&self, service: &str) -> u32 {
         self.traffic.get(service).copied().unwrap_or(0)
     }
+}
+
+/// The Service that is the only backend of a rule, and the headers that each match asks for.
+fn alone(rule: &Value) -> Option<(String, Vec<Variant>)> {
+    let [backend] = list(rule, &["backendRefs"]) else { return None };
+    let headers = |test: &Value| -> Vec<Variant> {
+        let all = list(test, &["headers"]).iter();
+        let header = |header: &Value| Variant {
+            kind: word(header, &["type"]).unwrap_or_else(|| "Exact".to_owned()),
+            name: text(header, &["name"]).to_owned(),
+            value: text(header, &["value"]).to_owned(),
+        };
+        all.map(header).collect()
+    };
+    let mut tests = list(rule, &["matches"]).iter().map(headers);
+    let mut common = tests.next()?;
+    for test in tests {
+        common.retain(|header| test.contains(header));
+    }
+    Some((text(backend, &["name"]).to_owned(), common))
+}
+
+/// Whether a rule of a route is one of an experiment: it leads the header to the canary alone.
+pub fn experiments(rule: &Value, routing: &Routing) -> bool {
+    let wanted = routing.variant_match.as_ref();
+    alone(rule).zip(wanted).is_some_and(|((service, headers), wanted)| {
+        service == routing.canary_service && headers.contains(wanted)
+    })
 }
 
 fn pair(rule: &[Backend], stable: &str, canary: &str) -> Option<Pair> {

@@ -91,6 +91,21 @@ pub struct Routing {
     pub stable_service: String,
     /// The Service of the canary.
     pub canary_service: String,
+    /// By which header the rules of an experiment are known.
+    pub variant_match: Option<Variant>,
+}
+
+/// A header that a rule asks for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(default)]
+pub struct Variant {
+    /// How it is compared.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// A revision by its name.
@@ -242,6 +257,11 @@ impl Attempt {
     /// Whether its release is to blame for its end.
     pub fn failed(&self) -> bool {
         matches!(self.cause.as_deref(), Some("Aborted" | "DeadlineExceeded"))
+    }
+
+    /// Whether it did not win its experiment.
+    pub fn lost(&self) -> bool {
+        self.cause.as_deref() == Some("Concluded")
     }
 
     /// Whether it is past the step on which it stood.

@@ -51,8 +51,32 @@ fn a_strategy_is_one_and_has_two_sides() {
     let alike = json!({"activeService": "a", "previewService": "a"});
     let late = json!({"activeService": "a", "previewService": "b",
         "autoPromotionEnabled": false, "autoPromotionSeconds": 5});
+    let variants = |patch: Value| {
+        let mut chosen = json!({"variantAService": "a", "variantBService": "b",
+            "variantBMatch": {"header": {"name": "x", "value": "b"}}});
+        for (key, value) in patch.as_object().unwrap() {
+            chosen[key] = value.clone();
+        }
+        chosen
+    };
     for (case, strategy, field) in [
         ("blue-green", json!({"blueGreen": sides}), None),
+        ("an experiment", json!({"abTesting": variants(json!({}))}), None),
+        (
+            "one Service for both variants",
+            json!({"abTesting": variants(json!({"variantBService": "a"}))}),
+            Some("abTesting"),
+        ),
+        (
+            "nothing to match",
+            json!({"abTesting": variants(json!({"variantBMatch": {}}))}),
+            Some("abTesting.variantBMatch"),
+        ),
+        (
+            "no time at all",
+            json!({"abTesting": variants(json!({"maxDuration": "0s"}))}),
+            Some("abTesting.maxDuration"),
+        ),
         ("none", json!({}), Some("strategy")),
         ("two", json!({"blueGreen": sides, "simple": {}}), Some("strategy")),
         ("one Service", json!({"blueGreen": alike}), Some("blueGreen")),

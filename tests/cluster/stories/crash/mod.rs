@@ -24,7 +24,7 @@ use crate::support::controller::Controller;
 use crate::support::json::{list, number, text};
 use crate::support::ladder::sequence;
 use crate::support::proxy::Moment;
-use crate::support::story::{SHOP, Story};
+use crate::support::story::{SHOP, Story, attempt_is};
 use crate::support::watch::{Change, Seen, Watch, present};
 
 /// Runs that climb at the same time; those that only drain do not count.
@@ -80,6 +80,11 @@ impl Run {
             Act::Delete => story.cluster.remove("Rollout", SHOP).await,
             Act::Paused(attempt, step) => drop(story.paused(attempt, step).await),
             Act::Previewed(attempt) => drop(story.previewed(attempt).await),
+            Act::Experimenting(attempt) => drop(story.experimenting(attempt).await),
+            Act::Concluded(attempt) => {
+                let over = |r: &Value| text(r, "/status/history/0/outcome") == "Concluded";
+                story.until("the experiment is lost", |r| over(r) && attempt_is(r, attempt)).await;
+            }
             Act::Completed(attempt) => drop(story.completed(attempt).await),
             Act::Failed(attempt, cause) => drop(story.failed(attempt, cause).await),
             Act::Gone => {

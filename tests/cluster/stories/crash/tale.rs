@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::shop::{rollout, route, routed, sized, sourced, two_sides};
+use crate::support::shop::{experiment, rollout, route, routed, sized, sourced, two_sides};
 use crate::support::story::{SHOP, Story};
 
 /// One story. It begins when the first release, 1.0.0, carries all traffic and all is at rest.
@@ -73,10 +73,14 @@ pub enum Act {
     Paused(i64, i64),
     /// The new side of the attempt is looked at.
     Previewed(i64),
+    /// The experiment of the attempt runs.
+    Experimenting(i64),
     /// The attempt carries all traffic.
     Completed(i64),
     /// The attempt has failed for this cause, and all is back.
     Failed(i64, &'static str),
+    /// The attempt did not win its experiment, and all is back.
+    Concluded(i64),
     /// The Rollout is gone.
     Gone,
 }
@@ -120,6 +124,11 @@ fn sides(story: &Story) -> Vec<Value> {
 fn sides_by_service(story: &Story) -> Vec<Value> {
     let over = json!({"autoPromotionEnabled": false, "previewReplicaCount": 1});
     vec![two_sides(pair(story), &over)]
+}
+
+/// An experiment behind a route, of which a person says who wins.
+fn variants(story: &Story) -> Vec<Value> {
+    vec![route(), experiment(pair(story), &json!({}))]
 }
 
 /// A rolling update.
@@ -223,6 +232,33 @@ pub const OTHERS: &[Tale] = &[
         acts: &[Act::Push("1.1.0"), Act::Previewed(2), PROMOTE, Act::Completed(2)],
         weights: &[],
         tried: &[("PATCH services/shop-stable", 1)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "A/B behind a route, won by B",
+        objects: variants,
+        acts: &[
+            Act::Push("1.1.0"),
+            Act::Experimenting(2),
+            Act::Annotate("stairlock.dev/conclude-experiment", "B"),
+            Act::Completed(2),
+        ],
+        weights: &[(100, 0), (0, 100), (100, 0)],
+        tried: &[("PATCH httproutes/shop", 1), ("PATCH httproutes/shop", 3)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "A/B behind a route, won by A",
+        objects: variants,
+        acts: &[
+            Act::Push("1.1.0"),
+            Act::Experimenting(2),
+            Act::Annotate("stairlock.dev/conclude-experiment", "A"),
+            Act::Concluded(2),
+        ],
+        weights: &[(100, 0)],
+        history: &[(2, "Concluded"), (1, "Completed")],
+        tried: &[("PATCH httproutes/shop", 2)],
         ..PROMOTED
     },
     Tale {

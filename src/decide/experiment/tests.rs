@@ -1,0 +1,304 @@
+//! When the rules of an experiment come and go, and how it ends.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::*;
+use crate::decide::act::{Act, Waits};
+use crate::decide::fixture::{at, climbing, route};
+use crate::decide::order::{self, Next, Step};
+use crate::decide::{command, stage, status};
+use crate::model::command::{Asked, Command, Token, Value};
+use crate::model::snapshot::Experiment;
+use crate::model::spec::{HeaderMatch, MatchKind, Scale, Strategy};
+use crate::model::status::{Cause, Phase, Stage, Trigger};
+use crate::model::weight::Weight;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// `shop:1.1.0` beside `shop:1.0.0`, both whole; the experiment runs for an hour at most.
+fn experiment(paused_at: Option<Timestamp>) -> Snapshot {
+    let mut seen = climbing(1, None);
+    let ladder = &mut seen.spec.ladder;
+    let rung = |weight, pause| Rung { weight, scale: Some(Scale::Full), pause };
+    ladder.strategy = Strategy::AbTesting;
+    ladder.steps = vec![
+        rung(Weight::NONE, Pause::UntilConcluded(Some(HOUR))),
+        rung(Weight::FULL, Pause::None),
+    ];
+    let (name, value) = ("x-group".to_owned(), "b".to_owned());
+    ladder.experiment = Some(HeaderMatch { name, value, kind: MatchKind::Exact });
+    let routing = ladder.routing();
+    let attempt = seen.status.attempt.as_mut().unwrap();
+    attempt.routing = routing;
+    attempt.stage = Stage::Step { number: 1, entered_at: at(0), paused_at };
+    (attempt.weight, attempt.highest) = (Weight::NONE, Weight::NONE);
+    let revision = attempt.revision.clone();
+    seen.route.as_mut().unwrap().live = Ok(route((100, 0)));
+    live_route(&mut seen).experiment.wanted = vec![wanted()];
+    for rs in &mut seen.replica_sets {
+        (rs.desired, rs.replicas, rs.available, rs.attempt) = (4, 4, 4, 2);
+    }
+    behind(&mut seen, &revision, 4);
+    seen
+}
+
+fn wanted() -> NewRule {
+    NewRule { index: 0, rule: json!({"copy": true}), of: json!({"copy": false}) }
+}
+
+fn live_route(seen: &mut Snapshot) -> &mut LiveRoute {
+    seen.route.as_mut().unwrap().live.as_mut().unwrap()
+}
+
+/// The rule stands there, as it is to be or as it was before somebody edited its own.
+fn there(seen: &mut Snapshot, fresh: bool) {
+    let rule = if fresh { wanted().rule } else { json!({"old": true}) };
+    live_route(seen).experiment.there = vec![RuleAt { index: 0, rule }];
+}
+
+/// So many endpoints of a revision are ready behind the Service of variant B.
+fn behind(seen: &mut Snapshot, revision: &Revision, ready: u32) {
+    let live = seen.canary_service.as_mut().unwrap().live.as_mut().unwrap();
+    live.selects = Some(revision.clone());
+    live.ready = BTreeMap::from([(revision.clone(), ready)]);
+}
+
+fn dead_stable(seen: &mut Snapshot) {
+    seen.stable_service.as_mut().unwrap().live.as_mut().unwrap().ready.clear();
+}
+
+fn shown(step: Step) -> String {
+    match step {
+        Ok(()) => "in force".to_owned(),
+        Err(Next::Hold(hold)) => hold.code().to_owned(),
+        Err(Next::Write(writes)) => match writes.as_slice() {
+            [Write::SetRules { out, into, .. }] => format!("-{} +{}", out.len(), into.len()),
+            [Write::Select { target, .. }] => format!("turn {}", target.name),
+            [Write::SetWeights { edits, .. }] => format!("weight {}", edits[1].weight),
+            other => panic!("{other:?}"),
+        },
+    }
+}
+
+type Change = fn(&mut Snapshot);
+
+#[test]
+fn a_rule_appears_only_on_a_whole_side() {
+    for (case, change, want) in [
+        ("it is whole", (|_| {}) as Change, "-0 +1"),
+        ("the rule stands", |s| there(s, true), "in force"),
+        ("it is outdated", |s| there(s, false), "-1 +1"),
+        ("pods are missing", |s| s.replica_sets[1].available = 3, "PodsNotReady"),
+        (
+            "endpoints are missing",
+            |s| {
+                let revision = s.replica_sets[1].revision.clone();
+                behind(s, &revision, 3);
+            },
+            "EndpointsNotReady",
+        ),
+        (
+            "it stands, and the side lost its endpoints",
+            |s| {
+                there(s, true);
+                let revision = s.replica_sets[1].revision.clone();
+                behind(s, &revision, 0);
+            },
+            "EndpointsNotReady",
+        ),
+        ("the weights come first", |s| live_route(s).rules[0].canary.1 = 9, "weight 0"),
+        (
+            "another release has it",
+            |s| {
+                there(s, true);
+                let stable = s.replica_sets[0].revision.clone();
+                behind(s, &stable, 4);
+            },
+            "-1 +0",
+        ),
+        (
+            "another release had it",
+            |s| {
+                let stable = s.replica_sets[0].revision.clone();
+                behind(s, &stable, 4);
+            },
+            "turn canary",
+        ),
+        ("a GitOps tool has the route", |s| live_route(s).owner = Some("K".into()), "RouteOwned"),
+        (
+            "there is no room for it",
+            |s| {
+                let why = "is full".to_owned();
+                let hold = Hold::RouteAmbiguous { route: "shop".into(), why };
+                live_route(s).experiment.hold = Some(hold);
+            },
+            "RouteAmbiguous",
+        ),
+        (
+            "the gateway has to accept it",
+            |s| {
+                there(s, true);
+                live_route(s).acceptance = crate::model::snapshot::Acceptance::Pending;
+            },
+            "RouteNotAccepted",
+        ),
+    ] {
+        let mut seen = experiment(None);
+        change(&mut seen);
+        let rung = seen.spec.ladder.step(1).unwrap();
+        let revision = seen.replica_sets[1].revision.clone();
+        assert_eq!(shown(order::ladder(&seen, &revision, &rung)), want, "{case}");
+    }
+}
+
+#[test]
+fn a_rule_goes_before_anything_else_is_over() {
+    for (case, change, want) in [
+        ("on the way back", (|s| there(s, true)) as Change, "-1 +0"),
+        ("it was edited", |s| there(s, false), "-1 +0"),
+        ("nothing is left", |_| {}, "in force"),
+        (
+            "nobody would answer",
+            |s| {
+                there(s, true);
+                dead_stable(s);
+            },
+            "NoHealthyBackend",
+        ),
+        (
+            "nobody answers anyway",
+            |s| {
+                there(s, true);
+                dead_stable(s);
+                let revision = s.replica_sets[1].revision.clone();
+                behind(s, &revision, 0);
+            },
+            "-1 +0",
+        ),
+    ] {
+        let mut seen = experiment(Some(at(0)));
+        change(&mut seen);
+        let stable = seen.replica_sets[0].revision.clone();
+        assert_eq!(shown(order::stable(&seen, &stable)), want, "{case}");
+    }
+}
+
+#[test]
+fn the_winner_takes_all_traffic_before_its_rule_goes() {
+    let mut seen = experiment(Some(at(0)));
+    there(&mut seen, true);
+    let revision = seen.replica_sets[1].revision.clone();
+    let rung = seen.spec.ladder.step(2).unwrap();
+    assert_eq!(shown(order::ladder(&seen, &revision, &rung)), "weight 100");
+    live_route(&mut seen).rules = route((0, 100)).rules;
+    assert_eq!(shown(order::ladder(&seen, &revision, &rung)), "in force");
+    assert_eq!(shown(order::promotion(&seen, &revision)), "turn stable");
+    let live = seen.stable_service.as_mut().unwrap().live.as_mut().unwrap();
+    live.selects = Some(revision.clone());
+    live.ready = BTreeMap::from([(revision.clone(), 3)]);
+    assert_eq!(shown(order::promotion(&seen, &revision)), "EndpointsNotReady");
+    let live = seen.stable_service.as_mut().unwrap().live.as_mut().unwrap();
+    live.ready = BTreeMap::from([(revision.clone(), 4)]);
+    assert_eq!(shown(order::promotion(&seen, &revision)), "-1 +0");
+    live_route(&mut seen).experiment = Experiment::default();
+    assert_eq!(shown(order::promotion(&seen, &revision)), "weight 0");
+    live_route(&mut seen).rules = route((100, 0)).rules;
+    assert_eq!(shown(order::promotion(&seen, &revision)), "in force");
+}
+
+/// How an act is told: the stage that it stores, or what is waited for.
+fn told(act: &Act) -> String {
+    match act {
+        Act::Commit(status) => match &status.attempt.as_ref().unwrap().stage {
+            Stage::Step { number, paused_at, .. } => format!("{number} {}", paused_at.is_some()),
+            Stage::RollingBack { cause, .. } => cause.as_str().to_owned(),
+            Stage::First { .. }
+            | Stage::Promoting { .. }
+            | Stage::Completed { .. }
+            | Stage::Ended { .. } => "another stage".to_owned(),
+        },
+        Act::Wait(Waits { holds, until }) => {
+            format!("{} {}", holds[0].0.code(), until.is_some())
+        }
+        Act::Apply(writes) => format!("{} writes", writes.len()),
+    }
+}
+
+#[test]
+fn an_experiment_ends_at_its_time_whatever_state_it_is_in() {
+    let endless: Change = |s| s.spec.ladder.steps[0].pause = Pause::UntilConcluded(None);
+    let ill: Change = |s| s.replica_sets[1].available = 0;
+    for (case, change, minutes, want) in [
+        ("it runs", (|_| {}) as Change, 59, "Experimenting true"),
+        ("its time is over", |_| {}, 60, "Concluded"),
+        ("it has no time", endless, 6000, "AwaitingConclusion false"),
+        ("it is ill", ill, 5, "PodsNotReady true"),
+        ("it is ill and its time is over", ill, 60, "Concluded"),
+    ] {
+        let mut seen = experiment(Some(at(0)));
+        there(&mut seen, true);
+        change(&mut seen);
+        assert_eq!(told(&stage::advance(&seen, at(minutes))), want, "{case}");
+    }
+    let mut seen = experiment(None);
+    there(&mut seen, true);
+    assert_eq!(told(&stage::advance(&seen, at(1))), "1 true", "its time begins with the rule");
+    let Act::Commit(status) = stage::advance(&seen, at(1)) else { panic!() };
+    assert_eq!(status.outbox[0].reason, "ExperimentStarted");
+    let shown = status::project(&seen, *status, &Waits::default(), at(1));
+    assert_eq!(shown.phase, Phase::Experimenting);
+}
+
+#[test]
+fn a_command_names_the_winner() {
+    let obeyed = |seen: &Snapshot, command| {
+        let mut seen = seen.clone();
+        let token = Some(Token { command, attempt: 2, step: 1 });
+        seen.commands.accepted = Some(("accepted".to_owned(), token));
+        told(&command::obey(&seen, at(2)).unwrap())
+    };
+    let seen = experiment(Some(at(0)));
+    assert_eq!(obeyed(&seen, Command::ConcludeA), "Concluded");
+    assert_eq!(obeyed(&seen, Command::ConcludeB), "2 false");
+    assert_eq!(obeyed(&seen, Command::Promote), "2 false");
+    let canary = climbing(1, Some(at(0)));
+    assert_eq!(obeyed(&canary, Command::ConcludeB), "1 writes", "there is none to conclude");
+    let mut frozen = seen.clone();
+    frozen.spec.paused = true;
+    assert_eq!(obeyed(&frozen, Command::ConcludeB), "1 writes");
+
+    let taken = |seen: &Snapshot| {
+        let mut seen = seen.clone();
+        let key = "stairlock.dev/conclude-experiment".to_owned();
+        let asked = Asked { command: Command::ConcludeB, key, value: Value::Present };
+        seen.commands.asked = vec![asked];
+        match command::take(&seen, at(2)).unwrap() {
+            Act::Apply(writes) => matches!(&writes[0], Write::TakeCommands { accept: Some(_), .. }),
+            Act::Commit(_) | Act::Wait(_) => false,
+        }
+    };
+    assert!(taken(&seen));
+    assert!(!taken(&experiment(None)), "the experiment does not run yet");
+    assert!(!taken(&canary));
+}
+
+#[test]
+fn who_does_not_win_is_noted_and_no_failure() {
+    let mut seen = experiment(Some(at(0)));
+    seen.status.attempt.as_mut().unwrap().trigger = Trigger::Template;
+    let Act::Commit(back) = stage::advance(&seen, at(60)) else { panic!() };
+    assert_eq!(back.quarantine.len(), 1);
+    let then = Snapshot { status: *back, ..seen };
+    let Act::Commit(ended) = stage::advance(&then, at(61)) else { panic!() };
+    assert_eq!(ended.history[0].cause, Some(Cause::Concluded));
+    assert_eq!(ended.outbox[0].reason, "ExperimentConcluded");
+    assert!(!ended.outbox[0].warning);
+    let shown = status::project(&then, *ended, &Waits::default(), at(61));
+    assert_eq!(shown.phase, Phase::Concluded, "the template still is the other one");
+    assert!(shown.conditions.iter().all(|condition| condition.kind != "Stalled"));
+    let last = Snapshot { status: shown, ..then };
+    let hold = side::quarantined(&last, "shop:1.1.0".to_owned(), 2);
+    assert!(hold.message().contains("did not win the experiment of attempt 2"));
+}
