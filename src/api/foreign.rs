@@ -234,6 +234,14 @@ pub struct Condition {
 /// A route. Its spec stays JSON: it is patched in place and never written back whole.
 pub type HttpRoute = Object<Value, RouteStatus>;
 
+/// A route for gRPC: read as the other, and kept apart from it by its type.
+pub type GrpcRoute = Object<GrpcSpec, RouteStatus>;
+
+/// The spec of a route for gRPC.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(transparent)]
+pub struct GrpcSpec(pub Value);
+
 /// What the gateways say about a route.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]

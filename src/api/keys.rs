@@ -54,7 +54,7 @@ pub const FLUX_SSA: &str = "kustomize.toolkit.fluxcd.io/ssa";
 pub const FLUX_IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
 /// The group of Kustomizations.
 pub const FLUX_KUSTOMIZE_GROUP: &str = "kustomize.toolkit.fluxcd.io";
-/// The group of HTTPRoutes.
+/// The group of HTTPRoutes and GRPCRoutes.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 /// The label of an EndpointSlice that names its Service. Written by Kubernetes.
 pub const SLICE_SERVICE: &str = "kubernetes.io/service-name";

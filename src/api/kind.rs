@@ -22,6 +22,8 @@ pub enum Kind {
     ImagePolicy,
     /// A route of the Gateway API.
     HttpRoute,
+    /// A route of the Gateway API for gRPC.
+    GrpcRoute,
     /// What Flux applies.
     Kustomization,
     /// What people are told.
@@ -29,6 +31,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kinds of routes.
+    pub const ROUTES: [Self; 2] = [Self::HttpRoute, Self::GrpcRoute];
+
     /// Tells the name, as Kubernetes spells it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,6 +43,7 @@ impl Kind {
             Self::EndpointSlice => "EndpointSlice",
             Self::ImagePolicy => "ImagePolicy",
             Self::HttpRoute => "HTTPRoute",
+            Self::GrpcRoute => "GRPCRoute",
             Self::Kustomization => "Kustomization",
             Self::Event => "Event",
         }
@@ -54,6 +60,7 @@ impl Kind {
                 (keys::FLUX_IMAGE_GROUP, &["v1", "v1beta2", "v1beta1"], "imagepolicies")
             }
             Self::HttpRoute => (keys::GATEWAY_GROUP, &["v1"], "httproutes"),
+            Self::GrpcRoute => (keys::GATEWAY_GROUP, &["v1"], "grpcroutes"),
             Self::Kustomization => (keys::FLUX_KUSTOMIZE_GROUP, &["v1"], "kustomizations"),
             Self::Event => ("events.k8s.io", &["v1"], "events"),
         }

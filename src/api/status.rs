@@ -187,8 +187,12 @@ impl Attempt {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Routing {
-    /// The HTTPRoute. Range: a name. Example: `shop`.
-    pub http_route: String,
+    /// The HTTPRoute. Default: none; then it is a GRPCRoute. Range: a name. Example: `shop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_route: Option<String>,
+    /// The GRPCRoute. Default: none; then it is an HTTPRoute. Range: a name. Example: `shop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc_route: Option<String>,
     /// The Service of the stable side. Range: a name. Example: `shop-stable`.
     pub stable_service: String,
     /// The Service of the canary side. Range: a name. Example: `shop-canary`.

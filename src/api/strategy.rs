@@ -6,6 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
+use crate::api::kind::Kind;
+
 /// The rule that pods can move at all, and what is said where they cannot.
 const SOME_ROOM: &str = "!((type(self.maxSurge) == int ? self.maxSurge == 0 \
     : self.maxSurge.matches('^0+%$')) \
@@ -59,12 +61,12 @@ impl Strategy {
         canary.flatten().chain(blue_green).chain(ab)
     }
 
-    /// Tells the HTTPRoute that it names.
-    pub fn http_route(&self) -> Option<&String> {
+    /// Tells the kind and the name of the route that it names.
+    pub fn route(&self) -> Option<(Kind, &str)> {
         let canary = self.canary.as_ref().and_then(|canary| canary.traffic_routing.as_ref());
         let blue_green = self.blue_green.as_ref().and_then(|b| b.traffic_routing.as_ref());
         let ab = self.ab_testing.as_ref().map(|chosen| &chosen.traffic_routing);
-        canary.or(blue_green).or(ab).map(|routing| &routing.gateway_api.http_route)
+        canary.or(blue_green).or(ab).and_then(|routing| routing.gateway_api.route())
     }
 }
 
@@ -343,20 +345,43 @@ pub struct Pause {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficRouting {
-    /// A route of the Gateway API. Range: one route. Example: `{httpRoute: shop}`.
+    /// A route of the Gateway API. Range: one route. Example: `{httpRoute: shop}` or
+    /// `{grpcRoute: shop}`.
     #[serde(rename = "gatewayAPI")]
     pub gateway_api: GatewayApi,
 }
 
-/// A route of the Gateway API.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+/// A route of the Gateway API: an HTTPRoute or a GRPCRoute.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.httpRoute) != has(self.grpcRoute)").message(
+        "traffic goes through exactly one route: write httpRoute or grpcRoute")
+)]
 pub struct GatewayApi {
     /// The name of an HTTPRoute in the Rollout's namespace. In each rule that holds both Services
     /// the weights of these two backends are set and nothing else; with abTesting a rule stands
-    /// before each while the experiment runs. Range: 1 to 253 characters. Example: `shop`.
+    /// before each while the experiment runs. Default: none. Range: 1 to 253 characters. Example:
+    /// `shop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
-    pub http_route: String,
+    pub http_route: Option<String>,
+    /// The name of a GRPCRoute in the Rollout's namespace, in place of httpRoute: its weights are
+    /// set in the same way. Default: none. Range: 1 to 253 characters. Example: `shop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub grpc_route: Option<String>,
+}
+
+impl GatewayApi {
+    /// Tells the kind and the name of the route, where exactly one is named.
+    pub fn route(&self) -> Option<(Kind, &str)> {
+        match (&self.http_route, &self.grpc_route) {
+            (Some(name), None) => Some((Kind::HttpRoute, name)),
+            (None, Some(name)) => Some((Kind::GrpcRoute, name)),
+            (None, None) | (Some(_), Some(_)) => None,
+        }
+    }
 }
 
 /// Reads `pause:` without a value as `pause: {}`: a pause that was asked for is never skipped.

@@ -10,6 +10,7 @@ use crate::api::rollout::Rollout;
 use crate::apply::error::{Error, printable};
 use crate::apply::send::{self, Effect, Part, Run, Written};
 use crate::model::moves::{Target, Write};
+use crate::model::spec::RouteKind;
 use crate::model::template::TemplateId;
 use crate::render::owner::Owner;
 use crate::render::{replica_set, rollout as own_patch, route, service};
@@ -28,10 +29,18 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         | Write::AdoptReplicaSet(target) => named(Kind::ReplicaSet, &target.name),
         Write::CreateService { name, .. } => named(Kind::Service, name),
         Write::Select { target, .. } => named(Kind::Service, &target.name),
-        Write::SetWeights { target, .. } | Write::SetRules { target, .. } => {
-            named(Kind::HttpRoute, &target.name)
+        Write::SetWeights { kind, target, .. } | Write::SetRules { kind, target, .. } => {
+            named(splits(*kind), &target.name)
         }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => own(rollout),
+    }
+}
+
+/// The kind of objects of a kind of routes.
+fn splits(kind: RouteKind) -> Kind {
+    match kind {
+        RouteKind::Http => Kind::HttpRoute,
+        RouteKind::Grpc => Kind::GrpcRoute,
     }
 }
 
@@ -121,11 +130,11 @@ pub async fn apply(
             let patch = service::select(target, from.as_ref(), to.as_ref());
             patched(client, reference, patch, target).await
         }
-        Write::SetWeights { target, edits } => {
+        Write::SetWeights { target, edits, .. } => {
             let patch = route::set_weights(target, edits);
             patched(client, reference, patch, target).await
         }
-        Write::SetRules { target, out, into } => {
+        Write::SetRules { target, out, into, .. } => {
             let patch = route::set_rules(target, out, into);
             patched(client, reference, patch, target).await
         }

@@ -103,7 +103,9 @@ impl Counter {
                 let selects = after.map_or("", facts::selected).to_owned();
                 self.services.insert(name.clone(), selects);
             }
-            "httproutes" => self.weights = after.and_then(|route| facts::weights(route).pop()),
+            "httproutes" | "grpcroutes" => {
+                self.weights = after.and_then(|route| facts::weights(route).pop())
+            }
             "rollouts" => self.rollout(&facts::status(after), change.at),
             _ => return,
         }

@@ -265,6 +265,7 @@ fn alone(rollout: Rollout) -> Seen {
         services: Vec::new(),
         slices: Vec::new(),
         route: Found::NotAsked,
+        grpc_route: Found::NotAsked,
         kustomizations: Vec::new(),
         rivals: Vec::new(),
         template_refused: None,

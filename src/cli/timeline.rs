@@ -85,7 +85,7 @@ impl Teller {
     fn tell(&mut self, change: &Change, began: Timestamp) -> Told {
         let mut told = match change.place.resource {
             "rollouts" => self.rollout(change, began),
-            "httproutes" => route(change),
+            "httproutes" | "grpcroutes" => route(change),
             "services" => self.service(change),
             "replicasets" => self.replica_set(change),
             "leases" => lease(change),
@@ -254,7 +254,8 @@ fn route(change: &Change) -> Told {
         Writer::Other(name) => format!(" (by {name})"),
     };
     let name = &change.place.name;
-    vec![(Topic::Traffic, format!("HTTPRoute {name}: {}{by}", rules.join("; ")))]
+    let kind = if change.place.resource == "grpcroutes" { "GRPCRoute" } else { "HTTPRoute" };
+    vec![(Topic::Traffic, format!("{kind} {name}: {}{by}", rules.join("; ")))]
 }
 
 fn lease(change: &Change) -> Told {

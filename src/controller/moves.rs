@@ -88,7 +88,7 @@ pub fn surveyed(ctx: &Context, key: &Key, rollout: &Rollout) -> bool {
         return true;
     }
     let splits = |reference: &Reference| {
-        [Kind::Service, Kind::HttpRoute].contains(&reference.kind)
+        (reference.kind == Kind::Service || Kind::ROUTES.contains(&reference.kind))
             && ctx.stores.version(reference).is_some()
     };
     let now = ctx.clock.monotonic();

@@ -12,13 +12,14 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
     let named = |kind| change.refs.iter().filter(move |reference| reference.kind == kind);
     match change.reference.kind {
         Kind::Rollout => {
-            let shared = named(Kind::Service).chain(named(Kind::HttpRoute));
+            let routes = Kind::ROUTES.into_iter().flat_map(named);
+            let shared = named(Kind::Service).chain(routes);
             let rivals = shared.flat_map(users);
             rivals.chain([change.reference.key.clone()]).collect()
         }
         Kind::ReplicaSet => named(Kind::Rollout).map(|rollout| rollout.key.clone()).collect(),
         Kind::EndpointSlice => named(Kind::Service).flat_map(users).collect(),
-        Kind::Service | Kind::HttpRoute | Kind::ImagePolicy => {
+        Kind::Service | Kind::HttpRoute | Kind::GrpcRoute | Kind::ImagePolicy => {
             users(&change.reference).into_iter().collect()
         }
         Kind::Kustomization => under(stores, &change.reference),
@@ -31,6 +32,8 @@ fn under(stores: &Stores, kustomization: &Reference) -> BTreeSet<Key> {
     let named = |kind: Kind| move |key: Key| Reference { kind, key };
     let services = stores.services.keys_by(kustomization).into_iter().map(named(Kind::Service));
     let routes = stores.routes.keys_by(kustomization).into_iter().map(named(Kind::HttpRoute));
+    let grpc = stores.grpc_routes.keys_by(kustomization).into_iter();
+    let routes = routes.chain(grpc.map(named(Kind::GrpcRoute)));
     let indirect = services.chain(routes).flat_map(|used| stores.rollouts.keys_by(&used));
     indirect.chain(stores.rollouts.keys_by(kustomization)).collect()
 }

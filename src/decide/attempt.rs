@@ -231,9 +231,9 @@ pub fn rerouted(seen: &Snapshot) -> Option<Hold> {
         Some(Routing { route, stable, canary, experiment }) => {
             let header = |header: &HeaderMatch| format!(", and the header {}", header.name);
             let header = experiment.as_ref().map(header).unwrap_or_default();
-            format!("HTTPRoute {route} with the Services {stable} and {canary}{header}")
+            format!("{route} with the Services {stable} and {canary}{header}")
         }
-        None => "no HTTPRoute".to_owned(),
+        None => "no route".to_owned(),
     };
     Some(Hold::RoutingChanged { used })
 }

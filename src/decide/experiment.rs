@@ -25,7 +25,7 @@ pub fn on(seen: &Snapshot, route: &LiveRoute, rung: &Rung) -> Needs {
     if let Some(hold) = route.experiment.hold.clone() {
         return Some(Err(hold));
     }
-    Some(allowed(seen, route).map(|()| set(seen, route, route.experiment.wanted.clone())))
+    Some(allowed(seen, route).map(|()| set(route, route.experiment.wanted.clone())))
 }
 
 /// No rule of the experiment stands in the route. Its requests go where all others go: on the way
@@ -39,7 +39,7 @@ pub fn off(seen: &Snapshot, route: &LiveRoute, takes: &Revision) -> Needs {
     if ready == 0 && other > 0 && seen.spec.replicas > 0 {
         return Some(Err(Hold::NoHealthyBackend));
     }
-    Some(allowed(seen, route).map(|()| set(seen, route, Vec::new())))
+    Some(allowed(seen, route).map(|()| set(route, Vec::new())))
 }
 
 /// Tells whether no rule of the experiment stands in the route.
@@ -52,8 +52,8 @@ pub fn is_off(route: &LiveRoute) -> bool {
 }
 
 /// The write that leaves no rule of the experiment in the route.
-pub fn removal(seen: &Snapshot, route: &LiveRoute) -> Write {
-    set(seen, route, Vec::new())
+pub fn removal(route: &LiveRoute) -> Write {
+    set(route, Vec::new())
 }
 
 /// When an experiment ends by itself: `None` where it does not, or where the pause is none.
@@ -80,22 +80,19 @@ fn allowed(seen: &Snapshot, route: &LiveRoute) -> Result<(), Hold> {
         return Err(hold);
     }
     match route.owner.clone() {
-        Some(owner) => Err(Hold::RouteOwned { route: name(seen), owner }),
+        Some(owner) => Err(Hold::RouteOwned { route: route.name.clone(), owner }),
         None => Ok(()),
     }
 }
 
-fn set(seen: &Snapshot, route: &LiveRoute, into: Vec<NewRule>) -> Write {
+fn set(route: &LiveRoute, into: Vec<NewRule>) -> Write {
     let target = Target {
-        name: name(seen),
+        name: route.name.name.clone(),
         uid: route.uid.clone(),
         resource_version: route.resource_version.clone(),
     };
-    Write::SetRules { target, out: route.experiment.there.clone(), into }
-}
-
-fn name(seen: &Snapshot) -> String {
-    seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default()
+    let kind = route.name.kind;
+    Write::SetRules { kind, target, out: route.experiment.there.clone(), into }
 }
 
 #[cfg(test)]

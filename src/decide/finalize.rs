@@ -92,7 +92,7 @@ fn weights(seen: &Snapshot) -> Option<Write> {
 /// about to go.
 fn rules(seen: &Snapshot) -> Option<Write> {
     let route = side::route(seen).filter(|route| route.owner.is_none())?;
-    (!experiment::is_off(route)).then(|| experiment::removal(seen, route))
+    (!experiment::is_off(route)).then(|| experiment::removal(route))
 }
 
 /// A Service that is not ours selects the Rollout's pods of any revision again.

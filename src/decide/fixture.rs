@@ -12,7 +12,7 @@ use crate::model::snapshot::{
     Acceptance, Experiment, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule,
     Service, Snapshot,
 };
-use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, Spec, Step, Strategy};
+use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, RouteKind, RouteName, Spec, Step, Strategy};
 use crate::model::status::{Attempt, Side, Stage, Status, Trigger};
 use crate::model::template::{Revision, Template};
 use crate::model::version::Version;
@@ -76,7 +76,7 @@ pub fn at_rest() -> Snapshot {
         offer: Offer::NoSource,
         stable_service: Some(service("stable")),
         canary_service: Some(service("canary")),
-        route: Some(Route { name: "shop".to_owned(), live: Ok(route((100, 0))) }),
+        route: Some(Route { name: http("shop"), live: Ok(route((100, 0))) }),
         duplicate: None,
         sent: Default::default(),
         refused: None,
@@ -108,7 +108,7 @@ fn spec() -> Spec {
                 step(75, Pause::UntilPromoted),
                 step(100, Pause::None),
             ],
-            route: Some("shop".to_owned()),
+            route: Some(http("shop")),
             drain: DRAIN_DELAY,
             experiment: None,
         },
@@ -136,6 +136,7 @@ fn status(revision: &Revision) -> Status {
 
 pub fn route((stable, canary): (u32, u32)) -> LiveRoute {
     LiveRoute {
+        name: http("shop"),
         uid: "route".to_owned(),
         resource_version: "1".to_owned(),
         rules: vec![Rule {
@@ -202,4 +203,9 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         unpaused: false,
     });
     seen
+}
+
+/// An HTTPRoute by name.
+pub fn http(name: &str) -> RouteName {
+    RouteName::new(RouteKind::Http, name)
 }

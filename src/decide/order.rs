@@ -65,7 +65,7 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     grown(seen, canary, size)?;
     healthy(seen, canary, rung)?;
     weighed(seen, route, weight)?;
-    accepted(seen, route)?;
+    accepted(route)?;
     ruled(experiment::on(seen, route, rung))?;
     resized(seen, canary, pods)
 }
@@ -81,11 +81,11 @@ pub fn promotion(seen: &Snapshot, canary: &Revision) -> Step {
 
     if !moved {
         weighed(seen, route, Weight::FULL)?;
-        accepted(seen, route)?;
+        accepted(route)?;
         return select(seen, service, canary);
     }
     if side::in_place(route, Weight::NONE) && experiment::is_off(route) {
-        return accepted(seen, route);
+        return accepted(route);
     }
     #[cfg(feature = "planted")]
     if active(Bug::PromotionSkipsEndpoints) {
@@ -94,7 +94,7 @@ pub fn promotion(seen: &Snapshot, canary: &Revision) -> Step {
     endpoints(seen, service, canary, seen.spec.replicas)?;
     ruled(experiment::off(seen, route, canary))?;
     weighed(seen, route, Weight::NONE)?;
-    accepted(seen, route)
+    accepted(route)
 }
 
 /// All traffic on stable: at rest, and on the way back.
@@ -108,7 +108,7 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
         weighed(seen, route, Weight::NONE)?;
     }
     ruled(experiment::off(seen, route, stable))?;
-    accepted(seen, route)?;
+    accepted(route)?;
     leave_dead_side(seen, stable)
 }
 
@@ -136,7 +136,7 @@ pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
     endpoints(seen, seen.stable_service.as_ref(), revision, size)?;
     ruled(experiment::off(seen, route, revision))?;
     weighed(seen, route, Weight::NONE)?;
-    accepted(seen, route)?;
+    accepted(route)?;
     select(seen, seen.canary_service.as_ref(), revision)
 }
 
@@ -167,7 +167,7 @@ pub fn sizes(seen: &Snapshot) -> Step {
 fn unusable(seen: &Snapshot) -> Step {
     sizes(seen)?;
     let hold = seen.route.as_ref().and_then(|route| route.live.clone().err());
-    waits(hold.unwrap_or(Hold::BackendNotFound { what: "the HTTPRoute".to_owned() }))
+    waits(hold.unwrap_or(Hold::BackendNotFound { what: "the route".to_owned() }))
 }
 
 /// A revision is asked for all pods, and both Services exist.
@@ -343,14 +343,14 @@ fn select_canary(seen: &Snapshot, route: &LiveRoute, canary: &Revision) -> Step 
     if let Some(stable) = stable.filter(|_| !side::in_place(route, Weight::NONE)) {
         carries_all(seen, route, stable)?;
         weighed(seen, route, Weight::NONE)?;
-        return accepted(seen, route);
+        return accepted(route);
     }
     #[cfg(feature = "planted")]
     let stable = stable.filter(|_| !active(Bug::RuleKeptOnSupersede));
     if let Some(stable) = stable {
         ruled(experiment::off(seen, route, stable))?;
     }
-    accepted(seen, route)?;
+    accepted(route)?;
     select(seen, service, canary)
 }
 
@@ -362,7 +362,7 @@ fn lowered(seen: &Snapshot, route: &LiveRoute, weight: Weight, present: Weight) 
         Some(stable) => {
             carries_all(seen, route, stable)?;
             weighed(seen, route, weight)?;
-            accepted(seen, route)
+            accepted(route)
         }
     }
 }
@@ -376,8 +376,7 @@ fn weighed(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Step {
         return waits(hold);
     }
     if let Some(owner) = route.owner.clone() {
-        let name = seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default();
-        return waits(Hold::RouteOwned { route: name, owner });
+        return waits(Hold::RouteOwned { route: route.name.clone(), owner });
     }
     writes(vec![set_weights(seen, route, weight)])
 }
@@ -401,11 +400,11 @@ pub fn set_weights(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Write 
         edits.push(edit(rule.canary.0, &canary, share));
     }
     let target = Target {
-        name: seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default(),
+        name: route.name.name.clone(),
         uid: route.uid.clone(),
         resource_version: route.resource_version.clone(),
     };
-    Write::SetWeights { target, edits }
+    Write::SetWeights { kind: route.name.kind, target, edits }
 }
 
 /// The rules of an experiment are as they are to be.
@@ -418,8 +417,8 @@ fn ruled(needs: Needs) -> Step {
 }
 
 /// The gateways accept the present route.
-fn accepted(seen: &Snapshot, route: &LiveRoute) -> Step {
-    let name = seen.route.as_ref().map(|route| route.name.clone()).unwrap_or_default();
+fn accepted(route: &LiveRoute) -> Step {
+    let name = route.name.clone();
     match &route.acceptance {
         Acceptance::Accepted => Ok(()),
         #[cfg(feature = "planted")]

@@ -8,7 +8,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::problem::Problem;
 use crate::model::snapshot::{Identity, Snapshot};
-use crate::model::spec::Strategy;
+use crate::model::spec::{RouteName, Strategy};
 use crate::model::status::{Attempt, Cause, Counts, Phase, Side, Stage, Status, Waiting};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -181,8 +181,9 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
             available: 0,
             needed: *replicas,
         }),
-        Write::SetWeights { target, .. } | Write::SetRules { target, .. } => {
-            Some(Hold::RouteNotAccepted { route: target.name.clone() })
+        Write::SetWeights { kind, target, .. } | Write::SetRules { kind, target, .. } => {
+            let route = RouteName { kind: *kind, name: target.name.clone() };
+            Some(Hold::RouteNotAccepted { route })
         }
         Write::SetImages(_) => {
             let attempt = seen.status.attempt.as_ref()?;

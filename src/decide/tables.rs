@@ -2,7 +2,7 @@
 
 use crate::decide::act::{Act, Waits};
 use crate::decide::attempt::{self, Start};
-use crate::decide::fixture::{at, at_rest, climbing, delivered, release, route, template};
+use crate::decide::fixture::{at, at_rest, climbing, delivered, http, release, route, template};
 use crate::decide::release::{Wanted, deliver, wanted};
 use crate::decide::{command, stage};
 use crate::model::command::{Asked, Command, Token, Value};
@@ -334,7 +334,7 @@ fn a_command_acts_only_on_what_is_waited_for() {
     };
     let (mut empty, mut elsewhere) = (paused(), paused());
     empty.spec.replicas = 0;
-    elsewhere.spec.ladder.route = Some("other".to_owned());
+    elsewhere.spec.ladder.route = Some(http("other"));
     let named = |attempt, step| Value::Named { attempt, step };
     let token = |command, step| Some(Token { command, attempt: 2, step });
     use Command::{Abort, Promote, PromoteFull, Retry};

@@ -1,5 +1,7 @@
 //! Hold: why nothing moves. A closed list; each says who or what ends it.
 
+use crate::model::spec::RouteName;
+
 /// Why nothing moves.
 ///
 /// The code of each goes into `status.waitingFor[].kind`, into conditions, events and metrics.
@@ -36,12 +38,12 @@ pub enum Hold {
     /// The gateway has not yet said anything about the present route.
     RouteNotAccepted {
         /// The route.
-        route: String,
+        route: RouteName,
     },
     /// The gateway refuses the route.
     RouteRefused {
         /// The route.
-        route: String,
+        route: RouteName,
         /// What the gateway says.
         why: String,
     },
@@ -147,7 +149,7 @@ pub enum Hold {
     /// The route would be put back by a GitOps tool.
     RouteOwned {
         /// The route.
-        route: String,
+        route: RouteName,
         /// Who would put it back.
         owner: String,
     },
@@ -159,7 +161,7 @@ pub enum Hold {
     /// The route's rules can be read in two ways.
     RouteAmbiguous {
         /// The route.
-        route: String,
+        route: RouteName,
         /// What is ambiguous.
         why: String,
     },
@@ -340,7 +342,7 @@ impl Hold {
             Self::RouteNotAccepted { route }
             | Self::RouteRefused { route, .. }
             | Self::RouteOwned { route, .. }
-            | Self::RouteAmbiguous { route, .. } => route,
+            | Self::RouteAmbiguous { route, .. } => &route.name,
             Self::SourceNotReady { source, .. }
             | Self::SourceMissing { source }
             | Self::AccessDenied { source }
@@ -385,10 +387,10 @@ impl Hold {
                 format!("{ready} of {needed} endpoints of Service {service} are ready")
             }
             Self::RouteNotAccepted { route } => {
-                format!("no gateway has accepted the present HTTPRoute {route} yet")
+                format!("no gateway has accepted the present {route} yet")
             }
             Self::RouteRefused { route, why } => {
-                format!("the gateway refuses HTTPRoute {route}: {why}")
+                format!("the gateway refuses {route}: {why}")
             }
             Self::NoHealthyBackend => {
                 "the stable side has too few ready endpoints to take the traffic back".to_owned()
@@ -422,7 +424,7 @@ impl Hold {
             Self::PortUnknown { service, port } => port_unknown(service, *port),
             Self::RouteOwned { route, owner } => route_owned(route, owner),
             Self::BackendNotFound { what } => format!("{what} does not exist"),
-            Self::RouteAmbiguous { route, why } => format!("HTTPRoute {route}: {why}"),
+            Self::RouteAmbiguous { route, why } => format!("{route}: {why}"),
             Self::DuplicateBinding { what, holder } => {
                 format!("{what} is already used by the older Rollout {holder}")
             }
@@ -480,9 +482,9 @@ fn port_unknown(service: &str, port: u16) -> String {
     )
 }
 
-fn route_owned(route: &str, owner: &str) -> String {
+fn route_owned(route: &RouteName, owner: &str) -> String {
     format!(
-        "{owner} would put HTTPRoute {route} back; annotate it \
+        "{owner} would put {route} back; annotate it \
                  kustomize.toolkit.fluxcd.io/ssa: IfNotPresent or Ignore, or list /spec/rules in \
                  the Kustomization's spec.ignore"
     )

@@ -8,6 +8,7 @@ use crate::model::command::Token;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
+use crate::model::spec::RouteKind;
 use crate::model::status::Status;
 use crate::model::template::Revision;
 
@@ -114,6 +115,8 @@ pub enum Write {
     },
     /// Set weights of backends of a route.
     SetWeights {
+        /// The kind of the route.
+        kind: RouteKind,
         /// The route.
         target: Target,
         /// Each backend with its weight.
@@ -121,6 +124,8 @@ pub enum Write {
     },
     /// Take rules of an experiment out of a route and put others in, all at once.
     SetRules {
+        /// The kind of the route.
+        kind: RouteKind,
         /// The route.
         target: Target,
         /// The rules to take out, in their order.

@@ -8,7 +8,7 @@ use crate::model::moment::Timestamp;
 use crate::model::moves::{NewRule, RuleAt};
 use crate::model::problem::Problem;
 use crate::model::release::Release;
-use crate::model::spec::Spec;
+use crate::model::spec::{RouteName, Spec};
 use crate::model::status::Status;
 use crate::model::template::{Revision, Template, TemplateId};
 
@@ -175,8 +175,8 @@ impl LiveService {
 /// The route that splits traffic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Its name.
-    pub name: String,
+    /// Its kind and name.
+    pub name: RouteName,
     /// What is known of it, or why it cannot be used.
     pub live: Result<LiveRoute, Hold>,
 }
@@ -184,6 +184,8 @@ pub struct Route {
 /// A route as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveRoute {
+    /// Its kind and name.
+    pub name: RouteName,
     /// Its uid.
     pub uid: String,
     /// Its resourceVersion.

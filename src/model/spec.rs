@@ -1,6 +1,7 @@
 //! Spec: what a Rollout asks for, parsed. It holds no value that would be illegal.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::model::moment::Duration;
 use crate::model::range::Range;
@@ -63,12 +64,53 @@ pub struct Ladder {
     pub unavailable: Quantity,
     /// The steps, at least one.
     pub steps: Vec<Step>,
-    /// The HTTPRoute that splits traffic; none: the split is by numbers of pods.
-    pub route: Option<String>,
+    /// The route that splits traffic; none: the split is by numbers of pods.
+    pub route: Option<RouteName>,
     /// How long a side stays after it lost its traffic.
     pub drain: Duration,
     /// Which requests an experiment sends to the canary side, where the strategy is one.
     pub experiment: Option<HeaderMatch>,
+}
+
+/// A route by kind and name, told as `HTTPRoute shop`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteName {
+    /// Its kind.
+    pub kind: RouteKind,
+    /// Its name.
+    pub name: String,
+}
+
+impl RouteName {
+    /// Names a route.
+    pub fn new(kind: RouteKind, name: impl Into<String>) -> Self {
+        Self { kind, name: name.into() }
+    }
+}
+
+impl fmt::Display for RouteName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.name)
+    }
+}
+
+/// The kinds of routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteKind {
+    /// For HTTP.
+    Http,
+    /// For gRPC.
+    Grpc,
+}
+
+impl RouteKind {
+    /// Tells the name, as Kubernetes spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "HTTPRoute",
+            Self::Grpc => "GRPCRoute",
+        }
+    }
 }
 
 /// The strategies.
@@ -190,8 +232,8 @@ impl MatchKind {
 /// The objects by which traffic is split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routing {
-    /// The HTTPRoute.
-    pub route: String,
+    /// The route.
+    pub route: RouteName,
     /// The Service of the stable side.
     pub stable: String,
     /// The Service of the canary side.

@@ -5,7 +5,7 @@ use kube::Resource;
 use serde_json::Value;
 
 use crate::api::foreign::{
-    EndpointSlice, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
 };
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
@@ -34,7 +34,7 @@ impl Watched for Rollout {
         let strategy = &self.spec.strategy;
         let mut refs: Vec<Reference> =
             strategy.services().map(|name| Reference::new(Kind::Service, own, name)).collect();
-        refs.extend(strategy.http_route().map(|name| Reference::new(Kind::HttpRoute, own, name)));
+        refs.extend(strategy.route().map(|(kind, name)| Reference::new(kind, own, name)));
         if let Some(source) = &self.spec.source_ref {
             let namespace = source.namespace.as_deref().unwrap_or(own);
             refs.push(Reference::new(Kind::ImagePolicy, namespace, &source.name));
@@ -118,6 +118,19 @@ impl Watched for ImagePolicy {
 
 impl Watched for HttpRoute {
     const KIND: Kind = Kind::HttpRoute;
+
+    fn refs(&self) -> Vec<Reference> {
+        kustomization(&self.metadata).into_iter().collect()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        drop_last_applied(&mut self.metadata);
+    }
+}
+
+impl Watched for GrpcRoute {
+    const KIND: Kind = Kind::GrpcRoute;
 
     fn refs(&self) -> Vec<Reference> {
         kustomization(&self.metadata).into_iter().collect()

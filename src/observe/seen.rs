@@ -29,13 +29,17 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
     let services: Vec<_> =
         of(Kind::Service).filter_map(|service| stores.services.get(&service.key)).collect();
     let slices = of(Kind::Service).flat_map(|service| stores.slices.by(service)).collect();
-    let route = of(Kind::HttpRoute).next();
-    let route = find(&stores.routes, route.map(|reference| &reference.key));
+    let named = |kind| of(kind).next().map(|reference| &reference.key);
+    let route = find(&stores.routes, named(Kind::HttpRoute));
+    let grpc_route = find(&stores.grpc_routes, named(Kind::GrpcRoute));
     let mut kustomizations: BTreeSet<Key> =
         of(Kind::Kustomization).map(|reference| reference.key.clone()).collect();
     let foreign = services.iter().flat_map(|service| service.refs());
     kustomizations.extend(foreign.map(|reference| reference.key));
     if let Found::Is(route) = &route {
+        kustomizations.extend(route.refs().into_iter().map(|reference| reference.key));
+    }
+    if let Found::Is(route) = &grpc_route {
         kustomizations.extend(route.refs().into_iter().map(|reference| reference.key));
     }
     let kustomizations = kustomizations.iter();
@@ -46,6 +50,7 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         services,
         slices,
         route,
+        grpc_route,
         kustomizations: kustomizations.filter_map(|key| stores.kustomizations.get(key)).collect(),
         rivals: rivals(stores, &own, &refs),
         template_refused: remembered.template_refused,
@@ -77,7 +82,8 @@ fn find<K: Watched>(store: &Store<K>, key: Option<&Key>) -> Found<K> {
 
 /// Finds the other Rollouts that use one of the Services or the route.
 fn rivals(stores: &Stores, own: &Reference, refs: &[Reference]) -> Vec<Arc<Rollout>> {
-    let shared = refs.iter().filter(|r| matches!(r.kind, Kind::Service | Kind::HttpRoute));
+    let shared = |r: &&Reference| r.kind == Kind::Service || Kind::ROUTES.contains(&r.kind);
+    let shared = refs.iter().filter(shared);
     let keys: BTreeSet<Key> = shared.flat_map(|r| stores.rollouts.keys_by(r)).collect();
     let others = keys.iter().filter(|key| **key != own.key);
     others.filter_map(|key| stores.rollouts.get(key)).collect()

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use crate::api::foreign::{
-    EndpointSlice, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
 };
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
@@ -41,6 +41,7 @@ impl Reach {
             | Kind::Service
             | Kind::EndpointSlice
             | Kind::HttpRoute
+            | Kind::GrpcRoute
             | Kind::Event => BTreeSet::new(),
         };
         self.namespaces.union(&shared).cloned().map(Some).collect()
@@ -69,6 +70,8 @@ pub struct Stores {
     pub policies: Store<ImagePolicy>,
     /// HTTPRoutes.
     pub routes: Store<HttpRoute>,
+    /// GRPCRoutes.
+    pub grpc_routes: Store<GrpcRoute>,
     /// Kustomizations.
     pub kustomizations: Store<Kustomization>,
     /// Rings when Rollouts may refer to other kinds than before.
@@ -85,6 +88,7 @@ impl Stores {
             slices: Store::new(reach.scopes(Kind::EndpointSlice)),
             policies: Store::new(reach.scopes(Kind::ImagePolicy)),
             routes: Store::new(reach.scopes(Kind::HttpRoute)),
+            grpc_routes: Store::new(reach.scopes(Kind::GrpcRoute)),
             kustomizations: Store::new(reach.scopes(Kind::Kustomization)),
             bell: Notify::new(),
             reach,
@@ -110,6 +114,9 @@ impl Stores {
         let listed = |reference: &Reference| match reference.kind {
             Kind::ImagePolicy => self.policies.ready(),
             Kind::HttpRoute => self.routes.ready() && self.applied(&self.routes, &reference.key),
+            Kind::GrpcRoute => {
+                self.grpc_routes.ready() && self.applied(&self.grpc_routes, &reference.key)
+            }
             Kind::Kustomization => self.kustomizations.ready(),
             Kind::Service => self.applied(&self.services, &reference.key),
             Kind::Rollout | Kind::ReplicaSet | Kind::EndpointSlice | Kind::Event => true,
@@ -132,6 +139,7 @@ impl Stores {
             Kind::EndpointSlice => self.slices.version(key),
             Kind::ImagePolicy => self.policies.version(key),
             Kind::HttpRoute => self.routes.version(key),
+            Kind::GrpcRoute => self.grpc_routes.version(key),
             Kind::Kustomization => self.kustomizations.version(key),
             Kind::Event => None,
         }
@@ -147,6 +155,7 @@ impl Stores {
             Kind::EndpointSlice => self.slices.seen(namespace),
             Kind::ImagePolicy => self.policies.seen(namespace),
             Kind::HttpRoute => self.routes.seen(namespace),
+            Kind::GrpcRoute => self.grpc_routes.seen(namespace),
             Kind::Kustomization => self.kustomizations.seen(namespace),
             Kind::Event => u64::MAX,
         }
@@ -158,6 +167,7 @@ impl Stores {
         self.rollouts.names(kind)
             || self.refers_by(Kind::Service, &self.services, kind)
             || self.refers_by(Kind::HttpRoute, &self.routes, kind)
+            || self.refers_by(Kind::GrpcRoute, &self.grpc_routes, kind)
     }
 
     fn refers_by<K: Watched>(&self, used: Kind, store: &Store<K>, kind: Kind) -> bool {
@@ -168,7 +178,8 @@ impl Stores {
 
     /// Rings the bell for a change of what tells which kinds are referred to, directly or not.
     pub fn ring(&self, change: &Change) {
-        if matches!(change.reference.kind, Kind::Rollout | Kind::Service | Kind::HttpRoute) {
+        let kind = change.reference.kind;
+        if [Kind::Rollout, Kind::Service].contains(&kind) || Kind::ROUTES.contains(&kind) {
             self.bell.notify_waiters();
         }
     }
@@ -190,6 +201,10 @@ impl Stores {
             Kind::HttpRoute => {
                 let resource = Kind::HttpRoute.resource();
                 fetch::<HttpRoute, ApiResource>(client, &resource, reference, &self.routes).await?
+            }
+            Kind::GrpcRoute => {
+                let (resource, store) = (Kind::GrpcRoute.resource(), &self.grpc_routes);
+                fetch::<GrpcRoute, ApiResource>(client, &resource, reference, store).await?
             }
             // Nothing of these is written, or nothing of them is read.
             Kind::EndpointSlice | Kind::ImagePolicy | Kind::Kustomization | Kind::Event => None,

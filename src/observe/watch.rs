@@ -133,6 +133,7 @@ pub async fn run(watches: Watches) {
         watches.all(&stores.slices, &(), plain),
         watches.installed(&stores.policies),
         watches.installed(&stores.routes),
+        watches.installed(&stores.grpc_routes),
         watches.installed(&stores.kustomizations),
     );
 }
@@ -158,6 +159,10 @@ impl Watches {
         K: Watched + Resource<DynamicType = ApiResource> + DeserializeOwned + Clone + Debug,
         K::Scope: NamespaceScope,
     {
+        // Few clusters route gRPC: nobody is asked about it before a Rollout does.
+        if K::KIND == Kind::GrpcRoute {
+            self.until_referred(K::KIND).await;
+        }
         loop {
             match self.discover(K::KIND).await {
                 Ok(Some(resource)) => {
@@ -191,6 +196,11 @@ impl Watches {
         if self.stores.referred(kind) {
             tokio::time::sleep(PROBE_EVERY).await;
         }
+        self.until_referred(kind).await;
+    }
+
+    /// Waits until a Rollout refers to a kind.
+    async fn until_referred(&self, kind: Kind) {
         loop {
             let rung = self.stores.bell.notified();
             if self.stores.referred(kind) {

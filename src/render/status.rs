@@ -4,6 +4,7 @@ use crate::api::status as wire;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
+use crate::model::spec::{RouteKind, Routing};
 use crate::model::status::{
     Attempt, Condition, Counts, Draining, Entry, Pin, Quarantined, Rejected, Side, Stage, Status,
     Trigger, Waiting,
@@ -89,7 +90,8 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         highest_weight: i64::from(highest.percent()),
         unpaused: *unpaused,
         routing: routing.as_ref().map(|routing| wire::Routing {
-            http_route: routing.route.clone(),
+            http_route: named(routing, RouteKind::Http),
+            grpc_route: named(routing, RouteKind::Grpc),
             stable_service: routing.stable.clone(),
             canary_service: routing.canary.clone(),
             variant_match: routing.experiment.as_ref().map(|header| wire::HeaderMatch {
@@ -231,11 +233,16 @@ fn count(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
+/// The name of the route, where it is of this kind.
+fn named(routing: &Routing, kind: RouteKind) -> Option<String> {
+    (routing.route.kind == kind).then(|| routing.route.name.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::moment::Timestamp;
-    use crate::model::spec::{HeaderMatch, MatchKind, Routing};
+    use crate::model::spec::{HeaderMatch, MatchKind, RouteName, Routing};
     use crate::model::status::{Cause, Phase};
     use crate::model::template::Revision;
     use crate::model::weight::Weight;
@@ -256,7 +263,8 @@ mod tests {
 
     fn routing() -> Routing {
         let name = str::to_owned;
-        let (route, stable, canary) = (name("shop"), name("stable"), name("canary"));
+        let route = RouteName::new(RouteKind::Grpc, "shop");
+        let (stable, canary) = (name("stable"), name("canary"));
         let kind = MatchKind::RegularExpression;
         let header = HeaderMatch { name: name("Cookie"), value: name("^a=b$"), kind };
         Routing { route, stable, canary, experiment: Some(header) }

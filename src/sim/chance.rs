@@ -67,6 +67,7 @@ fn after(at: Span, length: Span) -> Span {
 #[derive(Debug, Clone, Default)]
 struct Names {
     rollout: String,
+    /// Its route as stories name objects.
     route: Option<String>,
     services: Vec<String>,
     policy: Option<String>,
@@ -90,13 +91,16 @@ impl Names {
         let some = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty());
         Self {
             rollout: text("/metadata/name").unwrap_or_default(),
-            route: some(named.route),
+            route: some(named.route.1).map(|name| format!("{}/{name}", named.route.0)),
             services: named.services.into_iter().filter_map(some).collect(),
             policy: text("/spec/sourceRef/name"),
             experiment: rollout.pointer("/spec/strategy/abTesting").is_some(),
             rules: story.objects.iter().find_map(|object| {
                 let kind = object.get("kind").and_then(Value::as_str);
-                object.pointer("/spec/rules").filter(|_| kind == Some("HTTPRoute")).cloned()
+                object
+                    .pointer("/spec/rules")
+                    .filter(|_| kind.is_some_and(|kind| kind.ends_with("Route")))
+                    .cloned()
             }),
         }
     }
@@ -241,7 +245,7 @@ impl Draw {
         let going = Event::Delete { at: after(at, early), object };
         match (self.chance.u32(0..3), &self.names.route) {
             (0, Some(route)) => {
-                vec![Event::Delete { at, object: format!("httproutes/{route}") }, going]
+                vec![Event::Delete { at, object: route.clone() }, going]
             }
             (1, _) => vec![Event::Gateway { at, answer: GatewayAnswer::Silent }, going],
             (_, _) => vec![going],
@@ -293,9 +297,19 @@ impl Draw {
     }
 
     fn stale(&mut self) -> Event {
-        let resource = self.of(WATCHED, "rollouts").to_owned();
+        let resource = self.watched();
         let (at, length, by) = (self.at(), self.length(120), self.length(120));
         Event::Delay { at, resource, length, by }
+    }
+
+    /// What a controller watches: of the kinds of routes, that of the story.
+    fn watched(&mut self) -> String {
+        let resource = self.of(WATCHED, "rollouts").to_owned();
+        let route = self.names.route.as_ref().and_then(|route| route.split_once('/'));
+        match route.filter(|_| resource == "httproutes") {
+            Some((own, _)) => own.to_owned(),
+            None => resource,
+        }
     }
 
     fn crash(&mut self, controllers: u32) -> Vec<Event> {
@@ -319,7 +333,7 @@ impl Draw {
     }
 
     fn missed(&mut self) -> Vec<Event> {
-        let resource = self.of(WATCHED, "rollouts").to_owned();
+        let resource = self.watched();
         let (at, length) = (self.at(), self.length(60));
         match self.chance.u32(0..5) {
             0 => vec![Event::Expire { at, resource }],
@@ -383,7 +397,7 @@ impl Draw {
     /// An object that somebody may delete.
     fn object(&mut self) -> String {
         let mut all: Vec<String> = Vec::new();
-        all.extend(self.names.route.iter().map(|name| format!("httproutes/{name}")));
+        all.extend(self.names.route.clone());
         all.extend(self.names.services.iter().map(|name| format!("services/{name}")));
         all.extend(self.names.policy.iter().map(|name| format!("imagepolicies/{name}")));
         all.push(self.names.own());
@@ -406,7 +420,7 @@ impl Draw {
             let path = json!({"type": "PathPrefix", "value": "/edited"});
             json_patch::merge(first, &json!({"matches": [{"path": path}]}));
         }
-        let object = format!("httproutes/{}", self.names.route.clone().unwrap_or_default());
+        let object = self.names.route.clone().unwrap_or_default();
         let merge = json!({"spec": {"rules": rules}});
         Event::Edit { at, object, by: "rival".to_owned(), merge, every: None, until: None }
     }

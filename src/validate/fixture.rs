@@ -61,6 +61,7 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         services: Vec::new(),
         slices: Vec::new(),
         route: Found::Missing,
+        grpc_route: Found::NotAsked,
         kustomizations: Vec::new(),
         rivals: Vec::new(),
         template_refused: None,

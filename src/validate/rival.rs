@@ -7,6 +7,7 @@ use crate::model::spec::Spec;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::validate::seen::Seen;
+use crate::validate::strategy;
 
 /// Tells the object that an older Rollout of the namespace uses too, and that Rollout's name.
 ///
@@ -45,7 +46,7 @@ fn shared(rival: &Rollout, spec: &Spec) -> Option<String> {
         return Some(format!("Service {name}"));
     }
     let own = spec.ladder.route.as_ref()?;
-    (theirs.http_route() == Some(own)).then(|| format!("HTTPRoute {own}"))
+    (strategy::named(theirs.route()).as_ref() == Some(own)).then(|| own.to_string())
 }
 
 #[cfg(test)]

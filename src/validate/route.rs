@@ -1,19 +1,20 @@
-//! Route: reads the rules of an HTTPRoute that hold both Services. All other rules stay unread.
+//! Route: reads the rules of a route that hold both Services. All other rules stay unread.
 
-use kube::ResourceExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::{Object, TypeMeta};
 use serde_json::Value;
 
-use crate::api::foreign::{Condition, HttpRoute, RouteParent};
+use crate::api::foreign::{Condition, GrpcSpec, RouteParent, RouteStatus};
 use crate::api::keys;
 use crate::model::hold::Hold;
 use crate::model::snapshot::{Acceptance, Experiment, Identity, LiveRoute, Route, Rule};
-use crate::model::spec::{HeaderMatch, Spec};
+use crate::model::spec::{HeaderMatch, RouteKind, RouteName, Spec};
 use crate::model::status::Status;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::validate::excerpt::excerpt;
-use crate::validate::owner::{self, Object};
-use crate::validate::rules::{self, Read, Wanted};
+use crate::validate::owner;
+use crate::validate::rules::{self, Wanted};
 use crate::validate::seen::{Found, Seen};
 
 /// What two weights have to add up to, so that a whole percentage fits.
@@ -27,18 +28,45 @@ pub fn of_rollout(
     (spec, status): (&Spec, &Status),
 ) -> Option<Route> {
     let name = spec.ladder.route.clone()?;
-    let missing = || Hold::BackendNotFound { what: format!("HTTPRoute {name}") };
-    let live = match &seen.route {
-        Found::Is(route) => live(seen, route, &Backends::new(&name, rollout, (spec, status))),
-        Found::KindMissing => Err(Hold::KindMissing { kind: "HTTPRoute" }),
-        Found::NotAsked | Found::Denied | Found::Missing => Err(missing()),
+    let found = match name.kind {
+        RouteKind::Http => read(&name, &seen.route, |spec| spec),
+        RouteKind::Grpc => read(&name, &seen.grpc_route, |GrpcSpec(spec)| spec),
     };
+    let live =
+        found.and_then(|route| live(seen, &route, &Backends::new(&name, rollout, (spec, status))));
     Some(Route { name, live })
+}
+
+/// What is read of a route, whatever its kind.
+struct Read<'a> {
+    types: Option<&'a TypeMeta>,
+    meta: &'a ObjectMeta,
+    spec: &'a Value,
+    parents: &'a [RouteParent],
+}
+
+fn read<'a, S: Clone + std::fmt::Debug>(
+    name: &RouteName,
+    found: &'a Found<Object<S, RouteStatus>>,
+    spec: impl Fn(&'a S) -> &'a Value,
+) -> Result<Read<'a>, Hold> {
+    match found {
+        Found::Is(route) => Ok(Read {
+            types: route.types.as_ref(),
+            meta: &route.metadata,
+            spec: spec(&route.spec),
+            parents: route.status.as_ref().map_or(&[], |status| &status.parents),
+        }),
+        Found::KindMissing => Err(Hold::KindMissing { kind: name.kind.as_str() }),
+        Found::NotAsked | Found::Denied | Found::Missing => {
+            Err(Hold::BackendNotFound { what: name.to_string() })
+        }
+    }
 }
 
 /// What is looked for in a route.
 struct Backends<'a> {
-    route: &'a str,
+    route: &'a RouteName,
     namespace: &'a str,
     stable: &'a str,
     canary: &'a str,
@@ -51,7 +79,11 @@ struct Backends<'a> {
 }
 
 impl<'a> Backends<'a> {
-    fn new(route: &'a str, rollout: &'a Identity, (spec, status): (&'a Spec, &'a Status)) -> Self {
+    fn new(
+        route: &'a RouteName,
+        rollout: &'a Identity,
+        (spec, status): (&'a Spec, &'a Status),
+    ) -> Self {
         let recorded = status.attempt.as_ref().and_then(|attempt| {
             let header = attempt.routing.as_ref()?.experiment.as_ref()?;
             Some((header, attempt.stage.open()))
@@ -69,7 +101,7 @@ impl<'a> Backends<'a> {
     }
 
     fn ambiguous(&self, why: String) -> Hold {
-        Hold::RouteAmbiguous { route: self.route.to_owned(), why }
+        Hold::RouteAmbiguous { route: self.route.clone(), why }
     }
 
     /// The places of a Service in a rule.
@@ -88,12 +120,12 @@ impl<'a> Backends<'a> {
     }
 }
 
-fn live(seen: &Seen, route: &HttpRoute, wanted: &Backends) -> Result<LiveRoute, Hold> {
-    let object = Object {
+fn live(seen: &Seen, route: &Read, wanted: &Backends) -> Result<LiveRoute, Hold> {
+    let object = owner::Object {
         group: keys::GATEWAY_GROUP,
         version: version(route),
-        kind: "HTTPRoute",
-        meta: &route.metadata,
+        kind: wanted.route.kind.as_str(),
+        meta: route.meta,
     };
     let mut rules: Vec<Rule> = Vec::new();
     let all = route.spec.get("rules").and_then(Value::as_array);
@@ -107,13 +139,13 @@ fn live(seen: &Seen, route: &HttpRoute, wanted: &Backends) -> Result<LiveRoute, 
     }
     if rules.is_empty() {
         let Backends { route, stable, canary, .. } = wanted;
-        let what =
-            format!("a rule of HTTPRoute {route} that holds both Services {stable} and {canary}");
+        let what = format!("a rule of {route} that holds both Services {stable} and {canary}");
         return Err(Hold::BackendNotFound { what });
     }
     Ok(LiveRoute {
-        uid: route.uid().unwrap_or_default(),
-        resource_version: route.resource_version().unwrap_or_default(),
+        name: wanted.route.clone(),
+        uid: route.meta.uid.clone().unwrap_or_default(),
+        resource_version: route.meta.resource_version.clone().unwrap_or_default(),
         experiment: experiment(all.map_or(&[], Vec::as_slice), &rules, wanted),
         rules,
         acceptance: acceptance(route),
@@ -131,17 +163,17 @@ fn experiment(all: &[Value], pairs: &[Rule], wanted: &Backends) -> Experiment {
         let only = backends.filter(|all| all.len() == 1).and_then(|all| all.first());
         let alone = only.is_some_and(|backend| wanted.names(backend, wanted.canary));
         let pair = pairs.iter().find(|pair| pair.index == index).map(|pair| pair.canary.0);
-        Read { rule, alone, pair }
+        rules::Read { rule, alone, pair }
     });
-    let rules: Vec<Read<'_>> = rules.collect();
+    let rules: Vec<rules::Read<'_>> = rules.collect();
     let service = wanted.canary;
     // An attempt goes on with the header that it began with.
     let header = recorded.filter(|_| runs).unwrap_or(header);
     rules::of_route(&rules, &Wanted { route: wanted.route, service, header, recorded, runs })
 }
 
-fn version(route: &HttpRoute) -> &str {
-    let version = route.types.as_ref().and_then(|types| types.api_version.rsplit('/').next());
+fn version<'a>(route: &Read<'a>) -> &'a str {
+    let version = route.types.and_then(|types| types.api_version.rsplit('/').next());
     version.unwrap_or("v1")
 }
 
@@ -162,7 +194,7 @@ fn rule(index: usize, backends: &[Value], wanted: &Backends) -> Result<Option<Ru
         if at(place).get("port").and_then(Value::as_u64) != Some(u64::from(wanted.port)) {
             let Backends { route, port, field, .. } = wanted;
             let what = format!(
-                "port {port} of Service {service} in rules[{index}] of HTTPRoute {route} \
+                "port {port} of Service {service} in rules[{index}] of {route} \
                  ({field}.port)"
             );
             return Err(Hold::BackendNotFound { what });
@@ -200,10 +232,10 @@ fn weight(backend: &Value) -> u32 {
 }
 
 /// What all gateways together say about the present generation.
-fn acceptance(route: &HttpRoute) -> Acceptance {
-    let parents = route.status.as_ref().map_or(&[][..], |status| &status.parents);
-    let generation = route.metadata.generation;
-    let said: Vec<Acceptance> = parents.iter().map(|parent| verdict(parent, generation)).collect();
+fn acceptance(route: &Read) -> Acceptance {
+    let generation = route.meta.generation;
+    let said: Vec<Acceptance> =
+        route.parents.iter().map(|parent| verdict(parent, generation)).collect();
     let refused = said.iter().find(|said| matches!(said, Acceptance::Refused(_)));
     match refused {
         Some(refused) => refused.clone(),

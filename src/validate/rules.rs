@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::model::hold::Hold;
 use crate::model::moves::{NewRule, RuleAt};
 use crate::model::snapshot::Experiment;
-use crate::model::spec::HeaderMatch;
+use crate::model::spec::{HeaderMatch, RouteKind, RouteName};
 
 /// Most rules of a route, as in the Gateway API.
 const RULES_MAX: usize = 16;
@@ -22,7 +22,7 @@ const HEADERS_MAX: usize = 16;
 /// What the rules of an experiment are known and made by.
 pub struct Wanted<'a> {
     /// The route.
-    pub route: &'a str,
+    pub route: &'a RouteName,
     /// The Service of variant B.
     pub service: &'a str,
     /// The header that the rules to be made ask for.
@@ -59,7 +59,7 @@ pub fn of_route(rules: &[Read<'_>], wanted: &Wanted<'_>) -> Experiment {
     for read in theirs.clone() {
         asked += matches(read.rule).len().max(1);
         if let Some(place) = read.pair {
-            let rule = copy(read.rule, place, wanted.header);
+            let rule = copy(read.rule, place, (wanted.route.kind, wanted.header));
             asked += matches(&rule).len();
             needed.push(NewRule { index: count, rule, of: read.rule.clone() });
             count += 1;
@@ -70,7 +70,7 @@ pub fn of_route(rules: &[Read<'_>], wanted: &Wanted<'_>) -> Experiment {
         .or_else(|| theirs.filter(|read| read.pair.is_some()).find_map(|r| full(r, wanted)))
         .or_else(|| too_many("rules", count, RULES_MAX))
         .or_else(|| too_many("matches", asked, MATCHES_MAX));
-    let hold = why.map(|why| Hold::RouteAmbiguous { route: wanted.route.to_owned(), why });
+    let hold = why.map(|why| Hold::RouteAmbiguous { route: wanted.route.clone(), why });
     Experiment { there, wanted: needed, hold }
 }
 
@@ -81,7 +81,10 @@ fn is_ours(read: &Read<'_>, behind: Option<&Read<'_>>, wanted: &Wanted<'_>) -> b
         return known.next().is_some();
     }
     let origin = behind.and_then(|behind| Some((behind.rule, behind.pair?)));
-    origin.is_some_and(|(rule, place)| known.any(|header| copy(rule, place, header) == *read.rule))
+    let kind = wanted.route.kind;
+    origin.is_some_and(|(rule, place)| {
+        known.any(|header| copy(rule, place, (kind, header)) == *read.rule)
+    })
 }
 
 /// Tells whether a rule leads requests with a header to variant B alone.
@@ -144,13 +147,13 @@ fn too_many(what: &str, count: usize, most: usize) -> Option<String> {
     (count > most).then(|| {
         format!(
             "has {count} {what} with those that the experiment adds, and may have {most}; put \
-             some of them into another HTTPRoute"
+             some of them into another route"
         )
     })
 }
 
 /// The rule that sends those requests of a rule that carry a header to one of its backends.
-fn copy(rule: &Value, place: usize, header: &HeaderMatch) -> Value {
+fn copy(rule: &Value, place: usize, asks: (RouteKind, &HeaderMatch)) -> Value {
     let mut rule = rule.as_object().cloned().unwrap_or_default();
     rule.remove("name"); // It would be there twice.
     let backend = rule.get("backendRefs").and_then(|all| all.get(place));
@@ -160,16 +163,21 @@ fn copy(rule: &Value, place: usize, header: &HeaderMatch) -> Value {
     let nothing = [json!({})];
     let written = rule.get("matches").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let written = if written.is_empty() { &nothing[..] } else { written };
-    let tests: Vec<Value> = written.iter().map(|test| narrowed(test, header)).collect();
+    let tests: Vec<Value> = written.iter().map(|test| narrowed(test, asks)).collect();
     rule.insert("matches".to_owned(), Value::Array(tests));
     Value::Object(rule)
 }
 
 /// A match that asks for a header too. What the API server would add by itself stands in it, so
 /// that what it stores is what was written.
-fn narrowed(test: &Value, header: &HeaderMatch) -> Value {
+fn narrowed(test: &Value, (kind, header): (RouteKind, &HeaderMatch)) -> Value {
     let mut test: Map<String, Value> = test.as_object().cloned().unwrap_or_default();
-    test.entry("path").or_insert_with(|| json!({"type": "PathPrefix", "value": "/"}));
+    match kind {
+        RouteKind::Http => {
+            test.entry("path").or_insert_with(|| json!({"type": "PathPrefix", "value": "/"}));
+        }
+        RouteKind::Grpc => {}
+    }
     let mut all = test.get("headers").and_then(Value::as_array).cloned().unwrap_or_default();
     let HeaderMatch { name, value, kind } = header;
     all.push(json!({"type": kind.as_str(), "name": name, "value": value}));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::foreign::{
-    EndpointSlice, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
 };
 use crate::api::rollout::Rollout;
 
@@ -24,6 +24,8 @@ pub struct Seen {
     pub slices: Vec<Arc<EndpointSlice>>,
     /// The HTTPRoute that the strategy names.
     pub route: Found<HttpRoute>,
+    /// The GRPCRoute that the strategy names.
+    pub grpc_route: Found<GrpcRoute>,
     /// The Kustomizations that the labels of the Rollout, the Services or the route name.
     pub kustomizations: Vec<Arc<Kustomization>>,
     /// Other Rollouts of the namespace that name one of the Services or the route.

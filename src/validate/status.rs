@@ -5,7 +5,7 @@ use crate::api::status as wire;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
-use crate::model::spec::{HeaderMatch, MatchKind, Routing};
+use crate::model::spec::{HeaderMatch, MatchKind, RouteKind, RouteName, Routing};
 use crate::model::status::{
     Attempt, Cause, Condition, Counts, Draining, Entry, Phase, Pin, Quarantined, Rejected, Side,
     Stage, Status, Trigger, Waiting,
@@ -87,8 +87,13 @@ fn routing(stored: &wire::Routing) -> Option<Routing> {
         let (name, value) = (stored.name.clone(), stored.value.clone());
         Some(HeaderMatch { name, value, kind: MatchKind::parse(&stored.kind)? })
     };
+    let (kind, name) = match (&stored.http_route, &stored.grpc_route) {
+        (Some(name), _) => (RouteKind::Http, name),
+        (None, Some(name)) => (RouteKind::Grpc, name),
+        (None, None) => return None,
+    };
     Some(Routing {
-        route: stored.http_route.clone(),
+        route: RouteName { kind, name: name.clone() },
         stable: stored.stable_service.clone(),
         canary: stored.canary_service.clone(),
         experiment: readable(stored.variant_match.as_ref(), header)?,

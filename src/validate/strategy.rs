@@ -2,10 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::api::kind::Kind;
 use crate::api::strategy as wire;
 use crate::model::moment::Duration;
 use crate::model::problem::Problem;
-use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, Scale, Step, Strategy};
+use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, RouteKind, RouteName, Scale, Step, Strategy};
 use crate::model::weight::{Quantity, Weight};
 use crate::validate::variant;
 
@@ -69,7 +70,7 @@ fn experiment(chosen: &wire::AbTesting) -> Result<Ladder, Problem> {
             Step { weight: Weight::NONE, scale: full, pause },
             Step { weight: Weight::FULL, scale: full, pause: Pause::None },
         ],
-        route: Some(chosen.traffic_routing.gateway_api.http_route.clone()),
+        route: Some(route(AB_TESTING, &chosen.traffic_routing)?),
         drain: DRAIN_DELAY,
         experiment: Some(variant::of(&field("variantBMatch"), &chosen.variant_b_match)?),
     })
@@ -112,7 +113,7 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
             Step { weight: Weight::NONE, scale: Some(scale), pause },
             Step { weight: Weight::FULL, scale: Some(Scale::Full), pause: Pause::None },
         ],
-        route: routing.map(|routing| routing.gateway_api.http_route.clone()),
+        route: routing.map(|routing| route(BLUE_GREEN, routing)).transpose()?,
         drain: Duration::from_secs(u64::from(drain)),
         experiment: None,
     })
@@ -135,6 +136,21 @@ fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
     })
 }
 
+/// Reads the route that a strategy names.
+fn route(strategy: &str, routing: &wire::TrafficRouting) -> Result<RouteName, Problem> {
+    named(routing.gateway_api.route()).ok_or_else(|| {
+        let field = format!("{strategy}.trafficRouting.gatewayAPI");
+        Problem::new(field, "names no route or two; write httpRoute or grpcRoute")
+    })
+}
+
+/// Reads the name of a route.
+pub fn named(route: Option<(Kind, &str)>) -> Option<RouteName> {
+    let (kind, name) = route?;
+    let kind = if kind == Kind::GrpcRoute { RouteKind::Grpc } else { RouteKind::Http };
+    Some(RouteName { kind, name: name.to_owned() })
+}
+
 fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
     let port = bounded(format!("{CANARY}.port"), canary.port, 1, u32::from(u16::MAX))?;
     let (surge, unavailable) = room(CANARY, &canary.max_surge, &canary.max_unavailable)?;
@@ -148,7 +164,7 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
         surge,
         unavailable,
         steps: steps(&canary.steps)?,
-        route: routing.map(|routing| routing.gateway_api.http_route.clone()),
+        route: routing.map(|routing| route(CANARY, routing)).transpose()?,
         drain: DRAIN_DELAY,
         experiment: None,
     })
@@ -361,7 +377,7 @@ mod tests {
             assert!(ladder.steps.iter().all(|step| step.scale == Some(Scale::Full)));
             let routing = ladder.routing().unwrap();
             assert_eq!(routing.experiment, ladder.experiment);
-            assert_eq!((routing.route.as_str(), routing.canary.as_str()), ("shop", "shop-b"));
+            assert_eq!((routing.route.name.as_str(), routing.canary.as_str()), ("shop", "shop-b"));
         }
         for (patch, field) in [
             (json!({"variantBService": "shop"}), "variantBService"),
@@ -434,7 +450,10 @@ mod tests {
             (canary.surge, canary.unavailable),
             (Quantity::Count(3), Quantity::Percent(100))
         );
-        assert_eq!((canary.port, canary.route.as_deref()), (8080, Some("shop")));
+        assert_eq!(
+            (canary.port, canary.route.unwrap().to_string()),
+            (8080, "HTTPRoute shop".to_owned())
+        );
     }
 
     #[test]

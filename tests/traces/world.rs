@@ -14,7 +14,9 @@ use stairlock::model::snapshot::{
     Acceptance, Experiment, Identity, Known, LiveRoute, LiveService, Offer, ReplicaSet, Route,
     Rule, Service, Snapshot,
 };
-use stairlock::model::spec::{DRAIN_DELAY, Ladder, Pause, SourceRef, Spec, Step, Strategy};
+use stairlock::model::spec::{
+    DRAIN_DELAY, Ladder, Pause, RouteKind, RouteName, SourceRef, Spec, Step, Strategy,
+};
 use stairlock::model::status::{Stage, Status};
 use stairlock::model::template::{Revision, Template};
 use stairlock::model::version::Version;
@@ -220,11 +222,12 @@ impl World {
         let canary = &mut self.seen.spec.ladder;
         canary.stable_service = Some("stable".into());
         canary.canary_service = Some("canary".into());
-        canary.route = Some("shop".into());
+        canary.route = Some(RouteName::new(RouteKind::Http, "shop"));
         self.seen.stable_service = Some(Service { name: "stable".into(), live: None });
         self.seen.canary_service = Some(Service { name: "canary".into(), live: None });
         let rule = Rule { index: 1, stable: (0, 1), canary: (1, 1), explicit: false, sum: 100 };
         let live = LiveRoute {
+            name: RouteName::new(RouteKind::Http, "shop"),
             uid: "r".into(),
             resource_version: "1".into(),
             rules: vec![rule],
@@ -232,7 +235,7 @@ impl World {
             acceptance: Acceptance::Accepted,
             owner: None,
         };
-        self.seen.route = Some(Route { name: "shop".into(), live: Ok(live) });
+        self.seen.route = Some(Route { name: live.name.clone(), live: Ok(live) });
     }
 
     fn offer(&mut self, text: &str) {

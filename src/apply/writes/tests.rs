@@ -83,7 +83,8 @@ async fn each_write_is_one_request_with_our_field_manager() {
         attempt: None,
     };
     let select = Write::Select { target: target(), from: None, to: None };
-    let weights = Write::SetWeights { target: target(), edits: vec![edit] };
+    let (kind, edits) = (RouteKind::Http, vec![edit]);
+    let weights = Write::SetWeights { kind, target: target(), edits };
     for (write, want) in [
         (birth(), format!("POST {sets}?&fieldManager=stairlock")),
         (resize, format!("PATCH {sets}/x{json}")),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::decide::act::{Act, Waits};
-use crate::decide::fixture::{at, climbing, route};
+use crate::decide::fixture::{at, climbing, http, route};
 use crate::decide::order::{self, Next, Step};
 use crate::decide::{command, stage, status};
 use crate::model::command::{Asked, Command, Token, Value};
@@ -131,7 +131,7 @@ fn a_rule_appears_only_on_a_whole_side() {
             "there is no room for it",
             |s| {
                 let why = "is full".to_owned();
-                let hold = Hold::RouteAmbiguous { route: "shop".into(), why };
+                let hold = Hold::RouteAmbiguous { route: http("shop"), why };
                 live_route(s).experiment.hold = Some(hold);
             },
             "RouteAmbiguous",

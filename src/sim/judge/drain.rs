@@ -6,6 +6,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh, Name, Scene};
+use crate::sim::world::fields::ROUTES;
 
 /// How far a process may be off from another (docs/decisions/0011): where one begins a drain or a
 /// pause and another ends it, the clocks of both count.
@@ -67,7 +68,7 @@ impl Drains {
     /// Notes who has traffic, after a change is kept.
     pub fn note(&mut self, scene: &Scene, place: (&str, &Name), at: Timestamp) {
         let (resource, (namespace, name)) = place;
-        if !["httproutes", "services", "rollouts"].contains(&resource) {
+        if !["services", "rollouts"].contains(&resource) && !ROUTES.contains(&resource) {
             return;
         }
         let from = scene.rollouts.range((namespace.clone(), String::new())..);

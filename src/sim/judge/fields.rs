@@ -8,6 +8,7 @@ use crate::sim::judge::facts::rollout::COMMANDS;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::read::{at, list, owner, text};
 use crate::sim::judge::scene::Case;
+use crate::sim::world::fields::ROUTES;
 
 /// One token of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,9 @@ fn deleted(case: &Case<'_>, object: &Value, found: &mut Found) {
 fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
     let mut paths = Vec::new();
     let stripped = match case.change.place.resource {
-        "httproutes" => Some([before, after].map(|route| without_experiments(case, route))),
+        resource if ROUTES.contains(&resource) => {
+            Some([before, after].map(|route| without_experiments(case, route)))
+        }
         _ => None,
     };
     let (old, new) = match &stripped {
@@ -87,13 +90,13 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
         found.unless(ours || !any, "S5", || format!("{} is no Rollout's", case.name()));
     }
     let services =
-        if case.change.place.resource == "httproutes" { backends(case) } else { Vec::new() };
+        if ROUTES.contains(&case.change.place.resource) { backends(case) } else { Vec::new() };
     for path in &paths {
         let fine = match case.change.place.resource {
             "rollouts" => of_rollout(path, before, after),
             "replicasets" => of_set(path, before),
             "services" => keyed(path, &["spec", "selector", keys::LABEL_REVISION]),
-            "httproutes" => of_route(path, new, &services),
+            resource if ROUTES.contains(&resource) => of_route(path, new, &services),
             _ => false,
         };
         found.unless(fine, "S5", || {

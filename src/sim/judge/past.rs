@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::model::moment::{Duration, Timestamp};
 use crate::sim::history::Sight;
+use crate::sim::world::fields::ROUTES;
 
 /// How long before its write a decision may have been made on what was there: a turn reads its
 /// stores, then writes.
@@ -25,8 +26,14 @@ pub struct Window<'a> {
 impl Window<'_> {
     /// The revision of a resource up to which the writer had been told; `None`: not known.
     pub fn told(&self, resource: &str) -> Option<u64> {
-        self.sight.and_then(|sight| sight.get(resource)).copied()
+        let sight = self.sight?;
+        kinds(&resource).iter().filter_map(|resource| sight.get(resource)).copied().min()
     }
+}
+
+/// The resources that count as one: routes of any kind.
+pub fn kinds<'a>(resource: &'a &'a str) -> &'a [&'a str] {
+    if ROUTES.contains(resource) { &ROUTES } else { std::slice::from_ref(resource) }
 }
 
 /// The states of one object, oldest first; the last one is the present one.

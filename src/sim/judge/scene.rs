@@ -11,7 +11,8 @@ use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::facts::route::Route;
 use crate::sim::judge::facts::source::Offer;
 use crate::sim::judge::facts::status::Routing;
-use crate::sim::judge::past::{DECISION_AGE, Past, Window};
+use crate::sim::judge::past::{DECISION_AGE, Past, Window, kinds};
+use crate::sim::world::fields::ROUTES;
 
 /// An object of a resource: namespace and name.
 pub type Name = (String, String);
@@ -29,7 +30,7 @@ pub enum Fresh {
     Service(Option<Arc<Service>>),
     /// An EndpointSlice.
     Slice(Option<Arc<Slice>>),
-    /// An HTTPRoute.
+    /// A route.
     Route(Option<Arc<Route>>),
     /// An ImagePolicy; nothing while it offers nothing.
     Offer(Option<Arc<Offer>>),
@@ -105,7 +106,8 @@ impl<'a> Case<'a> {
 
     /// Whether the writer looked at a resource at a time that is still remembered.
     pub fn remembers(&self, resource: &str) -> bool {
-        let forgotten = self.scene.forgotten.get(resource).copied().unwrap_or(0);
+        let forgotten = kinds(&resource).iter().filter_map(|one| self.scene.forgotten.get(one));
+        let forgotten = forgotten.copied().max().unwrap_or(0);
         self.window.told(resource).is_none_or(|told| forgotten <= told)
     }
 
@@ -136,7 +138,7 @@ impl<'a> Case<'a> {
         self.states(&self.scene.services, name, "services")
     }
 
-    /// The states of an HTTPRoute that the writer may have looked at.
+    /// The states of a route that the writer may have looked at.
     pub fn route_states(&self, name: &str) -> Vec<Option<&'a Route>> {
         self.states(&self.scene.routes, name, "httproutes")
     }
@@ -258,7 +260,7 @@ impl Scene {
             "replicasets" => Fresh::Set(after.map(|object| Arc::new(Set::read(object)))),
             "services" => Fresh::Service(after.map(|object| Arc::new(Service::read(object)))),
             "endpointslices" => Fresh::Slice(after.map(|object| Arc::new(Slice::read(object)))),
-            "httproutes" => {
+            resource if ROUTES.contains(&resource) => {
                 let known = self.routes.get(&name).and_then(Past::now).map(Arc::as_ref);
                 let read = |object| Arc::new(Route::read(object, known, change.at));
                 Fresh::Route(after.map(read))
@@ -289,7 +291,7 @@ impl Scene {
         self.rollouts.get(name).and_then(Past::now)
     }
 
-    /// The present state of an HTTPRoute.
+    /// The present state of a route.
     pub fn route(&self, name: &Name) -> Option<&Arc<Route>> {
         self.routes.get(name).and_then(Past::now)
     }

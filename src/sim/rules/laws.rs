@@ -32,6 +32,9 @@ const BLUE_GREEN: &str = "/spec/strategy/blueGreen";
 const AB_TESTING: &str = "/spec/strategy/abTesting";
 const VARIANT: &str = "/spec/strategy/abTesting/variantBMatch";
 const LONGEST: &str = "/spec/strategy/abTesting/maxDuration";
+const CANARY_ROUTE: &str = "/spec/strategy/canary/trafficRouting/gatewayAPI";
+const BLUE_GREEN_ROUTE: &str = "/spec/strategy/blueGreen/trafficRouting/gatewayAPI";
+const AB_TESTING_ROUTE: &str = "/spec/strategy/abTesting/trafficRouting/gatewayAPI";
 const SIMPLE: &str = "/spec/strategy/simple";
 
 const LAWS: &[Law] = &[
@@ -72,6 +75,9 @@ const LAWS: &[Law] = &[
         place: Place::At(AB_TESTING),
         broken: variants_renamed,
     },
+    Law { said: "traffic goes through", place: Place::At(CANARY_ROUTE), broken: not_one_route },
+    Law { said: "traffic goes through", place: Place::At(BLUE_GREEN_ROUTE), broken: not_one_route },
+    Law { said: "traffic goes through", place: Place::At(AB_TESTING_ROUTE), broken: not_one_route },
     Law { said: "variantBMatch needs", place: Place::At(VARIANT), broken: not_one_match },
     Law { said: "maxDuration has to be longer", place: Place::At(LONGEST), broken: zero },
     Law { said: "maxDuration repeats a unit", place: Place::At(LONGEST), broken: repeats },
@@ -246,6 +252,10 @@ fn variants_renamed(chosen: &Value, before: Option<&Value>) -> bool {
 
 fn not_one_match(chosen: &Value, _: Option<&Value>) -> bool {
     chosen.get("header").is_some() == chosen.get("cookie").is_some()
+}
+
+fn not_one_route(chosen: &Value, _: Option<&Value>) -> bool {
+    chosen.get("httpRoute").is_some() == chosen.get("grpcRoute").is_some()
 }
 
 fn by_itself(chosen: &Value, _: Option<&Value>) -> bool {

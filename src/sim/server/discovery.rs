@@ -78,6 +78,7 @@ fn names(plural: &str) -> (&[&str], &[&str], &str) {
         "leases" => (&[], &[], "gqkMMb/YqFM="),
         "endpointslices" => (&[], &[], "qgS0xkrxYAI="),
         "events" => (&["ev"], &[], "r2yiGXH7wu8="),
+        "grpcroutes" => (&[], &["gateway-api"], "bkxdI4yJ1yQ="),
         "httproutes" => (&[], &["gateway-api"], "s9TOoTqdPlk="),
         "imagepolicies" => {
             (&["imgpol", "imagepol"], &["all", "fluxcd", "fluxcd-images"], "uwF8vvAU/Jc=")

@@ -8,7 +8,7 @@ use crate::sim::history::Place;
 use crate::sim::world::fields::{self, Named};
 use crate::sim::world::flux;
 
-/// Adds the ImagePolicies and HTTPRoutes that Rollouts name and that are not there. Objects
+/// Adds the ImagePolicies and routes that Rollouts name and that are not there. Objects
 /// without a namespace are of `namespace`.
 pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
     let rollouts: Vec<Value> = objects.iter().filter(|o| is(o, "Rollout")).cloned().collect();
@@ -20,9 +20,11 @@ pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
             objects.push(image_policy(&policy));
         }
         let named = fields::named(&rollout);
-        let route = Place::new("httproutes", own, named.route);
-        if !named.route.is_empty() && !has(objects, "HTTPRoute", &route, namespace) {
-            objects.push(http_route(&route, named));
+        let (resource, name) = named.route;
+        let route = Place::new(resource, own, name);
+        let kind = if resource == "grpcroutes" { "GRPCRoute" } else { "HTTPRoute" };
+        if !name.is_empty() && !has(objects, kind, &route, namespace) {
+            objects.push(ideal_route(kind, &route, named));
         }
     }
 }
@@ -86,13 +88,13 @@ fn image_policy(place: &Place) -> Value {
     })
 }
 
-fn http_route(place: &Place, named: Named<'_>) -> Value {
+fn ideal_route(kind: &str, place: &Place, named: Named<'_>) -> Value {
     let Named { services: [stable, canary], port, .. } = named;
     let backends = [(stable, 100), (canary, 0)]
         .map(|(name, weight)| json!({"name": name, "port": port, "weight": weight}));
     json!({
         "apiVersion": format!("{}/v1", keys::GATEWAY_GROUP),
-        "kind": "HTTPRoute",
+        "kind": kind,
         "metadata": {"name": place.name, "namespace": place.namespace},
         "spec": {
             "parentRefs": [{"name": "gateway"}],

@@ -83,7 +83,7 @@ impl Exposure {
         let place = &change.place;
         let touched = match place.resource {
             "rollouts" => self.hear_rollout(change),
-            "httproutes" => self.hear_route(change),
+            resource if fields::ROUTES.contains(&resource) => self.hear_route(change),
             "endpointslices" => self.hear_slice(change),
             "pods" => self.hear_pod(change),
             _ => return,
@@ -118,7 +118,7 @@ impl Exposure {
         let at = |resource: &'static str, name: &str| {
             (!name.is_empty()).then(|| Place::new(resource, place.namespace.as_str(), name))
         };
-        let route = at("httproutes", named.route);
+        let route = at(named.route.0, named.route.1);
         let services = named.services.map(|name| at("services", name));
         let services: Vec<Place> = services.into_iter().flatten().collect();
         for other in route.iter().chain(&services) {

@@ -36,8 +36,8 @@ pub fn pairs(map: Option<&Value>) -> impl Iterator<Item = (&str, &str)> {
 pub struct Named<'a> {
     /// Its Services, the stable or active one first.
     pub services: [&'a str; 2],
-    /// Its HTTPRoute.
-    pub route: &'a str,
+    /// The plural of its route's kind, and the route.
+    pub route: (&'static str, &'a str),
     /// The port of the Services.
     pub port: i64,
     /// Whether the first Service alone carries the traffic where there is no route.
@@ -57,11 +57,17 @@ pub fn named(rollout: &Value) -> Named<'_> {
     };
     Named {
         services: services.map(|key| text(chosen, &[key])),
-        route: text(chosen, &["trafficRouting", "gatewayAPI", "httpRoute"]),
+        route: match text(chosen, &["trafficRouting", "gatewayAPI", "grpcRoute"]) {
+            "" => ("httproutes", text(chosen, &["trafficRouting", "gatewayAPI", "httpRoute"])),
+            name => ("grpcroutes", name),
+        },
         port: number(chosen, &["port"]).unwrap_or(80),
         switch,
     }
 }
+
+/// The plurals of the kinds of routes.
+pub const ROUTES: [&str; 2] = ["grpcroutes", "httproutes"];
 
 /// Tells the labels.
 pub fn labels(object: &Value) -> Option<&Value> {

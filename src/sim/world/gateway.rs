@@ -1,4 +1,4 @@
-//! Gateway: says of each HTTPRoute whether it is accepted and its Services are there. It never
+//! Gateway: says of each route whether it is accepted and its Services are there. It never
 //! changes a route.
 //!
 //! Source: Gateway API 1.3, `HTTPRouteStatus`; a reference to a missing backend sets ResolvedRefs.
@@ -44,7 +44,7 @@ impl Gateway {
     /// Hears of a change.
     pub fn hear(&mut self, ground: &mut Ground, change: &Change) {
         match change.place.resource {
-            "httproutes" => self.hear_route(ground, change),
+            resource if fields::ROUTES.contains(&resource) => self.hear_route(ground, change),
             "services" => self.hear_service(ground, change),
             _ => {}
         }

@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    /// Adds to the manifests of a story what they lack: the ImagePolicies and HTTPRoutes that
+    /// Adds to the manifests of a story what they lack: the ImagePolicies and routes that
     /// Rollouts name. ImageRepositories are taken out, since nobody but the world reads them.
     pub fn complete(&mut self, objects: &mut Vec<Value>) {
         let namespace = self.ground.namespace.as_str();
@@ -152,7 +152,7 @@ impl World {
                 self.gateway.hear(ground, change);
             }
             "endpointslices" => self.endpoints.hear(ground, change),
-            "httproutes" => self.gateway.hear(ground, change),
+            resource if fields::ROUTES.contains(&resource) => self.gateway.hear(ground, change),
             "imagepolicies" | "kustomizations" | "rollouts" => self.flux.hear(ground, change),
             _ => {}
         }

@@ -41,7 +41,8 @@ fn read(rules: &[Value], recorded: Option<&HeaderMatch>, runs: bool) -> Experime
             Read { rule, alone, pair: place("a").and(place("b")) }
         })
         .collect();
-    let wanted = Wanted { route: "shop", service: "b", header: &header("b"), recorded, runs };
+    let route = RouteName::new(RouteKind::Http, "shop");
+    let wanted = Wanted { route: &route, service: "b", header: &header("b"), recorded, runs };
     of_route(&reads, &wanted)
 }
 

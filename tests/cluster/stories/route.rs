@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::json::{list, merged, text};
 use crate::support::ladder::sequence;
-use crate::support::shop::{CANARY, STABLE, route, routed, service};
+use crate::support::shop::{CANARY, STABLE, grpc, route, routed, service};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::{Change, Seen};
 
@@ -74,6 +74,33 @@ async fn all_else_of_a_users_route_stays_byte_for_byte() {
     story.completed(2).await;
 
     assert_eq!(sequence(&routes), [(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)]);
+    let before = theirs(&before).to_string();
+    for state in routes.states(SHOP) {
+        assert_eq!(theirs(&state).to_string(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_route_for_grpc_is_weighed_and_all_else_of_it_stays_byte_for_byte() {
+    let story = Story::begin("grpc-route", 90).await;
+    story.cluster.add(service("legacy")).await;
+    let rules = json!({"spec": {"rules": [
+        {"matches": [{"method": {"service": "shop.Old"}}],
+            "backendRefs": [{"name": "legacy", "port": 80}]},
+        {"matches": [{"method": {"service": "shop.Cart", "method": "Add"},
+                "headers": [{"name": "x-age", "value": "9"}]}],
+            "backendRefs": [{"name": STABLE, "port": 8080}, {"name": CANARY, "port": 8080}]},
+    ]}});
+    let before = story.cluster.add(grpc(merged(route(), &rules))).await;
+    let routes = story.watch("GRPCRoute").await;
+    story.cluster.add(grpc(routed(&story, "1.0.0", quick()))).await;
+    let _controller = story.controller().await;
+    story.completed(1).await;
+    story.set_image(&story.image("1.1.0")).await;
+    story.completed(2).await;
+
+    // Backends without weights count as 1 each, until the first revision is up.
+    assert_eq!(sequence(&routes), [(1, 1), (100, 0), (80, 20), (50, 50), (0, 100), (100, 0)]);
     let before = theirs(&before).to_string();
     for state in routes.states(SHOP) {
         assert_eq!(theirs(&state).to_string(), before);

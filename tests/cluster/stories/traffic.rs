@@ -4,11 +4,14 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::support::controller::Controller;
-use crate::support::front::Front;
+use crate::support::front::{Front, Speaks};
 use crate::support::json::{merged, text};
 use crate::support::rig::{rig, succeeded};
-use crate::support::shop::{experiment, rollout, routed, two_sides};
+use crate::support::shop::{experiment, grpc, rollout, routed, two_sides};
 use crate::support::story::{SHOP, Story, attempt_is};
+
+/// Where a Rollout names a route for gRPC.
+const GRPC_ROUTE: &str = "/spec/strategy/canary/trafficRouting/gatewayAPI/grpcRoute";
 
 /// A Rollout whose pods run on the real node.
 fn real(rollout: Value) -> Value {
@@ -44,15 +47,19 @@ async fn open(
         return None;
     }
     let story = Story::begin(title, 240).await;
+    let rollout = rollout(&story);
     let (route, host) = story.real_route();
+    let grpc_only = rollout.pointer(GRPC_ROUTE).is_some();
+    let (route, speaks) =
+        if grpc_only { (grpc(route), Speaks::Grpc) } else { (route, Speaks::Http) };
     for tag in tags {
         push_program(&story, tag).await;
     }
     story.cluster.add(route).await;
-    story.cluster.add(real(rollout(&story))).await;
+    story.cluster.add(real(rollout)).await;
     let controller = story.controller().await;
     story.completed(1).await;
-    let front = Front::open(&story, &host).await;
+    let front = Front::open(&story, &host, speaks).await;
     Some((story, controller, front))
 }
 
@@ -78,6 +85,24 @@ async fn measured_traffic_follows_the_weights_and_no_answer_fails() {
         front.shares("1.1.0", weight).await;
         story.command("stairlock.dev/promote", "true").await;
     }
+    story.completed(2).await;
+    story.drained().await;
+    front.shares("1.1.0", 100).await;
+    visitors.leave().await;
+}
+
+#[tokio::test]
+async fn measured_calls_of_grpc_follow_the_weights_and_none_fails() {
+    let steps = json!([{"setWeight": 30, "pause": {}}, {"setWeight": 100}]);
+    let shop = |story: &Story| grpc(routed(story, "1.0.0", steps.clone()));
+    let Some((story, _controller, front)) = open("grpc", &["1.0.0", "1.1.0"], shop).await else {
+        return;
+    };
+    let visitors = front.visitors();
+    release(&story, "1.1.0").await;
+    story.paused(2, 1).await;
+    front.shares("1.1.0", 30).await;
+    story.command("stairlock.dev/promote", "true").await;
     story.completed(2).await;
     story.drained().await;
     front.shares("1.1.0", 100).await;

@@ -20,6 +20,7 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("events.k8s.io/v1", "Event", "events"),
     ("coordination.k8s.io/v1", "Lease", "leases"),
     ("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes"),
+    ("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes"),
     ("image.toolkit.fluxcd.io/v1", "ImageRepository", "imagerepositories"),
     ("image.toolkit.fluxcd.io/v1", "ImagePolicy", "imagepolicies"),
     ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::json::merged;
+use super::json::{merged, text};
 use super::rig::rig;
 use super::story::{SHOP, Story};
 
@@ -43,6 +43,18 @@ pub fn routed(story: &Story, tag: &str, steps: Value) -> Value {
         "trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}},
     }}}});
     merged(rollout(story, tag, steps), &over)
+}
+
+/// The same Rollout, or its route, for gRPC.
+pub fn grpc(object: Value) -> Value {
+    if text(&object, "/kind") == "Rollout" {
+        let route = json!({"gatewayAPI": {"httpRoute": null, "grpcRoute": SHOP}});
+        return merged(
+            object,
+            &json!({"spec": {"strategy": {"canary": {"trafficRouting": route}}}}),
+        );
+    }
+    merged(object, &json!({"kind": "GRPCRoute"}))
 }
 
 /// The same Rollout with the ImagePolicy of the shop as its source.

@@ -69,7 +69,7 @@ pub struct Spec {
     pub stable_service: Option<String>,
     /// The Service of the canary.
     pub canary_service: Option<String>,
-    /// The HTTPRoute.
+    /// The route.
     pub route: Option<String>,
     /// Whether the Service of stable alone carries the traffic, to one side or the other.
     pub switch: bool,
@@ -189,7 +189,8 @@ impl Spec {
         let simple = at(spec, &["strategy", "simple"]);
         let ab = at(spec, &["strategy", "abTesting"]);
         let route = blue_green.or(ab).unwrap_or(canary);
-        let route = word(route, &["trafficRouting", "gatewayAPI", "httpRoute"]);
+        let named = |kind| word(route, &["trafficRouting", "gatewayAPI", kind]);
+        let route = named("httpRoute").or_else(|| named("grpcRoute"));
         let delay = blue_green.map_or(30, |chosen| count(chosen, &["scaleDownDelaySeconds"], 30));
         let replicas = count(spec, &["replicas"], 1);
         let amount =

@@ -1,4 +1,4 @@
-//! Route: the weights of an HTTPRoute, whether the gateways took them, and which may be in force.
+//! Route: the weights of a route, whether the gateways took them, and which may be in force.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ impl Pair {
     }
 }
 
-/// An HTTPRoute.
+/// A route of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Its rules.
@@ -62,7 +62,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// Reads an HTTPRoute. `before` is its state before.
+    /// Reads a route. `before` is its state before.
     pub fn read(object: &Value, before: Option<&Self>, now: Timestamp) -> Self {
         let namespace = text(object, &["metadata", "namespace"]);
         let rules: Vec<Vec<Backend>> = list(object, &["spec", "rules"])

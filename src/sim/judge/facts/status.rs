@@ -85,7 +85,8 @@ pub struct Release {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Routing {
-    /// The HTTPRoute.
+    /// The route, whatever its kind.
+    #[serde(alias = "grpcRoute")]
     pub http_route: String,
     /// The Service of stable.
     pub stable_service: String,

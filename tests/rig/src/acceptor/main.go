@@ -1,4 +1,4 @@
-// gateway-acceptor stands in for a Gateway API implementation where there is no data plane: it accepts the HTTPRoutes
+// gateway-acceptor stands in for a Gateway API implementation where there is no data plane: it accepts the HTTPRoutes and GRPCRoutes
 // of the Gateways of its class (controllerName stairlock.dev/test-gateway) by writing their status, and passes no traffic.
 //
 //	Accepted      True; False (NotAllowedByListeners) if the route is annotated test.stairlock.dev/accept: "false"
@@ -33,7 +33,11 @@ func gateway(resource string) schema.GroupVersionResource {
 
 func main() {
 	k := kube.Connect()
-	classes, gateways, routes := k.Watch(gateway("gatewayclasses")), k.Watch(gateway("gateways")), k.Watch(gateway("httproutes"))
+	classes, gateways := k.Watch(gateway("gatewayclasses")), k.Watch(gateway("gateways"))
+	routes := map[string]func() []*unstructured.Unstructured{}
+	for _, resource := range []string{"httproutes", "grpcroutes"} {
+		routes[resource] = k.Watch(gateway(resource))
+	}
 	services := k.Watch(schema.GroupVersionResource{Version: "v1", Resource: "services"})
 	k.Run(time.Second, func(ctx context.Context) {
 		ours := map[string]bool{}
@@ -58,20 +62,22 @@ func main() {
 		for _, s := range services() {
 			exists[s.GetNamespace()+"/"+s.GetName()] = true
 		}
-		for _, r := range routes() {
-			if r.GetAnnotations()[annotation] != "ignore" {
-				route(ctx, k, r, mine, exists)
+		for resource, all := range routes {
+			for _, r := range all() {
+				if r.GetAnnotations()[annotation] != "ignore" {
+					route(ctx, k, resource, r, mine, exists)
+				}
 			}
 		}
 	})
 }
 
 // route writes our entries of status.parents and leaves those of other controllers alone.
-func route(ctx context.Context, k *kube.Kube, r *unstructured.Unstructured, mine, exists map[string]bool) {
+func route(ctx context.Context, k *kube.Kube, resource string, r *unstructured.Unstructured, mine, exists map[string]bool) {
 	ns := r.GetNamespace()
 	refs, _, _ := unstructured.NestedSlice(r.Object, "spec", "parentRefs")
 	missing := missingBackend(r, exists)
-	write(ctx, k, "httproutes", r, func(status obj, generation int64) {
+	write(ctx, k, resource, r, func(status obj, generation int64) {
 		old, _ := status["parents"].([]any)
 		parents := []any{}
 		for _, p := range old {

@@ -7,7 +7,8 @@
 //	DRAIN    time to go on serving after SIGTERM, until the routers have noticed (default 0s)
 //	DELAY    added latency (default 0s)
 //
-// /long?for=4s writes a piece of its answer every 100 ms for that time.
+// /long?for=4s writes a piece of its answer every 100 ms for that time. gRPC is spoken without TLS on the same address:
+// grpc.health.v1.Health has Check, and Watch, which tells the same every 100 ms for 4 s.
 package main
 
 import (
@@ -25,6 +26,9 @@ import (
 
 // How long one answer lasts at most.
 const longest = time.Minute
+
+// A HealthCheckResponse that says SERVING, with the five bytes that gRPC puts before a message.
+var serving = []byte{0, 0, 0, 0, 2, 8, 1}
 
 func main() {
 	version := env("VERSION", "dev")
@@ -69,7 +73,28 @@ func main() {
 		}
 	})
 
-	srv := &http.Server{Addr: env("ADDR", ":8080"), Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	health := func(lasts time.Duration) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/grpc")
+			w.Header().Set("Trailer", "Grpc-Status")
+			w.Header().Set("X-Version", version)
+			for end := time.Now().Add(lasts); ; time.Sleep(100 * time.Millisecond) {
+				w.Write(serving)
+				w.(http.Flusher).Flush()
+				if r.Context().Err() != nil || !time.Now().Before(end) {
+					break
+				}
+			}
+			w.Header().Set("Grpc-Status", "0")
+		}
+	}
+	mux.HandleFunc("POST /grpc.health.v1.Health/Check", health(0))
+	mux.HandleFunc("POST /grpc.health.v1.Health/Watch", health(4*time.Second))
+
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	srv := &http.Server{Protocols: &protocols, Addr: env("ADDR", ":8080"), Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	left := make(chan struct{})
 	go func() { // finish what is being served, then leave with status 0
 		defer close(left)
