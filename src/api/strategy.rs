@@ -145,6 +145,11 @@ pub struct Simple {
     ).message("stableService and canaryService have to be two Services: name another one"),
     validation = Rule::new(SOME_ROOM).message(NO_ROOM),
     validation = Rule::new(
+        "has(self.trafficRouting) || !(has(self.scaleDownDelaySeconds) \
+         || has(self.abortScaleDownDelaySeconds))"
+    ).message("scaleDownDelaySeconds and abortScaleDownDelaySeconds need trafficRouting, without \
+        it no pods stay: leave them out"),
+    validation = Rule::new(
         "self.steps.filter(s, has(s.setWeight)).map(s, s.setWeight).isSorted()"
     ).message("setWeight may not fall from one step to a later one: sort the steps")
 )]
@@ -180,6 +185,17 @@ pub struct Canary {
     /// Range: 1 to 50 steps. Example: `[{setWeight: 20, pause: {duration: 5m}}, {setWeight: 100}]`.
     #[schemars(length(min = 1, max = 50))]
     pub steps: Vec<Step>,
+    /// How many seconds the old side stays after it lost its traffic. It needs trafficRouting.
+    /// Default: 30. Range: 0 to 86400. Example: 300.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub scale_down_delay_seconds: Option<i32>,
+    /// How many seconds the canary's pods stay after it lost its traffic because it failed or was
+    /// aborted. It needs trafficRouting. Default: scaleDownDelaySeconds. Range: 0 to 86400; 0 keeps
+    /// them until the next attempt. Example: 600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub abort_scale_down_delay_seconds: Option<i32>,
     /// What splits the traffic. Default: none; then it is split by the numbers of pods.
     /// Range: one route. Example: `{gatewayAPI: {httpRoute: shop}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -359,7 +359,8 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
         Way::Switch => true,
         Way::Pods => false,
     };
-    if cause.is_some() && made && status.stable.is_some() && known {
+    let stays = cause.is_some_and(Cause::failed) && seen.spec.ladder.abort_drain.is_none();
+    if cause.is_some() && made && status.stable.is_some() && known && !stays {
         let since = cause.filter(|cause| *cause != Cause::Superseded).map(|_| now);
         #[cfg(feature = "planted")]
         let since = if active(Bug::DrainFromIntent) { Some(now) } else { since };

@@ -109,6 +109,7 @@ fn spec() -> Spec {
             ],
             route: Some("shop".to_owned()),
             drain: DRAIN_DELAY,
+            abort_drain: Some(DRAIN_DELAY),
         },
     }
 }

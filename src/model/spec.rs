@@ -67,6 +67,8 @@ pub struct Ladder {
     pub route: Option<String>,
     /// How long a side stays after it lost its traffic.
     pub drain: Duration,
+    /// How long a canary that failed stays after it lost its traffic; none: until the next attempt.
+    pub abort_drain: Option<Duration>,
 }
 
 /// The strategies.

@@ -67,7 +67,7 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
         }
     };
     let (delay, routing) = (chosen.scale_down_delay_seconds, chosen.traffic_routing.as_ref());
-    let drain = bounded(field("scaleDownDelaySeconds"), delay, 0, DAY_SECS)?;
+    let drain = secs(field("scaleDownDelaySeconds"), delay)?;
     Ok(Ladder {
         strategy: Strategy::BlueGreen,
         stable_service: Some(chosen.active_service.clone()),
@@ -80,7 +80,8 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
             Step { weight: Weight::FULL, scale: Some(Scale::Full), pause: Pause::None },
         ],
         route: routing.map(|routing| routing.gateway_api.http_route.clone()),
-        drain: Duration::from_secs(u64::from(drain)),
+        drain,
+        abort_drain: Some(drain),
     })
 }
 
@@ -97,6 +98,7 @@ fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
         steps: vec![Step { weight: Weight::FULL, scale: None, pause: Pause::None }],
         route: None,
         drain: DRAIN_DELAY,
+        abort_drain: Some(DRAIN_DELAY),
     })
 }
 
@@ -105,6 +107,7 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
     let (surge, unavailable) = room(CANARY, &canary.max_surge, &canary.max_unavailable)?;
     services(canary)?;
     let routing = canary.traffic_routing.as_ref();
+    let (drain, abort_drain) = delays(canary)?;
     Ok(Ladder {
         strategy: Strategy::Canary,
         stable_service: canary.stable_service.clone(),
@@ -114,8 +117,33 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
         unavailable,
         steps: steps(&canary.steps)?,
         route: routing.map(|routing| routing.gateway_api.http_route.clone()),
-        drain: DRAIN_DELAY,
+        drain,
+        abort_drain,
     })
+}
+
+/// Reads how long pods stay that lost their traffic, and those of a canary that failed.
+fn delays(canary: &wire::Canary) -> Result<(Duration, Option<Duration>), Problem> {
+    let delay = |field: &str, given: Option<i32>| {
+        let Some(given) = given else { return Ok(None) };
+        let field = format!("{CANARY}.{field}");
+        if canary.traffic_routing.is_none() {
+            return Err(Problem::new(field, "needs trafficRouting; leave it out"));
+        }
+        secs(field, given).map(Some)
+    };
+    let drain = delay("scaleDownDelaySeconds", canary.scale_down_delay_seconds)?;
+    let drain = drain.unwrap_or(DRAIN_DELAY);
+    match delay("abortScaleDownDelaySeconds", canary.abort_scale_down_delay_seconds)? {
+        None => Ok((drain, Some(drain))),
+        Some(Duration::ZERO) => Ok((drain, None)),
+        Some(given) => Ok((drain, Some(given))),
+    }
+}
+
+/// Reads a number of seconds, a day at most.
+fn secs(field: String, given: i32) -> Result<Duration, Problem> {
+    bounded(field, given, 0, DAY_SECS).map(|secs| Duration::from_secs(u64::from(secs)))
 }
 
 /// Reads a whole number that has to lie in `least..=most`.
@@ -355,6 +383,25 @@ mod tests {
     }
 
     #[test]
+    fn pods_stay_as_long_as_told_behind_a_route() {
+        let secs = Duration::from_secs;
+        for (case, patch, want) in [
+            ("by default", json!({}), (DRAIN_DELAY, Some(DRAIN_DELAY))),
+            ("one for both", json!({"scaleDownDelaySeconds": 5}), (secs(5), Some(secs(5)))),
+            ("at once", json!({"scaleDownDelaySeconds": 0}), (secs(0), Some(secs(0)))),
+            (
+                "what failed longer",
+                json!({"abortScaleDownDelaySeconds": 600}),
+                (DRAIN_DELAY, Some(secs(600))),
+            ),
+            ("what failed is kept", json!({"abortScaleDownDelaySeconds": 0}), (DRAIN_DELAY, None)),
+        ] {
+            let ladder = read(patch).unwrap();
+            assert_eq!((ladder.drain, ladder.abort_drain), want, "{case}");
+        }
+    }
+
+    #[test]
     fn quantities_are_numbers_or_percentages() {
         let canary = read(json!({})).unwrap();
         assert_eq!((canary.surge, canary.unavailable), (Quantity::Percent(25), Quantity::Count(0)));
@@ -399,6 +446,13 @@ mod tests {
             (json!({"maxUnavailable": "%"}), "maxUnavailable", "\"%\""),
             (json!({"maxUnavailable": "5"}), "maxUnavailable", "\"5\""),
             (json!({"maxSurge": 0, "maxUnavailable": "00%"}), "maxSurge", "cannot both be 0"),
+            (json!({"scaleDownDelaySeconds": 86_401}), "scaleDownDelaySeconds", "is 86401"),
+            (json!({"abortScaleDownDelaySeconds": -1}), "abortScaleDownDelaySeconds", "is -1"),
+            (
+                json!({"scaleDownDelaySeconds": 9, "trafficRouting": null}),
+                "scaleDownDelaySeconds",
+                "needs trafficRouting",
+            ),
             (json!({"canaryService": null}), "canaryService", "is missing beside stableService"),
             (json!({"stableService": null}), "stableService", "is missing beside canaryService"),
             (json!({"stableService": "a", "canaryService": "a"}), "canaryService", "name another"),

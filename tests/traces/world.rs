@@ -87,6 +87,7 @@ fn spec() -> Spec {
             steps: Vec::new(),
             route: None,
             drain: DRAIN_DELAY,
+            abort_drain: Some(DRAIN_DELAY),
         },
     }
 }
@@ -209,6 +210,8 @@ impl World {
                     self.seen.route = None;
                     self.seen.spec.ladder.route = None;
                 }
+                "drain" => spec.ladder.drain = Duration::parse(value).unwrap(),
+                "abort-drain" => spec.ladder.abort_drain = Duration::parse(value).ok(),
                 "image" => self.seen.template = template(value, "a"),
                 other => panic!("no such setting: {other}"),
             }

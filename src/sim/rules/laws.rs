@@ -46,6 +46,7 @@ const LAWS: &[Law] = &[
     Law { said: "stableService and canaryService have", place: Place::At(CANARY), broken: alike },
     Law { said: "maxSurge and maxUnavailable", place: Place::At(CANARY), broken: no_room },
     Law { said: "maxSurge and maxUnavailable", place: Place::At(SIMPLE), broken: no_room },
+    Law { said: "scaleDownDelaySeconds and", place: Place::At(CANARY), broken: unrouted_delay },
     Law { said: "a Rollout has exactly one", place: Place::At(STRATEGY), broken: not_one },
     Law { said: "one strategy cannot", place: Place::At(STRATEGY), broken: replaced },
     Law {
@@ -169,6 +170,11 @@ fn changed(selector: &Value, before: Option<&Value>) -> bool {
 fn no_services(canary: &Value, _: Option<&Value>) -> bool {
     let has = |key: &str| canary.get(key).is_some();
     has("trafficRouting") && !(has("stableService") && has("canaryService"))
+}
+
+fn unrouted_delay(canary: &Value, _: Option<&Value>) -> bool {
+    let has = |key: &str| canary.get(key).is_some();
+    !has("trafficRouting") && (has("scaleDownDelaySeconds") || has("abortScaleDownDelaySeconds"))
 }
 
 fn one_service(canary: &Value, _: Option<&Value>) -> bool {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::api::keys;
 use crate::model::moment::Duration;
 use crate::sim::judge::facts::route::part;
-use crate::sim::judge::facts::status::{Attempt, Routing, Status};
+use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status};
 use crate::sim::judge::read::{at, count, list, number, text, word};
 
 /// The annotations of commands, by rank, and what they ask for.
@@ -68,6 +68,8 @@ pub struct Spec {
     pub switch: bool,
     /// How long pods stay after the route accepted weight 0 for them.
     pub drain: Duration,
+    /// How long those of a canary that failed stay: `None` until the next attempt.
+    pub abort_drain: Option<Duration>,
     /// Pods allowed beyond the replicas.
     pub surge: u32,
     /// Pods allowed to lack.
@@ -148,6 +150,23 @@ impl Rollout {
         accepted.is_some_and(|it| [token("promote"), token("promote-full")].contains(it))
     }
 
+    /// How long the pods of a revision stay after they lost their traffic: `None` until the next
+    /// attempt.
+    pub fn stays(&self, revision: &str) -> Option<Duration> {
+        let failed = |attempt: &Attempt| {
+            let cause = attempt.cause.as_deref();
+            attempt.revision == revision
+                && attempt.stage() == Stage::Ended
+                && ["Aborted", "DeadlineExceeded"].map(Some).contains(&cause)
+        };
+        let failed = self.status.attempt.as_ref().is_some_and(failed);
+        match self.spec.abort_drain {
+            Some(delay) if failed => Some(delay),
+            None if failed && self.spec.replicas > 0 => None,
+            Some(_) | None => Some(self.spec.drain),
+        }
+    }
+
     /// The objects that split its traffic: those of the attempt in progress, else of the spec.
     pub fn routing(&self) -> Option<Routing> {
         match self.open() {
@@ -166,7 +185,9 @@ impl Spec {
         let simple = at(spec, &["strategy", "simple"]);
         let route = blue_green.unwrap_or(canary);
         let route = word(route, &["trafficRouting", "gatewayAPI", "httpRoute"]);
-        let delay = blue_green.map_or(30, |chosen| count(chosen, &["scaleDownDelaySeconds"], 30));
+        let delay = count(blue_green.unwrap_or(canary), &["scaleDownDelaySeconds"], 30);
+        let aborted = count(canary, &["abortScaleDownDelaySeconds"], delay);
+        let kept = aborted == 0 && at(canary, &["abortScaleDownDelaySeconds"]).is_some();
         let replicas = count(spec, &["replicas"], 1);
         let amount =
             |key, default, up| amount(at(simple.unwrap_or(canary), &[key]), default, replicas, up);
@@ -192,6 +213,7 @@ impl Spec {
             switch: blue_green.is_some() && route.is_none(),
             route,
             drain: Duration::from_secs(u64::from(delay)),
+            abort_drain: (!kept).then(|| Duration::from_secs(u64::from(aborted))),
             surge,
             // Where both come to nothing no pod could move: one may lack.
             unavailable: if surge == 0 { unavailable.max(1) } else { unavailable },

@@ -32,6 +32,7 @@ fn a_law_is_broken_where_the_rule_would_be() {
         ("too long", json!({"steps": [{"pause": {"duration": "8761h"}}]}), Some("duration")),
         ("falls", json!({"steps": [{"setWeight": 50}, {"setWeight": 20}]}), Some("canary")),
         ("no room", json!({"steps": [], "maxSurge": "0%", "maxUnavailable": 0}), Some("canary")),
+        ("no route", json!({"steps": [], "scaleDownDelaySeconds": 5}), Some("canary")),
         ("one service", json!({"steps": [], "stableService": "a"}), Some("canary")),
     ] {
         let found = check(&all(), None, &spec(canary));
