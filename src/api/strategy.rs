@@ -150,6 +150,10 @@ pub struct Simple {
     ).message("scaleDownDelaySeconds and abortScaleDownDelaySeconds need trafficRouting, without \
         it no pods stay: leave them out"),
     validation = Rule::new(
+        "has(self.trafficRouting) || !self.steps.exists(s, has(s.setCanaryScale))"
+    ).message("setCanaryScale needs trafficRouting, without it the pods are the weight: leave it \
+        out"),
+    validation = Rule::new(
         "self.steps.filter(s, has(s.setWeight)).map(s, s.setWeight).isSorted()"
     ).message("setWeight may not fall from one step to a later one: sort the steps")
 )]
@@ -202,21 +206,58 @@ pub struct Canary {
     pub traffic_routing: Option<TrafficRouting>,
 }
 
-/// One step of the ladder: first the weight, then the pause.
+/// One step of the ladder: first the pods and the weight, then the pause.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.setWeight) || has(self.pause)").message(
-    "a step needs setWeight or pause: add one of them"))]
+#[x_kube(
+    validation = Rule::new(
+        "has(self.setWeight) || has(self.setCanaryScale) || has(self.pause)"
+    ).message("a step needs setWeight, setCanaryScale or pause: add one of them"),
+    validation = Rule::new(
+        "!has(self.setWeight) || self.setWeight == 0 || !has(self.setCanaryScale) \
+         || ((!has(self.setCanaryScale.replicas) || self.setCanaryScale.replicas > 0) \
+         && (!has(self.setCanaryScale.weight) || self.setCanaryScale.weight > 0))"
+    ).message("a step with a weight needs canary pods: raise its setCanaryScale above 0")
+)]
 pub struct Step {
     /// The share of traffic for the new revision, in percent. Default: the weight of the step
     /// before, 0 for the first. Range: 0 to 100. Example: 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub set_weight: Option<i32>,
+    /// How many pods the canary has from this step on, where that is more than the weight needs.
+    /// It needs trafficRouting. Default: that of the step before, as many as the weight needs for
+    /// the first. Range: one of weight, replicas and matchTrafficWeight. Example: `{replicas: 3}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_canary_scale: Option<CanaryScale>,
     /// How long to stay once the weight is in force. Default: not at all. Range: a duration, or
     /// `{}` or null for until promoted. Example: `{duration: 5m}`.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
+}
+
+/// How many pods the canary has.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "(has(self.weight) ? 1 : 0) + (has(self.replicas) ? 1 : 0) \
+     + (has(self.matchTrafficWeight) && self.matchTrafficWeight ? 1 : 0) == 1 \
+     && (!has(self.matchTrafficWeight) || self.matchTrafficWeight)"
+).message("setCanaryScale takes one of weight, replicas and matchTrafficWeight: true, write one"))]
+pub struct CanaryScale {
+    /// A share of spec.replicas, in percent, rounded up. Default: none. Range: 0 to 100. Example:
+    /// 25.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub weight: Option<i32>,
+    /// A number of pods. Default: none. Range: 0 to 100000; more than spec.replicas are not made.
+    /// Example: 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub replicas: Option<i32>,
+    /// As many pods as the weight needs again. Default: none. Range: true. Example: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_traffic_weight: Option<bool>,
 }
 
 /// How long a step stays.

@@ -405,3 +405,6 @@ fn accepted(seen: &Snapshot, route: &LiveRoute) -> Step {
         Acceptance::Refused(why) => waits(Hold::RouteRefused { route: name, why: why.clone() }),
     }
 }
+
+#[cfg(test)]
+mod tests;

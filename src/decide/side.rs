@@ -6,7 +6,7 @@ use crate::model::image::Image;
 use crate::model::moves::Target;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapshot};
-use crate::model::spec::Step;
+use crate::model::spec::{Step, Strategy};
 use crate::model::status::{Side, Stage, Status};
 use crate::model::template::{Revision, Template};
 use crate::model::weight::Weight;
@@ -131,12 +131,15 @@ pub fn rung(seen: &Snapshot) -> Option<Step> {
     seen.spec.ladder.stands(number)
 }
 
-/// The pods that a side is to have on a step. Where the step names them, one that has more keeps
-/// them: it may be on its way back.
+/// The pods that a side is to have on a step. One of two whole sides that has more keeps them: it
+/// may be on its way back.
 pub fn pods(seen: &Snapshot, revision: &Revision, step: &Step) -> u32 {
     let (size, asked) = (seen.spec.replicas, step.pods(seen.spec.replicas));
     let there = replica_set(seen, revision).map_or(0, |rs| rs.desired).min(size);
-    step.scale.map_or(asked, |_| asked.max(there))
+    match (seen.spec.ladder.strategy, step.scale) {
+        (Strategy::BlueGreen, Some(_)) => asked.max(there),
+        (Strategy::BlueGreen | Strategy::Canary | Strategy::Simple, _) => asked,
+    }
 }
 
 /// The route, as far as it can be used.

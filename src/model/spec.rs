@@ -111,6 +111,8 @@ pub enum Scale {
     Full,
     /// So many, at most a full side.
     Count(u32),
+    /// A share of a full side.
+    Share(Weight),
 }
 
 impl Step {
@@ -122,6 +124,7 @@ impl Step {
             None => share,
             Some(Scale::Full) => replicas,
             Some(Scale::Count(count)) => count.min(replicas).max(share),
+            Some(Scale::Share(part)) => part.share(replicas).max(share),
         }
     }
 }

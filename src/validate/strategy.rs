@@ -115,7 +115,7 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
         port: u16::try_from(port).unwrap_or(u16::MAX),
         surge,
         unavailable,
-        steps: steps(&canary.steps)?,
+        steps: steps(&canary.steps, routing.is_some())?,
         route: routing.map(|routing| routing.gateway_api.http_route.clone()),
         drain,
         abort_drain,
@@ -208,23 +208,34 @@ fn quantity(field: String, quantity: &IntOrString) -> Result<Quantity, Problem> 
     }
 }
 
-/// Reads the steps. One without a weight keeps that of the step before, 0 for the first.
-fn steps(steps: &[wire::Step]) -> Result<Vec<Step>, Problem> {
+/// Reads the steps. One without a weight keeps that of the step before, 0 for the first; one without
+/// a scale keeps that too.
+fn steps(steps: &[wire::Step], routed: bool) -> Result<Vec<Step>, Problem> {
     if steps.is_empty() || steps.len() > STEPS_MAX {
         let why = format!("holds {} steps, has to hold 1 to {STEPS_MAX}", steps.len());
         return Err(Problem::new(format!("{CANARY}.steps"), why));
     }
     let mut ladder = Vec::with_capacity(steps.len());
-    let mut before = Weight::NONE;
+    let (mut before, mut pods) = (Weight::NONE, None);
     for (index, step) in steps.iter().enumerate() {
         let field = format!("{CANARY}.steps[{index}]");
-        if step.set_weight.is_none() && step.pause.is_none() {
-            return Err(Problem::new(field, "needs setWeight or pause"));
+        let wire::Step { set_weight, set_canary_scale: set_scale, pause: stays } = step;
+        if set_weight.is_none() && set_scale.is_none() && stays.is_none() {
+            return Err(Problem::new(field, "needs setWeight, setCanaryScale or pause"));
         }
-        let weight = weight(&field, step.set_weight, before)?;
-        let pause = pause(&field, step.pause.as_ref())?;
-        ladder.push(Step { weight, scale: None, pause });
-        before = weight;
+        let weight = weight(&field, *set_weight, before)?;
+        let scale = set_scale.as_ref().map_or(Ok(pods), |set| scale(&field, set, routed))?;
+        let none = matches!(scale, Some(Scale::Count(0) | Scale::Share(Weight::NONE)));
+        if none && weight > Weight::NONE {
+            let why = format!(
+                "has weight {weight} and a setCanaryScale of 0; raise it, or set \
+                 matchTrafficWeight: true"
+            );
+            return Err(Problem::new(field, why));
+        }
+        let pause = pause(&field, stays.as_ref())?;
+        ladder.push(Step { weight, scale, pause });
+        (before, pods) = (weight, scale);
     }
     Ok(ladder)
 }
@@ -238,6 +249,27 @@ fn weight(step: &str, set: Option<i32>, before: Weight) -> Result<Weight, Proble
         Some(_) | None => {
             let why = format!("is {set}, less than {before} before it; sort the steps");
             Err(Problem::new(field, why))
+        }
+    }
+}
+
+/// Reads how many pods the canary has; `None`: as many as its weight needs.
+fn scale(step: &str, set: &wire::CanaryScale, routed: bool) -> Result<Option<Scale>, Problem> {
+    let field = format!("{step}.setCanaryScale");
+    if !routed {
+        return Err(Problem::new(field, "needs trafficRouting; leave it out"));
+    }
+    match (set.weight, set.replicas, set.match_traffic_weight) {
+        (Some(percent), None, None) => {
+            let percent = bounded(format!("{field}.weight"), percent, 0, 100)?;
+            Ok(Some(Scale::Share(Weight::new(percent).unwrap_or(Weight::FULL))))
+        }
+        (None, Some(count), None) => {
+            bounded(format!("{field}.replicas"), count, 0, PODS_MAX).map(Scale::Count).map(Some)
+        }
+        (None, None, Some(true)) => Ok(None),
+        (Some(_) | None, Some(_) | None, Some(_) | None) => {
+            Err(Problem::new(field, "takes one of weight, replicas and matchTrafficWeight: true"))
         }
     }
 }
@@ -383,6 +415,54 @@ mod tests {
     }
 
     #[test]
+    fn a_scale_holds_until_another_one() {
+        let scales = |steps: Value| -> Vec<Option<Scale>> {
+            let ladder = read(json!({"steps": steps})).unwrap();
+            ladder.steps.iter().map(|step| step.scale).collect()
+        };
+        let steps = json!([
+            {"setCanaryScale": {"replicas": 0}}, {"setCanaryScale": {"weight": 25}},
+            {"setWeight": 5}, {"pause": {}}, {"setWeight": 9, "setCanaryScale": {"replicas": 3}},
+            {"setCanaryScale": {"matchTrafficWeight": true}}, {"setWeight": 50}]);
+        let share = Some(Scale::Share(Weight::new(25).unwrap()));
+        let (none, three) = (Some(Scale::Count(0)), Some(Scale::Count(3)));
+        assert_eq!(scales(steps), [none, share, share, share, three, None, None]);
+        for (case, percent, scale, want) in [
+            ("a share is rounded up", 0, share, 3),
+            ("a number is a number", 5, three, 3),
+            ("never fewer than the weight needs", 50, three, 5),
+            ("never more than a full side", 0, Some(Scale::Count(99)), 10),
+        ] {
+            let weight = Weight::new(percent).unwrap();
+            assert_eq!(Step { weight, scale, pause: Pause::None }.pods(10), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_scale_that_cannot_be_is_a_problem() {
+        let why = "takes one of weight, replicas and matchTrafficWeight";
+        for (steps, field, why) in [
+            (json!([{"setCanaryScale": {}}]), "steps[0].setCanaryScale", why),
+            (json!([{"setCanaryScale": {"matchTrafficWeight": false}}]), "steps[0]", why),
+            (json!([{"setCanaryScale": {"replicas": 1, "weight": 2}}]), "steps[0]", why),
+            (json!([{"setCanaryScale": {"weight": 101}}]), "steps[0]", "is 101"),
+            (json!([{"setCanaryScale": {"replicas": -1}}]), "steps[0]", "is -1"),
+            (
+                json!([{"setCanaryScale": {"replicas": 0}}, {"setWeight": 5}]),
+                "steps[1]",
+                "has weight 5 and a setCanaryScale of 0",
+            ),
+        ] {
+            let problem = read(json!({"steps": steps})).unwrap_err();
+            assert!(problem.field.starts_with(&format!("{CANARY}.{field}")), "{problem}");
+            assert!(problem.why.contains(why), "{problem}");
+        }
+        let steps = json!([{"setWeight": 5, "setCanaryScale": {"replicas": 2}}]);
+        let problem = read(json!({"steps": steps, "trafficRouting": null})).unwrap_err();
+        assert!(problem.why.contains("needs trafficRouting"), "{problem}");
+    }
+
+    #[test]
     fn pods_stay_as_long_as_told_behind_a_route() {
         let secs = Duration::from_secs;
         for (case, patch, want) in [
@@ -422,7 +502,7 @@ mod tests {
         for (patch, field, why) in [
             (steps(json!([])), "steps", "holds 0 steps, has to hold 1 to 50"),
             (steps(json!(many)), "steps", "holds 51 steps"),
-            (steps(json!([{"setWeight": 1}, {}])), "steps[1]", "needs setWeight or pause"),
+            (steps(json!([{"setWeight": 1}, {}])), "steps[1]", "needs setWeight, setCanary"),
             (
                 steps(json!([{"setWeight": 101}])),
                 "steps[0].setWeight",

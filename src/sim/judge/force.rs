@@ -94,7 +94,8 @@ fn goal<'a>(was: &'a Rollout, old: &'a Attempt, new: &Attempt) -> Option<Goal<'a
             let begins = new.step == old.step && old.paused_at.is_none() && new.paused_at.is_some();
             let step = was.spec.step(old.step);
             let (weight, pods) = (step.weight, part(replicas, step.weight));
-            let pods = vec![(revision, pods.max(step.pods.min(replicas)))];
+            let asked = step.pods.min(replicas).max(part(replicas, step.part));
+            let pods = vec![(revision, pods.max(asked))];
             let goal = Goal { weight, pods, turned: (weight == 100).then_some(revision) };
             (begins || (new.left(old) && !was.promotes(old))).then_some(goal)
         }

@@ -22,6 +22,8 @@ enum Place {
     At(&'static str),
     /// At each step of the strategy.
     Steps,
+    /// At the scale of each step.
+    Scales,
     /// At the length of the pause of each step.
     Pauses,
 }
@@ -61,6 +63,9 @@ const LAWS: &[Law] = &[
     },
     Law { said: "autoPromotionSeconds needs", place: Place::At(BLUE_GREEN), broken: by_itself },
     Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },
+    Law { said: "setCanaryScale needs", place: Place::At(CANARY), broken: unrouted_scale },
+    Law { said: "setCanaryScale takes", place: Place::Scales, broken: not_one_scale },
+    Law { said: "a step with a weight", place: Place::Steps, broken: without_pods },
     Law { said: "a step needs", place: Place::Steps, broken: empty_step },
     Law { said: "has to be longer than 0", place: Place::Pauses, broken: zero },
     Law { said: "repeats a unit", place: Place::Pauses, broken: repeats },
@@ -122,6 +127,7 @@ fn places(place: Place, object: &Value) -> Vec<(String, String)> {
             return vec![(pointer.to_owned(), field)];
         }
         Place::Steps => ("", ""),
+        Place::Scales => ("/setCanaryScale", ".setCanaryScale"),
         Place::Pauses => ("/pause/duration", ".pause.duration"),
     };
     let steps = object.pointer(&format!("{CANARY}/steps")).and_then(Value::as_array);
@@ -235,7 +241,24 @@ fn falling(canary: &Value, _: Option<&Value>) -> bool {
 }
 
 fn empty_step(step: &Value, _: Option<&Value>) -> bool {
-    step.get("setWeight").is_none() && step.get("pause").is_none()
+    ["setWeight", "setCanaryScale", "pause"].iter().all(|key| step.get(key).is_none())
+}
+
+fn unrouted_scale(canary: &Value, _: Option<&Value>) -> bool {
+    let mut steps = canary.get("steps").and_then(Value::as_array).into_iter().flatten();
+    canary.get("trafficRouting").is_none() && steps.any(|step| step.get("setCanaryScale").is_some())
+}
+
+fn not_one_scale(scale: &Value, _: Option<&Value>) -> bool {
+    let keys = ["weight", "replicas", "matchTrafficWeight"];
+    let given = keys.iter().filter(|key| scale.get(key).is_some()).count();
+    given != 1 || scale.get("matchTrafficWeight") == Some(&Value::Bool(false))
+}
+
+fn without_pods(step: &Value, _: Option<&Value>) -> bool {
+    let number = |pointer: &str| step.pointer(pointer).and_then(Value::as_i64);
+    let scales = [number("/setCanaryScale/weight"), number("/setCanaryScale/replicas")];
+    number("/setWeight").is_some_and(|weight| weight > 0) && scales.contains(&Some(0))
 }
 
 fn zero(pause: &Value, _: Option<&Value>) -> bool {

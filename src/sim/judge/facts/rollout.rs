@@ -93,6 +93,8 @@ pub struct Step {
     pub weight: u32,
     /// Pods that it asks for beyond its share, as far as a side has them.
     pub pods: u32,
+    /// The same, as a share of the replicas in percent.
+    pub part: u32,
     /// What it waits for once it is in force.
     pub pause: Pause,
 }
@@ -248,7 +250,7 @@ impl Spec {
         let number = number.min(self.last());
         let index = usize::try_from(number.saturating_sub(1)).ok();
         let written = index.and_then(|index| self.steps.get(index)).copied();
-        written.unwrap_or(Step { weight: 100, pods: 0, pause: Pause::None })
+        written.unwrap_or(Step { weight: 100, pods: 0, part: 0, pause: Pause::None })
     }
 }
 
@@ -269,13 +271,18 @@ fn switch(chosen: &Value) -> Vec<Step> {
         None => Pause::None,
     };
     let pods = count(chosen, &["previewReplicaCount"], u32::MAX);
-    vec![Step { weight: 0, pods, pause }, Step { weight: 100, pods: u32::MAX, pause: Pause::None }]
+    let all = Step { weight: 100, pods: u32::MAX, part: 0, pause: Pause::None };
+    vec![Step { weight: 0, pods, pause, ..all }, all]
 }
 
 fn steps(written: &[Value]) -> Vec<Step> {
-    let mut weight = 0;
+    let (mut weight, mut scale) = (0, (0, 0));
     let step = |step: &Value| {
         weight = count(step, &["setWeight"], weight);
+        if let Some(set) = step.get("setCanaryScale") {
+            scale = (count(set, &["replicas"], 0), count(set, &["weight"], 0));
+        }
+        let (pods, part) = scale;
         let pause = match step.get("pause") {
             None => Pause::None,
             Some(pause) => match Duration::parse(text(pause, &["duration"])) {
@@ -283,7 +290,7 @@ fn steps(written: &[Value]) -> Vec<Step> {
                 Err(_) => Pause::UntilPromoted,
             },
         };
-        Step { weight, pods: 0, pause }
+        Step { weight, pods, part, pause }
     };
     written.iter().map(step).collect()
 }
