@@ -200,10 +200,25 @@ pub struct Canary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86_400))]
     pub abort_scale_down_delay_seconds: Option<i32>,
+    /// Which revisions come back without the steps. Default: none. Range: a number of revisions.
+    /// Example: `{revisions: 3}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_window: Option<RollbackWindow>,
     /// What splits the traffic. Default: none; then it is split by the numbers of pods.
     /// Range: one route. Example: `{gatewayAPI: {httpRoute: shop}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic_routing: Option<TrafficRouting>,
+}
+
+/// Which revisions come back without the steps.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackWindow {
+    /// How many revisions that carried all traffic before the present one. A release or template
+    /// that is one of them gets all traffic at once, as with the command promote-full. Range: 1 to
+    /// 100; no more than revisionHistoryLimit and versionHistoryLimit keep. Example: 3.
+    #[schemars(range(min = 1, max = 100))]
+    pub revisions: i32,
 }
 
 /// One step of the ladder: first the pods and the weight, then the pause.

@@ -18,6 +18,8 @@ const PORT: u16 = 80;
 const YEAR_SECS: u32 = 31_536_000;
 /// The longest time that an old side stays, as in the CRD.
 const DAY_SECS: u32 = 86_400;
+/// Most revisions of a rollback window, as in the CRD.
+const REVISIONS_MAX: u32 = 100;
 const STRATEGY: &str = "spec.strategy";
 const CANARY: &str = Strategy::Canary.field();
 const BLUE_GREEN: &str = Strategy::BlueGreen.field();
@@ -82,6 +84,7 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
         route: routing.map(|routing| routing.gateway_api.http_route.clone()),
         drain,
         abort_drain: Some(drain),
+        rollback_window: 0,
     })
 }
 
@@ -99,6 +102,7 @@ fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
         route: None,
         drain: DRAIN_DELAY,
         abort_drain: Some(DRAIN_DELAY),
+        rollback_window: 0,
     })
 }
 
@@ -119,7 +123,15 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
         route: routing.map(|routing| routing.gateway_api.http_route.clone()),
         drain,
         abort_drain,
+        rollback_window: window(canary)?,
     })
+}
+
+fn window(canary: &wire::Canary) -> Result<usize, Problem> {
+    let Some(window) = &canary.rollback_window else { return Ok(0) };
+    let field = format!("{CANARY}.rollbackWindow.revisions");
+    let revisions = bounded(field, window.revisions, 1, REVISIONS_MAX)?;
+    Ok(usize::try_from(revisions).unwrap_or(usize::MAX))
 }
 
 /// Reads how long pods stay that lost their traffic, and those of a canary that failed.
@@ -208,8 +220,8 @@ fn quantity(field: String, quantity: &IntOrString) -> Result<Quantity, Problem> 
     }
 }
 
-/// Reads the steps. One without a weight keeps that of the step before, 0 for the first; one without
-/// a scale keeps that too.
+/// Reads the steps. One without a weight keeps that of the step before, 0 for the first; so does
+/// one without a scale.
 fn steps(steps: &[wire::Step], routed: bool) -> Result<Vec<Step>, Problem> {
     if steps.is_empty() || steps.len() > STEPS_MAX {
         let why = format!("holds {} steps, has to hold 1 to {STEPS_MAX}", steps.len());
@@ -490,6 +502,9 @@ mod tests {
             (canary.surge, canary.unavailable),
             (Quantity::Count(3), Quantity::Percent(100))
         );
+        let window = |patch| read(patch).unwrap().rollback_window;
+        assert_eq!(window(json!({"rollbackWindow": {"revisions": 3}})), 3);
+        assert_eq!(window(json!({})), 0);
         assert_eq!((canary.port, canary.route.as_deref()), (8080, Some("shop")));
     }
 
@@ -533,6 +548,7 @@ mod tests {
                 "scaleDownDelaySeconds",
                 "needs trafficRouting",
             ),
+            (json!({"rollbackWindow": {"revisions": 0}}), "rollbackWindow.revisions", "is 0"),
             (json!({"canaryService": null}), "canaryService", "is missing beside stableService"),
             (json!({"stableService": null}), "stableService", "is missing beside canaryService"),
             (json!({"stableService": "a", "canaryService": "a"}), "canaryService", "name another"),

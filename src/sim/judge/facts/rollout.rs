@@ -78,6 +78,8 @@ pub struct Spec {
     pub source: Option<(String, String)>,
     /// The range that a release has to lie in.
     pub range: Option<String>,
+    /// How many revisions before the present one come back without the steps.
+    pub rollback_window: usize,
     /// Old ReplicaSets that are kept.
     pub revisions_max: usize,
     /// The container that takes releases, where one is named.
@@ -169,6 +171,24 @@ impl Rollout {
         }
     }
 
+    /// Whether a revision may come back without the steps: it is one of the last that carried all
+    /// traffic before stable, and what ended last of it ended well.
+    pub fn returns(&self, revision: &str) -> bool {
+        let stable = self.status.stable.as_ref().map_or("", |side| side.revision.as_str());
+        let mut well = 0;
+        for (at, entry) in self.status.history.iter().enumerate() {
+            let later = self.status.history.iter().take(at);
+            let last = later.into_iter().all(|other| other.revision != entry.revision);
+            if entry.revision != stable && last && entry.outcome == "Completed" {
+                well += 1;
+                if entry.revision == revision {
+                    return well <= self.spec.rollback_window;
+                }
+            }
+        }
+        false
+    }
+
     /// The objects that split its traffic: those of the attempt in progress, else of the spec.
     pub fn routing(&self) -> Option<Routing> {
         match self.open() {
@@ -198,6 +218,7 @@ impl Spec {
         let deadline = count(spec, &["progressDeadlineSeconds"], 600);
         let history = count(spec, &["versionHistoryLimit"], 10);
         let revisions = count(spec, &["revisionHistoryLimit"], 10);
+        let window = count(canary, &["rollbackWindow", "revisions"], 0);
         let namespace = || text(object, &["metadata", "namespace"]).to_owned();
         let source = word(spec, &["sourceRef", "name"]);
         Self {
@@ -223,6 +244,7 @@ impl Spec {
                 (word(spec, &["sourceRef", "namespace"]).unwrap_or_else(namespace), name)
             }),
             range: word(spec, &["semver"]),
+            rollback_window: usize::try_from(window).unwrap_or(usize::MAX),
             revisions_max: usize::try_from(revisions).unwrap_or(usize::MAX),
             container: word(spec, &["container"]),
             images: images(at(spec, &["template", "spec"]).unwrap_or(&Value::Null)),
