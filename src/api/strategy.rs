@@ -149,6 +149,9 @@ pub struct Simple {
          || has(self.abortScaleDownDelaySeconds))"
     ).message("scaleDownDelaySeconds and abortScaleDownDelaySeconds need trafficRouting, without \
         it no pods stay: leave them out"),
+    validation = Rule::new("has(self.trafficRouting) || !self.dynamicStableScale").message(
+        "dynamicStableScale needs trafficRouting, without it stable has its share already: leave \
+         it out"),
     validation = Rule::new(
         "has(self.trafficRouting) || !self.steps.exists(s, has(s.setCanaryScale))"
     ).message("setCanaryScale needs trafficRouting, without it the pods are the weight: leave it \
@@ -200,6 +203,11 @@ pub struct Canary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86_400))]
     pub abort_scale_down_delay_seconds: Option<i32>,
+    /// Whether stable has only the pods that its weight needs, so that both sides together have
+    /// little more than spec.replicas. It needs trafficRouting. On the way back stable gets its
+    /// pods again before its traffic. Default: false. Range: true or false. Example: true.
+    #[serde(default)]
+    pub dynamic_stable_scale: bool,
     /// Which revisions come back without the steps. Default: none. Range: a number of revisions.
     /// Example: `{revisions: 3}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

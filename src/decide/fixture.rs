@@ -110,6 +110,7 @@ fn spec() -> Spec {
             route: Some("shop".to_owned()),
             drain: DRAIN_DELAY,
             abort_drain: Some(DRAIN_DELAY),
+            dynamic_stable: false,
             rollback_window: 0,
         },
     }

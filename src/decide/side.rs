@@ -166,16 +166,20 @@ pub fn in_place(route: &LiveRoute, weight: Weight) -> bool {
 
 /// The highest share of traffic that the canary backend has in any rule, in percent, rounded up.
 pub fn canary_weight(route: &LiveRoute) -> Weight {
-    let percent = |stable: u32, canary: u32| {
-        let sum = u64::from(stable) + u64::from(canary);
-        let share = (u64::from(canary) * 100).checked_div(sum).unwrap_or(0);
-        let exact = share * sum == u64::from(canary) * 100;
-        Weight::new(u32::try_from(share + u64::from(!exact)).unwrap_or(100))
-    };
-    route
-        .rules
-        .iter()
-        .filter_map(|rule| percent(rule.stable.1, rule.canary.1))
-        .max()
-        .unwrap_or(Weight::NONE)
+    let shares = route.rules.iter().map(|rule| percent(rule.canary.1, rule.stable.1));
+    shares.max().unwrap_or(Weight::NONE)
+}
+
+/// The highest share of traffic that the stable backend has in any rule, in percent, rounded up.
+pub fn stable_weight(route: &LiveRoute) -> Weight {
+    let shares = route.rules.iter().map(|rule| percent(rule.stable.1, rule.canary.1));
+    shares.max().unwrap_or(Weight::FULL)
+}
+
+fn percent(part: u32, other: u32) -> Weight {
+    let sum = u64::from(part) + u64::from(other);
+    let share = (u64::from(part) * 100).checked_div(sum).unwrap_or(0);
+    let exact = share * sum == u64::from(part) * 100;
+    let percent = u32::try_from(share + u64::from(!exact)).ok();
+    percent.and_then(Weight::new).unwrap_or(Weight::FULL)
 }

@@ -69,6 +69,8 @@ pub struct Ladder {
     pub drain: Duration,
     /// How long a canary that failed stays after it lost its traffic; none: until the next attempt.
     pub abort_drain: Option<Duration>,
+    /// Whether stable has only the pods that its weight needs.
+    pub dynamic_stable: bool,
     /// How many revisions before the present one come back without the steps.
     pub rollback_window: usize,
 }

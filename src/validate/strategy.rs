@@ -84,6 +84,7 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
         route: routing.map(|routing| routing.gateway_api.http_route.clone()),
         drain,
         abort_drain: Some(drain),
+        dynamic_stable: false,
         rollback_window: 0,
     })
 }
@@ -102,6 +103,7 @@ fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
         route: None,
         drain: DRAIN_DELAY,
         abort_drain: Some(DRAIN_DELAY),
+        dynamic_stable: false,
         rollback_window: 0,
     })
 }
@@ -123,8 +125,17 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
         route: routing.map(|routing| routing.gateway_api.http_route.clone()),
         drain,
         abort_drain,
+        dynamic_stable: dynamic(canary)?,
         rollback_window: window(canary)?,
     })
+}
+
+fn dynamic(canary: &wire::Canary) -> Result<bool, Problem> {
+    if canary.dynamic_stable_scale && canary.traffic_routing.is_none() {
+        let field = format!("{CANARY}.dynamicStableScale");
+        return Err(Problem::new(field, "needs trafficRouting; leave it out"));
+    }
+    Ok(canary.dynamic_stable_scale)
 }
 
 fn window(canary: &wire::Canary) -> Result<usize, Problem> {
@@ -546,6 +557,11 @@ mod tests {
             (
                 json!({"scaleDownDelaySeconds": 9, "trafficRouting": null}),
                 "scaleDownDelaySeconds",
+                "needs trafficRouting",
+            ),
+            (
+                json!({"dynamicStableScale": true, "trafficRouting": null}),
+                "dynamicStableScale",
                 "needs trafficRouting",
             ),
             (json!({"rollbackWindow": {"revisions": 0}}), "rollbackWindow.revisions", "is 0"),

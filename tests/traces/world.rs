@@ -88,6 +88,7 @@ fn spec() -> Spec {
             route: None,
             drain: DRAIN_DELAY,
             abort_drain: Some(DRAIN_DELAY),
+            dynamic_stable: false,
             rollback_window: 0,
         },
     }
@@ -212,6 +213,7 @@ impl World {
                     self.seen.spec.ladder.route = None;
                 }
                 "window" => spec.ladder.rollback_window = value.parse().unwrap(),
+                "dynamic" => spec.ladder.dynamic_stable = true,
                 "drain" => spec.ladder.drain = Duration::parse(value).unwrap(),
                 "abort-drain" => spec.ladder.abort_drain = Duration::parse(value).ok(),
                 "image" => self.seen.template = template(value, "a"),

@@ -148,7 +148,10 @@ impl Turn<'_, '_> {
         let planned = self.seen.stages().any(|state| {
             let full = self.is.canary == sum;
             let step = |number| part(sum, state.spec.step(number).weight) == self.is.canary;
+            // What falls with stable's pods may stop on the way.
+            let falls = state.spec.dynamic_stable && self.is.canary < self.was.canary;
             self.is.canary == 0
+                || falls
                 || state.open().is_none_or(|attempt| match attempt.stage() {
                     Stage::Step => step(attempt.step),
                     Stage::Promoting => full,

@@ -63,6 +63,7 @@ const LAWS: &[Law] = &[
     },
     Law { said: "autoPromotionSeconds needs", place: Place::At(BLUE_GREEN), broken: by_itself },
     Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },
+    Law { said: "dynamicStableScale needs", place: Place::At(CANARY), broken: unrouted_rest },
     Law { said: "setCanaryScale needs", place: Place::At(CANARY), broken: unrouted_scale },
     Law { said: "setCanaryScale takes", place: Place::Scales, broken: not_one_scale },
     Law { said: "a step with a weight", place: Place::Steps, broken: without_pods },
@@ -242,6 +243,11 @@ fn falling(canary: &Value, _: Option<&Value>) -> bool {
 
 fn empty_step(step: &Value, _: Option<&Value>) -> bool {
     ["setWeight", "setCanaryScale", "pause"].iter().all(|key| step.get(key).is_none())
+}
+
+fn unrouted_rest(canary: &Value, _: Option<&Value>) -> bool {
+    let dynamic = canary.get("dynamicStableScale") == Some(&Value::Bool(true));
+    dynamic && canary.get("trafficRouting").is_none()
 }
 
 fn unrouted_scale(canary: &Value, _: Option<&Value>) -> bool {

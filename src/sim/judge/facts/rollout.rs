@@ -78,6 +78,8 @@ pub struct Spec {
     pub source: Option<(String, String)>,
     /// The range that a release has to lie in.
     pub range: Option<String>,
+    /// Whether stable has only the pods that its weight needs.
+    pub dynamic_stable: bool,
     /// How many revisions before the present one come back without the steps.
     pub rollback_window: usize,
     /// Old ReplicaSets that are kept.
@@ -244,6 +246,7 @@ impl Spec {
                 (word(spec, &["sourceRef", "namespace"]).unwrap_or_else(namespace), name)
             }),
             range: word(spec, &["semver"]),
+            dynamic_stable: at(canary, &["dynamicStableScale"]) == Some(&Value::Bool(true)),
             rollback_window: usize::try_from(window).unwrap_or(usize::MAX),
             revisions_max: usize::try_from(revisions).unwrap_or(usize::MAX),
             container: word(spec, &["container"]),

@@ -44,6 +44,7 @@ fn a_law_is_broken_where_the_rule_would_be() {
         ("pods of a route", scaled(json!({"matchTrafficWeight": true}), true), None),
         ("pods of no kind", scaled(json!({}), true), Some("setCanaryScale")),
         ("no pods at a weight", scaled(json!({"replicas": 0}), true), Some("steps[0]")),
+        ("no rest", json!({"steps": [], "dynamicStableScale": true}), Some("canary")),
         ("no route", json!({"steps": [], "scaleDownDelaySeconds": 5}), Some("canary")),
         ("one service", json!({"steps": [], "stableService": "a"}), Some("canary")),
     ] {
