@@ -26,10 +26,8 @@ fn begins(window: usize, ended: &[(&str, Option<Cause>)]) -> Attempt {
             weight: Weight::FULL,
         });
     }
-    match start(&seen, at(1)) {
-        Start::Commit(status) => status.attempt.unwrap(),
-        other => panic!("{other:?}"),
-    }
+    let Start::Commit(status) = start(&seen, at(1)) else { panic!("no attempt begins") };
+    status.attempt.unwrap()
 }
 
 #[test]

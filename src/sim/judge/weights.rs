@@ -122,7 +122,13 @@ impl Weights {
         if known.attempt != this || known.ladder != seen.now.spec.steps {
             *known = fresh();
         }
-        known.shares.insert(*rule, share);
+        // What falls to its step with stable's pods stops on the way, and has not risen so far.
+        let most = if seen.now.spec.dynamic_stable {
+            seen.now.spec.step(attempt.step).weight
+        } else {
+            100
+        };
+        known.shares.insert(*rule, share.min(most));
     }
 }
 
