@@ -149,7 +149,9 @@ pub struct Simple {
          || has(self.abortScaleDownDelaySeconds))"
     ).message("scaleDownDelaySeconds and abortScaleDownDelaySeconds need trafficRouting, without \
         it no pods stay: leave them out"),
-    validation = Rule::new("has(self.trafficRouting) || !self.dynamicStableScale").message(
+    validation = Rule::new(
+        "has(self.trafficRouting) || !has(self.dynamicStableScale) || !self.dynamicStableScale"
+    ).message(
         "dynamicStableScale needs trafficRouting, without it stable has its share already: leave \
          it out"),
     validation = Rule::new(
@@ -206,8 +208,8 @@ pub struct Canary {
     /// Whether stable has only the pods that its weight needs, so that both sides together have
     /// little more than spec.replicas. It needs trafficRouting. On the way back stable gets its
     /// pods again before its traffic. Default: false. Range: true or false. Example: true.
-    #[serde(default)]
-    pub dynamic_stable_scale: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dynamic_stable_scale: Option<bool>,
     /// Which revisions come back without the steps. Default: none. Range: a number of revisions.
     /// Example: `{revisions: 3}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -131,11 +131,12 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
 }
 
 fn dynamic(canary: &wire::Canary) -> Result<bool, Problem> {
-    if canary.dynamic_stable_scale && canary.traffic_routing.is_none() {
+    let dynamic = canary.dynamic_stable_scale.unwrap_or(false);
+    if dynamic && canary.traffic_routing.is_none() {
         let field = format!("{CANARY}.dynamicStableScale");
         return Err(Problem::new(field, "needs trafficRouting; leave it out"));
     }
-    Ok(canary.dynamic_stable_scale)
+    Ok(dynamic)
 }
 
 fn window(canary: &wire::Canary) -> Result<usize, Problem> {
