@@ -311,7 +311,7 @@ const MUTANTS: &[(Bug, &str)] = &[
     (Bug::DuplicateUnchecked, "M29: the holder of a binding is not looked for"),
     (Bug::UnpausedSurvives, "M31: promote-full is the only command that lasts"),
     (Bug::PauseRestarts, "M33"),
-    (Bug::CanaryTurnedUnderTraffic, "M35: traffic left on supersede, as there are no header rules"),
+    (Bug::RuleKeptOnSupersede, "M35"),
     (Bug::RelistKeepsDeleted, "M37"),
     (Bug::NoBackoff, "M39"),
 ];

@@ -261,6 +261,20 @@ pub struct Simple {
     ).message("stableService and canaryService have to be two Services: name another one"),
     validation = Rule::new(SOME_ROOM).message(NO_ROOM),
     validation = Rule::new(
+        "has(self.trafficRouting) || !(has(self.scaleDownDelaySeconds) \
+         || has(self.abortScaleDownDelaySeconds))"
+    ).message("scaleDownDelaySeconds and abortScaleDownDelaySeconds need trafficRouting, without \
+        it no pods stay: leave them out"),
+    validation = Rule::new(
+        "has(self.trafficRouting) || !has(self.dynamicStableScale) || !self.dynamicStableScale"
+    ).message(
+        "dynamicStableScale needs trafficRouting, without it stable has its share already: leave \
+         it out"),
+    validation = Rule::new(
+        "has(self.trafficRouting) || !self.steps.exists(s, has(s.setCanaryScale))"
+    ).message("setCanaryScale needs trafficRouting, without it the pods are the weight: leave it \
+        out"),
+    validation = Rule::new(
         "self.steps.filter(s, has(s.setWeight)).map(s, s.setWeight).isSorted()"
     ).message("setWeight may not fall from one step to a later one: sort the steps")
 )]
@@ -296,27 +310,95 @@ pub struct Canary {
     /// Range: 1 to 50 steps. Example: `[{setWeight: 20, pause: {duration: 5m}}, {setWeight: 100}]`.
     #[schemars(length(min = 1, max = 50))]
     pub steps: Vec<Step>,
+    /// How many seconds the old side stays after it lost its traffic. It needs trafficRouting.
+    /// Default: 30. Range: 0 to 86400. Example: 300.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub scale_down_delay_seconds: Option<i32>,
+    /// How many seconds the canary's pods stay after it lost its traffic because it failed or was
+    /// aborted. It needs trafficRouting. Default: scaleDownDelaySeconds. Range: 0 to 86400; 0 keeps
+    /// them until the next attempt. Example: 600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub abort_scale_down_delay_seconds: Option<i32>,
+    /// Whether stable has only the pods that its weight needs, so that both sides together have
+    /// little more than spec.replicas. It needs trafficRouting. On the way back stable gets its
+    /// pods again before its traffic. Default: false. Range: true or false. Example: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dynamic_stable_scale: Option<bool>,
+    /// Which revisions come back without the steps. Default: none. Range: a number of revisions.
+    /// Example: `{revisions: 3}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_window: Option<RollbackWindow>,
     /// What splits the traffic. Default: none; then it is split by the numbers of pods.
     /// Range: one route. Example: `{gatewayAPI: {httpRoute: shop}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic_routing: Option<TrafficRouting>,
 }
 
-/// One step of the ladder: first the weight, then the pause.
+/// Which revisions come back without the steps.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackWindow {
+    /// How many revisions that carried all traffic before the present one. A release or template
+    /// that is one of them gets all traffic at once, as with the command promote-full. Range: 1 to
+    /// 100; no more than revisionHistoryLimit and versionHistoryLimit keep. Example: 3.
+    #[schemars(range(min = 1, max = 100))]
+    pub revisions: i32,
+}
+
+/// One step of the ladder: first the pods and the weight, then the pause.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.setWeight) || has(self.pause)").message(
-    "a step needs setWeight or pause: add one of them"))]
+#[x_kube(
+    validation = Rule::new(
+        "has(self.setWeight) || has(self.setCanaryScale) || has(self.pause)"
+    ).message("a step needs setWeight, setCanaryScale or pause: add one of them"),
+    validation = Rule::new(
+        "!has(self.setWeight) || self.setWeight == 0 || !has(self.setCanaryScale) \
+         || ((!has(self.setCanaryScale.replicas) || self.setCanaryScale.replicas > 0) \
+         && (!has(self.setCanaryScale.weight) || self.setCanaryScale.weight > 0))"
+    ).message("a step with a weight needs canary pods: raise its setCanaryScale above 0")
+)]
 pub struct Step {
     /// The share of traffic for the new revision, in percent. Default: the weight of the step
     /// before, 0 for the first. Range: 0 to 100. Example: 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub set_weight: Option<i32>,
+    /// How many pods the canary has from this step on, where that is more than the weight needs.
+    /// It needs trafficRouting. Default: that of the step before, as many as the weight needs for
+    /// the first. Range: one of weight, replicas and matchTrafficWeight. Example: `{replicas: 3}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_canary_scale: Option<CanaryScale>,
     /// How long to stay once the weight is in force. Default: not at all. Range: a duration, or
     /// `{}` or null for until promoted. Example: `{duration: 5m}`.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
+}
+
+/// How many pods the canary has.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "(has(self.weight) ? 1 : 0) + (has(self.replicas) ? 1 : 0) \
+     + (has(self.matchTrafficWeight) && self.matchTrafficWeight ? 1 : 0) == 1 \
+     && (!has(self.matchTrafficWeight) || self.matchTrafficWeight)"
+).message("setCanaryScale takes one of weight, replicas and matchTrafficWeight: true, write one"))]
+pub struct CanaryScale {
+    /// A share of spec.replicas, in percent, rounded up. Default: none. Range: 0 to 100. Example:
+    /// 25.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub weight: Option<i32>,
+    /// A number of pods. Default: none. Range: 0 to 100000; more than spec.replicas are not made.
+    /// Example: 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub replicas: Option<i32>,
+    /// As many pods as the weight needs again. Default: none. Range: true. Example: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_traffic_weight: Option<bool>,
 }
 
 /// How long a step stays.

@@ -294,14 +294,16 @@ fn begin(
     } else {
         number
     };
+    let returns = returns(seen, &status, &revision);
+    let first = if returns { seen.spec.ladder.last() } else { 1 };
     let stage = match status.stable {
         None => Stage::First { entered_at: now },
-        Some(_) => Stage::Step { number: 1, entered_at: now, paused_at: None },
+        Some(_) => Stage::Step { number: first, entered_at: now, paused_at: None },
     };
     status.draining.retain(|draining| draining.revision != revision);
     status.canary = status.stable.as_ref().map(|_| side::shown(seen, &revision, &release));
     let weight = match stage {
-        Stage::Step { .. } => seen.spec.ladder.step(1).map_or(Weight::NONE, |step| step.weight),
+        Stage::Step { .. } => seen.spec.ladder.step(first).map_or(Weight::NONE, |step| step.weight),
         Stage::First { .. }
         | Stage::Promoting { .. }
         | Stage::RollingBack { .. }
@@ -319,16 +321,30 @@ fn begin(
         weight,
         highest: weight,
         routing: seen.spec.ladder.routing(),
-        unpaused: false,
+        unpaused: returns,
     };
     #[cfg(feature = "planted")]
-    let unpaused = active(Bug::UnpausedSurvives) && status.attempt.iter().any(|a| a.unpaused);
+    let unpaused =
+        returns || active(Bug::UnpausedSurvives) && status.attempt.iter().any(|a| a.unpaused);
     #[cfg(feature = "planted")]
     let attempt = Attempt { unpaused, ..attempt };
     notice::started(seen, &mut status, &attempt, now);
     status.attempt = Some(attempt);
     status.frozen_since = None;
     status
+}
+
+/// A revision that carried all traffic not long ago, and did not fail since, needs no steps.
+fn returns(seen: &Snapshot, status: &Status, revision: &Revision) -> bool {
+    let Some(stable) = status.stable.as_ref().map(|side| &side.revision) else { return false };
+    let mut known: Vec<&Revision> = vec![stable];
+    let mut last = status.history.iter().filter(|entry| {
+        let fresh = !known.contains(&&entry.revision);
+        known.push(&entry.revision);
+        fresh && entry.cause.is_none()
+    });
+    last.by_ref().take(seen.spec.ladder.rollback_window).any(|entry| entry.revision == *revision)
+        && side::replica_set(seen, revision).is_some()
 }
 
 /// The stable ReplicaSet is gone, and with it its template.
@@ -363,7 +379,8 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
         Way::Switch => true,
         Way::Pods => false,
     };
-    if cause.is_some() && made && status.stable.is_some() && known {
+    let stays = cause.is_some_and(Cause::failed) && seen.spec.ladder.abort_drain.is_none();
+    if cause.is_some() && made && status.stable.is_some() && known && !stays {
         let since = cause.filter(|cause| *cause != Cause::Superseded).map(|_| now);
         #[cfg(feature = "planted")]
         let since = if active(Bug::DrainFromIntent) { Some(now) } else { since };
@@ -445,3 +462,6 @@ fn before(seen: &Snapshot) -> Option<BTreeMap<String, String>> {
     let stable = status.stable.as_ref().filter(|_| ended).map(|side| &side.revision);
     side::replica_set(seen, stable.unwrap_or(&attempt.revision)).map(|rs| rs.images.clone())
 }
+
+#[cfg(test)]
+mod tests;

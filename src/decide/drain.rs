@@ -31,6 +31,12 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
     }
     let mut wake = None;
     for rs in leftovers(seen) {
+        let Some(delay) = delay(seen, &rs.revision) else {
+            match marked(seen, rs) {
+                Some(act) => return Ok(act),
+                None => continue,
+            }
+        };
         let known = seen.status.draining.iter().find(|d| d.revision == rs.revision);
         match known.map(|draining| draining.since) {
             #[cfg(feature = "planted")]
@@ -42,10 +48,10 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
             }
             #[cfg(feature = "planted")]
             Some(Some(_)) if active(Bug::DrainDelaySkipped) => return Ok(end(seen, rs)),
-            Some(Some(since)) if since + delay(seen) <= now => return Ok(end(seen, rs)),
+            Some(Some(since)) if since + delay <= now => return Ok(end(seen, rs)),
             #[cfg(feature = "planted")]
             Some(Some(_)) if active(Bug::DrainTimerNotArmed) => {}
-            Some(Some(since)) => wake = sooner(wake, Some(since + delay(seen))),
+            Some(Some(since)) => wake = sooner(wake, Some(since + delay)),
             Some(None) | None if without_traffic(seen, &rs.revision) => {
                 let mut status = seen.status.clone();
                 begin(&mut status, rs.revision.clone(), now);
@@ -57,13 +63,29 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
     Err(wake)
 }
 
-/// How long a side stays.
-fn delay(seen: &Snapshot) -> Duration {
+/// How long a side stays; none: as long as no other attempt begins and pods are wanted.
+fn delay(seen: &Snapshot, revision: &Revision) -> Option<Duration> {
     #[cfg(feature = "planted")]
     if active(Bug::DelayIgnored) {
-        return DRAIN_DELAY;
+        return Some(DRAIN_DELAY);
     }
-    seen.spec.ladder.drain
+    let ladder = &seen.spec.ladder;
+    let failed = seen.status.attempt.as_ref().is_some_and(|attempt| {
+        attempt.revision == *revision
+            && matches!(attempt.stage, Stage::Ended { cause, .. } if cause.failed())
+    });
+    match ladder.abort_drain {
+        Some(delay) if failed => Some(delay),
+        None if failed && seen.spec.replicas > 0 => None,
+        Some(_) | None => Some(ladder.drain),
+    }
+}
+
+/// Pods that stay after a failure: their ReplicaSet is marked at once, since nothing else would
+/// tell of the failure where the status is lost.
+fn marked(seen: &Snapshot, rs: &ReplicaSet) -> Option<Act> {
+    let failed = seen.status.quarantine.iter().find(|entry| entry.revision == rs.revision)?;
+    (rs.quarantined != Some(failed.attempt)).then(|| resized(seen, rs, rs.desired))
 }
 
 /// A side that drained has traffic again: its time begins anew once it has none.
@@ -116,10 +138,14 @@ fn has_traffic(seen: &Snapshot, revision: &Revision) -> bool {
 }
 
 fn end(seen: &Snapshot, rs: &ReplicaSet) -> Act {
+    resized(seen, rs, 0)
+}
+
+fn resized(seen: &Snapshot, rs: &ReplicaSet, replicas: u32) -> Act {
     let failed = seen.status.quarantine.iter().find(|entry| entry.revision == rs.revision);
     Act::Apply(vec![Write::Resize {
         target: side::target(rs),
-        replicas: 0,
+        replicas,
         min_ready_secs: seen.spec.min_ready_secs,
         quarantine: failed.map(|entry| entry.attempt),
         attempt: None,
@@ -151,3 +177,6 @@ pub fn trim(seen: &Snapshot) -> Option<Act> {
         old.into_iter().take(extra).map(|rs| Write::DeleteReplicaSet(side::target(rs))).collect();
     (!writes.is_empty()).then_some(Act::Apply(writes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,6 +111,9 @@ fn spec() -> Spec {
             route: Some(http("shop")),
             drain: DRAIN_DELAY,
             experiment: None,
+            abort_drain: Some(DRAIN_DELAY),
+            dynamic_stable: false,
+            rollback_window: 0,
         },
     }
 }

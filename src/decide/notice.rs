@@ -24,6 +24,9 @@ pub fn started(seen: &Snapshot, status: &mut Status, attempt: &Attempt, now: Tim
     let what = what(attempt);
     let message = match attempt.stage {
         Stage::First { .. } => format!("attempt {}: {what} is the first revision", attempt.number),
+        Stage::Step { .. } if attempt.unpaused => {
+            format!("attempt {}: {what} comes back without the steps", attempt.number)
+        }
         Stage::Step { .. }
         | Stage::Promoting { .. }
         | Stage::RollingBack { .. }

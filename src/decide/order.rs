@@ -53,7 +53,8 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     if active(Bug::StableShrinksInLadder) {
         resized(seen, stable, weight.rest().share(seen.spec.replicas))?;
     }
-    resized(seen, stable, seen.spec.replicas)?;
+    let rest = rest(seen, canary, route, weight);
+    resized(seen, stable, kept(seen, stable, rest))?;
     created(seen, canary, pods)?;
     select_stable(seen, route, stable)?;
     select_canary(seen, route, canary)?;
@@ -67,7 +68,25 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     weighed(seen, route, weight)?;
     accepted(route)?;
     ruled(experiment::on(seen, route, rung))?;
-    resized(seen, canary, pods)
+    resized(seen, canary, pods)?;
+    // At full weight what is left of the old side drains after the promotion.
+    if weight == Weight::FULL { Ok(()) } else { resized(seen, stable, rest) }
+}
+
+/// The pods that stable needs beside a canary that has this weight, or is about to.
+fn rest(seen: &Snapshot, canary: &Revision, route: &LiveRoute, weight: Weight) -> u32 {
+    let size = seen.spec.replicas;
+    let turned = side::selected(seen.canary_service.as_ref()) == Some(canary);
+    if !seen.spec.ladder.dynamic_stable || !turned {
+        return size; // Before the canary Service turns stable takes all traffic.
+    }
+    side::stable_weight(route).max(weight.rest()).share(size)
+}
+
+/// So many pods, or as many as a side of the Rollout has already, at most all.
+fn kept(seen: &Snapshot, revision: &Revision, pods: u32) -> u32 {
+    let there = side::replica_set(seen, revision).map_or(0, |rs| rs.desired);
+    there.min(seen.spec.replicas).max(pods)
 }
 
 /// The promotion: the stable Service selects the new side, then takes all traffic.
@@ -104,8 +123,7 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     select_stable(seen, route, stable)?;
 
     if !side::in_place(route, Weight::NONE) {
-        carries_all(seen, route, stable)?;
-        weighed(seen, route, Weight::NONE)?;
+        given_back(seen, route, stable, Weight::NONE)?;
     }
     ruled(experiment::off(seen, route, stable))?;
     accepted(route)?;
@@ -147,7 +165,7 @@ pub fn sizes(seen: &Snapshot) -> Step {
         if side::present(seen) == *stable {
             created(seen, stable, size)?;
         }
-        resized(seen, stable, size)?;
+        resized(seen, stable, held(seen, stable))?;
     }
     let Some(attempt) = &status.attempt else { return Ok(()) };
     match attempt.stage {
@@ -161,6 +179,23 @@ pub fn sizes(seen: &Snapshot) -> Step {
             resized(seen, &attempt.revision, share.max(pods))
         }
         Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => Ok(()),
+    }
+}
+
+/// The pods of stable while nothing moves.
+fn held(seen: &Snapshot, stable: &Revision) -> u32 {
+    let (size, attempt) = (seen.spec.replicas, seen.status.attempt.as_ref());
+    let Some(attempt) = attempt.filter(|_| seen.spec.ladder.dynamic_stable) else { return size };
+    match attempt.stage {
+        Stage::Promoting { .. } => kept(seen, stable, 0),
+        Stage::Step { .. } => {
+            let all = Weight::FULL;
+            kept(seen, stable, side::route(seen).map_or(all, side::stable_weight).share(size))
+        }
+        Stage::First { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => size,
     }
 }
 
@@ -275,6 +310,36 @@ fn carries_all(seen: &Snapshot, route: &LiveRoute, stable: &Revision) -> Step {
     if fine || seen.spec.replicas == 0 { Ok(()) } else { waits(Hold::NoHealthyBackend) }
 }
 
+/// The canary has no more than this weight: traffic goes back to stable, as much at a time as its
+/// ready pods can carry where not all of them are there.
+fn given_back(seen: &Snapshot, route: &LiveRoute, stable: &Revision, weight: Weight) -> Step {
+    let size = seen.spec.replicas;
+    if !seen.spec.ladder.dynamic_stable || size == 0 {
+        carries_all(seen, route, stable)?;
+        return weighed(seen, route, weight);
+    }
+    let ready = side::ready(seen.stable_service.as_ref(), stable);
+    let other = side::ready_of_any(seen.canary_service.as_ref());
+    let carried = u64::from(ready.min(size)) * 100 / u64::from(size);
+    let carried = u32::try_from(carried).ok().and_then(Weight::new).unwrap_or(Weight::NONE);
+    let left = carried.rest();
+    let sick = other < left.share(size) && ready > other;
+    let present = side::canary_weight(route);
+    if left <= weight || sick || present == Weight::NONE {
+        return weighed(seen, route, weight);
+    }
+    if ready == 0 {
+        return waits(Hold::NoHealthyBackend);
+    }
+    if left < present {
+        accepted(route)?;
+        weighed(seen, route, left)?;
+    }
+    let needed = weight.rest().share(size);
+    let replica_set = stable.replica_set(&seen.rollout.name);
+    waits(Hold::PodsNotReady { replica_set, available: ready, needed })
+}
+
 /// A Service exists; a new one selects this revision.
 pub fn create_service(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
     let Some(service) = service.filter(|service| service.live.is_none()) else {
@@ -341,8 +406,7 @@ fn select_canary(seen: &Snapshot, route: &LiveRoute, canary: &Revision) -> Step 
     }
     let stable = seen.status.stable.as_ref().map(|side| &side.revision);
     if let Some(stable) = stable.filter(|_| !side::in_place(route, Weight::NONE)) {
-        carries_all(seen, route, stable)?;
-        weighed(seen, route, Weight::NONE)?;
+        given_back(seen, route, stable, Weight::NONE)?;
         return accepted(route);
     }
     #[cfg(feature = "planted")]
@@ -360,8 +424,7 @@ fn lowered(seen: &Snapshot, route: &LiveRoute, weight: Weight, present: Weight) 
     match stable.filter(|_| weight < present) {
         None => Ok(()),
         Some(stable) => {
-            carries_all(seen, route, stable)?;
-            weighed(seen, route, weight)?;
+            given_back(seen, route, stable, weight)?;
             accepted(route)
         }
     }
@@ -427,3 +490,6 @@ fn accepted(route: &LiveRoute) -> Step {
         Acceptance::Refused(why) => waits(Hold::RouteRefused { route: name, why: why.clone() }),
     }
 }
+
+#[cfg(test)]
+mod tests;

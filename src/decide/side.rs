@@ -7,7 +7,7 @@ use crate::model::image::Image;
 use crate::model::moves::Target;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapshot};
-use crate::model::spec::Step;
+use crate::model::spec::{Step, Strategy};
 use crate::model::status::{Cause, Side, Stage, Status};
 use crate::model::template::{Revision, Template};
 use crate::model::weight::Weight;
@@ -140,12 +140,16 @@ pub fn rung(seen: &Snapshot) -> Option<Step> {
     seen.spec.ladder.stands(number)
 }
 
-/// The pods that a side is to have on a step. Where the step names them, one that has more keeps
-/// them: it may be on its way back.
+/// The pods that a side is to have on a step. One of two whole sides that has more keeps them: it
+/// may be on its way back.
 pub fn pods(seen: &Snapshot, revision: &Revision, step: &Step) -> u32 {
     let (size, asked) = (seen.spec.replicas, step.pods(seen.spec.replicas));
     let there = replica_set(seen, revision).map_or(0, |rs| rs.desired).min(size);
-    step.scale.map_or(asked, |_| asked.max(there))
+    match (seen.spec.ladder.strategy, step.scale) {
+        (Strategy::BlueGreen | Strategy::AbTesting, Some(_)) => asked.max(there),
+        (Strategy::BlueGreen | Strategy::AbTesting, None)
+        | (Strategy::Canary | Strategy::Simple, _) => asked,
+    }
 }
 
 /// The route, as far as it can be used.
@@ -172,16 +176,20 @@ pub fn in_place(route: &LiveRoute, weight: Weight) -> bool {
 
 /// The highest share of traffic that the canary backend has in any rule, in percent, rounded up.
 pub fn canary_weight(route: &LiveRoute) -> Weight {
-    let percent = |stable: u32, canary: u32| {
-        let sum = u64::from(stable) + u64::from(canary);
-        let share = (u64::from(canary) * 100).checked_div(sum).unwrap_or(0);
-        let exact = share * sum == u64::from(canary) * 100;
-        Weight::new(u32::try_from(share + u64::from(!exact)).unwrap_or(100))
-    };
-    route
-        .rules
-        .iter()
-        .filter_map(|rule| percent(rule.stable.1, rule.canary.1))
-        .max()
-        .unwrap_or(Weight::NONE)
+    let shares = route.rules.iter().map(|rule| percent(rule.canary.1, rule.stable.1));
+    shares.max().unwrap_or(Weight::NONE)
+}
+
+/// The highest share of traffic that the stable backend has in any rule, in percent, rounded up.
+pub fn stable_weight(route: &LiveRoute) -> Weight {
+    let shares = route.rules.iter().map(|rule| percent(rule.stable.1, rule.canary.1));
+    shares.max().unwrap_or(Weight::FULL)
+}
+
+fn percent(part: u32, other: u32) -> Weight {
+    let sum = u64::from(part) + u64::from(other);
+    let share = (u64::from(part) * 100).checked_div(sum).unwrap_or(0);
+    let exact = share * sum == u64::from(part) * 100;
+    let percent = u32::try_from(share + u64::from(!exact)).ok();
+    percent.and_then(Weight::new).unwrap_or(Weight::FULL)
 }

@@ -176,6 +176,8 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
             available: 0,
             needed: *replicas,
         }),
+        // A failure is marked.
+        Write::Resize { quarantine: Some(1..), .. } => None,
         Write::Resize { target, replicas, .. } if *replicas > 0 => Some(Hold::PodsNotReady {
             replica_set: target.name.clone(),
             available: 0,

@@ -70,6 +70,12 @@ pub struct Ladder {
     pub drain: Duration,
     /// Which requests an experiment sends to the canary side, where the strategy is one.
     pub experiment: Option<HeaderMatch>,
+    /// How long a canary that failed stays after it lost its traffic; none: until the next attempt.
+    pub abort_drain: Option<Duration>,
+    /// Whether stable has only the pods that its weight needs.
+    pub dynamic_stable: bool,
+    /// How many revisions before the present one come back without the steps.
+    pub rollback_window: usize,
 }
 
 /// A route by kind and name, told as `HTTPRoute shop`.
@@ -156,6 +162,8 @@ pub enum Scale {
     Full,
     /// So many, at most a full side.
     Count(u32),
+    /// A share of a full side.
+    Share(Weight),
 }
 
 impl Step {
@@ -167,6 +175,7 @@ impl Step {
             None => share,
             Some(Scale::Full) => replicas,
             Some(Scale::Count(count)) => count.min(replicas).max(share),
+            Some(Scale::Share(part)) => part.share(replicas).max(share),
         }
     }
 }

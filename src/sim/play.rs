@@ -394,8 +394,12 @@ impl<'a> Stage<'a> {
             rollout.pointer("/status/draining").is_some_and(|sides| sides.is_array())
         });
         let delay = |(_, rollout): &(Place, Arc<Value>)| {
-            let field = "/spec/strategy/blueGreen/scaleDownDelaySeconds";
-            rollout.pointer(field).and_then(Value::as_u64)
+            let fields = [
+                "/spec/strategy/blueGreen/scaleDownDelaySeconds",
+                "/spec/strategy/canary/scaleDownDelaySeconds",
+                "/spec/strategy/canary/abortScaleDownDelaySeconds",
+            ];
+            fields.iter().filter_map(|field| rollout.pointer(field)?.as_u64()).max()
         };
         let longest = deadlines.chain(drains.filter_map(delay)).max().unwrap_or(0);
         Duration::from_millis(longest * 1000 + QUIET.millis())

@@ -20,6 +20,8 @@ const PORT: u16 = 80;
 const YEAR_SECS: u32 = 31_536_000;
 /// The longest time that an old side stays, as in the CRD.
 const DAY_SECS: u32 = 86_400;
+/// Most revisions of a rollback window, as in the CRD.
+const REVISIONS_MAX: u32 = 100;
 const STRATEGY: &str = "spec.strategy";
 const CANARY: &str = Strategy::Canary.field();
 const BLUE_GREEN: &str = Strategy::BlueGreen.field();
@@ -72,6 +74,9 @@ fn experiment(chosen: &wire::AbTesting) -> Result<Ladder, Problem> {
         ],
         route: Some(route(AB_TESTING, &chosen.traffic_routing)?),
         drain: DRAIN_DELAY,
+        abort_drain: Some(DRAIN_DELAY),
+        dynamic_stable: false,
+        rollback_window: 0,
         experiment: Some(variant::of(&field("variantBMatch"), &chosen.variant_b_match)?),
     })
 }
@@ -101,7 +106,7 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
         }
     };
     let (delay, routing) = (chosen.scale_down_delay_seconds, chosen.traffic_routing.as_ref());
-    let drain = bounded(field("scaleDownDelaySeconds"), delay, 0, DAY_SECS)?;
+    let drain = secs(field("scaleDownDelaySeconds"), delay)?;
     Ok(Ladder {
         strategy: Strategy::BlueGreen,
         stable_service: Some(chosen.active_service.clone()),
@@ -114,7 +119,10 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
             Step { weight: Weight::FULL, scale: Some(Scale::Full), pause: Pause::None },
         ],
         route: routing.map(|routing| route(BLUE_GREEN, routing)).transpose()?,
-        drain: Duration::from_secs(u64::from(drain)),
+        drain,
+        abort_drain: Some(drain),
+        dynamic_stable: false,
+        rollback_window: 0,
         experiment: None,
     })
 }
@@ -132,6 +140,9 @@ fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
         steps: vec![Step { weight: Weight::FULL, scale: None, pause: Pause::None }],
         route: None,
         drain: DRAIN_DELAY,
+        abort_drain: Some(DRAIN_DELAY),
+        dynamic_stable: false,
+        rollback_window: 0,
         experiment: None,
     })
 }
@@ -156,6 +167,7 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
     let (surge, unavailable) = room(CANARY, &canary.max_surge, &canary.max_unavailable)?;
     services(canary)?;
     let routing = canary.traffic_routing.as_ref();
+    let (drain, abort_drain) = delays(canary)?;
     Ok(Ladder {
         strategy: Strategy::Canary,
         stable_service: canary.stable_service.clone(),
@@ -163,11 +175,54 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
         port: u16::try_from(port).unwrap_or(u16::MAX),
         surge,
         unavailable,
-        steps: steps(&canary.steps)?,
+        steps: steps(&canary.steps, routing.is_some())?,
         route: routing.map(|routing| route(CANARY, routing)).transpose()?,
-        drain: DRAIN_DELAY,
+        drain,
+        abort_drain,
+        dynamic_stable: dynamic(canary)?,
+        rollback_window: window(canary)?,
         experiment: None,
     })
+}
+
+fn dynamic(canary: &wire::Canary) -> Result<bool, Problem> {
+    let dynamic = canary.dynamic_stable_scale.unwrap_or(false);
+    if dynamic && canary.traffic_routing.is_none() {
+        let field = format!("{CANARY}.dynamicStableScale");
+        return Err(Problem::new(field, "needs trafficRouting; leave it out"));
+    }
+    Ok(dynamic)
+}
+
+fn window(canary: &wire::Canary) -> Result<usize, Problem> {
+    let Some(window) = &canary.rollback_window else { return Ok(0) };
+    let field = format!("{CANARY}.rollbackWindow.revisions");
+    let revisions = bounded(field, window.revisions, 1, REVISIONS_MAX)?;
+    Ok(usize::try_from(revisions).unwrap_or(usize::MAX))
+}
+
+/// Reads how long pods stay that lost their traffic, and those of a canary that failed.
+fn delays(canary: &wire::Canary) -> Result<(Duration, Option<Duration>), Problem> {
+    let delay = |field: &str, given: Option<i32>| {
+        let Some(given) = given else { return Ok(None) };
+        let field = format!("{CANARY}.{field}");
+        if canary.traffic_routing.is_none() {
+            return Err(Problem::new(field, "needs trafficRouting; leave it out"));
+        }
+        secs(field, given).map(Some)
+    };
+    let drain = delay("scaleDownDelaySeconds", canary.scale_down_delay_seconds)?;
+    let drain = drain.unwrap_or(DRAIN_DELAY);
+    match delay("abortScaleDownDelaySeconds", canary.abort_scale_down_delay_seconds)? {
+        None => Ok((drain, Some(drain))),
+        Some(Duration::ZERO) => Ok((drain, None)),
+        Some(given) => Ok((drain, Some(given))),
+    }
+}
+
+/// Reads a number of seconds, a day at most.
+fn secs(field: String, given: i32) -> Result<Duration, Problem> {
+    bounded(field, given, 0, DAY_SECS).map(|secs| Duration::from_secs(u64::from(secs)))
 }
 
 /// Reads a whole number that has to lie in `least..=most`.
@@ -232,23 +287,34 @@ fn quantity(field: String, quantity: &IntOrString) -> Result<Quantity, Problem> 
     }
 }
 
-/// Reads the steps. One without a weight keeps that of the step before, 0 for the first.
-fn steps(steps: &[wire::Step]) -> Result<Vec<Step>, Problem> {
+/// Reads the steps. One without a weight keeps that of the step before, 0 for the first; so does
+/// one without a scale.
+fn steps(steps: &[wire::Step], routed: bool) -> Result<Vec<Step>, Problem> {
     if steps.is_empty() || steps.len() > STEPS_MAX {
         let why = format!("holds {} steps, has to hold 1 to {STEPS_MAX}", steps.len());
         return Err(Problem::new(format!("{CANARY}.steps"), why));
     }
     let mut ladder = Vec::with_capacity(steps.len());
-    let mut before = Weight::NONE;
+    let (mut before, mut pods) = (Weight::NONE, None);
     for (index, step) in steps.iter().enumerate() {
         let field = format!("{CANARY}.steps[{index}]");
-        if step.set_weight.is_none() && step.pause.is_none() {
-            return Err(Problem::new(field, "needs setWeight or pause"));
+        let wire::Step { set_weight, set_canary_scale: set_scale, pause: stays } = step;
+        if set_weight.is_none() && set_scale.is_none() && stays.is_none() {
+            return Err(Problem::new(field, "needs setWeight, setCanaryScale or pause"));
         }
-        let weight = weight(&field, step.set_weight, before)?;
-        let pause = pause(&field, step.pause.as_ref())?;
-        ladder.push(Step { weight, scale: None, pause });
-        before = weight;
+        let weight = weight(&field, *set_weight, before)?;
+        let scale = set_scale.as_ref().map_or(Ok(pods), |set| scale(&field, set, routed))?;
+        let none = matches!(scale, Some(Scale::Count(0) | Scale::Share(Weight::NONE)));
+        if none && weight > Weight::NONE {
+            let why = format!(
+                "has weight {weight} and a setCanaryScale of 0; raise it, or set \
+                 matchTrafficWeight: true"
+            );
+            return Err(Problem::new(field, why));
+        }
+        let pause = pause(&field, stays.as_ref())?;
+        ladder.push(Step { weight, scale, pause });
+        (before, pods) = (weight, scale);
     }
     Ok(ladder)
 }
@@ -262,6 +328,27 @@ fn weight(step: &str, set: Option<i32>, before: Weight) -> Result<Weight, Proble
         Some(_) | None => {
             let why = format!("is {set}, less than {before} before it; sort the steps");
             Err(Problem::new(field, why))
+        }
+    }
+}
+
+/// Reads how many pods the canary has; `None`: as many as its weight needs.
+fn scale(step: &str, set: &wire::CanaryScale, routed: bool) -> Result<Option<Scale>, Problem> {
+    let field = format!("{step}.setCanaryScale");
+    if !routed {
+        return Err(Problem::new(field, "needs trafficRouting; leave it out"));
+    }
+    match (set.weight, set.replicas, set.match_traffic_weight) {
+        (Some(percent), None, None) => {
+            let percent = bounded(format!("{field}.weight"), percent, 0, 100)?;
+            Ok(Some(Scale::Share(Weight::new(percent).unwrap_or(Weight::FULL))))
+        }
+        (None, Some(count), None) => {
+            bounded(format!("{field}.replicas"), count, 0, PODS_MAX).map(Scale::Count).map(Some)
+        }
+        (None, None, Some(true)) => Ok(None),
+        (Some(_) | None, Some(_) | None, Some(_) | None) => {
+            Err(Problem::new(field, "takes one of weight, replicas and matchTrafficWeight: true"))
         }
     }
 }
@@ -442,6 +529,73 @@ mod tests {
     }
 
     #[test]
+    fn a_scale_holds_until_another_one() {
+        let scales = |steps: Value| -> Vec<Option<Scale>> {
+            let ladder = read(json!({"steps": steps})).unwrap();
+            ladder.steps.iter().map(|step| step.scale).collect()
+        };
+        let steps = json!([
+            {"setCanaryScale": {"replicas": 0}}, {"setCanaryScale": {"weight": 25}},
+            {"setWeight": 5}, {"pause": {}}, {"setWeight": 9, "setCanaryScale": {"replicas": 3}},
+            {"setCanaryScale": {"matchTrafficWeight": true}}, {"setWeight": 50}]);
+        let share = Some(Scale::Share(Weight::new(25).unwrap()));
+        let (none, three) = (Some(Scale::Count(0)), Some(Scale::Count(3)));
+        assert_eq!(scales(steps), [none, share, share, share, three, None, None]);
+        for (case, percent, scale, want) in [
+            ("a share is rounded up", 0, share, 3),
+            ("a number is a number", 5, three, 3),
+            ("never fewer than the weight needs", 50, three, 5),
+            ("never more than a full side", 0, Some(Scale::Count(99)), 10),
+        ] {
+            let weight = Weight::new(percent).unwrap();
+            assert_eq!(Step { weight, scale, pause: Pause::None }.pods(10), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_scale_that_cannot_be_is_a_problem() {
+        let why = "takes one of weight, replicas and matchTrafficWeight";
+        for (steps, field, why) in [
+            (json!([{"setCanaryScale": {}}]), "steps[0].setCanaryScale", why),
+            (json!([{"setCanaryScale": {"matchTrafficWeight": false}}]), "steps[0]", why),
+            (json!([{"setCanaryScale": {"replicas": 1, "weight": 2}}]), "steps[0]", why),
+            (json!([{"setCanaryScale": {"weight": 101}}]), "steps[0]", "is 101"),
+            (json!([{"setCanaryScale": {"replicas": -1}}]), "steps[0]", "is -1"),
+            (
+                json!([{"setCanaryScale": {"replicas": 0}}, {"setWeight": 5}]),
+                "steps[1]",
+                "has weight 5 and a setCanaryScale of 0",
+            ),
+        ] {
+            let problem = read(json!({"steps": steps})).unwrap_err();
+            assert!(problem.field.starts_with(&format!("{CANARY}.{field}")), "{problem}");
+            assert!(problem.why.contains(why), "{problem}");
+        }
+        let steps = json!([{"setWeight": 5, "setCanaryScale": {"replicas": 2}}]);
+        let problem = read(json!({"steps": steps, "trafficRouting": null})).unwrap_err();
+        assert!(problem.why.contains("needs trafficRouting"), "{problem}");
+    }
+
+    #[test]
+    fn pods_stay_as_long_as_told_behind_a_route() {
+        let secs = Duration::from_secs;
+        for (case, patch, want) in [
+            ("by default", json!({}), (DRAIN_DELAY, Some(DRAIN_DELAY))),
+            ("one for both", json!({"scaleDownDelaySeconds": 5}), (secs(5), Some(secs(5)))),
+            ("at once", json!({"scaleDownDelaySeconds": 0}), (secs(0), Some(secs(0)))),
+            (
+                "what failed longer",
+                json!({"abortScaleDownDelaySeconds": 600}),
+                (DRAIN_DELAY, Some(secs(600))),
+            ),
+            ("what failed is kept", json!({"abortScaleDownDelaySeconds": 0}), (DRAIN_DELAY, None)),
+        ] {
+            let ladder = read(patch).unwrap();
+            assert_eq!((ladder.drain, ladder.abort_drain), want, "{case}");
+        }
+    }
+
+    #[test]
     fn quantities_are_numbers_or_percentages() {
         let canary = read(json!({})).unwrap();
         assert_eq!((canary.surge, canary.unavailable), (Quantity::Percent(25), Quantity::Count(0)));
@@ -450,6 +604,9 @@ mod tests {
             (canary.surge, canary.unavailable),
             (Quantity::Count(3), Quantity::Percent(100))
         );
+        let window = |patch| read(patch).unwrap().rollback_window;
+        assert_eq!(window(json!({"rollbackWindow": {"revisions": 3}})), 3);
+        assert_eq!(window(json!({})), 0);
         assert_eq!(
             (canary.port, canary.route.unwrap().to_string()),
             (8080, "HTTPRoute shop".to_owned())
@@ -465,7 +622,7 @@ mod tests {
         for (patch, field, why) in [
             (steps(json!([])), "steps", "holds 0 steps, has to hold 1 to 50"),
             (steps(json!(many)), "steps", "holds 51 steps"),
-            (steps(json!([{"setWeight": 1}, {}])), "steps[1]", "needs setWeight or pause"),
+            (steps(json!([{"setWeight": 1}, {}])), "steps[1]", "needs setWeight, setCanary"),
             (
                 steps(json!([{"setWeight": 101}])),
                 "steps[0].setWeight",
@@ -489,6 +646,19 @@ mod tests {
             (json!({"maxUnavailable": "%"}), "maxUnavailable", "\"%\""),
             (json!({"maxUnavailable": "5"}), "maxUnavailable", "\"5\""),
             (json!({"maxSurge": 0, "maxUnavailable": "00%"}), "maxSurge", "cannot both be 0"),
+            (json!({"scaleDownDelaySeconds": 86_401}), "scaleDownDelaySeconds", "is 86401"),
+            (json!({"abortScaleDownDelaySeconds": -1}), "abortScaleDownDelaySeconds", "is -1"),
+            (
+                json!({"scaleDownDelaySeconds": 9, "trafficRouting": null}),
+                "scaleDownDelaySeconds",
+                "needs trafficRouting",
+            ),
+            (
+                json!({"dynamicStableScale": true, "trafficRouting": null}),
+                "dynamicStableScale",
+                "needs trafficRouting",
+            ),
+            (json!({"rollbackWindow": {"revisions": 0}}), "rollbackWindow.revisions", "is 0"),
             (json!({"canaryService": null}), "canaryService", "is missing beside stableService"),
             (json!({"stableService": null}), "stableService", "is missing beside canaryService"),
             (json!({"stableService": "a", "canaryService": "a"}), "canaryService", "name another"),

@@ -90,6 +90,9 @@ fn spec() -> Spec {
             route: None,
             drain: DRAIN_DELAY,
             experiment: None,
+            abort_drain: Some(DRAIN_DELAY),
+            dynamic_stable: false,
+            rollback_window: 0,
         },
     }
 }
@@ -212,6 +215,10 @@ impl World {
                     self.seen.route = None;
                     self.seen.spec.ladder.route = None;
                 }
+                "window" => spec.ladder.rollback_window = value.parse().unwrap(),
+                "dynamic" => spec.ladder.dynamic_stable = true,
+                "drain" => spec.ladder.drain = Duration::parse(value).unwrap(),
+                "abort-drain" => spec.ladder.abort_drain = Duration::parse(value).ok(),
                 "image" => self.seen.template = template(value, "a"),
                 other => panic!("no such setting: {other}"),
             }

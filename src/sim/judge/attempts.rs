@@ -1,7 +1,7 @@
 //! Attempts: how numbers, stages, steps and history go on (S8, S9, S11).
 //!
-//! A stage follows only from one of these; a new number begins with First or Step 1, and ends what
-//! is in progress as Superseded, a promotion excepted:
+//! A stage follows only from one of these; a new number begins with First or Step 1, or the last
+//! step where a revision comes back, and ends what is in progress as Superseded, not a promotion:
 //!
 //! | from | to |
 //! | --- | --- |
@@ -144,7 +144,10 @@ fn stages(was: &Rollout, is: &Rollout, found: &mut Found) {
     } else {
         let fresh = match new.stage() {
             Stage::First => was.status.stable.is_none() || is.status.stable.is_none(),
-            Stage::Step => new.step == 1,
+            Stage::Step => {
+                let back = new.unpaused && is.returns(&new.revision);
+                new.step == if back { is.spec.last() } else { 1 }
+            }
             Stage::Promoting
             | Stage::RollingBack
             | Stage::Completed

@@ -78,7 +78,7 @@ impl Commands {
     fn acts(&mut self, was: &Rollout, is: &Rollout, found: &mut Found) {
         let (Some(old), Some(new)) = (&was.status.attempt, &is.status.attempt) else { return };
         let same = old.number == new.number;
-        found.unless(same || !new.unpaused, "S10", || {
+        found.unless(same || !new.unpaused || is.returns(&new.revision), "S10", || {
             format!("{}: attempt {} begins without pauses", is.name, new.number)
         });
         let mut by = |words: &[&str], what: &str| {

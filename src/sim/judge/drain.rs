@@ -46,7 +46,10 @@ impl Drains {
                 let by = self.stamped.get(&(name, was.revision.clone())).map(String::as_str);
                 let same = by.is_none_or(|by| Some(by) == case.controller());
                 let off = if same { Duration::ZERO } else { CLOCKS_OFF };
-                let delay = seen.states().map(|state| state.spec.drain).min();
+                let delay = seen.states().filter_map(|state| state.stays(&was.revision)).min();
+                found.unless(delay.is_some(), "S19", || {
+                    format!("{} loses pods that stay until the next attempt", case.name())
+                });
                 let delay = delay.unwrap_or(Duration::ZERO);
                 found.unless(stayed.millis() + off.millis() >= delay.millis(), "S19", || {
                     format!("{} drained for {stayed}, not for {delay}", case.name())

@@ -99,7 +99,8 @@ fn goal<'a>(was: &'a Rollout, old: &'a Attempt, new: &Attempt) -> Option<Goal<'a
             let begins = new.step == old.step && old.paused_at.is_none() && new.paused_at.is_some();
             let step = was.spec.step(old.step);
             let (weight, pods) = (step.weight, part(replicas, step.weight));
-            let pods = vec![(revision, pods.max(step.pods.min(replicas)))];
+            let asked = step.pods.min(replicas).max(part(replicas, step.part));
+            let pods = vec![(revision, pods.max(asked))];
             let ruled = matches!(step.pause, Pause::UntilConcluded(_)).then_some(true);
             let goal = Goal { weight, pods, turned: (weight == 100).then_some(revision), ruled };
             (begins || (new.left(old) && !was.promotes(old))).then_some(goal)

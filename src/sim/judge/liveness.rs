@@ -377,6 +377,8 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
     found.unless(whole, "L1", || format!("{}: stable has no ReplicaSet at rest", name.1));
     for (set, facts) in scene.sets_now(&name.0, &rollout.uid) {
         let wanted = if facts.revision == *stable { rollout.spec.replicas } else { 0 };
+        let kept = facts.revision != *stable && rollout.stays(&facts.revision).is_none();
+        let wanted = if kept { facts.desired } else { wanted };
         found.unless(facts.desired == wanted || !taken, "L1", || {
             format!("{set} is to have {wanted} pods at rest and is asked for {}", facts.desired)
         });

@@ -3,6 +3,7 @@
 use crate::sim::judge::facts::pods::Set;
 use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::facts::route::part;
+use crate::sim::judge::facts::status::Routing;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh, Seen};
 
@@ -136,7 +137,8 @@ impl Resize<'_, '_> {
         });
     }
 
-    /// S3: with a router stable keeps its full size.
+    /// S3: with a router stable keeps its full size, or as many pods as its weight needs once a
+    /// gateway has accepted that.
     fn stable_keeps_its_size(&self, found: &mut Found) {
         let stable = self.seen.stages().all(|state| {
             let side = state.status.stable.as_ref();
@@ -144,7 +146,16 @@ impl Resize<'_, '_> {
         });
         let (after, replicas) = (self.after(), self.seen.replicas());
         let short = stable && after < self.before() && after < replicas && self.remembers();
-        found.unless(!short, "S3", || {
+        let taken = |routing: &Routing| {
+            let routes = self.case.route_states(&routing.http_route);
+            routes.into_iter().flatten().any(|route| {
+                let rest = part(replicas, route.share(&routing.stable_service));
+                route.accepted_since.is_some() && rest <= after
+            })
+        };
+        let dynamic = self.seen.states().any(|state| state.spec.dynamic_stable);
+        let shares = dynamic && self.seen.routings().iter().any(taken);
+        found.unless(!short || shares, "S3", || {
             format!("{} is stable and gets {after} of {replicas} pods", self.case.name())
         });
     }

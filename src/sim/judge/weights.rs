@@ -122,7 +122,13 @@ impl Weights {
         if known.attempt != this || known.ladder != seen.now.spec.steps {
             *known = fresh();
         }
-        known.shares.insert(*rule, share);
+        // What falls to its step with stable's pods stops on the way, and has not risen so far.
+        let most = if seen.now.spec.dynamic_stable {
+            seen.now.spec.step(attempt.step).weight
+        } else {
+            100
+        };
+        known.shares.insert(*rule, share.min(most));
     }
 }
 
@@ -148,7 +154,10 @@ impl Turn<'_, '_> {
         let planned = self.seen.stages().any(|state| {
             let full = self.is.canary == sum;
             let step = |number| part(sum, state.spec.step(number).weight) == self.is.canary;
+            // What falls with stable's pods may stop on the way.
+            let falls = state.spec.dynamic_stable && self.is.canary < self.was.canary;
             self.is.canary == 0
+                || falls
                 || state.open().is_none_or(|attempt| match attempt.stage() {
                     Stage::Step => step(attempt.step),
                     Stage::Promoting => full,

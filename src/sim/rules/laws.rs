@@ -22,6 +22,8 @@ enum Place {
     At(&'static str),
     /// At each step of the strategy.
     Steps,
+    /// At the scale of each step.
+    Scales,
     /// At the length of the pause of each step.
     Pauses,
 }
@@ -52,6 +54,7 @@ const LAWS: &[Law] = &[
     Law { said: "stableService and canaryService have", place: Place::At(CANARY), broken: alike },
     Law { said: "maxSurge and maxUnavailable", place: Place::At(CANARY), broken: no_room },
     Law { said: "maxSurge and maxUnavailable", place: Place::At(SIMPLE), broken: no_room },
+    Law { said: "scaleDownDelaySeconds and", place: Place::At(CANARY), broken: unrouted_delay },
     Law { said: "a Rollout has exactly one", place: Place::At(STRATEGY), broken: not_one },
     Law { said: "one strategy cannot", place: Place::At(STRATEGY), broken: replaced },
     Law {
@@ -83,6 +86,10 @@ const LAWS: &[Law] = &[
     Law { said: "maxDuration repeats a unit", place: Place::At(LONGEST), broken: repeats },
     Law { said: "maxDuration is longer", place: Place::At(LONGEST), broken: endless },
     Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },
+    Law { said: "dynamicStableScale needs", place: Place::At(CANARY), broken: unrouted_rest },
+    Law { said: "setCanaryScale needs", place: Place::At(CANARY), broken: unrouted_scale },
+    Law { said: "setCanaryScale takes", place: Place::Scales, broken: not_one_scale },
+    Law { said: "a step with a weight", place: Place::Steps, broken: without_pods },
     Law { said: "a step needs", place: Place::Steps, broken: empty_step },
     Law { said: "has to be longer than 0", place: Place::Pauses, broken: zero },
     Law { said: "repeats a unit", place: Place::Pauses, broken: repeats },
@@ -144,6 +151,7 @@ fn places(place: Place, object: &Value) -> Vec<(String, String)> {
             return vec![(pointer.to_owned(), field)];
         }
         Place::Steps => ("", ""),
+        Place::Scales => ("/setCanaryScale", ".setCanaryScale"),
         Place::Pauses => ("/pause/duration", ".pause.duration"),
     };
     let steps = object.pointer(&format!("{CANARY}/steps")).and_then(Value::as_array);
@@ -192,6 +200,11 @@ fn changed(selector: &Value, before: Option<&Value>) -> bool {
 fn no_services(canary: &Value, _: Option<&Value>) -> bool {
     let has = |key: &str| canary.get(key).is_some();
     has("trafficRouting") && !(has("stableService") && has("canaryService"))
+}
+
+fn unrouted_delay(canary: &Value, _: Option<&Value>) -> bool {
+    let has = |key: &str| canary.get(key).is_some();
+    !has("trafficRouting") && (has("scaleDownDelaySeconds") || has("abortScaleDownDelaySeconds"))
 }
 
 fn one_service(canary: &Value, _: Option<&Value>) -> bool {
@@ -270,7 +283,29 @@ fn falling(canary: &Value, _: Option<&Value>) -> bool {
 }
 
 fn empty_step(step: &Value, _: Option<&Value>) -> bool {
-    step.get("setWeight").is_none() && step.get("pause").is_none()
+    ["setWeight", "setCanaryScale", "pause"].iter().all(|key| step.get(key).is_none())
+}
+
+fn unrouted_rest(canary: &Value, _: Option<&Value>) -> bool {
+    let dynamic = canary.get("dynamicStableScale") == Some(&Value::Bool(true));
+    dynamic && canary.get("trafficRouting").is_none()
+}
+
+fn unrouted_scale(canary: &Value, _: Option<&Value>) -> bool {
+    let mut steps = canary.get("steps").and_then(Value::as_array).into_iter().flatten();
+    canary.get("trafficRouting").is_none() && steps.any(|step| step.get("setCanaryScale").is_some())
+}
+
+fn not_one_scale(scale: &Value, _: Option<&Value>) -> bool {
+    let keys = ["weight", "replicas", "matchTrafficWeight"];
+    let given = keys.iter().filter(|key| scale.get(key).is_some()).count();
+    given != 1 || scale.get("matchTrafficWeight") == Some(&Value::Bool(false))
+}
+
+fn without_pods(step: &Value, _: Option<&Value>) -> bool {
+    let number = |pointer: &str| step.pointer(pointer).and_then(Value::as_i64);
+    let scales = [number("/setCanaryScale/weight"), number("/setCanaryScale/replicas")];
+    number("/setWeight").is_some_and(|weight| weight > 0) && scales.contains(&Some(0))
 }
 
 fn zero(pause: &Value, _: Option<&Value>) -> bool {

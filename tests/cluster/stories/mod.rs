@@ -1,6 +1,7 @@
 //! The stories, a file for each subject.
 
 mod blind;
+mod canary;
 mod command;
 mod cost;
 mod crash;

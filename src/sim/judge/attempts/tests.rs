@@ -150,6 +150,39 @@ fn attempts_stay_what_they_are() {
     check(rows);
 }
 
+/// 1.2.0 begins at this step, without pauses. So many revisions may come back, and the last attempt
+/// at it ended in this way.
+fn comes_back(t: &mut Tale, (window, outcome, step): (u32, &str, i64)) {
+    let canary = json!({"strategy": {"canary": {"rollbackWindow": {"revisions": window}}}});
+    let history = [(1, OLD, "Completed"), (0, "3333333333", outcome)];
+    let history: Value = history
+        .map(|(number, revision, outcome)| {
+            json!({"number": number, "revision": revision, "outcome": outcome})
+        })
+        .into_iter()
+        .collect();
+    let known = json!({"spec": canary, "status": {"history": history}});
+    t.merge("person", "rollouts/shop", known);
+    t.after(6);
+    t.offer("1.2.0", "sha256:cc");
+    let notice = t.notice("AttemptStarted");
+    t.status(json!({"phase": "Progressing", "outbox": [notice], "attempt": {"number": 2,
+        "revision": "3333333333", "stage": "Step", "step": step, "weight": 100, "unpaused": true,
+        "trigger": "Release", "delivered": false, "release": release("1.2.0", "sha256:cc")}}));
+}
+
+#[test]
+fn only_what_carried_all_traffic_comes_back_without_the_steps() {
+    let rest = || Tale::at_rest(true);
+    let rows: &[Row] = &[
+        ("the revision before", rest, |t| comes_back(t, (1, "Completed", 3)), &[]),
+        ("not at its first step", rest, |t| comes_back(t, (1, "Completed", 1)), &["S11"]),
+        ("one that failed", rest, |t| comes_back(t, (9, "Aborted", 3)), &["S11", "S10"]),
+        ("no window", rest, |t| comes_back(t, (0, "Completed", 3)), &["S11", "S10"]),
+    ];
+    check(rows);
+}
+
 #[test]
 fn steps_and_weights_do_not_fall() {
     let rows: &[Row] = &[

@@ -4,6 +4,27 @@ use serde_json::json;
 
 use crate::sim::judge::tale::{NEW, Row, Tale, check, set};
 
+/// 1.1.0 was aborted, in a Rollout where pods stay so long, and those that failed so long.
+fn ended(drain: u32, failed: u32) -> Tale {
+    let mut tale = Tale::aborted();
+    let canary = json!({"scaleDownDelaySeconds": drain, "abortScaleDownDelaySeconds": failed});
+    tale.merge("person", "rollouts/shop", json!({"spec": {"strategy": {"canary": canary}}}));
+    tale.after(6);
+    tale.weigh(100, 0);
+    tale.after(1);
+    tale.accept();
+    tale.image("controller", "shop:1.0.0");
+    let notice = tale.notice("AttemptFailed");
+    tale.status(json!({"phase": "Failed", "attempt": {"stage": "Ended"}, "outbox": [notice],
+        "history": [{"number": 2, "outcome": "Aborted"}, {"number": 1, "outcome": "Completed"}]}));
+    tale
+}
+
+fn goes_after(t: &mut Tale, secs: u64) {
+    t.after(secs);
+    t.merge("controller", &set(NEW), json!({"spec": {"replicas": 0}}));
+}
+
 #[test]
 fn pods_stay_for_a_while_after_their_traffic() {
     let rows: &[Row] = &[
@@ -29,6 +50,9 @@ fn pods_stay_for_a_while_after_their_traffic() {
             },
             &[],
         ),
+        ("what failed goes after its own delay", || ended(30, 9), |t| goes_after(t, 9), &[]),
+        ("it goes before", || ended(3, 60), |t| goes_after(t, 59), &["S19"]),
+        ("it goes though it is kept", || ended(30, 0), |t| goes_after(t, 600), &["S19"]),
     ];
     check(rows);
 }

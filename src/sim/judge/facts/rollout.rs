@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::api::keys;
 use crate::model::moment::Duration;
 use crate::sim::judge::facts::route::part;
-use crate::sim::judge::facts::status::{Attempt, Routing, Status, Variant};
+use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status, Variant};
 use crate::sim::judge::read::{at, count, list, number, text, word};
 
 /// The annotations of commands, by rank, and what they ask for.
@@ -77,6 +77,8 @@ pub struct Spec {
     pub experiment: Option<Variant>,
     /// How long pods stay after the route accepted weight 0 for them.
     pub drain: Duration,
+    /// How long those of a canary that failed stay: `None` until the next attempt.
+    pub abort_drain: Option<Duration>,
     /// Pods allowed beyond the replicas.
     pub surge: u32,
     /// Pods allowed to lack.
@@ -85,6 +87,10 @@ pub struct Spec {
     pub source: Option<(String, String)>,
     /// The range that a release has to lie in.
     pub range: Option<String>,
+    /// Whether stable has only the pods that its weight needs.
+    pub dynamic_stable: bool,
+    /// How many revisions before the present one come back without the steps.
+    pub rollback_window: usize,
     /// Old ReplicaSets that are kept.
     pub revisions_max: usize,
     /// The container that takes releases, where one is named.
@@ -100,6 +106,8 @@ pub struct Step {
     pub weight: u32,
     /// Pods that it asks for beyond its share, as far as a side has them.
     pub pods: u32,
+    /// The same, as a share of the replicas in percent.
+    pub part: u32,
     /// What it waits for once it is in force.
     pub pause: Pause,
 }
@@ -171,6 +179,41 @@ impl Rollout {
         self.accepted.as_ref() == Some(&token)
     }
 
+    /// How long the pods of a revision stay after they lost their traffic: `None` until the next
+    /// attempt.
+    pub fn stays(&self, revision: &str) -> Option<Duration> {
+        let failed = |attempt: &Attempt| {
+            let cause = attempt.cause.as_deref();
+            attempt.revision == revision
+                && attempt.stage() == Stage::Ended
+                && ["Aborted", "DeadlineExceeded"].map(Some).contains(&cause)
+        };
+        let failed = self.status.attempt.as_ref().is_some_and(failed);
+        match self.spec.abort_drain {
+            Some(delay) if failed => Some(delay),
+            None if failed && self.spec.replicas > 0 => None,
+            Some(_) | None => Some(self.spec.drain),
+        }
+    }
+
+    /// Whether a revision may come back without the steps: it is one of the last that carried all
+    /// traffic before stable, and what ended last of it ended well.
+    pub fn returns(&self, revision: &str) -> bool {
+        let stable = self.status.stable.as_ref().map_or("", |side| side.revision.as_str());
+        let mut well = 0;
+        for (at, entry) in self.status.history.iter().enumerate() {
+            let later = self.status.history.iter().take(at);
+            let last = later.into_iter().all(|other| other.revision != entry.revision);
+            if entry.revision != stable && last && entry.outcome == "Completed" {
+                well += 1;
+                if entry.revision == revision {
+                    return well <= self.spec.rollback_window;
+                }
+            }
+        }
+        false
+    }
+
     /// The objects that split its traffic: those of the attempt in progress, else of the spec.
     pub fn routing(&self) -> Option<Routing> {
         match self.open() {
@@ -191,7 +234,9 @@ impl Spec {
         let route = blue_green.or(ab).unwrap_or(canary);
         let named = |kind| word(route, &["trafficRouting", "gatewayAPI", kind]);
         let route = named("httpRoute").or_else(|| named("grpcRoute"));
-        let delay = blue_green.map_or(30, |chosen| count(chosen, &["scaleDownDelaySeconds"], 30));
+        let delay = count(blue_green.unwrap_or(canary), &["scaleDownDelaySeconds"], 30);
+        let aborted = count(canary, &["abortScaleDownDelaySeconds"], delay);
+        let kept = aborted == 0 && at(canary, &["abortScaleDownDelaySeconds"]).is_some();
         let replicas = count(spec, &["replicas"], 1);
         let amount =
             |key, default, up| amount(at(simple.unwrap_or(canary), &[key]), default, replicas, up);
@@ -200,6 +245,7 @@ impl Spec {
         let deadline = count(spec, &["progressDeadlineSeconds"], 600);
         let history = count(spec, &["versionHistoryLimit"], 10);
         let revisions = count(spec, &["revisionHistoryLimit"], 10);
+        let window = count(canary, &["rollbackWindow", "revisions"], 0);
         let namespace = || text(object, &["metadata", "namespace"]).to_owned();
         let source = word(spec, &["sourceRef", "name"]);
         Self {
@@ -228,6 +274,7 @@ impl Spec {
             route,
             experiment: ab.and_then(variant),
             drain: Duration::from_secs(u64::from(delay)),
+            abort_drain: (!kept).then(|| Duration::from_secs(u64::from(aborted))),
             surge,
             // Where both come to nothing no pod could move: one may lack.
             unavailable: if surge == 0 { unavailable.max(1) } else { unavailable },
@@ -235,6 +282,8 @@ impl Spec {
                 (word(spec, &["sourceRef", "namespace"]).unwrap_or_else(namespace), name)
             }),
             range: word(spec, &["semver"]),
+            dynamic_stable: at(canary, &["dynamicStableScale"]) == Some(&Value::Bool(true)),
+            rollback_window: usize::try_from(window).unwrap_or(usize::MAX),
             revisions_max: usize::try_from(revisions).unwrap_or(usize::MAX),
             container: word(spec, &["container"]),
             images: images(at(spec, &["template", "spec"]).unwrap_or(&Value::Null)),
@@ -263,7 +312,7 @@ impl Spec {
         let number = number.min(self.last());
         let index = usize::try_from(number.saturating_sub(1)).ok();
         let written = index.and_then(|index| self.steps.get(index)).copied();
-        written.unwrap_or(Step { weight: 100, pods: 0, pause: Pause::None })
+        written.unwrap_or(Step { weight: 100, pods: 0, part: 0, pause: Pause::None })
     }
 }
 
@@ -279,7 +328,7 @@ fn asked(word: &'static str, value: &str) -> &'static str {
 /// The step of an experiment, and that to all traffic.
 fn experiment(chosen: &Value) -> Vec<Step> {
     let pause = Pause::UntilConcluded(Duration::parse(text(chosen, &["maxDuration"])).ok());
-    let step = |weight, pause| Step { weight, pods: u32::MAX, pause };
+    let step = |weight, pause| Step { weight, pods: u32::MAX, part: 0, pause };
     vec![step(0, pause), step(100, Pause::None)]
 }
 
@@ -321,13 +370,18 @@ fn switch(chosen: &Value) -> Vec<Step> {
         None => Pause::None,
     };
     let pods = count(chosen, &["previewReplicaCount"], u32::MAX);
-    vec![Step { weight: 0, pods, pause }, Step { weight: 100, pods: u32::MAX, pause: Pause::None }]
+    let all = Step { weight: 100, pods: u32::MAX, part: 0, pause: Pause::None };
+    vec![Step { weight: 0, pods, pause, ..all }, all]
 }
 
 fn steps(written: &[Value]) -> Vec<Step> {
-    let mut weight = 0;
+    let (mut weight, mut scale) = (0, (0, 0));
     let step = |step: &Value| {
         weight = count(step, &["setWeight"], weight);
+        if let Some(set) = step.get("setCanaryScale") {
+            scale = (count(set, &["replicas"], 0), count(set, &["weight"], 0));
+        }
+        let (pods, part) = scale;
         let pause = match step.get("pause") {
             None => Pause::None,
             Some(pause) => match Duration::parse(text(pause, &["duration"])) {
@@ -335,7 +389,7 @@ fn steps(written: &[Value]) -> Vec<Step> {
                 Err(_) => Pause::UntilPromoted,
             },
         };
-        Step { weight, pods: 0, pause }
+        Step { weight, pods, part, pause }
     };
     written.iter().map(step).collect()
 }

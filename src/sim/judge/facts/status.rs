@@ -135,6 +135,8 @@ pub struct Drain {
 pub struct Entry {
     /// Its number.
     pub number: i64,
+    /// The revision.
+    pub revision: String,
     /// How it ended.
     pub outcome: String,
 }

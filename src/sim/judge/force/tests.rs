@@ -1,6 +1,6 @@
 //! S13.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::sim::judge::tale::{NEW, OLD, Row, Tale, check, selector};
 
@@ -14,6 +14,20 @@ fn completes(t: &mut Tale) {
     t.status(json!({"phase": "Completed", "outbox": [notice], "attempt": {"stage": "Completed"},
         "stable": {"revision": NEW}, "draining": [{"revision": OLD}], "history": [
             {"number": 2, "outcome": "Completed"}, {"number": 1, "outcome": "Completed"}]}));
+}
+
+/// 1 of 5 pods of 1.1.0 has the weight of step 1, which asks for so many.
+fn scaled(scale: Value) -> Tale {
+    let mut tale = Tale::delivered(true);
+    let step = json!({"setWeight": 20, "pause": {"duration": "10s"}, "setCanaryScale": scale});
+    let steps = json!([step, {"setWeight": 60, "pause": {}}, {"setWeight": 100}]);
+    let canary = json!({"strategy": {"canary": {"steps": steps}}});
+    tale.merge("person", "rollouts/shop", json!({"spec": canary}));
+    tale.after(6);
+    tale.weigh(80, 20);
+    tale.accept();
+    tale.after(6);
+    tale
 }
 
 #[test]
@@ -30,6 +44,9 @@ fn a_step_is_in_force_by_pods_and_gateways() {
             },
             &["S13"],
         ),
+        ("more pods are asked for", || scaled(json!({"replicas": 2})), holds, &["S13"]),
+        ("a larger share is", || scaled(json!({"weight": 21})), holds, &["S13"]),
+        ("no more pods are", || scaled(json!({"weight": 20})), holds, &[]),
         ("the weight is that of before", || Tale::delivered(true), holds, &["S13"]),
         (
             "the pods are gone",

@@ -117,8 +117,29 @@ fn pods_stay_within_their_bounds() {
             },
             &["S3"],
         ),
+        ("unless its weight needs less", || shares(true), |t| shrinks(t, 4), &[]),
+        ("but not fewer than that", || shares(true), |t| shrinks(t, 3), &["S2", "S3"]),
+        ("nor before a gateway knows", || shares(false), |t| shrinks(t, 4), &["S2", "S3"]),
     ];
     check(rows);
+}
+
+/// The canary has its 20 % of the traffic in a Rollout whose stable side shares its size.
+fn shares(accepted: bool) -> Tale {
+    let mut tale = Tale::delivered(true);
+    let canary = json!({"strategy": {"canary": {"dynamicStableScale": true}}});
+    tale.merge("person", "rollouts/shop", json!({"spec": canary}));
+    tale.after(6);
+    tale.weigh(80, 20);
+    if accepted {
+        tale.accept();
+    }
+    tale.after(6);
+    tale
+}
+
+fn shrinks(t: &mut Tale, replicas: u32) {
+    t.merge("controller", &set(OLD), json!({"spec": {"replicas": replicas}}));
 }
 
 #[test]

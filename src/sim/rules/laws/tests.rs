@@ -18,6 +18,14 @@ fn every_rule_of_the_definition_has_a_law() {
 #[test]
 fn a_law_is_broken_where_the_rule_would_be() {
     let labels = json!({"app": "shop"});
+    let scaled = |scale: Value, routed: bool| {
+        let mut canary = json!({"steps": [{"setWeight": 5, "setCanaryScale": scale}],
+            "stableService": "a", "canaryService": "b"});
+        if routed {
+            canary["trafficRouting"] = json!({"gatewayAPI": {"httpRoute": "shop"}});
+        }
+        canary
+    };
     let spec = |canary: Value| {
         json!({"metadata": {"name": "shop"}, "spec": {"selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app"}]}},
@@ -32,6 +40,12 @@ fn a_law_is_broken_where_the_rule_would_be() {
         ("too long", json!({"steps": [{"pause": {"duration": "8761h"}}]}), Some("duration")),
         ("falls", json!({"steps": [{"setWeight": 50}, {"setWeight": 20}]}), Some("canary")),
         ("no room", json!({"steps": [], "maxSurge": "0%", "maxUnavailable": 0}), Some("canary")),
+        ("pods without a route", scaled(json!({"replicas": 2}), false), Some("canary")),
+        ("pods of a route", scaled(json!({"matchTrafficWeight": true}), true), None),
+        ("pods of no kind", scaled(json!({}), true), Some("setCanaryScale")),
+        ("no pods at a weight", scaled(json!({"replicas": 0}), true), Some("steps[0]")),
+        ("no rest", json!({"steps": [], "dynamicStableScale": true}), Some("canary")),
+        ("no route", json!({"steps": [], "scaleDownDelaySeconds": 5}), Some("canary")),
         ("one service", json!({"steps": [], "stableService": "a"}), Some("canary")),
     ] {
         let found = check(&all(), None, &spec(canary));
