@@ -19,6 +19,7 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
     let stable = seen.status.stable.as_ref().map(|side| side.revision.clone());
     let mut rest = replicas::stable_target(bounds, weight.rest().share(bounds.replicas), share);
     let service = seen.stable_service.as_ref();
+    anew(seen, stable.as_ref().unwrap_or(canary), Some(canary))?;
     if weight == Weight::FULL && service.is_some() {
         // The stable Service must not lose its last endpoint before it selects the new side.
         let enough = bounds.replicas.saturating_sub(bounds.unavailable).max(1);
@@ -33,8 +34,6 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
         select(seen, service, stable)?;
     }
     sized(seen, stable.as_ref().map(|s| (s, rest)), Some((canary, share)), bounds)?;
-    // One that is gone has no endpoint to lose.
-    order::create_service(seen, service, stable.as_ref().unwrap_or(canary))?;
     if share > 0 {
         select(seen, seen.canary_service.as_ref(), canary)?;
     }
@@ -47,12 +46,11 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     let bounds = bounds(seen);
     let size = bounds.replicas;
     order::created(seen, stable, size)?;
+    anew(seen, stable, None)?;
     if may_turn(seen, stable) {
         select(seen, seen.stable_service.as_ref(), stable)?;
     }
     sized(seen, Some((stable, size)), None, bounds)?;
-    // One that is gone has no endpoint to lose.
-    order::create_service(seen, seen.stable_service.as_ref(), stable)?;
     order::create_service(seen, seen.canary_service.as_ref(), stable)?;
     order::available(seen, stable, size)
 }
@@ -88,6 +86,14 @@ pub fn sizes(seen: &Snapshot) -> Step {
         | Stage::Completed { .. }
         | Stage::Ended { .. } => Ok(()),
     }
+}
+
+/// A stable Service that is gone is made anew before anything is waited for: it has no endpoint to
+/// lose. It selects the side that can serve: the other one only where it has more pods.
+fn anew(seen: &Snapshot, stable: &Revision, other: Option<&Revision>) -> Step {
+    let available = |of: &Revision| side::replica_set(seen, of).map_or(0, |rs| rs.available);
+    let more = other.filter(|other| available(other) > available(stable));
+    order::create_service(seen, seen.stable_service.as_ref(), more.unwrap_or(stable))
 }
 
 fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {

@@ -207,7 +207,7 @@ pub fn set_images(seen: &Snapshot, images: &BTreeMap<String, String>) -> Vec<Wri
     vec![Write::SetImages(edits(seen, images))]
 }
 
-/// The attempt whose release is not in the template yet.
+/// The attempt whose release is not in the template yet, and is not overtaken by one that is.
 pub fn pending(seen: &Snapshot) -> Option<&Attempt> {
     let attempt = seen.status.attempt.as_ref()?;
     let open = matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. });
@@ -216,8 +216,18 @@ pub fn pending(seen: &Snapshot) -> Option<&Attempt> {
         return None;
     }
     let image = Image::parse(&attempt.release.image).ok()?;
-    let arrived = targets(seen, &image).is_ok_and(|all| all.iter().all(|c| carries(c, &image)));
-    (!arrived).then_some(attempt)
+    // A source that went back offers what the template has: to write the other one again, and then
+    // this one, would never end.
+    let offered = match &seen.offer {
+        Offer::Release(release) => arrived(seen, &release.image),
+        Offer::NoSource | Offer::Nothing(_) => false,
+    };
+    (!arrived(seen, &image) && !offered).then_some(attempt)
+}
+
+/// Tells whether the template has a release.
+fn arrived(seen: &Snapshot, image: &Image) -> bool {
+    targets(seen, image).is_ok_and(|all| all.iter().all(|c| carries(c, image)))
 }
 
 /// Writes images back that vanished from the template: those of the attempt, else of stable.

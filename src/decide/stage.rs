@@ -1,5 +1,7 @@
 //! Stage: how an attempt goes from one stage to the next. Start reading at [`advance`].
 
+use std::borrow::Cow;
+
 use crate::decide::act::{Act, Waits};
 use crate::decide::attempt;
 use crate::decide::drain;
@@ -300,9 +302,12 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
     {
         return Act::Apply(writes);
     }
-    match all_on(seen, stable) {
+    match all_on(&patient(seen, now), stable) {
         Err(Next::Write(writes)) => return Act::Apply(writes),
-        Err(Next::Hold(hold)) => return Act::hold(hold),
+        Err(Next::Hold(hold)) => {
+            let wake = back_at(seen).filter(|at| now < *at);
+            return with_wake(Act::hold(hold), wake);
+        }
         Ok(()) => {}
     }
     if let Some(act) = release::put_back(seen).filter(|_| cause.bars()) {
@@ -312,6 +317,30 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
         attempt::close(seen, status, Some(cause), now);
         notice::failed(seen, status, cause, now);
     })
+}
+
+/// From when on a way back does not wait any more for each pod that a stable side lacks which had
+/// only those that its weight needed.
+fn back_at(seen: &Snapshot) -> Option<Timestamp> {
+    let attempt = seen.status.attempt.as_ref().filter(|_| seen.spec.ladder.dynamic_stable)?;
+    match attempt.stage {
+        Stage::RollingBack { entered_at, .. } => Some(entered_at + seen.spec.deadline),
+        Stage::First { .. }
+        | Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => None,
+    }
+}
+
+/// What was seen, with a stable side that takes all at once where it took too long.
+fn patient(seen: &Snapshot, now: Timestamp) -> Cow<'_, Snapshot> {
+    if back_at(seen).is_none_or(|at| now < at) {
+        return Cow::Borrowed(seen);
+    }
+    let mut seen = seen.clone();
+    seen.spec.ladder.dynamic_stable = false;
+    Cow::Owned(seen)
 }
 
 /// What the first revision needs next.

@@ -329,7 +329,11 @@ impl<'a> Stage<'a> {
                 Act::Kill(number) => self.kill(number),
                 Act::Start(number) => self.start(number),
                 Act::Pause(number) => self.pause(number, true),
-                Act::Resume(number) => self.pause(number, false),
+                Act::Resume(number) => {
+                    // A longer pause may have begun before this one.
+                    let still = self.ends.faults.paused(number, now).is_some();
+                    self.pause(number, still);
+                }
                 Act::Step(number, seconds) => {
                     let by = SignedDuration::from_secs(seconds);
                     self.host(number).into_iter().for_each(|host| host.steer.step(by));

@@ -134,7 +134,8 @@ impl Gate {
     fn set(&self, paused: bool) {
         let mut gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         gate.0 = paused;
-        if let Some(waker) = gate.1.take().filter(|_| !paused) {
+        // A second pause must not forget who waits for the end of the first.
+        if !paused && let Some(waker) = gate.1.take() {
             waker.wake();
         }
     }
