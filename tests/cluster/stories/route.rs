@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::json::{list, merged, text};
 use crate::support::ladder::sequence;
+use crate::support::proxy::{Fault, Rule};
 use crate::support::shop::{CANARY, STABLE, grpc, route, routed, service};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::{Change, Seen};
@@ -94,7 +95,12 @@ async fn a_route_for_grpc_is_weighed_and_all_else_of_it_stays_byte_for_byte() {
     let before = story.cluster.add(grpc(merged(route(), &rules))).await;
     let routes = story.watch("GRPCRoute").await;
     story.cluster.add(grpc(routed(&story, "1.0.0", quick()))).await;
-    let _controller = story.controller().await;
+    // An API server without streaming lists, which does not answer the first weight.
+    let controller = story.controller().await;
+    controller.kill();
+    controller.proxy.be_old();
+    controller.proxy.disturb(Rule::nth(1, Fault::Lost).to("/grpcroutes/"));
+    controller.restart();
     story.completed(1).await;
     story.set_image(&story.image("1.1.0")).await;
     story.completed(2).await;
