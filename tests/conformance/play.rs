@@ -22,6 +22,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("leases", "coordination.k8s.io/v1", "Lease"),
     ("endpointslices", "discovery.k8s.io/v1", "EndpointSlice"),
     ("events", "events.k8s.io/v1", "Event"),
+    ("grpcroutes", "gateway.networking.k8s.io/v1", "GRPCRoute"),
     ("httproutes", "gateway.networking.k8s.io/v1", "HTTPRoute"),
     ("imagepolicies", "image.toolkit.fluxcd.io/v1", "ImagePolicy"),
     ("kustomizations", "kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
