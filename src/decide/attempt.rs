@@ -12,7 +12,7 @@ use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::release::ReleaseRef;
-use crate::model::snapshot::{LiveService, Offer, Service, Snapshot};
+use crate::model::snapshot::{LiveRoute, LiveService, Offer, Service, Snapshot};
 use crate::model::spec::{HeaderMatch, Routing};
 use crate::model::status::{
     Attempt, Cause, Draining, Entry, Pin, Quarantined, Stage, Status, Trigger,
@@ -202,10 +202,7 @@ fn blocked(seen: &Snapshot) -> Option<Hold> {
         match &route.live {
             Err(hold) => return Some(hold.clone()),
             Ok(live) => {
-                if let Some(owner) = live.owner.clone() {
-                    return Some(Hold::RouteOwned { route: route.name.clone(), owner });
-                }
-                if let Some(hold) = live.experiment.hold.clone() {
+                if let Some(hold) = owned(live).or_else(|| live.experiment.hold.clone()) {
                     return Some(hold);
                 }
             }
@@ -219,6 +216,17 @@ fn blocked(seen: &Snapshot) -> Option<Hold> {
 pub fn duplicate(seen: &Snapshot) -> Option<Hold> {
     let (what, holder) = seen.duplicate.clone()?;
     Some(Hold::DuplicateBinding { what, holder })
+}
+
+/// Somebody else has the route.
+pub fn taken(seen: &Snapshot, route: &LiveRoute) -> Option<Hold> {
+    duplicate(seen).or_else(|| owned(route))
+}
+
+/// A GitOps tool would put the route back.
+fn owned(route: &LiveRoute) -> Option<Hold> {
+    let owner = route.owner.clone()?;
+    Some(Hold::RouteOwned { route: route.name.clone(), owner })
 }
 
 /// The spec names other objects to split traffic than the attempt in progress uses.

@@ -3,11 +3,11 @@
 //! They appear only on a whole new side, and go before anything turns away from it. Weights stay at
 //! 100/0 meanwhile.
 
-use crate::decide::attempt::duplicate;
+use crate::decide::attempt::taken;
 use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::moment::{Duration, Timestamp};
-use crate::model::moves::{NewRule, RuleAt, Target, Write};
+use crate::model::moves::{NewRule, RuleAt, Write};
 use crate::model::snapshot::{LiveRoute, Snapshot};
 use crate::model::spec::{Pause, Step as Rung};
 use crate::model::template::Revision;
@@ -25,7 +25,7 @@ pub fn on(seen: &Snapshot, route: &LiveRoute, rung: &Rung) -> Needs {
     if let Some(hold) = route.experiment.hold.clone() {
         return Some(Err(hold));
     }
-    Some(allowed(seen, route).map(|()| set(route, route.experiment.wanted.clone())))
+    Some(set(seen, route, route.experiment.wanted.clone()))
 }
 
 /// No rule of the experiment stands in the route. Its requests go where all others go: on the way
@@ -39,7 +39,7 @@ pub fn off(seen: &Snapshot, route: &LiveRoute, takes: &Revision) -> Needs {
     if ready == 0 && other > 0 && seen.spec.replicas > 0 {
         return Some(Err(Hold::NoHealthyBackend));
     }
-    Some(allowed(seen, route).map(|()| set(route, Vec::new())))
+    Some(set(seen, route, Vec::new()))
 }
 
 /// Tells whether no rule of the experiment stands in the route.
@@ -53,7 +53,7 @@ pub fn is_off(route: &LiveRoute) -> bool {
 
 /// The write that leaves no rule of the experiment in the route.
 pub fn removal(route: &LiveRoute) -> Write {
-    set(route, Vec::new())
+    rules(route, Vec::new())
 }
 
 /// When an experiment ends by itself: `None` where it does not, or where the pause is none.
@@ -74,25 +74,14 @@ fn in_place(route: &LiveRoute) -> bool {
     there.len() == wanted.len() && there.iter().zip(wanted).all(same)
 }
 
-/// Nobody else has the route.
-fn allowed(seen: &Snapshot, route: &LiveRoute) -> Result<(), Hold> {
-    if let Some(hold) = duplicate(seen) {
-        return Err(hold);
-    }
-    match route.owner.clone() {
-        Some(owner) => Err(Hold::RouteOwned { route: route.name.clone(), owner }),
-        None => Ok(()),
-    }
+/// The write that leaves these rules of the experiment in the route, unless somebody else has it.
+fn set(seen: &Snapshot, route: &LiveRoute, into: Vec<NewRule>) -> Result<Write, Hold> {
+    taken(seen, route).map_or_else(|| Ok(rules(route, into)), Err)
 }
 
-fn set(route: &LiveRoute, into: Vec<NewRule>) -> Write {
-    let target = Target {
-        name: route.name.name.clone(),
-        uid: route.uid.clone(),
-        resource_version: route.resource_version.clone(),
-    };
-    let kind = route.name.kind;
-    Write::SetRules { kind, target, out: route.experiment.there.clone(), into }
+fn rules(route: &LiveRoute, into: Vec<NewRule>) -> Write {
+    let (kind, out) = (route.name.kind, route.experiment.there.clone());
+    Write::SetRules { kind, target: route.target(), out, into }
 }
 
 #[cfg(test)]

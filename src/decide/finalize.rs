@@ -2,7 +2,7 @@
 
 use crate::decide::act::Act;
 use crate::decide::experiment;
-use crate::decide::order::{self, Next};
+use crate::decide::order::{self, Next, Step};
 use crate::decide::side;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{Move, Write};
@@ -49,11 +49,10 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
     let end = seen.rollout.deleting.map_or(now, |since| since + PATIENCE);
     // A write that is refused for so long does not keep the Rollout, nor its namespace.
     let refused = seen.refused.is_some() && end <= now;
-    if let Some(act) = whole(seen).filter(|_| !refused && now < end) {
-        return match act {
-            Some(writes) => Move::Apply(writes),
-            None => Move::Wait { hold: None, until: Some(end) },
-        };
+    match if now < end { whole(seen) } else { Ok(()) } {
+        Err(Next::Write(writes)) => return Move::Apply(writes),
+        Err(Next::Hold(_)) => return Move::Wait { hold: None, until: Some(end) },
+        Ok(()) => {}
     }
     if let Some(write) = weights(seen).or_else(|| rules(seen)).filter(|_| !refused) {
         return Move::Apply(vec![write]);
@@ -84,20 +83,15 @@ pub fn let_go(rollout: &Identity) -> Move {
     Move::Wait { hold: None, until: None }
 }
 
-/// A stable side that had only the pods that its weight needed gets all before all traffic: what is
-/// to be written, or `Some(None)` while they come. Who deletes without the pods keeps them so.
-fn whole(seen: &Snapshot) -> Option<Option<Vec<Write>>> {
-    let route = side::route(seen).filter(|_| seen.spec.ladder.dynamic_stable)?;
-    if side::in_place(route, Weight::NONE) || route.owner.is_some() {
-        return None;
-    }
-    let stable = &seen.status.stable.as_ref()?.revision;
-    match order::resized(seen, stable, seen.spec.replicas) {
-        Err(Next::Write(writes)) => return Some(Some(writes)),
-        Ok(()) | Err(Next::Hold(_)) => {}
-    }
-    let ready = side::ready(seen.stable_service.as_ref(), stable);
-    (ready < seen.spec.replicas).then_some(None)
+/// A stable side that had only the pods that its weight needed gets all before all traffic. Who
+/// deletes without the pods keeps them so.
+fn whole(seen: &Snapshot) -> Step {
+    let route = side::route(seen).filter(|_| seen.spec.ladder.dynamic_stable);
+    let split = route.is_some_and(|r| !side::in_place(r, Weight::NONE) && r.owner.is_none());
+    let Some(stable) = seen.status.stable.as_ref().filter(|_| split) else { return Ok(()) };
+    let (stable, size) = (&stable.revision, seen.spec.replicas);
+    order::resized(seen, stable, size)?;
+    order::endpoints(seen, seen.stable_service.as_ref(), stable, size)
 }
 
 /// All traffic back to the stable backend, if a ready pod is behind it.

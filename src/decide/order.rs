@@ -3,11 +3,11 @@
 //! Traffic rises only on ready endpoints and an accepted route; it falls first, and pods go last.
 //! Each function looks at what is, and names the next write or what it waits for.
 
-use crate::decide::attempt::{duplicate, not_ours_to_change, target_port};
+use crate::decide::attempt::{duplicate, not_ours_to_change, taken, target_port};
 use crate::decide::experiment::{self, Needs};
 use crate::decide::side;
 use crate::model::hold::Hold;
-use crate::model::moves::{Target, WeightEdit, Write};
+use crate::model::moves::{WeightEdit, Write};
 use crate::model::snapshot::{Acceptance, LiveRoute, Service, Snapshot};
 use crate::model::spec::Step as Rung;
 use crate::model::status::Stage;
@@ -435,11 +435,8 @@ fn weighed(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Step {
     if side::in_place(route, weight) {
         return Ok(());
     }
-    if let Some(hold) = duplicate(seen) {
+    if let Some(hold) = taken(seen, route) {
         return waits(hold);
-    }
-    if let Some(owner) = route.owner.clone() {
-        return waits(Hold::RouteOwned { route: route.name.clone(), owner });
     }
     writes(vec![set_weights(seen, route, weight)])
 }
@@ -462,12 +459,7 @@ pub fn set_weights(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Write 
         edits.push(edit(rule.stable.0, &stable, rule.sum.saturating_sub(share)));
         edits.push(edit(rule.canary.0, &canary, share));
     }
-    let target = Target {
-        name: route.name.name.clone(),
-        uid: route.uid.clone(),
-        resource_version: route.resource_version.clone(),
-    };
-    Write::SetWeights { kind: route.name.kind, target, edits }
+    Write::SetWeights { kind: route.name.kind, target: route.target(), edits }
 }
 
 /// The rules of an experiment are as they are to be.

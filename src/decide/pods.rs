@@ -26,12 +26,12 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
         let moved = side::selected(service) == Some(canary) && side::ready(service, canary) > 0;
         if !moved {
             if order::available(seen, canary, enough).is_ok() {
-                select(seen, service, canary)?;
+                order::select(seen, service, canary)?;
             }
             rest = rest.max(last_pod(bounds));
         }
     } else if let Some(stable) = stable.as_ref().filter(|stable| may_turn(seen, stable)) {
-        select(seen, service, stable)?;
+        order::select(seen, service, stable)?;
     }
     sized(seen, stable.as_ref().map(|s| (s, rest)), Some((canary, share)), bounds)?;
     if share > 0 {
@@ -48,7 +48,7 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     order::created(seen, stable, size)?;
     anew(seen, stable, None)?;
     if may_turn(seen, stable) {
-        select(seen, seen.stable_service.as_ref(), stable)?;
+        order::select(seen, seen.stable_service.as_ref(), stable)?;
     }
     sized(seen, Some((stable, size)), None, bounds)?;
     order::create_service(seen, seen.canary_service.as_ref(), stable)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::command::Commands;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
-use crate::model::moves::{NewRule, RuleAt};
+use crate::model::moves::{NewRule, RuleAt, Target};
 use crate::model::problem::Problem;
 use crate::model::release::Release;
 use crate::model::spec::{RouteName, Spec};
@@ -198,6 +198,17 @@ pub struct LiveRoute {
     pub acceptance: Acceptance,
     /// The GitOps tool that would put its rules back.
     pub owner: Option<String>,
+}
+
+impl LiveRoute {
+    /// Names it as the object of a write.
+    pub fn target(&self) -> Target {
+        Target {
+            name: self.name.name.clone(),
+            uid: self.uid.clone(),
+            resource_version: self.resource_version.clone(),
+        }
+    }
 }
 
 /// The rules by which an experiment sends its requests to the canary side.
