@@ -31,8 +31,18 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kinds of routes.
-    pub const ROUTES: [Self; 2] = [Self::HttpRoute, Self::GrpcRoute];
+    /// Tells whether objects of this kind split traffic between two sides.
+    pub fn splits(self) -> bool {
+        match self {
+            Self::Service | Self::HttpRoute | Self::GrpcRoute => true,
+            Self::Rollout
+            | Self::ReplicaSet
+            | Self::EndpointSlice
+            | Self::ImagePolicy
+            | Self::Kustomization
+            | Self::Event => false,
+        }
+    }
 
     /// Tells the name, as Kubernetes spells it.
     pub fn as_str(self) -> &'static str {

@@ -12,6 +12,7 @@ use crate::api::status::{Attempt, RolloutStatus, Waiting};
 use crate::cli::facts;
 use crate::model::moment::{Duration, Timestamp};
 use crate::sim::history::{Change, Writer};
+use crate::sim::resource::Resource;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,7 +255,7 @@ fn route(change: &Change) -> Told {
         Writer::Other(name) => format!(" (by {name})"),
     };
     let name = &change.place.name;
-    let kind = if change.place.resource == "grpcroutes" { "GRPCRoute" } else { "HTTPRoute" };
+    let kind = Resource::named(change.place.resource).map_or("", |resource| resource.kind);
     vec![(Topic::Traffic, format!("{kind} {name}: {}{by}", rules.join("; ")))]
 }
 

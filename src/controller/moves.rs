@@ -87,10 +87,8 @@ pub fn surveyed(ctx: &Context, key: &Key, rollout: &Rollout) -> bool {
     if ctx.remember(key, Memory::survey) || attempt.is_none() {
         return true;
     }
-    let splits = |reference: &Reference| {
-        (reference.kind == Kind::Service || Kind::ROUTES.contains(&reference.kind))
-            && ctx.stores.version(reference).is_some()
-    };
+    let splits =
+        |reference: &Reference| reference.kind.splits() && ctx.stores.version(reference).is_some();
     let now = ctx.clock.monotonic();
     let mut asked = false;
     for reference in rollout.refs().into_iter().filter(splits) {

@@ -12,8 +12,7 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
     let named = |kind| change.refs.iter().filter(move |reference| reference.kind == kind);
     match change.reference.kind {
         Kind::Rollout => {
-            let routes = Kind::ROUTES.into_iter().flat_map(named);
-            let shared = named(Kind::Service).chain(routes);
+            let shared = change.refs.iter().filter(|reference| reference.kind.splits());
             let rivals = shared.flat_map(users);
             rivals.chain([change.reference.key.clone()]).collect()
         }

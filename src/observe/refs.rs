@@ -80,8 +80,7 @@ impl Watched for Service {
     }
 
     fn trim(&mut self) {
-        self.metadata.managed_fields = None;
-        drop_last_applied(&mut self.metadata);
+        bare(&mut self.metadata);
     }
 }
 
@@ -124,8 +123,7 @@ impl Watched for HttpRoute {
     }
 
     fn trim(&mut self) {
-        self.metadata.managed_fields = None;
-        drop_last_applied(&mut self.metadata);
+        bare(&mut self.metadata);
     }
 }
 
@@ -137,8 +135,7 @@ impl Watched for GrpcRoute {
     }
 
     fn trim(&mut self) {
-        self.metadata.managed_fields = None;
-        drop_last_applied(&mut self.metadata);
+        bare(&mut self.metadata);
     }
 }
 
@@ -165,6 +162,12 @@ fn kustomization(meta: &ObjectMeta) -> Option<Reference> {
 
 fn namespace(meta: &ObjectMeta) -> &str {
     meta.namespace.as_deref().unwrap_or_default()
+}
+
+/// Drops what nobody reads of the metadata of an object that somebody else applies.
+fn bare(meta: &mut ObjectMeta) {
+    meta.managed_fields = None;
+    drop_last_applied(meta);
 }
 
 fn drop_last_applied(meta: &mut ObjectMeta) {

@@ -82,8 +82,7 @@ fn find<K: Watched>(store: &Store<K>, key: Option<&Key>) -> Found<K> {
 
 /// Finds the other Rollouts that use one of the Services or the route.
 fn rivals(stores: &Stores, own: &Reference, refs: &[Reference]) -> Vec<Arc<Rollout>> {
-    let shared = |r: &&Reference| r.kind == Kind::Service || Kind::ROUTES.contains(&r.kind);
-    let shared = refs.iter().filter(shared);
+    let shared = refs.iter().filter(|reference| reference.kind.splits());
     let keys: BTreeSet<Key> = shared.flat_map(|r| stores.rollouts.keys_by(r)).collect();
     let others = keys.iter().filter(|key| **key != own.key);
     others.filter_map(|key| stores.rollouts.get(key)).collect()

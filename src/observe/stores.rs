@@ -179,7 +179,7 @@ impl Stores {
     /// Rings the bell for a change of what tells which kinds are referred to, directly or not.
     pub fn ring(&self, change: &Change) {
         let kind = change.reference.kind;
-        if [Kind::Rollout, Kind::Service].contains(&kind) || Kind::ROUTES.contains(&kind) {
+        if kind == Kind::Rollout || kind.splits() {
             self.bell.notify_waiters();
         }
     }

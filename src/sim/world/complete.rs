@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::api::keys;
 use crate::sim::history::Place;
+use crate::sim::resource::Resource;
 use crate::sim::world::fields::{self, Named};
 use crate::sim::world::flux;
 
@@ -22,7 +23,7 @@ pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
         let named = fields::named(&rollout);
         let (resource, name) = named.route;
         let route = Place::new(resource, own, name);
-        let kind = if resource == "grpcroutes" { "GRPCRoute" } else { "HTTPRoute" };
+        let kind = Resource::named(resource).map_or("", |resource| resource.kind);
         if !name.is_empty() && !has(objects, kind, &route, namespace) {
             objects.push(ideal_route(kind, &route, named));
         }
