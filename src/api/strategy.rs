@@ -15,6 +15,12 @@ const SOME_ROOM: &str = "!((type(self.maxSurge) == int ? self.maxSurge == 0 \
     : self.maxUnavailable.matches('^0+%$')))";
 const NO_ROOM: &str = "maxSurge and maxUnavailable cannot both be 0: raise one of them";
 
+/// The rules of a length of time.
+const SOME_TIME: &str = "self.matches('[1-9]')";
+const EACH_UNIT_ONCE: &str =
+    "!self.matches('h.*h|[0-9]s.*[0-9]s|ms.*ms|[0-9]m([0-9].*)?[0-9]m([0-9]|$)')";
+const A_YEAR_AT_MOST: &str = "duration(self) <= duration('8760h')";
+
 /// How a new revision gets its traffic: by one of these.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -159,14 +165,12 @@ pub struct AbTesting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 28), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
     #[x_kube(
-        validation = Rule::new("self.matches('[1-9]')").message(
+        validation = Rule::new(SOME_TIME).message(
             "maxDuration has to be longer than 0: write a time such as 168h, or leave it out to \
              wait for the command conclude-experiment"),
-        validation = Rule::new(
-            "!self.matches('h.*h|[0-9]s.*[0-9]s|ms.*ms|[0-9]m([0-9].*)?[0-9]m([0-9]|$)')"
-        ).message(
+        validation = Rule::new(EACH_UNIT_ONCE).message(
             "maxDuration repeats a unit: write each of h, m, s and ms once, such as 1h30m"),
-        validation = Rule::new("duration(self) <= duration('8760h')").message(
+        validation = Rule::new(A_YEAR_AT_MOST).message(
             "maxDuration is longer than 8760h: write a shorter time, or leave it out to wait for \
              the command conclude-experiment")
     )]
@@ -410,13 +414,12 @@ pub struct Pause {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 28), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
     #[x_kube(
-        validation = Rule::new("self.matches('[1-9]')").message(
+        validation = Rule::new(SOME_TIME).message(
             "has to be longer than 0: write a time such as 5m, or leave duration out to wait for \
              the command promote"),
-        validation = Rule::new(
-            "!self.matches('h.*h|[0-9]s.*[0-9]s|ms.*ms|[0-9]m([0-9].*)?[0-9]m([0-9]|$)')"
-        ).message("repeats a unit: write each of h, m, s and ms once, such as 1h30m"),
-        validation = Rule::new("duration(self) <= duration('8760h')").message(
+        validation = Rule::new(EACH_UNIT_ONCE).message(
+            "repeats a unit: write each of h, m, s and ms once, such as 1h30m"),
+        validation = Rule::new(A_YEAR_AT_MOST).message(
             "is longer than 8760h: write a shorter time, or leave duration out to wait for the \
              command promote")
     )]

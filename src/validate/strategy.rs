@@ -22,6 +22,9 @@ const YEAR_SECS: u32 = 31_536_000;
 const DAY_SECS: u32 = 86_400;
 /// Most revisions of a rollback window, as in the CRD.
 const REVISIONS_MAX: u32 = 100;
+/// Pods beyond the wanted replicas, and pods that may lack of them.
+type Room = (Quantity, Quantity);
+
 const STRATEGY: &str = "spec.strategy";
 const CANARY: &str = Strategy::Canary.field();
 const BLUE_GREEN: &str = Strategy::BlueGreen.field();
@@ -52,7 +55,7 @@ pub fn ladder(strategy: &wire::Strategy) -> Result<Ladder, Problem> {
 /// and one to all traffic.
 fn experiment(chosen: &wire::AbTesting) -> Result<Ladder, Problem> {
     let field = |name: &str| format!("{AB_TESTING}.{name}");
-    let port = bounded(field("port"), chosen.port, 1, u32::from(u16::MAX))?;
+    let port = port(field("port"), chosen.port)?;
     if chosen.variant_a_service == chosen.variant_b_service {
         let why = "is the variantAService; name another Service";
         return Err(Problem::new(field("variantBService"), why));
@@ -60,31 +63,50 @@ fn experiment(chosen: &wire::AbTesting) -> Result<Ladder, Problem> {
     let most = chosen.max_duration.as_deref();
     let most = most.map(|text| length(field("maxDuration"), text, "conclude-experiment"));
     let pause = Pause::UntilConcluded(most.transpose()?);
-    let full = Some(Scale::Full);
+    let scale = Some(Scale::Full);
+    let services = [&chosen.variant_a_service, &chosen.variant_b_service];
     Ok(Ladder {
-        strategy: Strategy::AbTesting,
-        stable_service: Some(chosen.variant_a_service.clone()),
-        canary_service: Some(chosen.variant_b_service.clone()),
-        port: u16::try_from(port).unwrap_or(u16::MAX),
-        surge: Quantity::Percent(100),
-        unavailable: Quantity::Count(0),
-        steps: vec![
-            Step { weight: Weight::NONE, scale: full, pause },
-            Step { weight: Weight::FULL, scale: full, pause: Pause::None },
-        ],
+        port,
         route: Some(route(AB_TESTING, &chosen.traffic_routing)?),
+        experiment: Some(variant::of(&field("variantBMatch"), &chosen.variant_b_match)?),
+        ..whole_sides(Strategy::AbTesting, services, Step { weight: Weight::NONE, scale, pause })
+    })
+}
+
+/// Two whole sides behind two Services: a step on which the new one has no weight, and one to all
+/// traffic.
+fn whole_sides(strategy: Strategy, [old, new]: [&String; 2], beside: Step) -> Ladder {
+    let all = Step { weight: Weight::FULL, scale: Some(Scale::Full), pause: Pause::None };
+    Ladder {
+        stable_service: Some(old.clone()),
+        canary_service: Some(new.clone()),
+        ..plain(strategy, (Quantity::Percent(100), Quantity::Count(0)), vec![beside, all])
+    }
+}
+
+/// A ladder that names no object and has nothing but its steps.
+fn plain(strategy: Strategy, (surge, unavailable): Room, steps: Vec<Step>) -> Ladder {
+    Ladder {
+        strategy,
+        stable_service: None,
+        canary_service: None,
+        port: PORT,
+        surge,
+        unavailable,
+        steps,
+        route: None,
         drain: DRAIN_DELAY,
         abort_drain: Some(DRAIN_DELAY),
         dynamic_stable: false,
         rollback_window: 0,
-        experiment: Some(variant::of(&field("variantBMatch"), &chosen.variant_b_match)?),
-    })
+        experiment: None,
+    }
 }
 
 /// A blue-green release is a step without traffic, which is looked at, and one to all of it.
 fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
     let field = |name: &str| format!("{BLUE_GREEN}.{name}");
-    let port = bounded(field("port"), chosen.port, 1, u32::from(u16::MAX))?;
+    let port = port(field("port"), chosen.port)?;
     if chosen.active_service == chosen.preview_service {
         let why = "is the activeService; name another Service";
         return Err(Problem::new(field("previewService"), why));
@@ -107,44 +129,22 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
     };
     let (delay, routing) = (chosen.scale_down_delay_seconds, chosen.traffic_routing.as_ref());
     let drain = secs(field("scaleDownDelaySeconds"), delay)?;
+    let services = [&chosen.active_service, &chosen.preview_service];
+    let look = Step { weight: Weight::NONE, scale: Some(scale), pause };
     Ok(Ladder {
-        strategy: Strategy::BlueGreen,
-        stable_service: Some(chosen.active_service.clone()),
-        canary_service: Some(chosen.preview_service.clone()),
-        port: u16::try_from(port).unwrap_or(u16::MAX),
-        surge: Quantity::Percent(100),
-        unavailable: Quantity::Count(0),
-        steps: vec![
-            Step { weight: Weight::NONE, scale: Some(scale), pause },
-            Step { weight: Weight::FULL, scale: Some(Scale::Full), pause: Pause::None },
-        ],
+        port,
         route: routing.map(|routing| route(BLUE_GREEN, routing)).transpose()?,
         drain,
         abort_drain: Some(drain),
-        dynamic_stable: false,
-        rollback_window: 0,
-        experiment: None,
+        ..whole_sides(Strategy::BlueGreen, services, look)
     })
 }
 
 /// A rolling update is one step to all pods, by their number.
 fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
-    let (surge, unavailable) = room(SIMPLE, &simple.max_surge, &simple.max_unavailable)?;
-    Ok(Ladder {
-        strategy: Strategy::Simple,
-        stable_service: None,
-        canary_service: None,
-        port: PORT,
-        surge,
-        unavailable,
-        steps: vec![Step { weight: Weight::FULL, scale: None, pause: Pause::None }],
-        route: None,
-        drain: DRAIN_DELAY,
-        abort_drain: Some(DRAIN_DELAY),
-        dynamic_stable: false,
-        rollback_window: 0,
-        experiment: None,
-    })
+    let room = room(SIMPLE, &simple.max_surge, &simple.max_unavailable)?;
+    let all = Step { weight: Weight::FULL, scale: None, pause: Pause::None };
+    Ok(plain(Strategy::Simple, room, vec![all]))
 }
 
 /// Reads the route that a strategy names.
@@ -163,25 +163,22 @@ pub fn named(route: Option<(Kind, &str)>) -> Option<RouteName> {
 }
 
 fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
-    let port = bounded(format!("{CANARY}.port"), canary.port, 1, u32::from(u16::MAX))?;
-    let (surge, unavailable) = room(CANARY, &canary.max_surge, &canary.max_unavailable)?;
+    let port = port(format!("{CANARY}.port"), canary.port)?;
+    let room = room(CANARY, &canary.max_surge, &canary.max_unavailable)?;
     services(canary)?;
     let routing = canary.traffic_routing.as_ref();
     let (drain, abort_drain) = delays(canary)?;
+    let steps = steps(&canary.steps, routing.is_some())?;
     Ok(Ladder {
-        strategy: Strategy::Canary,
         stable_service: canary.stable_service.clone(),
         canary_service: canary.canary_service.clone(),
-        port: u16::try_from(port).unwrap_or(u16::MAX),
-        surge,
-        unavailable,
-        steps: steps(&canary.steps, routing.is_some())?,
+        port,
         route: routing.map(|routing| route(CANARY, routing)).transpose()?,
         drain,
         abort_drain,
         dynamic_stable: dynamic(canary)?,
         rollback_window: window(canary)?,
-        experiment: None,
+        ..plain(Strategy::Canary, room, steps)
     })
 }
 
@@ -220,6 +217,11 @@ fn delays(canary: &wire::Canary) -> Result<(Duration, Option<Duration>), Problem
     }
 }
 
+/// Reads the port of the Services.
+fn port(field: String, given: i32) -> Result<u16, Problem> {
+    bounded(field, given, 1, u32::from(u16::MAX)).map(|port| port.try_into().unwrap_or(u16::MAX))
+}
+
 /// Reads a number of seconds, a day at most.
 fn secs(field: String, given: i32) -> Result<Duration, Problem> {
     bounded(field, given, 0, DAY_SECS).map(|secs| Duration::from_secs(u64::from(secs)))
@@ -256,11 +258,7 @@ fn services(canary: &wire::Canary) -> Result<(), Problem> {
 }
 
 /// Reads how many pods there may be beyond the replicas, and how many may lack of them.
-fn room(
-    strategy: &str,
-    surge: &IntOrString,
-    unavailable: &IntOrString,
-) -> Result<(Quantity, Quantity), Problem> {
+fn room(strategy: &str, surge: &IntOrString, unavailable: &IntOrString) -> Result<Room, Problem> {
     let field = format!("{strategy}.maxSurge");
     let surge = quantity(field.clone(), surge)?;
     let unavailable = quantity(format!("{strategy}.maxUnavailable"), unavailable)?;
