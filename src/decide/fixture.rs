@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::decide::order::{self, Next};
 use crate::model::command::Commands;
 use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
+use crate::model::moves::Write;
 use crate::model::release::{Release, ReleaseRef};
 use crate::model::snapshot::{
     Acceptance, Experiment, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule,
@@ -206,6 +208,21 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         unpaused: false,
     });
     seen
+}
+
+/// What a step needs next, in words.
+pub fn shown(step: order::Step) -> String {
+    match step {
+        Ok(()) => "in force".to_owned(),
+        Err(Next::Hold(hold)) => hold.code().to_owned(),
+        Err(Next::Write(writes)) => match writes.as_slice() {
+            [Write::Resize { replicas, .. }] => format!("{replicas} pods"),
+            [Write::Select { target, .. }] => format!("turn {}", target.name),
+            [Write::SetWeights { edits, .. }] => format!("weigh {}", edits[1].weight),
+            [Write::SetRules { out, into, .. }] => format!("-{} +{}", out.len(), into.len()),
+            other => panic!("{other:?}"),
+        },
+    }
 }
 
 /// An HTTPRoute by name.

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::*;
 use crate::decide::act::{Act, Waits};
-use crate::decide::fixture::{at, climbing, http, route};
-use crate::decide::order::{self, Next, Step};
+use crate::decide::fixture::{at, climbing, http, route, shown};
+use crate::decide::order;
 use crate::decide::{command, stage, status};
 use crate::model::command::{Asked, Command, Token, Value};
 use crate::model::snapshot::Experiment;
@@ -69,19 +69,6 @@ fn dead_stable(seen: &mut Snapshot) {
     seen.stable_service.as_mut().unwrap().live.as_mut().unwrap().ready.clear();
 }
 
-fn shown(step: Step) -> String {
-    match step {
-        Ok(()) => "in force".to_owned(),
-        Err(Next::Hold(hold)) => hold.code().to_owned(),
-        Err(Next::Write(writes)) => match writes.as_slice() {
-            [Write::SetRules { out, into, .. }] => format!("-{} +{}", out.len(), into.len()),
-            [Write::Select { target, .. }] => format!("turn {}", target.name),
-            [Write::SetWeights { edits, .. }] => format!("weight {}", edits[1].weight),
-            other => panic!("{other:?}"),
-        },
-    }
-}
-
 type Change = fn(&mut Snapshot);
 
 #[test]
@@ -108,7 +95,7 @@ fn a_rule_appears_only_on_a_whole_side() {
             },
             "EndpointsNotReady",
         ),
-        ("the weights come first", |s| live_route(s).rules[0].canary.1 = 9, "weight 0"),
+        ("the weights come first", |s| live_route(s).rules[0].canary.1 = 9, "weigh 0"),
         (
             "another release has it",
             |s| {
@@ -191,7 +178,7 @@ fn the_winner_takes_all_traffic_before_its_rule_goes() {
     there(&mut seen, true);
     let revision = seen.replica_sets[1].revision.clone();
     let rung = seen.spec.ladder.step(2).unwrap();
-    assert_eq!(shown(order::ladder(&seen, &revision, &rung)), "weight 100");
+    assert_eq!(shown(order::ladder(&seen, &revision, &rung)), "weigh 100");
     live_route(&mut seen).rules = route((0, 100)).rules;
     assert_eq!(shown(order::ladder(&seen, &revision, &rung)), "in force");
     assert_eq!(shown(order::promotion(&seen, &revision)), "turn stable");
@@ -203,7 +190,7 @@ fn the_winner_takes_all_traffic_before_its_rule_goes() {
     live.ready = BTreeMap::from([(revision.clone(), 4)]);
     assert_eq!(shown(order::promotion(&seen, &revision)), "-1 +0");
     live_route(&mut seen).experiment = Experiment::default();
-    assert_eq!(shown(order::promotion(&seen, &revision)), "weight 0");
+    assert_eq!(shown(order::promotion(&seen, &revision)), "weigh 0");
     live_route(&mut seen).rules = route((100, 0)).rules;
     assert_eq!(shown(order::promotion(&seen, &revision)), "in force");
 }

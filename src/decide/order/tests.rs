@@ -1,20 +1,8 @@
 //! How many pods the canary has behind a route, and when.
 
 use super::*;
-use crate::decide::fixture::{climbing, replica_set, route, template};
+use crate::decide::fixture::{climbing, replica_set, route, shown, template};
 use crate::model::spec::{Pause, Scale};
-
-fn shown(step: Step) -> String {
-    match step {
-        Ok(()) => "in force".to_owned(),
-        Err(Next::Hold(hold)) => hold.code().to_owned(),
-        Err(Next::Write(writes)) => match writes.as_slice() {
-            [Write::Resize { replicas, .. }] => format!("{replicas} pods"),
-            [Write::SetWeights { edits, .. }] => format!("weigh {}", edits[1].weight),
-            other => format!("{other:?}"),
-        },
-    }
-}
 
 #[test]
 fn a_scale_gives_the_canary_more_pods_than_its_weight_needs() {

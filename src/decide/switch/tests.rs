@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::decide::fixture::climbing;
-use crate::model::moves::Write;
+use crate::decide::fixture::{climbing, shown};
 use crate::model::spec::{Pause, Scale, Strategy};
 
 /// `shop:1.1.0` beside `shop:1.0.0`, each with so many available pods of four; the active Service
@@ -37,18 +36,6 @@ fn sides(old: u32, new: u32, turned: bool) -> (Snapshot, Revision, Revision) {
         (live.selects, live.ready) = (Some(selects.clone()), ready.clone());
     }
     (seen, stable, revision)
-}
-
-fn shown(step: Step) -> String {
-    match step {
-        Ok(()) => "in force".to_owned(),
-        Err(Next::Hold(hold)) => hold.code().to_owned(),
-        Err(Next::Write(writes)) => match writes.as_slice() {
-            [Write::Resize { replicas, .. }] => format!("{replicas} pods"),
-            [Write::Select { target, .. }] => format!("turn {}", target.name),
-            other => panic!("{other:?}"),
-        },
-    }
 }
 
 #[test]

@@ -232,6 +232,18 @@ impl Tale {
         tale
     }
 
+    /// The attempt that was aborted has failed: traffic and image are back.
+    pub fn fails(&mut self) {
+        self.weigh(100, 0);
+        self.after(1);
+        self.accept();
+        self.image("controller", "shop:1.0.0");
+        let notice = self.notice("AttemptFailed");
+        self.status(json!({"phase": "Failed", "attempt": {"stage": "Ended"}, "outbox": [notice],
+            "history": [{"number": 2, "outcome": "Aborted"},
+                {"number": 1, "outcome": "Completed"}]}));
+    }
+
     fn routing(&self) -> Value {
         let rollout = &self.objects[&place("rollouts/shop")];
         match rollout["spec"]["strategy"]["canary"].get("trafficRouting") {

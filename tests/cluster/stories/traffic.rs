@@ -70,6 +70,19 @@ async fn release(story: &Story, tag: &str) {
     story.kubectl(&["patch", "slr", SHOP, "--type=json", "-p", &image.to_string()]).await;
 }
 
+/// A release has the traffic that it is to have at each pause, which is ended then, and all of it
+/// at last.
+async fn climbed(story: &Story, front: &Front, tag: &str, (attempt, weights): (i64, &[i32])) {
+    for (step, weight) in (1..).zip(weights) {
+        story.paused(attempt, step).await;
+        front.shares(tag, *weight).await;
+        story.command("stairlock.dev/promote", "true").await;
+    }
+    story.completed(attempt).await;
+    story.drained().await;
+    front.shares(tag, 100).await;
+}
+
 #[tokio::test]
 async fn measured_traffic_follows_the_weights_and_no_answer_fails() {
     let steps = json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50, "pause": {}},
@@ -80,14 +93,7 @@ async fn measured_traffic_follows_the_weights_and_no_answer_fails() {
     };
     let visitors = front.visitors();
     release(&story, "1.1.0").await;
-    for (step, weight) in [(1, 20), (2, 50)] {
-        story.paused(2, step).await;
-        front.shares("1.1.0", weight).await;
-        story.command("stairlock.dev/promote", "true").await;
-    }
-    story.completed(2).await;
-    story.drained().await;
-    front.shares("1.1.0", 100).await;
+    climbed(&story, &front, "1.1.0", (2, &[20, 50])).await;
     visitors.leave().await;
 }
 
@@ -100,12 +106,7 @@ async fn measured_calls_of_grpc_follow_the_weights_and_none_fails() {
     };
     let visitors = front.visitors();
     release(&story, "1.1.0").await;
-    story.paused(2, 1).await;
-    front.shares("1.1.0", 30).await;
-    story.command("stairlock.dev/promote", "true").await;
-    story.completed(2).await;
-    story.drained().await;
-    front.shares("1.1.0", 100).await;
+    climbed(&story, &front, "1.1.0", (2, &[30])).await;
     visitors.leave().await;
 }
 
@@ -128,12 +129,7 @@ async fn no_answer_fails_while_a_canary_is_aborted_and_another_superseded() {
     release(&story, "1.2.0").await;
     story.paused(3, 1).await;
     release(&story, "1.3.0").await;
-    story.paused(4, 1).await;
-    front.shares("1.3.0", 40).await;
-    story.command("stairlock.dev/promote", "true").await;
-    story.completed(4).await;
-    story.drained().await;
-    front.shares("1.3.0", 100).await;
+    climbed(&story, &front, "1.3.0", (4, &[40])).await;
     visitors.leave().await;
 }
 

@@ -10,13 +10,7 @@ fn ended(drain: u32, failed: u32) -> Tale {
     let canary = json!({"scaleDownDelaySeconds": drain, "abortScaleDownDelaySeconds": failed});
     tale.merge("person", "rollouts/shop", json!({"spec": {"strategy": {"canary": canary}}}));
     tale.after(6);
-    tale.weigh(100, 0);
-    tale.after(1);
-    tale.accept();
-    tale.image("controller", "shop:1.0.0");
-    let notice = tale.notice("AttemptFailed");
-    tale.status(json!({"phase": "Failed", "attempt": {"stage": "Ended"}, "outbox": [notice],
-        "history": [{"number": 2, "outcome": "Aborted"}, {"number": 1, "outcome": "Completed"}]}));
+    tale.fails();
     tale
 }
 

@@ -146,14 +146,7 @@ fn shrinks(t: &mut Tale, replicas: u32) {
 fn what_failed_gets_no_pods() {
     let failed = || {
         let mut tale = Tale::aborted();
-        tale.weigh(100, 0);
-        tale.after(1);
-        tale.accept();
-        tale.image("controller", "shop:1.0.0");
-        let notice = tale.notice("AttemptFailed");
-        tale.status(json!({"phase": "Failed", "attempt": {"stage": "Ended"}, "outbox": [notice],
-            "history": [{"number": 2, "outcome": "Aborted"},
-                {"number": 1, "outcome": "Completed"}]}));
+        tale.fails();
         tale.after(31);
         tale.merge("controller", &set(NEW), json!({"spec": {"replicas": 0}}));
         tale
