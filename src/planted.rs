@@ -23,6 +23,10 @@ pub enum Bug {
     RollbackToDeadStable,
     /// Takes the canary's pods away before its traffic, on the way back.
     ShrinkBeforeWeight,
+    /// Leaves a changed strategy before the side that lost its traffic has drained.
+    StrategyLeftAtOnce,
+    /// Leaves a Service that is not named any more on the one revision that it selects.
+    ServiceLeftNarrowed,
     /// Scales stable down as the canary climbs although a route splits the traffic.
     StableShrinksInLadder,
     /// Turns the stable Service to a revision without pods, where pods split the traffic.
@@ -197,6 +201,8 @@ impl Bug {
         Self::PromotionSkipsEndpoints,
         Self::RollbackToDeadStable,
         Self::ShrinkBeforeWeight,
+        Self::StrategyLeftAtOnce,
+        Self::ServiceLeftNarrowed,
         Self::StableShrinksInLadder,
         Self::ServiceTurnedToNoPods,
         Self::SurgeMiscounted,

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::keys::GROUP;
-use crate::api::status::RolloutStatus;
+use crate::api::kind::Kind;
+use crate::api::status::{RolloutStatus, Routing};
 use crate::api::strategy::Strategy;
 
 /// A Rollout brings each new release of an image, and each edit of its pod template, to full
@@ -165,6 +166,35 @@ pub struct Selector {
     /// Labels with the value that a pod has to have. Range: 1 to 32 labels. Example: `{app: shop}`.
     #[schemars(schema_with = "labels_schema")]
     pub match_labels: std::collections::BTreeMap<String, String>,
+}
+
+impl Rollout {
+    /// Tells the Services that it uses: first those that it has in use, then others that its
+    /// strategy names.
+    pub fn services(&self) -> impl Iterator<Item = &String> {
+        let used = self.routing().into_iter();
+        let used = used.flat_map(|used| [&used.stable_service, &used.canary_service]).flatten();
+        let used: Vec<&String> = used.collect();
+        let named = self.spec.strategy.services().filter(|name| !used.contains(name));
+        let named: Vec<&String> = named.collect();
+        used.into_iter().chain(named)
+    }
+
+    /// Tells the kinds and names of the routes that it uses: first that which it has in use, then
+    /// another that its strategy names.
+    pub fn routes(&self) -> impl Iterator<Item = (Kind, &str)> {
+        let used = self.routing().and_then(|used| match (&used.http_route, &used.grpc_route) {
+            (Some(name), _) => Some((Kind::HttpRoute, name.as_str())),
+            (None, Some(name)) => Some((Kind::GrpcRoute, name.as_str())),
+            (None, None) => None,
+        });
+        let named = self.spec.strategy.route().filter(|named| Some(*named) != used);
+        used.into_iter().chain(named)
+    }
+
+    fn routing(&self) -> Option<&Routing> {
+        self.status.as_ref()?.attempt.as_ref()?.routing.as_ref()
+    }
 }
 
 fn one() -> i32 {

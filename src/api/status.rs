@@ -140,9 +140,10 @@ pub struct Attempt {
     /// `75`.
     #[serde(default)]
     pub highest_weight: i64,
-    /// The objects by which its traffic is split. Default: none; then by numbers of pods. Range:
-    /// one route and two Services. Example: `{httpRoute: shop, stableService: shop-stable,
-    /// canaryService: shop-canary}`.
+    /// The strategy and the objects by which its traffic is split, as they were named when it
+    /// began: used until the Rollout has left them. Default: none. Range: one strategy, one route
+    /// and two Services. Example: `{strategy: canary, httpRoute: shop, stableService:
+    /// shop-stable, canaryService: shop-canary, port: 80}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
     /// Whether it climbs without further pauses, as promote-full asks. Default: false. Range: true
@@ -150,7 +151,7 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unpaused: bool,
     /// Why it did not reach full traffic. Range: Aborted, Concluded, DeadlineExceeded, Reverted,
-    /// Superseded. Example: `Aborted`.
+    /// StrategyChanged, Superseded. Example: `Aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// When it began, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
@@ -183,20 +184,26 @@ impl Attempt {
     pub const BY_TEMPLATE: &str = "Template";
 }
 
-/// The objects by which the traffic of an attempt is split.
+/// The strategy of an attempt, and the objects by which its traffic is split.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Routing {
-    /// The HTTPRoute. Default: none; then it is a GRPCRoute. Range: a name. Example: `shop`.
+    /// The strategy. Range: canary, blueGreen, abTesting, simple. Example: `canary`.
+    pub strategy: String,
+    /// The HTTPRoute. Default: none. Range: a name. Example: `shop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_route: Option<String>,
-    /// The GRPCRoute. Default: none; then it is an HTTPRoute. Range: a name. Example: `shop`.
+    /// The GRPCRoute. Default: none. Range: a name. Example: `shop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc_route: Option<String>,
-    /// The Service of the stable side. Range: a name. Example: `shop-stable`.
-    pub stable_service: String,
-    /// The Service of the canary side. Range: a name. Example: `shop-canary`.
-    pub canary_service: String,
+    /// The Service of the stable side. Default: none. Range: a name. Example: `shop-stable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_service: Option<String>,
+    /// The Service of the canary side. Default: none. Range: a name. Example: `shop-canary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_service: Option<String>,
+    /// The port of both Services and of the route's backends. Range: 1 to 65535. Example: `80`.
+    pub port: i32,
     /// Which requests an experiment sends to the canary side; its rules in the route are known by
     /// it. Default: none. Range: one header. Example: `{type: Exact, name: x-group, value: b}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -260,7 +267,7 @@ pub struct Entry {
     /// `Release`.
     pub trigger: String,
     /// How it ended: Completed, or the cause. Range: Completed, Aborted, Concluded,
-    /// DeadlineExceeded, Reverted, Superseded. Example: `Completed`.
+    /// DeadlineExceeded, Reverted, StrategyChanged, Superseded. Example: `Completed`.
     pub outcome: String,
     /// The highest weight that it reached, in percent. Range: 0 to 100. Example: `100`.
     pub weight: i64,

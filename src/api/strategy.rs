@@ -28,12 +28,7 @@ const A_YEAR_AT_MOST: &str = "duration(self) <= duration('8760h')";
     validation = Rule::new(
         "(has(self.canary) ? 1 : 0) + (has(self.blueGreen) ? 1 : 0) \
          + (has(self.abTesting) ? 1 : 0) + (has(self.simple) ? 1 : 0) == 1"
-    ).message("a Rollout has exactly one strategy: write canary, blueGreen, abTesting or simple"),
-    validation = Rule::new(
-        "has(self.canary) == has(oldSelf.canary) && has(self.simple) == has(oldSelf.simple) \
-         && has(self.abTesting) == has(oldSelf.abTesting)"
-    ).message("one strategy cannot take the place of another: create a Rollout of another name \
-        instead")
+    ).message("a Rollout has exactly one strategy: write canary, blueGreen, abTesting or simple")
 )]
 pub struct Strategy {
     /// A ladder of weights, each with an optional pause. Default: none. Range: 1 to 50 steps.
@@ -82,11 +77,6 @@ impl Strategy {
 #[x_kube(
     validation = Rule::new("self.activeService != self.previewService").message(
         "activeService and previewService have to be two Services: name another one"),
-    validation = Rule::new(
-        "self.activeService == oldSelf.activeService \
-         && self.previewService == oldSelf.previewService"
-    ).message("activeService and previewService are immutable: create a Rollout of another name \
-        instead"),
     validation = Rule::new("self.autoPromotionEnabled || !has(self.autoPromotionSeconds)").message(
         "autoPromotionSeconds needs autoPromotionEnabled: set it to true, or leave the seconds out")
 )]
@@ -135,12 +125,7 @@ pub struct BlueGreen {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.variantAService != self.variantBService").message(
-        "variantAService and variantBService have to be two Services: name another one"),
-    validation = Rule::new(
-        "self.variantAService == oldSelf.variantAService \
-         && self.variantBService == oldSelf.variantBService"
-    ).message("variantAService and variantBService are immutable: create a Rollout of another name \
-        instead")
+        "variantAService and variantBService have to be two Services: name another one")
 )]
 pub struct AbTesting {
     /// The Service of variant A, which is stable and carries all other traffic; created where it

@@ -13,7 +13,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, Offer, Service, Snapshot};
-use crate::model::spec::{HeaderMatch, Routing};
+use crate::model::spec::Routing;
 use crate::model::status::{
     Attempt, Cause, Draining, Entry, Pin, Quarantined, Stage, Status, Trigger,
 };
@@ -192,7 +192,7 @@ fn blocked(seen: &Snapshot) -> Option<Hold> {
     if seen.spec.paused {
         return Some(Hold::Suspended);
     }
-    if let Some(hold) = duplicate(seen).or_else(|| rerouted(seen)) {
+    if let Some(hold) = changed(seen).or_else(|| duplicate(seen)) {
         return Some(hold);
     }
     if seen.spec.replicas == 0 {
@@ -229,21 +229,15 @@ fn owned(route: &LiveRoute) -> Option<Hold> {
     Some(Hold::RouteOwned { route: route.name.clone(), owner })
 }
 
-/// The spec names other objects to split traffic than the attempt in progress uses.
-pub fn rerouted(seen: &Snapshot) -> Option<Hold> {
-    let attempt = seen.status.attempt.as_ref().filter(|attempt| attempt.stage.open())?;
-    if attempt.routing == seen.spec.ladder.routing() {
-        return None;
-    }
-    let used = match &attempt.routing {
-        Some(Routing { route, stable, canary, experiment }) => {
-            let header = |header: &HeaderMatch| format!(", and the header {}", header.name);
-            let header = experiment.as_ref().map(header).unwrap_or_default();
-            format!("{route} with the Services {stable} and {canary}{header}")
-        }
-        None => "no route".to_owned(),
-    };
-    Some(Hold::RoutingChanged { used })
+/// What is in use is not what the spec names: an attempt would begin with it.
+pub fn changed(seen: &Snapshot) -> Option<Hold> {
+    seen.instead.as_ref()?;
+    let Routing { strategy, route, stable, canary, experiment, .. } = seen.spec.ladder.routing();
+    let mut parts = vec![format!("strategy {}", strategy.as_str())];
+    parts.extend(route.map(|route| route.to_string()));
+    parts.extend([stable, canary].into_iter().flatten().map(|name| format!("Service {name}")));
+    parts.extend(experiment.map(|header| format!("the header {}", header.name)));
+    Some(Hold::StrategyChanged { used: parts.join(", ") })
 }
 
 fn blocked_service(seen: &Snapshot, service: &Service) -> Option<Hold> {
@@ -328,7 +322,7 @@ fn begin(
         stage,
         weight,
         highest: weight,
-        routing: seen.spec.ladder.routing(),
+        routing: Some(seen.spec.ladder.routing()),
         unpaused: returns,
     };
     #[cfg(feature = "planted")]

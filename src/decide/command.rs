@@ -182,9 +182,10 @@ fn experiments(seen: &Snapshot) -> bool {
     side::rung(seen).is_some_and(|rung| rung.pause.experiments())
 }
 
-/// Tells whether the spec keeps the attempt where it is: frozen, without pods, or on other objects.
+/// Tells whether the spec keeps the attempt where it is, or ends it: frozen, without pods, or on
+/// other objects.
 fn stands(seen: &Snapshot) -> bool {
-    seen.spec.paused || seen.spec.replicas == 0 || attempt::rerouted(seen).is_some()
+    seen.spec.paused || seen.spec.replicas == 0 || seen.instead.is_some()
 }
 
 fn stage_of(seen: &Snapshot) -> Option<&Stage> {
@@ -194,13 +195,5 @@ fn stage_of(seen: &Snapshot) -> Option<&Stage> {
 /// The attempt and the step on which the Rollout stands, step 0 off the ladder.
 fn place(seen: &Snapshot) -> Option<(u32, u32)> {
     let attempt = seen.status.attempt.as_ref()?;
-    let step = match attempt.stage {
-        Stage::Step { number, .. } => number,
-        Stage::First { .. }
-        | Stage::Promoting { .. }
-        | Stage::RollingBack { .. }
-        | Stage::Completed { .. }
-        | Stage::Ended { .. } => 0,
-    };
-    Some((attempt.number, step))
+    Some((attempt.number, attempt.stage.step()))
 }

@@ -63,6 +63,12 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Result<Act, Option<Timestamp>> {
     Err(wake)
 }
 
+/// Tells whether a side still finishes requests, or may have traffic.
+pub fn pending(seen: &Snapshot, now: Timestamp) -> bool {
+    let mut sides = leftovers(seen).map(|rs| &rs.revision);
+    next(seen, now) != Err(None) || sides.any(|revision| delay(seen, revision).is_some())
+}
+
 /// How long a side stays; none: as long as no other attempt begins and pods are wanted.
 fn delay(seen: &Snapshot, revision: &Revision) -> Option<Duration> {
     #[cfg(feature = "planted")]

@@ -19,9 +19,7 @@ fn needed(seen: &Snapshot) -> bool {
     let theirs = |service: &Option<Service>| {
         service.as_ref().and_then(|s| s.live.as_ref()).is_some_and(|live| !live.ours)
     };
-    let attempt = seen.status.attempt.as_ref();
-    let routed = attempt.is_some_and(|a| a.stage.open() && a.routing.is_some());
-    routed || seen.route.is_some() || theirs(&seen.stable_service) || theirs(&seen.canary_service)
+    seen.route.is_some() || theirs(&seen.stable_service) || theirs(&seen.canary_service)
 }
 
 /// Puts the finalizer on before the first write to an object that outlives the Rollout, and takes

@@ -70,6 +70,7 @@ pub fn at_rest() -> Snapshot {
             finalizer: true,
         },
         spec: spec(),
+        instead: None,
         template: stable.clone(),
         template_refused: None,
         status: status(&revision),
@@ -78,7 +79,7 @@ pub fn at_rest() -> Snapshot {
         offer: Offer::NoSource,
         stable_service: Some(service("stable")),
         canary_service: Some(service("canary")),
-        route: Some(Route { name: http("shop"), live: Ok(route((100, 0))) }),
+        route: Some(Route { name: http("shop"), live: Ok(route((100, 0))), gone: false }),
         duplicate: None,
         sent: Default::default(),
         refused: None,
@@ -204,7 +205,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         stage: Stage::Step { number, entered_at: at(0), paused_at },
         weight,
         highest: weight,
-        routing: seen.spec.ladder.routing(),
+        routing: Some(seen.spec.ladder.routing()),
         unpaused: false,
     });
     seen

@@ -3,6 +3,7 @@
 //! Read [`decide`] first, then [`stage`] (the ladder) and [`order`] (the safe order of writes).
 
 pub mod attempt;
+pub mod change;
 pub mod command;
 pub mod conditions;
 pub mod drain;
@@ -72,6 +73,7 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| command::obey(seen, now))
         .or_else(|| command::take(seen, now))
         .or_else(|| finalize::guard(seen))
+        .or_else(|| change::next(seen, now))
         .or_else(|| release::deliver(seen))
         .unwrap_or_else(|| match attempt::start(seen, now) {
             attempt::Start::Commit(status) => Act::Commit(status),

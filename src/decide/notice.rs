@@ -90,7 +90,7 @@ pub fn failed(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp
     let reason = match cause {
         Cause::Aborted | Cause::DeadlineExceeded => "AttemptFailed",
         Cause::Concluded => "ExperimentConcluded",
-        Cause::Reverted | Cause::Superseded => "AttemptReverted",
+        Cause::Reverted | Cause::StrategyChanged | Cause::Superseded => "AttemptReverted",
     };
     push(seen, status, (number, 0), (reason, cause.failed(), message), now);
 }

@@ -130,6 +130,13 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     leave_dead_side(seen, stable)
 }
 
+/// All pods and the stable Service are stable's: no route leads to another side.
+pub fn without_route(seen: &Snapshot, stable: &Revision) -> Step {
+    whole(seen, stable)?;
+    available(seen, stable, seen.spec.replicas)?;
+    select(seen, seen.stable_service.as_ref(), stable)
+}
+
 /// The canary Service does not stay on a revision that has no pods: a route that is made anew
 /// would send half of the traffic there.
 pub fn leave_dead_side(seen: &Snapshot, stable: &Revision) -> Step {

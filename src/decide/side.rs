@@ -157,6 +157,11 @@ pub fn route(seen: &Snapshot) -> Option<&LiveRoute> {
     seen.route.as_ref().and_then(|route| route.live.as_ref().ok())
 }
 
+/// Tells whether the route leads to no canary: it does not exist, or does not name its Service.
+pub fn gone(seen: &Snapshot) -> bool {
+    seen.route.as_ref().is_some_and(|route| route.gone)
+}
+
 /// The share of the canary backend that a rule has to have for a weight.
 pub fn canary_share(sum: u32, weight: Weight) -> u32 {
     #[cfg(feature = "planted")]

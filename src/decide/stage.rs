@@ -85,9 +85,6 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         return stage(&Snapshot { spec, ..seen.clone() }, attempt, now);
     }
     let revision = &attempt.revision;
-    if let Some(hold) = attempt::rerouted(seen) {
-        return kept(seen, hold);
-    }
     match &attempt.stage {
         Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. } if seen.spec.paused => {
             kept(seen, Hold::Suspended)
@@ -116,9 +113,7 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
 
 /// Nothing moves but the sizes, where the replicas change.
 fn kept(seen: &Snapshot, hold: Hold) -> Act {
-    let routing = seen.status.attempt.as_ref().and_then(|attempt| attempt.routing.as_ref());
-    let way = if routing.is_some() { Way::Route } else { way::of(seen) };
-    match sizes(seen, way) {
+    match sizes(seen) {
         Err(Next::Write(writes)) => Act::Apply(writes),
         Ok(()) | Err(Next::Hold(_)) => Act::hold(hold),
     }
@@ -364,6 +359,10 @@ fn rung(seen: &Snapshot, revision: &Revision, rung: &Rung) -> Step {
 /// What all traffic on a revision needs next.
 fn all_on(seen: &Snapshot, revision: &Revision) -> Step {
     match way::of(seen) {
+        // The Rollout leaves a route that leads nowhere any more.
+        Way::Route if seen.instead.is_some() && side::gone(seen) => {
+            order::without_route(seen, revision)
+        }
         Way::Route => order::stable(seen, revision),
         Way::Switch => switch::stable(seen, revision),
         Way::Pods => pods::stable(seen, revision),
@@ -371,8 +370,8 @@ fn all_on(seen: &Snapshot, revision: &Revision) -> Step {
 }
 
 /// What the sizes of the sides need next while the ladder is held.
-fn sizes(seen: &Snapshot, way: Way) -> Step {
-    match way {
+fn sizes(seen: &Snapshot) -> Step {
+    match way::of(seen) {
         Way::Route | Way::Switch => order::sizes(seen),
         Way::Pods => pods::sizes(seen),
     }

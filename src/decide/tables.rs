@@ -10,6 +10,7 @@ use crate::model::hold::Hold;
 use crate::model::moment::Duration;
 use crate::model::moves::Write;
 use crate::model::snapshot::{Acceptance, Offer, Snapshot};
+use crate::model::spec::Routing;
 use crate::model::status::{Cause, Pin, Quarantined, Stage, Trigger};
 use crate::model::weight::Weight;
 
@@ -334,7 +335,8 @@ fn a_command_acts_only_on_what_is_waited_for() {
     };
     let (mut empty, mut elsewhere) = (paused(), paused());
     empty.spec.replicas = 0;
-    elsewhere.spec.ladder.route = Some(http("other"));
+    elsewhere.instead =
+        Some(Routing { route: Some(http("other")), ..elsewhere.spec.ladder.routing() });
     let named = |attempt, step| Value::Named { attempt, step };
     let token = |command, step| Some(Token { command, attempt: 2, step });
     use Command::{Abort, Promote, PromoteFull, Retry};

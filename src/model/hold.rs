@@ -172,9 +172,9 @@ pub enum Hold {
         /// The Rollout that came first.
         holder: String,
     },
-    /// The objects that split the traffic were changed while an attempt uses others.
-    RoutingChanged {
-        /// What the attempt uses.
+    /// The strategy, or what it splits traffic with, was changed: what was used is left first.
+    StrategyChanged {
+        /// What is used.
         used: String,
     },
     /// No replicas are wanted, so no pods can prove the release.
@@ -243,7 +243,7 @@ impl Hold {
             Self::BackendNotFound { .. } => "BackendNotFound",
             Self::RouteAmbiguous { .. } => "RouteAmbiguous",
             Self::DuplicateBinding { .. } => "DuplicateBinding",
-            Self::RoutingChanged { .. } => "RoutingChanged",
+            Self::StrategyChanged { .. } => "StrategyChanged",
             Self::ScaledToZero => "ScaledToZero",
             Self::Quarantined { .. } => "Quarantined",
             Self::Refused { .. } => "Refused",
@@ -262,6 +262,7 @@ impl Hold {
             | Self::Draining
             | Self::NoRelease
             | Self::SourceNotReady { .. }
+            | Self::StrategyChanged { .. }
             | Self::Refused { .. } => EndedBy::Itself,
             Self::AwaitingPromotion => EndedBy::Command("promote"),
             Self::AwaitingConclusion => EndedBy::Command("conclude-experiment"),
@@ -285,7 +286,6 @@ impl Hold {
             | Self::BackendNotFound { .. }
             | Self::RouteAmbiguous { .. }
             | Self::DuplicateBinding { .. }
-            | Self::RoutingChanged { .. }
             | Self::ScaledToZero => EndedBy::Person,
         }
     }
@@ -305,7 +305,6 @@ impl Hold {
             | Self::BackendNotFound { .. }
             | Self::RouteAmbiguous { .. }
             | Self::DuplicateBinding { .. }
-            | Self::RoutingChanged { .. }
             | Self::AccessDenied { .. }
             | Self::SourceMissing { .. }
             | Self::UnusableRelease { .. } => true,
@@ -313,6 +312,7 @@ impl Hold {
             | Self::AwaitingPromotion
             | Self::Experimenting
             | Self::AwaitingConclusion
+            | Self::StrategyChanged { .. }
             | Self::Suspended
             | Self::PodsNotReady { .. }
             | Self::EndpointsNotReady { .. }
@@ -366,7 +366,7 @@ impl Hold {
             | Self::ManualImage { .. }
             | Self::ContainerUnknown { .. }
             | Self::InvalidTemplate { .. }
-            | Self::RoutingChanged { .. }
+            | Self::StrategyChanged { .. }
             | Self::ScaledToZero
             | Self::Quarantined { .. } => "",
         }
@@ -428,7 +428,7 @@ impl Hold {
             Self::DuplicateBinding { what, holder } => {
                 format!("{what} is already used by the older Rollout {holder}")
             }
-            Self::RoutingChanged { used } => routing_changed(used),
+            Self::StrategyChanged { used } => strategy_changed(used),
             Self::ScaledToZero => {
                 "spec.replicas is 0, so no pod can prove the new revision".to_owned()
             }
@@ -504,9 +504,9 @@ fn quarantined(what: &str, attempt: u32, lost: bool) -> String {
     )
 }
 
-fn routing_changed(used: &str) -> String {
+fn strategy_changed(used: &str) -> String {
     format!(
-        "the attempt in progress uses {used}; name these again in spec.strategy until it has \
-         ended"
+        "spec.strategy was changed: waits until all traffic is on stable and the other side \
+         drained, by {used}"
     )
 }

@@ -8,7 +8,7 @@ use crate::model::moment::Timestamp;
 use crate::model::moves::{NewRule, RuleAt, Target};
 use crate::model::problem::Problem;
 use crate::model::release::Release;
-use crate::model::spec::{RouteName, Spec};
+use crate::model::spec::{RouteName, Routing, Spec};
 use crate::model::status::Status;
 use crate::model::template::{Revision, Template, TemplateId};
 
@@ -54,8 +54,10 @@ pub struct Identity {
 pub struct Snapshot {
     /// The Rollout.
     pub rollout: Identity,
-    /// What it asks for.
+    /// What it asks for; its ladder splits traffic by what is in use.
     pub spec: Spec,
+    /// What the spec names to split traffic, where that is not in use yet.
+    pub instead: Option<Routing>,
     /// Its template.
     pub template: Template,
     /// What the API server says about the template in a dry run: `None` until asked.
@@ -179,6 +181,8 @@ pub struct Route {
     pub name: RouteName,
     /// What is known of it, or why it cannot be used.
     pub live: Result<LiveRoute, Hold>,
+    /// Whether it does not exist, or does not name the canary Service.
+    pub gone: bool,
 }
 
 /// A route as it is.

@@ -142,6 +142,22 @@ impl Strategy {
             Self::Simple => "spec.strategy.simple",
         }
     }
+
+    /// Tells the word, as a Rollout spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Canary => "canary",
+            Self::BlueGreen => "blueGreen",
+            Self::AbTesting => "abTesting",
+            Self::Simple => "simple",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Canary, Self::BlueGreen, Self::AbTesting, Self::Simple];
+        all.into_iter().find(|strategy| strategy.as_str() == word)
+    }
 }
 
 /// One step of the ladder.
@@ -238,28 +254,61 @@ impl MatchKind {
     }
 }
 
-/// The objects by which traffic is split.
+/// A strategy, and the objects by which it splits traffic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routing {
+    /// The strategy.
+    pub strategy: Strategy,
     /// The route.
-    pub route: RouteName,
+    pub route: Option<RouteName>,
     /// The Service of the stable side.
-    pub stable: String,
+    pub stable: Option<String>,
     /// The Service of the canary side.
-    pub canary: String,
+    pub canary: Option<String>,
+    /// The port of both Services and of the route's backends.
+    pub port: u16,
     /// Which requests an experiment sends to the canary side: its rules are known by it.
     pub experiment: Option<HeaderMatch>,
 }
 
 impl Ladder {
-    /// Tells the objects by which traffic is split; `None`: by numbers of pods.
-    pub fn routing(&self) -> Option<Routing> {
-        Some(Routing {
-            route: self.route.clone()?,
-            stable: self.stable_service.clone()?,
-            canary: self.canary_service.clone()?,
+    /// Tells the strategy and the objects by which it splits traffic.
+    pub fn routing(&self) -> Routing {
+        Routing {
+            strategy: self.strategy,
+            route: self.route.clone(),
+            stable: self.stable_service.clone(),
+            canary: self.canary_service.clone(),
+            port: self.port,
             experiment: self.experiment.clone(),
-        })
+        }
+    }
+
+    /// The same ladder with the strategy and the objects that something else told.
+    pub fn with(self, routing: Routing) -> Self {
+        let Routing { strategy, route, stable, canary, port, experiment } = routing;
+        let (stable_service, canary_service) = (stable, canary);
+        Self { strategy, route, stable_service, canary_service, port, experiment, ..self }
+    }
+
+    /// What is left of a ladder of which only the strategy and its objects are known: it stands on
+    /// its step, or goes back, with few pods at a time.
+    pub fn left(self, routing: Routing, number: u32, weight: Weight) -> Self {
+        let step = match routing.strategy {
+            Strategy::Canary | Strategy::Simple => {
+                Step { weight, scale: None, pause: Pause::UntilPromoted }
+            }
+            // Whole sides keep the pods that they have.
+            Strategy::BlueGreen => {
+                Step { weight, scale: Some(Scale::Count(0)), pause: Pause::UntilPromoted }
+            }
+            Strategy::AbTesting => {
+                Step { weight, scale: Some(Scale::Count(0)), pause: Pause::UntilConcluded(None) }
+            }
+        };
+        let steps = vec![step; usize::try_from(number.max(1)).unwrap_or(1)];
+        let (surge, unavailable) = (Quantity::Percent(25), Quantity::Count(0));
+        Self { steps, surge, unavailable, ..self.with(routing) }
     }
 
     /// Tells a step by its number, counted from 1. One past the last is the full weight without a

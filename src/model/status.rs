@@ -115,7 +115,7 @@ pub struct Attempt {
     pub weight: Weight,
     /// The highest share that it was to have.
     pub highest: Weight,
-    /// The objects by which its traffic is split.
+    /// The strategy and the objects by which its traffic is split; none: those of the spec.
     pub routing: Option<Routing>,
     /// Whether it climbs without further pauses, as the command promote-full asks.
     pub unpaused: bool,
@@ -184,6 +184,8 @@ pub enum Cause {
     DeadlineExceeded,
     /// The template went back to the stable one: no failure.
     Reverted,
+    /// The strategy or the objects that split the traffic were changed: no failure.
+    StrategyChanged,
     /// Another template or release took over: no failure.
     Superseded,
 }
@@ -196,6 +198,7 @@ impl Cause {
             Self::Concluded => "Concluded",
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::Reverted => "Reverted",
+            Self::StrategyChanged => "StrategyChanged",
             Self::Superseded => "Superseded",
         }
     }
@@ -207,6 +210,7 @@ impl Cause {
             Self::Concluded,
             Self::DeadlineExceeded,
             Self::Reverted,
+            Self::StrategyChanged,
             Self::Superseded,
         ];
         all.into_iter().find(|cause| cause.as_str() == text)
@@ -216,7 +220,7 @@ impl Cause {
     pub fn failed(self) -> bool {
         match self {
             Self::Aborted | Self::DeadlineExceeded => true,
-            Self::Concluded | Self::Reverted | Self::Superseded => false,
+            Self::Concluded | Self::Reverted | Self::StrategyChanged | Self::Superseded => false,
         }
     }
 
@@ -224,7 +228,7 @@ impl Cause {
     pub fn bars(self) -> bool {
         match self {
             Self::Aborted | Self::Concluded | Self::DeadlineExceeded => true,
-            Self::Reverted | Self::Superseded => false,
+            Self::Reverted | Self::StrategyChanged | Self::Superseded => false,
         }
     }
 }
@@ -365,6 +369,18 @@ impl Stage {
             | Self::Promoting { .. }
             | Self::RollingBack { .. } => true,
             Self::Completed { .. } | Self::Ended { .. } => false,
+        }
+    }
+
+    /// Tells the step of the ladder, 0 off it.
+    pub fn step(&self) -> u32 {
+        match self {
+            Self::Step { number, .. } => *number,
+            Self::First { .. }
+            | Self::Promoting { .. }
+            | Self::RollingBack { .. }
+            | Self::Completed { .. }
+            | Self::Ended { .. } => 0,
         }
     }
 

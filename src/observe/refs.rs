@@ -31,10 +31,9 @@ impl Watched for Rollout {
 
     fn refs(&self) -> Vec<Reference> {
         let own = namespace(&self.metadata);
-        let strategy = &self.spec.strategy;
-        let mut refs: Vec<Reference> =
-            strategy.services().map(|name| Reference::new(Kind::Service, own, name)).collect();
-        refs.extend(strategy.route().map(|(kind, name)| Reference::new(kind, own, name)));
+        let service = |name: &String| Reference::new(Kind::Service, own, name);
+        let mut refs: Vec<Reference> = self.services().map(service).collect();
+        refs.extend(self.routes().map(|(kind, name)| Reference::new(kind, own, name)));
         if let Some(source) = &self.spec.source_ref {
             let namespace = source.namespace.as_deref().unwrap_or(own);
             refs.push(Reference::new(Kind::ImagePolicy, namespace, &source.name));

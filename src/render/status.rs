@@ -90,10 +90,12 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         highest_weight: i64::from(highest.percent()),
         unpaused: *unpaused,
         routing: routing.as_ref().map(|routing| wire::Routing {
+            strategy: routing.strategy.as_str().to_owned(),
             http_route: named(routing, RouteKind::Http),
             grpc_route: named(routing, RouteKind::Grpc),
             stable_service: routing.stable.clone(),
             canary_service: routing.canary.clone(),
+            port: i32::from(routing.port),
             variant_match: routing.experiment.as_ref().map(|header| wire::HeaderMatch {
                 kind: header.kind.as_str().to_owned(),
                 name: header.name.clone(),
@@ -235,14 +237,14 @@ fn count(count: u32) -> i32 {
 
 /// The name of the route, where it is of this kind.
 fn named(routing: &Routing, kind: RouteKind) -> Option<String> {
-    (routing.route.kind == kind).then(|| routing.route.name.clone())
+    routing.route.as_ref().filter(|route| route.kind == kind).map(|route| route.name.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::moment::Timestamp;
-    use crate::model::spec::{HeaderMatch, MatchKind, RouteName, Routing};
+    use crate::model::spec::{HeaderMatch, MatchKind, RouteName, Routing, Strategy};
     use crate::model::status::{Cause, Phase};
     use crate::model::template::Revision;
     use crate::model::weight::Weight;
@@ -263,11 +265,12 @@ mod tests {
 
     fn routing() -> Routing {
         let name = str::to_owned;
-        let route = RouteName::new(RouteKind::Grpc, "shop");
-        let (stable, canary) = (name("stable"), name("canary"));
+        let route = Some(RouteName::new(RouteKind::Grpc, "shop"));
+        let (stable, canary) = (Some(name("stable")), Some(name("canary")));
         let kind = MatchKind::RegularExpression;
         let header = HeaderMatch { name: name("Cookie"), value: name("^a=b$"), kind };
-        Routing { route, stable, canary, experiment: Some(header) }
+        let strategy = Strategy::AbTesting;
+        Routing { strategy, route, stable, canary, port: 80, experiment: Some(header) }
     }
 
     fn full(stage: Stage, by: Trigger) -> Status {

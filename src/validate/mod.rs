@@ -19,6 +19,8 @@ mod template;
 mod variant;
 
 use crate::model::snapshot::{Known, Snapshot};
+use crate::model::spec::{Routing, Spec};
+use crate::model::status::{Attempt, Status};
 use crate::validate::seen::Seen;
 
 /// Makes of what was read what a turn may rely on.
@@ -28,8 +30,8 @@ use crate::validate::seen::Seen;
 pub fn validate(seen: &Seen) -> Known {
     let rollout = rollout::identity(&seen.rollout);
     let status = status::parse(seen.rollout.status.as_ref());
-    let spec = match rollout::spec(&seen.rollout) {
-        Ok(spec) => spec,
+    let (spec, instead) = match rollout::spec(&seen.rollout) {
+        Ok(spec) => in_use(spec, &status),
         Err(problem) => return Known::Invalid { rollout, status: Box::new(status), problem },
     };
     let template = template::with_owners(&seen.rollout, &seen.kustomizations);
@@ -52,8 +54,23 @@ pub fn validate(seen: &Seen) -> Known {
         refused: seen.refused.clone(),
         rollout,
         spec,
+        instead,
         replica_sets,
     }))
+}
+
+/// The spec with what splits traffic at present, and what it names itself where that is another.
+fn in_use(mut spec: Spec, status: &Status) -> (Spec, Option<Routing>) {
+    let named = spec.ladder.routing();
+    let used =
+        |attempt: &Attempt| Some((attempt.routing.clone()?, attempt.stage.step(), attempt.weight));
+    match status.attempt.as_ref().and_then(used).filter(|(used, _, _)| *used != named) {
+        None => (spec, None),
+        Some((used, step, weight)) => {
+            spec.ladder = spec.ladder.left(used, step, weight);
+            (spec, Some(named))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -88,5 +105,28 @@ mod tests {
         assert_eq!(status.observed_generation, 2);
         assert!(rollout.finalizer && rollout.deleting.is_some());
         assert_eq!((rollout.name.as_str(), rollout.generation), ("shop", 3));
+    }
+
+    #[test]
+    fn what_is_in_use_is_used_until_it_is_left() {
+        let stored = |name: &str| {
+            let attempt = json!({"number": 2, "revision": "5f6c0a91be", "trigger": "Template",
+                "stage": "Step", "step": 3, "weight": 40, "startedAt": "2026-01-02T03:04:05Z",
+                "enteredAt": "2026-01-02T03:04:05Z", "delivered": true, "release": {},
+                "routing": {"strategy": "canary", "httpRoute": name, "port": 8080,
+                    "stableService": "shop-stable", "canaryService": "shop-canary"}});
+            fixture::rollout(json!({"status": {"observedGeneration": 2, "attempt": attempt}}))
+        };
+        let read = |name: &str| match validate(&fixture::seen(stored(name))) {
+            Known::Valid(snapshot) => snapshot,
+            Known::Invalid { problem, .. } => panic!("{problem:?}"),
+        };
+        let named = read("shop");
+        assert_eq!(named.instead, None);
+        let renamed = read("old");
+        assert_eq!(renamed.instead, Some(named.spec.ladder.routing()));
+        assert_eq!(renamed.route.as_ref().unwrap().name.name, "old");
+        let rung = renamed.spec.ladder.stands(3).unwrap();
+        assert_eq!(rung.weight.percent(), 40, "it stands where it stood");
     }
 }

@@ -39,14 +39,14 @@ fn shared(rival: &Rollout, spec: &Spec) -> Option<String> {
     if active(Bug::DuplicateUnchecked) {
         return None;
     }
-    let theirs = &rival.spec.strategy;
     let mut services =
         [&spec.ladder.stable_service, &spec.ladder.canary_service].into_iter().flatten();
-    if let Some(name) = services.find(|name| theirs.services().any(|other| other == *name)) {
+    if let Some(name) = services.find(|name| rival.services().any(|other| other == *name)) {
         return Some(format!("Service {name}"));
     }
     let own = spec.ladder.route.as_ref()?;
-    (strategy::named(theirs.route()).as_ref() == Some(own)).then(|| own.to_string())
+    let mut theirs = rival.routes().filter_map(|route| strategy::named(Some(route)));
+    theirs.any(|route| route == *own).then(|| own.to_string())
 }
 
 #[cfg(test)]

@@ -32,9 +32,10 @@ pub fn of_rollout(
         RouteKind::Http => read(&name, &seen.route, |spec| spec),
         RouteKind::Grpc => read(&name, &seen.grpc_route, |GrpcSpec(spec)| spec),
     };
-    let live =
-        found.and_then(|route| live(seen, &route, &Backends::new(&name, rollout, (spec, status))));
-    Some(Route { name, live })
+    let wanted = Backends::new(&name, rollout, (spec, status));
+    let gone = found.as_ref().map_or(true, |route| !wanted.canary_named(route));
+    let live = found.and_then(|route| live(seen, &route, &wanted));
+    Some(Route { name, live, gone })
 }
 
 /// What is read of a route, whatever its kind.
@@ -108,6 +109,13 @@ impl<'a> Backends<'a> {
     fn places(&self, backends: &[Value], service: &str) -> Vec<usize> {
         let places = backends.iter().enumerate();
         places.filter(|(_, backend)| self.names(backend, service)).map(|(at, _)| at).collect()
+    }
+
+    /// Tells whether any rule names the canary Service.
+    fn canary_named(&self, route: &Read) -> bool {
+        let rules = route.spec.get("rules").and_then(Value::as_array).into_iter().flatten();
+        let backends = rules.filter_map(|rule| rule.get("backendRefs")?.as_array()).flatten();
+        backends.into_iter().any(|backend| self.names(backend, self.canary))
     }
 
     /// Tells whether a backendRef is a Service of our namespace.

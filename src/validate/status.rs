@@ -5,7 +5,7 @@ use crate::api::status as wire;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
-use crate::model::spec::{HeaderMatch, MatchKind, RouteKind, RouteName, Routing};
+use crate::model::spec::{HeaderMatch, MatchKind, RouteKind, RouteName, Routing, Strategy};
 use crate::model::status::{
     Attempt, Cause, Condition, Counts, Draining, Entry, Phase, Pin, Quarantined, Rejected, Side,
     Stage, Status, Trigger, Waiting,
@@ -87,15 +87,17 @@ fn routing(stored: &wire::Routing) -> Option<Routing> {
         let (name, value) = (stored.name.clone(), stored.value.clone());
         Some(HeaderMatch { name, value, kind: MatchKind::parse(&stored.kind)? })
     };
-    let (kind, name) = match (&stored.http_route, &stored.grpc_route) {
-        (Some(name), _) => (RouteKind::Http, name),
-        (None, Some(name)) => (RouteKind::Grpc, name),
-        (None, None) => return None,
+    let route = match (&stored.http_route, &stored.grpc_route) {
+        (Some(name), _) => Some(RouteName::new(RouteKind::Http, name)),
+        (None, Some(name)) => Some(RouteName::new(RouteKind::Grpc, name)),
+        (None, None) => None,
     };
     Some(Routing {
-        route: RouteName { kind, name: name.clone() },
+        strategy: Strategy::parse(&stored.strategy)?,
+        route,
         stable: stored.stable_service.clone(),
         canary: stored.canary_service.clone(),
+        port: u16::try_from(stored.port).ok()?,
         experiment: readable(stored.variant_match.as_ref(), header)?,
     })
 }

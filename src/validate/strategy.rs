@@ -460,9 +460,10 @@ mod tests {
                 ladder.steps.iter().map(|s| (s.weight.percent(), s.pause)).collect();
             assert_eq!(pauses, [(0, Pause::UntilConcluded(most)), (100, Pause::None)]);
             assert!(ladder.steps.iter().all(|step| step.scale == Some(Scale::Full)));
-            let routing = ladder.routing().unwrap();
+            let routing = ladder.routing();
             assert_eq!(routing.experiment, ladder.experiment);
-            assert_eq!((routing.route.name.as_str(), routing.canary.as_str()), ("shop", "shop-b"));
+            assert_eq!(routing.route, Some(RouteName::new(RouteKind::Http, "shop")));
+            assert_eq!(routing.canary.as_deref(), Some("shop-b"));
         }
         for (patch, field) in [
             (json!({"variantBService": "shop"}), "variantBService"),
@@ -480,7 +481,7 @@ mod tests {
         let ladder = only(json!({"simple": {"maxUnavailable": 1}})).unwrap();
         assert_eq!(ladder.steps, [Step { weight: Weight::FULL, scale: None, pause: Pause::None }]);
         assert_eq!((ladder.surge, ladder.unavailable), (Quantity::Percent(25), Quantity::Count(1)));
-        assert_eq!((ladder.last(), ladder.routing()), (1, None));
+        assert_eq!((ladder.last(), ladder.routing().route), (1, None));
         for (simple, field) in [
             (json!({"maxSurge": 0}), "maxSurge"),
             (json!({"maxSurge": "101%"}), "maxSurge"),

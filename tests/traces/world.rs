@@ -15,7 +15,7 @@ use stairlock::model::snapshot::{
     Rule, Service, Snapshot,
 };
 use stairlock::model::spec::{
-    DRAIN_DELAY, Ladder, Pause, RouteKind, RouteName, SourceRef, Spec, Step, Strategy,
+    DRAIN_DELAY, Ladder, Pause, RouteKind, RouteName, Routing, SourceRef, Spec, Step, Strategy,
 };
 use stairlock::model::status::{Stage, Status};
 use stairlock::model::template::{Revision, Template};
@@ -48,6 +48,7 @@ impl Default for World {
                 deleting: None,
                 finalizer: false,
             },
+            instead: None,
             spec: spec(),
             template: template("shop:1.0.0", "a"),
             template_refused: None,
@@ -131,8 +132,8 @@ impl World {
             }
             "sum" => self.live_route().rules[0].sum = rest.parse().unwrap(),
             "no-routing" => {
-                self.seen.spec.ladder.route = None;
-                self.seen.route = None;
+                let ladder = &self.seen.spec.ladder;
+                self.seen.instead = Some(Routing { route: None, ..ladder.routing() });
             }
             "mismatch" => {
                 let live = self.service(rest).live.as_mut().unwrap();
@@ -242,7 +243,7 @@ impl World {
             acceptance: Acceptance::Accepted,
             owner: None,
         };
-        self.seen.route = Some(Route { name: live.name.clone(), live: Ok(live) });
+        self.seen.route = Some(Route { name: live.name.clone(), live: Ok(live), gone: false });
     }
 
     fn offer(&mut self, text: &str) {
@@ -320,6 +321,18 @@ impl World {
         panic!("no end after {TURNS_MAX} turns: {:#?}", told.last());
     }
 
+    /// What the spec names splits the traffic, once the status says that it is in use.
+    fn come_to_what_is_named(&mut self) {
+        let used = self.seen.status.attempt.as_ref().and_then(|attempt| attempt.routing.clone());
+        let Some(named) = self.seen.instead.clone().filter(|named| used.as_ref() == Some(named))
+        else {
+            return;
+        };
+        self.seen.instead = None;
+        self.seen.route = self.seen.route.take().filter(|_| named.route.is_some());
+        self.seen.spec.ladder = self.seen.spec.ladder.clone().with(named);
+    }
+
     fn carry_out(&mut self, next: Move, told: &mut Vec<String>) {
         let at = Timestamp::from_millis(0);
         let at = self.now.since(at);
@@ -327,6 +340,7 @@ impl World {
             Move::Commit(status) => {
                 told.push(format!("t+{at} commit {}", shown(&status)));
                 self.seen.status = *status;
+                self.come_to_what_is_named();
             }
             Move::Report(status) => {
                 told.push(format!("t+{at} report {}", shown(&status)));

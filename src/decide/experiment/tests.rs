@@ -31,7 +31,7 @@ fn experiment(paused_at: Option<Timestamp>) -> Snapshot {
     ladder.experiment = Some(HeaderMatch { name, value, kind: MatchKind::Exact });
     let routing = ladder.routing();
     let attempt = seen.status.attempt.as_mut().unwrap();
-    attempt.routing = routing;
+    attempt.routing = Some(routing);
     attempt.stage = Stage::Step { number: 1, entered_at: at(0), paused_at };
     (attempt.weight, attempt.highest) = (Weight::NONE, Weight::NONE);
     let revision = attempt.revision.clone();

@@ -180,11 +180,16 @@ fn follows(old: &Attempt, new: &Attempt) -> bool {
         | (Stage::Step, Stage::RollingBack)
         | (Stage::Promoting, Stage::Completed | Stage::RollingBack) => true,
         (Stage::First, Stage::Ended) => new.failed(),
-        (Stage::Step, Stage::Promoting) => new.routing.is_some(),
-        (Stage::Step, Stage::Completed) => new.routing.is_none(),
+        (Stage::Step, Stage::Promoting) => is_routed(new),
+        (Stage::Step, Stage::Completed) => !is_routed(new),
         (Stage::RollingBack, Stage::Ended) => old.cause == new.cause,
         (_, _) => false,
     }
+}
+
+/// Whether a route splits the traffic of an attempt.
+fn is_routed(attempt: &Attempt) -> bool {
+    attempt.routing.as_ref().is_some_and(|routing| !routing.http_route.is_empty())
 }
 
 /// S9: steps and weights do not fall, and no step is left out but by promote-full.

@@ -1,6 +1,7 @@
 //! Force: a step, a promotion and the way back are over only once what they ask for is there, as
 //! pods and gateways say of the present generation (S13).
 
+use crate::sim::judge::changes;
 use crate::sim::judge::facts::rollout::{Pause, Rollout};
 use crate::sim::judge::facts::route::{Route, part};
 use crate::sim::judge::facts::status::{Attempt, Stage};
@@ -60,7 +61,8 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
             && pairs.values().all(|pair| weighed((pair.canary, pair.sum())))
     };
     let routes = case.route_states(&routing.http_route);
-    found.unless(routes.into_iter().flatten().any(taken), "S13", || {
+    let left = was.renamed() && old.stage() == Stage::RollingBack && changes::gone(case, &routing);
+    found.unless(left || routes.into_iter().flatten().any(taken), "S13", || {
         format!(
             "{}: {} is left before a route with weight {} was accepted",
             was.name,

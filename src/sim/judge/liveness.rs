@@ -204,7 +204,10 @@ impl Liveness {
             }
             match rollout.open() {
                 Some(attempt) => ends(rollout, attempt, (known.stage.1.max(settled), at), found),
-                None if rested && !rollout.deleting => rests(scene, name, rollout, found),
+                None if rested && !rollout.deleting => {
+                    named_is_used(name, rollout, found);
+                    rests(scene, name, rollout, found);
+                }
                 None => {}
             }
         }
@@ -406,6 +409,14 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
             format!("{service} selects {:?} at rest, not {stable}", live.selects)
         });
     }
+}
+
+/// L1: what the spec names to split the traffic is in use, or something is waited for.
+fn named_is_used(name: &Name, rollout: &Rollout, found: &mut Found) {
+    let still = rollout.spec.paused || !rollout.status.waiting_for.is_empty();
+    found.unless(still || !rollout.renamed(), "L1", || {
+        format!("{}: {:?} is named and not used", name.1, rollout.named)
+    });
 }
 
 /// L1: the Services and the route that a Rollout names are there, or it says what it waits for; so

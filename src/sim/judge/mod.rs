@@ -9,6 +9,7 @@ pub mod bindings;
 
 mod attempts;
 mod bounds;
+mod changes;
 mod commands;
 mod deletions;
 mod drain;
@@ -172,6 +173,7 @@ impl Judge {
         sizes::see(&case, &mut found);
         self.drains.see(&case, &mut found);
         attempts::see(&case, &mut found);
+        changes::see(&case, &mut found);
         deletions::see(&case, &mut found);
         force::see(&case, &mut found);
         self.images.see(&case, &mut found);

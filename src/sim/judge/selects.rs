@@ -1,6 +1,7 @@
 //! Selects: when a controller may turn a Service to other pods (S1, S2).
 
 use crate::sim::judge::facts::pods::Service;
+use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::facts::route::part;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh, Seen};
@@ -55,7 +56,13 @@ fn turned(
     let plain = seen.states().any(|state| state.routing().is_none());
     let from = before.selects.as_deref();
     let Some(to) = after.selects.as_deref() else {
-        found.push("S5", format!("{name} is let go while {} stands", seen.now.name));
+        let left = |state: &Rollout| {
+            let named = [&state.named.stable_service, &state.named.canary_service];
+            state.renamed() && !named.iter().any(|service| *service == name)
+        };
+        found.unless(seen.states().any(left), "S5", || {
+            format!("{name} is let go while {} stands", seen.now.name)
+        });
         return true;
     };
     let sets = |revision: &str| case.set_states(&format!("{}-{revision}", seen.now.name));

@@ -55,10 +55,10 @@ impl Resize<'_, '_> {
         resources.iter().all(|resource| self.case.remembers(resource))
     }
 
-    /// Whether two whole sides stand side by side, as far as its writer may have thought.
+    /// Whether two whole sides stand side by side, as far as its writer may have thought. Only a
+    /// controller changes that, by a write of its own.
     fn routed(&self) -> bool {
-        let routed = |state: &Rollout| state.routing().or(state.spec.routing()).is_some();
-        self.seen.states().any(|state| routed(state) || state.spec.switch)
+        self.seen.stages().any(|state| state.routing().is_some() || state.spec.switch)
     }
 
     /// S2: pods behind a backend with a weight stay, as many as the weight needs.

@@ -248,8 +248,8 @@ impl Tale {
         let rollout = &self.objects[&place("rollouts/shop")];
         match rollout["spec"]["strategy"]["canary"].get("trafficRouting") {
             None => Value::Null,
-            Some(_) => json!({"httpRoute": "shop", "stableService": "stable",
-                "canaryService": "canary"}),
+            Some(_) => json!({"strategy": "canary", "port": 80, "httpRoute": "shop",
+                "stableService": "stable", "canaryService": "canary"}),
         }
     }
 

@@ -56,27 +56,16 @@ const LAWS: &[Law] = &[
     Law { said: "maxSurge and maxUnavailable", place: Place::At(SIMPLE), broken: no_room },
     Law { said: "scaleDownDelaySeconds and", place: Place::At(CANARY), broken: unrouted_delay },
     Law { said: "a Rollout has exactly one", place: Place::At(STRATEGY), broken: not_one },
-    Law { said: "one strategy cannot", place: Place::At(STRATEGY), broken: replaced },
     Law {
         said: "activeService and previewService have",
         place: Place::At(BLUE_GREEN),
         broken: same_sides,
-    },
-    Law {
-        said: "activeService and previewService are",
-        place: Place::At(BLUE_GREEN),
-        broken: renamed,
     },
     Law { said: "autoPromotionSeconds needs", place: Place::At(BLUE_GREEN), broken: by_itself },
     Law {
         said: "variantAService and variantBService have",
         place: Place::At(AB_TESTING),
         broken: same_variants,
-    },
-    Law {
-        said: "variantAService and variantBService are",
-        place: Place::At(AB_TESTING),
-        broken: variants_renamed,
     },
     Law { said: "traffic goes through", place: Place::At(CANARY_ROUTE), broken: not_one_route },
     Law { said: "traffic goes through", place: Place::At(BLUE_GREEN_ROUTE), broken: not_one_route },
@@ -232,35 +221,12 @@ fn not_one(strategy: &Value, _: Option<&Value>) -> bool {
     all.iter().filter(|key| strategy.get(key).is_some()).count() != 1
 }
 
-fn replaced(strategy: &Value, before: Option<&Value>) -> bool {
-    let other = |before: &Value| {
-        ["canary", "abTesting", "simple"]
-            .iter()
-            .any(|key| strategy.get(key).is_some() != before.get(key).is_some())
-    };
-    before.is_some_and(other)
-}
-
-fn renamed(chosen: &Value, before: Option<&Value>) -> bool {
-    let other = |before: &Value| {
-        ["activeService", "previewService"].iter().any(|key| chosen.get(key) != before.get(key))
-    };
-    before.is_some_and(other)
-}
-
 fn same_sides(chosen: &Value, _: Option<&Value>) -> bool {
     chosen.get("activeService") == chosen.get("previewService")
 }
 
 fn same_variants(chosen: &Value, _: Option<&Value>) -> bool {
     chosen.get("variantAService") == chosen.get("variantBService")
-}
-
-fn variants_renamed(chosen: &Value, before: Option<&Value>) -> bool {
-    let other = |before: &Value| {
-        ["variantAService", "variantBService"].iter().any(|key| chosen.get(key) != before.get(key))
-    };
-    before.is_some_and(other)
 }
 
 fn not_one_match(chosen: &Value, _: Option<&Value>) -> bool {

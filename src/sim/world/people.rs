@@ -11,7 +11,7 @@ use crate::sim::cluster::Actor;
 use crate::sim::cluster::refusal::Refusal;
 use crate::sim::history::Place;
 use crate::sim::resource::Resource;
-use crate::sim::rules::settle::Part;
+use crate::sim::rules::settle::{self, Part};
 use crate::sim::world::ground::{self, Ground, REPEAT_MIN};
 use crate::sim::world::timers::Task;
 use crate::sim::world::trouble::Trouble;
@@ -154,6 +154,9 @@ fn write(
 ) -> Result<(), Refusal> {
     let written = ground.cluster.update(actor, place, part, |object| {
         json_patch::merge(object, patch);
+        if let Some(resource) = Resource::named(place.resource).filter(|_| part == Part::Main) {
+            settle::shape(resource, object);
+        }
         Ok(())
     });
     written.map(|_| ())

@@ -31,7 +31,8 @@ fn whole() -> Tale {
     tale.merge("person", "rollouts/shop", json!({"spec": {"strategy": strategy}}));
     tale.after(6);
     tale.begins_release("1.1.0", "sha256:bb");
-    let routing = json!({"httpRoute": "shop", "stableService": "stable", "canaryService": "canary",
+    let routing = json!({"strategy": "abTesting", "port": 80, "httpRoute": "shop",
+        "stableService": "stable", "canaryService": "canary",
         "variantMatch": {"type": "Exact", "name": GROUP, "value": "b"}});
     tale.status(json!({"attempt": {"routing": routing}}));
     tale.image("controller", "shop:1.1.0@sha256:bb");

@@ -27,6 +27,10 @@ const CONCLUDE: &str = "conclude";
 /// What commands ask for, the one that wins first.
 const RANKS: [&str; 6] = ["abort", "conclude-a", "conclude-b", "promote-full", "promote", "retry"];
 
+const BLUE_GREEN: &str = "blueGreen";
+const AB_TESTING: &str = "abTesting";
+const STRATEGIES: [&str; 4] = [BLUE_GREEN, AB_TESTING, "canary", "simple"];
+
 /// One state of a Rollout.
 #[derive(Debug, Clone)]
 pub struct Rollout {
@@ -44,8 +48,10 @@ pub struct Rollout {
     pub asked: Vec<(&'static str, &'static str, String)>,
     /// The accepted command.
     pub accepted: Option<String>,
-    /// What it asks for.
+    /// What it asks for; what splits the traffic is what is in use.
     pub spec: Arc<Spec>,
+    /// What it names to split the traffic.
+    pub named: Arc<Routing>,
     /// Where it stands.
     pub status: Arc<Status>,
 }
@@ -63,6 +69,10 @@ pub struct Spec {
     pub history_max: usize,
     /// The ladder as it is written.
     pub steps: Vec<Step>,
+    /// The strategy.
+    pub strategy: &'static str,
+    /// The port of the Services.
+    pub port: i64,
     /// The phase of its pauses.
     pub pause: &'static str,
     /// The Service of stable.
@@ -129,8 +139,25 @@ impl Rollout {
     /// Reads a Rollout. What did not change since `before` is shared with it.
     pub fn read(object: &Value, before: Option<(&Value, &Self)>) -> Self {
         let same = |key: &str| before.filter(|(old, _)| old.get(key) == object.get(key));
-        let spec = same("spec").map(|(_, known)| Arc::clone(&known.spec));
         let status = same("status").map(|(_, known)| Arc::clone(&known.status));
+        let status = status.unwrap_or_else(|| {
+            Arc::new(object.get("status").map(Status::read).unwrap_or_default())
+        });
+        let both =
+            same("spec").filter(|(_, known)| known.used() == used(&status) && !known.renamed());
+        let (spec, named) = match both {
+            Some((_, known)) => (Arc::clone(&known.spec), Arc::clone(&known.named)),
+            None => {
+                let mut spec = Spec::read(object);
+                let named = spec.split();
+                let attempt = status.attempt.as_ref();
+                if let Some((used, attempt)) = used(&status).zip(attempt).filter(|u| *u.0 != named)
+                {
+                    spec.splits_by(used, attempt);
+                }
+                (Arc::new(spec), Arc::new(named))
+            }
+        };
         let annotation = |key| at(object, &["metadata", "annotations", key]);
         let value = |key| annotation(key).and_then(Value::as_str).map(str::to_owned);
         let finalizers = list(object, &["metadata", "finalizers"]);
@@ -148,11 +175,20 @@ impl Rollout {
             finalizer: finalizers.iter().any(|name| name.as_str() == Some(keys::FINALIZER)),
             asked,
             accepted: value(keys::ACCEPTED),
-            spec: spec.unwrap_or_else(|| Arc::new(Spec::read(object))),
-            status: status.unwrap_or_else(|| {
-                Arc::new(object.get("status").map(Status::read).unwrap_or_default())
-            }),
+            spec,
+            named,
+            status,
         }
+    }
+
+    /// What splits the traffic, as it is noted.
+    pub fn used(&self) -> Option<&Routing> {
+        used(&self.status)
+    }
+
+    /// Whether it names something else to split the traffic than it uses.
+    pub fn renamed(&self) -> bool {
+        self.used().is_some_and(|used| *used != *self.named)
     }
 
     /// The attempt, while it goes on.
@@ -214,12 +250,9 @@ impl Rollout {
         false
     }
 
-    /// The objects that split its traffic: those of the attempt in progress, else of the spec.
+    /// The objects that split its traffic, where a route does.
     pub fn routing(&self) -> Option<Routing> {
-        match self.open() {
-            Some(attempt) => attempt.routing.clone(),
-            None => self.spec.routing(),
-        }
+        self.spec.routing()
     }
 }
 
@@ -231,8 +264,10 @@ impl Spec {
         let blue_green = at(spec, &["strategy", "blueGreen"]);
         let simple = at(spec, &["strategy", "simple"]);
         let ab = at(spec, &["strategy", "abTesting"]);
-        let route = blue_green.or(ab).unwrap_or(canary);
-        let named = |kind| word(route, &["trafficRouting", "gatewayAPI", kind]);
+        let chosen = blue_green.or(ab).unwrap_or(canary);
+        let written = |key: &&str| at(spec, &["strategy", key]).is_some();
+        let strategy = STRATEGIES.into_iter().find(written).unwrap_or_default();
+        let named = |kind| word(chosen, &["trafficRouting", "gatewayAPI", kind]);
         let route = named("httpRoute").or_else(|| named("grpcRoute"));
         let delay = count(blue_green.unwrap_or(canary), &["scaleDownDelaySeconds"], 30);
         let aborted = count(canary, &["abortScaleDownDelaySeconds"], delay);
@@ -259,11 +294,9 @@ impl Spec {
                 (None, Some(chosen)) => experiment(chosen),
                 (None, None) => steps(list(canary, &["steps"])),
             },
-            pause: match (blue_green, ab) {
-                (Some(_), _) => "Preview",
-                (None, Some(_)) => "Experimenting",
-                (None, None) => "Paused",
-            },
+            strategy,
+            port: number(chosen, &["port"]).unwrap_or(80),
+            pause: phase(strategy),
             stable_service: word(canary, &["stableService"])
                 .or_else(|| word(blue_green?, &["activeService"]))
                 .or_else(|| word(ab?, &["variantAService"])),
@@ -292,12 +325,44 @@ impl Spec {
 
     /// The objects that split traffic, where a route does.
     pub fn routing(&self) -> Option<Routing> {
-        Some(Routing {
-            http_route: self.route.clone()?,
-            stable_service: self.stable_service.clone()?,
-            canary_service: self.canary_service.clone()?,
+        self.route.is_some().then(|| self.split())
+    }
+
+    /// The strategy, and the objects by which it splits traffic.
+    fn split(&self) -> Routing {
+        let text = |name: &Option<String>| name.clone().unwrap_or_default();
+        Routing {
+            strategy: self.strategy.to_owned(),
+            http_route: text(&self.route),
+            stable_service: text(&self.stable_service),
+            canary_service: text(&self.canary_service),
+            port: self.port,
             variant_match: self.experiment.clone(),
-        })
+        }
+    }
+
+    /// Takes the strategy and the objects that are in use, of whose ladder no more is known than
+    /// where the attempt stands.
+    fn splits_by(&mut self, used: &Routing, attempt: &Attempt) {
+        let weight = u32::try_from(attempt.weight).unwrap_or(0);
+        let pause = match used.strategy.as_str() {
+            AB_TESTING => Pause::UntilConcluded(None),
+            _ => Pause::UntilPromoted,
+        };
+        let count = usize::try_from(attempt.step.max(1)).unwrap_or(1);
+        self.steps = vec![Step { weight, pods: 0, part: 0, pause }; count];
+        self.surge = part(self.replicas, 25);
+        self.unavailable = u32::from(self.surge == 0);
+        let name = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let known = STRATEGIES.into_iter().find(|known| *known == used.strategy);
+        self.strategy = known.unwrap_or_default();
+        self.pause = phase(self.strategy);
+        self.route = name(&used.http_route);
+        self.stable_service = name(&used.stable_service);
+        self.canary_service = name(&used.canary_service);
+        self.port = used.port;
+        self.experiment = used.variant_match.clone();
+        self.switch = self.strategy == BLUE_GREEN && self.route.is_none();
     }
 
     /// The number of the last step: one of weight 100 follows where none is written.
@@ -313,6 +378,20 @@ impl Spec {
         let index = usize::try_from(number.saturating_sub(1)).ok();
         let written = index.and_then(|index| self.steps.get(index)).copied();
         written.unwrap_or(Step { weight: 100, pods: 0, part: 0, pause: Pause::None })
+    }
+}
+
+/// What splits the traffic of a Rollout, as its status notes it.
+fn used(status: &Status) -> Option<&Routing> {
+    status.attempt.as_ref()?.routing.as_ref()
+}
+
+/// The phase of the pauses of a strategy.
+fn phase(strategy: &str) -> &'static str {
+    match strategy {
+        BLUE_GREEN => "Preview",
+        AB_TESTING => "Experimenting",
+        _ => "Paused",
     }
 }
 

@@ -81,10 +81,13 @@ pub struct Release {
     pub image: String,
 }
 
-/// The objects that split the traffic of an attempt.
+/// The strategy, and the objects by which it splits the traffic of an attempt; empty where there is
+/// none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Routing {
+    /// The strategy.
+    pub strategy: String,
     /// The route, whatever its kind.
     #[serde(alias = "grpcRoute")]
     pub http_route: String,
@@ -92,6 +95,8 @@ pub struct Routing {
     pub stable_service: String,
     /// The Service of the canary.
     pub canary_service: String,
+    /// The port of the Services.
+    pub port: i64,
     /// By which header the rules of an experiment are known.
     pub variant_match: Option<Variant>,
 }

@@ -169,15 +169,15 @@ async fn who_puts_back_does_so_until_the_end() {
     scene
         .happens(
             json!({"edit": {"at": "0s", "object": "httproutes/shop", "by": "kustomize-controller",
-        "merge": {"spec": {"replicas": 3}}, "every": "10s", "until": "1m"}}),
+        "merge": {"spec": {"hostnames": ["a"]}}, "every": "10s", "until": "1m"}}),
         )
         .unwrap();
-    scene.put(&route(), json!({"spec": {"replicas": 3}}));
+    scene.put(&route(), json!({"spec": {"hostnames": ["a"]}}));
     let mut reverts = 0;
     for _ in 0..20 {
-        scene.patch(&route(), json!({"spec": {"replicas": 4}}));
+        scene.patch(&route(), json!({"spec": {"hostnames": ["b"]}}));
         scene.pass(10_000).await;
-        reverts += usize::from(scene.read(&route())["spec"]["replicas"] == json!(3));
+        reverts += usize::from(scene.read(&route())["spec"]["hostnames"] == json!(["a"]));
     }
     assert_eq!(reverts, 6);
     assert_eq!(scene.world.next(), None);

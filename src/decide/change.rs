@@ -1,0 +1,92 @@
+//! Change: the spec names another strategy, or other objects that split the traffic, than the
+//! Rollout uses. An attempt on its way goes back by what it began with, the old side drains, what
+//! is not named any more is let go; only then a turn works with what the spec names.
+//!
+//! It never moves traffic itself.
+
+use crate::decide::act::Act;
+use crate::decide::attempt;
+use crate::decide::drain;
+use crate::decide::experiment;
+use crate::decide::side;
+use crate::decide::way::{self, Way};
+use crate::model::moment::Timestamp;
+use crate::model::moves::Write;
+use crate::model::snapshot::{Service, Snapshot};
+use crate::model::spec::Routing;
+use crate::model::status::{Cause, Stage};
+use crate::model::weight::Weight;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
+
+/// The next thing to do so that the Rollout comes to what its spec names.
+pub fn next(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    let named = seen.instead.as_ref().filter(|_| !seen.spec.paused)?;
+    let attempt = seen.status.attempt.as_ref()?;
+    match attempt.stage {
+        Stage::Step { .. } => {
+            let mut status = seen.status.clone();
+            attempt::roll_back(&mut status, Cause::StrategyChanged, now);
+            Some(Act::Commit(Box::new(status)))
+        }
+        Stage::First { .. } => Some(left(seen, named)),
+        Stage::Completed { .. } | Stage::Ended { .. } => {
+            settled(seen, now).then(|| left(seen, named))
+        }
+        // All traffic is on its way to one side: first it arrives.
+        Stage::Promoting { .. } | Stage::RollingBack { .. } => None,
+    }
+}
+
+/// Tells whether all traffic is on one side, and no other side still finishes requests.
+fn settled(seen: &Snapshot, now: Timestamp) -> bool {
+    #[cfg(feature = "planted")]
+    if active(Bug::StrategyLeftAtOnce) {
+        return true;
+    }
+    let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else { return true };
+    match way::of(seen) {
+        Way::Route if side::gone(seen) => true,
+        Way::Route => {
+            let whole = |route| side::in_place(route, Weight::NONE) && experiment::is_off(route);
+            side::route(seen).is_some_and(whole) && !drain::pending(seen, now)
+        }
+        Way::Switch => {
+            let selected = side::selected(seen.stable_service.as_ref());
+            selected.is_none_or(|selected| selected == stable) && !drain::pending(seen, now)
+        }
+        Way::Pods => true,
+    }
+}
+
+/// Services that are not named any more select all pods of the Rollout; then it is noted that what
+/// the spec names is used.
+fn left(seen: &Snapshot, named: &Routing) -> Act {
+    let kept = [&named.stable, &named.canary];
+    let services = [&seen.stable_service, &seen.canary_service].into_iter().flatten();
+    let services = services.filter(|s| !kept.iter().any(|name| name.as_ref() == Some(&s.name)));
+    let writes: Vec<Write> = services.filter_map(|service| released(seen, service)).collect();
+    #[cfg(feature = "planted")]
+    let writes = if active(Bug::ServiceLeftNarrowed) { Vec::new() } else { writes };
+    if !writes.is_empty() {
+        return Act::Apply(writes);
+    }
+    let mut status = seen.status.clone();
+    if let Some(attempt) = &mut status.attempt {
+        attempt.routing = Some(named.clone());
+    }
+    Act::Commit(Box::new(status))
+}
+
+/// A Service that selects one revision of the Rollout selects all of them again, unless somebody
+/// else has it.
+fn released(seen: &Snapshot, service: &Service) -> Option<Write> {
+    let live = service.live.as_ref().filter(|live| live.owner.is_none())?;
+    let selected = live.selects.as_ref().filter(|_| seen.duplicate.is_none())?;
+    let known = seen.replica_sets.iter().any(|rs| rs.owned && rs.revision == *selected);
+    let target = side::service_target(service, live);
+    known.then(|| Write::Select { target, from: Some(selected.clone()), to: None })
+}
+
+#[cfg(test)]
+mod tests;
