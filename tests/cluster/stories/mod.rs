@@ -2,6 +2,7 @@
 
 mod blind;
 mod canary;
+mod change;
 mod command;
 mod cost;
 mod crash;

@@ -158,6 +158,30 @@ async fn no_answer_fails_while_two_sides_switch() {
     visitors.leave().await;
 }
 
+/// A canary with traffic becomes blue-green, under traffic.
+#[tokio::test]
+async fn no_answer_fails_while_the_strategy_changes() {
+    let steps = json!([{"setWeight": 40, "pause": {}}, {"setWeight": 100}]);
+    let shop = |story: &Story| routed(story, "1.0.0", steps.clone());
+    let Some((story, _controller, front)) = open("changed", &["1.0.0", "1.1.0"], shop).await else {
+        return;
+    };
+    let visitors = front.visitors();
+    release(&story, "1.1.0").await;
+    story.paused(2, 1).await;
+    front.shares("1.1.0", 40).await;
+    let over = json!({"autoPromotionEnabled": false, "scaleDownDelaySeconds": 10,
+        "trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}}});
+    story.change_strategy(&two_sides(rollout(&story, "1.0.0", json!([])), &over)).await;
+    story.previewed(3).await;
+    front.shares("1.0.0", 100).await;
+    story.command("stairlock.dev/promote", "true").await;
+    story.completed(3).await;
+    story.drained().await;
+    front.shares("1.1.0", 100).await;
+    visitors.leave().await;
+}
+
 /// An experiment that is won, one that is superseded and one that is not won, each under traffic
 /// with the cookie and without.
 #[tokio::test]

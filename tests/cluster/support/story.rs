@@ -172,6 +172,13 @@ impl Story {
         self.until(&what, test).await
     }
 
+    /// Puts the strategy of another Rollout in the place of the shop's, as a person does.
+    pub async fn change_strategy(&self, to: &Value) {
+        let strategy = &to["spec"]["strategy"];
+        let patch = json!([{"op": "replace", "path": "/spec/strategy", "value": strategy}]);
+        self.kubectl(&["patch", "slr", SHOP, "--type=json", "-p", &patch.to_string()]).await;
+    }
+
     /// Waits until the new side of an attempt stands and is looked at.
     pub async fn previewed(&self, attempt: i64) -> Value {
         let looked_at = |r: &Value| text(r, "/status/phase") == "Preview" && attempt_is(r, attempt);
