@@ -134,6 +134,12 @@ pub enum Bug {
     PromoteWithoutPause,
     /// Drops an abort unless the step is in force.
     AbortWaitsForPause,
+    /// Evicts the pods of a restart without a look at those that are missed.
+    EvictsAllAtOnce,
+    /// Ends a restart once every old pod is asked to go, whether or not others took their places.
+    RestartEndsEarly,
+    /// Forgets a restart when the attempt beside it ends.
+    RestartForgotten,
     // What is written.
     /// Replaces the list of backends of a rule instead of two weights in it.
     RuleListReplaced,
@@ -255,6 +261,9 @@ impl Bug {
         Self::NamedStepUnchecked,
         Self::PromoteWithoutPause,
         Self::AbortWaitsForPause,
+        Self::EvictsAllAtOnce,
+        Self::RestartEndsEarly,
+        Self::RestartForgotten,
         Self::RuleListReplaced,
         Self::ZeroOmitted,
         Self::SharedSumIgnored,

@@ -102,6 +102,41 @@ pub struct ReplicaSetStatus {
     pub observed_generation: Option<i64>,
 }
 
+/// A pod.
+#[derive(Resource, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[resource(inherit = k8s_openapi::api::core::v1::Pod)]
+pub struct Pod {
+    /// Name, labels, owners.
+    #[serde(deserialize_with = "lean")]
+    pub metadata: ObjectMeta,
+    /// How it does.
+    #[serde(default)]
+    pub status: PodStatus,
+}
+
+/// How a pod does.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct PodStatus {
+    /// Ready among them.
+    #[serde(default)]
+    pub conditions: Option<Vec<PodCondition>>,
+}
+
+/// A condition of a pod.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct PodCondition {
+    /// Its type.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    #[serde(default)]
+    pub status: String,
+    /// When the status last changed.
+    #[serde(default)]
+    pub last_transition_time: Option<Time>,
+}
+
 /// A Service.
 #[derive(Resource, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[resource(inherit = k8s_openapi::api::core::v1::Service)]

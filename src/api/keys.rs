@@ -35,6 +35,8 @@ pub const COMMAND_PROMOTE_FULL: &str = "stairlock.dev/promote-full";
 pub const COMMAND_ABORT: &str = "stairlock.dev/abort";
 /// Annotation on a Rollout: try again what failed. Written by people.
 pub const COMMAND_RETRY: &str = "stairlock.dev/retry";
+/// Annotation on a Rollout: replace its pods, one after another. Written by people.
+pub const COMMAND_RESTART: &str = "stairlock.dev/restart";
 /// Annotation on a Rollout: end the experiment, with the winner as value. Written by people.
 pub const COMMAND_CONCLUDE: &str = "stairlock.dev/conclude-experiment";
 /// KULTA's spelling of [`COMMAND_PROMOTE`].

@@ -14,6 +14,8 @@ pub enum Kind {
     Rollout,
     /// The pods of one revision.
     ReplicaSet,
+    /// One pod.
+    Pod,
     /// What selects pods.
     Service,
     /// The endpoints of a Service.
@@ -37,6 +39,7 @@ impl Kind {
             Self::Service | Self::HttpRoute | Self::GrpcRoute => true,
             Self::Rollout
             | Self::ReplicaSet
+            | Self::Pod
             | Self::EndpointSlice
             | Self::ImagePolicy
             | Self::Kustomization
@@ -49,6 +52,7 @@ impl Kind {
         match self {
             Self::Rollout => "Rollout",
             Self::ReplicaSet => "ReplicaSet",
+            Self::Pod => "Pod",
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::ImagePolicy => "ImagePolicy",
@@ -64,6 +68,7 @@ impl Kind {
         match self {
             Self::Rollout => (keys::GROUP, &[keys::VERSION], "rollouts"),
             Self::ReplicaSet => ("apps", &["v1"], "replicasets"),
+            Self::Pod => ("", &["v1"], "pods"),
             Self::Service => ("", &["v1"], "services"),
             Self::EndpointSlice => ("discovery.k8s.io", &["v1"], "endpointslices"),
             Self::ImagePolicy => {

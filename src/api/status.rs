@@ -47,6 +47,10 @@ pub struct RolloutStatus {
     /// "registry.example/shop:1.2.3"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
+    /// The restart of pods that is under way. Range: one restart. Example: `{since:
+    /// "2026-01-02T03:04:05Z", number: 1}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
     /// Since when spec.paused freezes the attempt, RFC 3339. Range: a time. Example:
     /// `2026-01-02T03:04:05Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -312,6 +316,18 @@ pub struct Pin {
     pub until_newer_than: String,
     /// Since when, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub since: String,
+}
+
+/// A restart of pods that is under way.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Restart {
+    /// Pods that were made before are replaced, RFC 3339. Range: a time. Example:
+    /// `2026-01-02T03:04:05Z`.
+    pub since: String,
+    /// Which one it is of those that followed each other without an end. Range: 1 and more.
+    /// Example: `1`.
+    pub number: i64,
 }
 
 /// A notice of a stored transition.

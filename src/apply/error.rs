@@ -61,6 +61,21 @@ impl Error {
         }
     }
 
+    /// Tells what a failed eviction means: a PodDisruptionBudget that allows no pod to go now
+    /// answers as a server does that is asked too often, but says who it is.
+    pub fn of_eviction(target: &Reference, error: kube::Error) -> Self {
+        let kube::Error::Api(status) = &error else { return Self::of(target, 0, error) };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        let budget = causes.into_iter().find(|cause| cause.reason == "DisruptionBudget");
+        let why = match (status.code, budget) {
+            (429, Some(budget)) => format!("{} {}", status.message, budget.message),
+            // Of two budgets none is asked: a person has to take one away.
+            (500, _) if status.message.contains("PodDisruptionBudget") => status.message.clone(),
+            _ => return Self::of(target, 0, error),
+        };
+        Self::Refused { target: target.clone(), why: printable(why.trim()) }
+    }
+
     /// Tells which object it is about.
     pub fn target(&self) -> &Reference {
         match self {
@@ -97,6 +112,37 @@ mod tests {
         };
         let status = Status::failure("a\u{1b}b", reason).with_code(code).with_details(details);
         kube::Error::Api(Box::new(status))
+    }
+
+    #[test]
+    fn an_eviction_is_refused_by_a_budget_alone() {
+        let budget = |code: u16, reason: &str, message: &str| {
+            let kube::Error::Api(mut status) = answer(code, "TooManyRequests", 1) else {
+                unreachable!()
+            };
+            status.message = message.to_owned();
+            for cause in status.details.iter_mut().flat_map(|details| &mut details.causes) {
+                cause.reason = reason.to_owned();
+                cause.message = "The disruption budget shop needs 2 healthy pods".to_owned();
+            }
+            kube::Error::Api(status)
+        };
+        let words = "Cannot evict. The disruption budget shop needs 2 healthy pods";
+        for (case, error, want) in [
+            ("its budget", budget(429, "DisruptionBudget", "Cannot evict."), Some(words)),
+            ("too many calls", budget(429, "", "slow down"), None),
+            ("two budgets", budget(500, "", "more than one PodDisruptionBudget"), Some("more")),
+            ("the server failed", budget(500, "", "no"), None),
+        ] {
+            let target = Reference::new(Kind::Pod, "prod", "shop-1");
+            let got = match Error::of_eviction(&target, error) {
+                Error::Refused { why, .. } => Some(why),
+                Error::Unanswered { .. } => None,
+                other => panic!("{case}: {other}"),
+            };
+            let fits = got.as_deref().zip(want).is_some_and(|(got, want)| got.starts_with(want));
+            assert_eq!(fits, want.is_some(), "{case}: {got:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Send: the only way by which a write leaves. Verbs: create, patch and delete, nothing else.
+//! Send: the only way by which a write leaves. Verbs: create (an eviction too), patch
+//! and delete, nothing else.
 
 use json_patch::Patch as JsonPatch;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
@@ -123,6 +124,36 @@ pub async fn delete(client: &Client, target: &Reference, seen: &Target) -> Resul
         Ok(_) => Ok(gone),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(gone),
         Err(error) => Err(Error::of(target, version_number(Some(&seen.resource_version)), error)),
+    }
+}
+
+/// Has a pod evicted: deleted, if its PodDisruptionBudget allows that now.
+///
+/// # Errors
+/// [`Error`] as the answer says. A pod that is gone already, or another one of its name, is none.
+pub async fn evict(
+    client: &Client,
+    target: &Reference,
+    uid: &str,
+    body: Value,
+) -> Result<Written, Error> {
+    let params = PostParams { dry_run: false, field_manager: None };
+    let body = serde_json::to_vec(&body).map_err(kube::Error::SerdeError);
+    let name = &target.key.name;
+    let request = body.and_then(|body| {
+        let request = request(target).create_subresource("eviction", name, &params, body);
+        request.map_err(kube::Error::BuildRequest)
+    });
+    debug!(object = %target, "evict");
+    let reply = match request {
+        Ok(request) => client.request::<Value>(request).await,
+        Err(error) => Err(error),
+    };
+    let gone = Written { target: target.clone(), effect: Effect::Gone { uid: uid.to_owned() } };
+    match reply {
+        Ok(_) => Ok(gone),
+        Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(gone),
+        Err(error) => Err(Error::of_eviction(target, error)),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::moves::{Target, Write};
 use crate::model::spec::RouteKind;
 use crate::model::template::TemplateId;
 use crate::render::owner::Owner;
-use crate::render::{replica_set, rollout as own_patch, route, service};
+use crate::render::{eviction, replica_set, rollout as own_patch, route, service};
 
 /// Names the object that a write is about, so that it can be looked at again when its answer is
 /// lost.
@@ -27,6 +27,7 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         Write::Resize { target, .. }
         | Write::DeleteReplicaSet(target)
         | Write::AdoptReplicaSet(target) => named(Kind::ReplicaSet, &target.name),
+        Write::Evict { pod, .. } => named(Kind::Pod, pod),
         Write::CreateService { name, .. } => named(Kind::Service, name),
         Write::Select { target, .. } => named(Kind::Service, &target.name),
         Write::SetWeights { kind, target, .. } | Write::SetRules { kind, target, .. } => {
@@ -121,6 +122,10 @@ pub async fn apply(
         Write::AdoptReplicaSet(target) => {
             patched(client, reference, replica_set::adopt(&owner, target), target).await
         }
+        Write::Evict { pod, uid } => {
+            let body = eviction::of(&owner.namespace, pod, uid);
+            send::evict(client, &reference, uid, body).await.map(Some)
+        }
         Write::CreateService { name, revision, selector, port, target_port } => {
             let (port, target_port) = (*port, *target_port);
             let birth = service::Birth { name, revision, selector, port, target_port };
@@ -160,6 +165,7 @@ async fn on_itself(
         | Write::Resize { .. }
         | Write::DeleteReplicaSet(_)
         | Write::AdoptReplicaSet(_)
+        | Write::Evict { .. }
         | Write::CreateService { .. }
         | Write::Select { .. }
         | Write::SetWeights { .. }

@@ -261,6 +261,7 @@ fn alone(rollout: Rollout) -> Seen {
     Seen {
         rollout: Arc::new(rollout),
         replica_sets: Vec::new(),
+        pods: None,
         source: Found::NotAsked,
         services: Vec::new(),
         slices: Vec::new(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::api::foreign::Pod;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::apply::announce::{Announced, announce as send};
@@ -23,6 +24,7 @@ use crate::model::template::TemplateId;
 #[cfg(feature = "planted")]
 use crate::observe::barrier::Barrier;
 use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
+use crate::observe::pods;
 use crate::observe::refs::Watched;
 use crate::observe::seen::{Remembered, gather};
 #[cfg(feature = "planted")]
@@ -101,15 +103,16 @@ pub fn surveyed(ctx: &Context, key: &Key, rollout: &Rollout) -> bool {
 /// Gathers what a turn needs, the API server's word on a new template included.
 ///
 /// # Errors
-/// [`Error::Write`] if it does not answer about the template.
+/// [`Error::Write`] if it does not answer about the template, [`Error::Read`] about the pods.
 pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result<Seen, Error> {
     let now = ctx.clock.monotonic();
     let template_refused = check_template(ctx, key, rollout, now).await?;
+    let pods = check_pods(ctx, key, rollout).await?;
     let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
     let remembered = ctx.remember(key, |memory| {
         let refusal = memory.refusal(rollout, version, now);
         let refused = refusal.map(|refusal| (refusal.target.to_string(), refusal.why));
-        Remembered { template_refused, sent: memory.sent.clone(), refused }
+        Remembered { template_refused, pods, sent: memory.sent.clone(), refused }
     });
     Ok(gather(&ctx.stores, rollout, remembered))
 }
@@ -138,6 +141,21 @@ async fn check_template(
     let until = now + pause;
     ctx.remember(key, |memory| memory.checked(rollout, id, refused.clone(), until));
     Ok(refused)
+}
+
+/// Asks for the pods while a restart is under way, and at no other time.
+async fn check_pods(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+) -> Result<Option<Result<Vec<Pod>, String>>, Error> {
+    let restarts = rollout.status.as_ref().is_some_and(|status| status.restart.is_some());
+    if !restarts || rollout.metadata.deletion_timestamp.is_some() {
+        return Ok(None);
+    }
+    let asked = pods::of_rollout(&ctx.client, key).await;
+    let target = || Reference::new(Kind::Pod, key.namespace.as_str(), "");
+    asked.map(Some).map_err(|source| Error::Read { target: target(), source: Box::new(source) })
 }
 
 /// Tells whether every container of the template has an image.

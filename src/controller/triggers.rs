@@ -22,7 +22,7 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
             users(&change.reference).into_iter().collect()
         }
         Kind::Kustomization => under(stores, &change.reference),
-        Kind::Event => BTreeSet::new(),
+        Kind::Pod | Kind::Event => BTreeSet::new(),
     }
 }
 

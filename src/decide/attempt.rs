@@ -359,6 +359,10 @@ fn lost(seen: &Snapshot) -> bool {
 
 /// Ends the attempt in progress: history, and the drain of its side.
 pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Timestamp) {
+    #[cfg(feature = "planted")]
+    if active(Bug::RestartForgotten) {
+        status.restart = None;
+    }
     let Some(attempt) = status.attempt.as_mut() else { return };
     let entry = Entry {
         number: attempt.number,

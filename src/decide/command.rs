@@ -6,6 +6,7 @@
 use crate::decide::act::Act;
 use crate::decide::attempt;
 use crate::decide::notice;
+use crate::decide::restart;
 use crate::decide::side;
 use crate::decide::stage;
 use crate::model::command::{Asked, Command, Token, Value};
@@ -28,7 +29,7 @@ pub fn obey(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 
 /// The status after a command, `None` where its token is void.
 fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
-    let here = place(seen) == Some((token.attempt, token.step));
+    let here = bound(seen, token.command) == Some((token.attempt, token.step));
     #[cfg(feature = "planted")]
     let here = here || active(Bug::TokenUnbound);
     if !here {
@@ -76,6 +77,7 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
                 return None;
             }
         }
+        Command::Restart => status = restart::begin(seen, now),
     }
     Some(status)
 }
@@ -93,10 +95,17 @@ pub fn take(seen: &Snapshot, now: Timestamp) -> Option<Act> {
         .collect();
     let mut wanted: Vec<_> = known.iter().filter(|asked| possible(seen, asked)).collect();
     wanted.sort_by_key(|asked| asked.command);
-    let remove = known.iter().map(|asked| asked.key.clone()).collect();
+    let accepted = wanted.first().map(|asked| asked.command);
+    // A restart takes nothing from another command: its turn comes after that one's.
+    let stays = |asked: &&&Asked| {
+        asked.command == Command::Restart
+            && accepted.is_some_and(|accepted| accepted != Command::Restart)
+    };
+    let gone = known.iter().filter(|asked| !stays(asked));
+    let remove = gone.map(|asked| asked.key.clone()).collect();
     let accept = match wanted.first() {
         Some(asked) => {
-            let (attempt, step) = place(seen)?;
+            let (attempt, step) = bound(seen, asked.command)?;
             Some(Token { command: asked.command, attempt, step })
         }
         None => {
@@ -166,6 +175,7 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
             let failed = seen.status.quarantine.iter().any(|entry| entry.attempt == number);
             seen.status.pin.is_some() || (failed && !stage.open())
         }
+        Command::Restart => true,
     }
 }
 
@@ -173,7 +183,7 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
 fn climbs(command: Command) -> bool {
     match command {
         Command::Promote | Command::PromoteFull | Command::ConcludeA | Command::ConcludeB => true,
-        Command::Abort | Command::Retry => false,
+        Command::Abort | Command::Retry | Command::Restart => false,
     }
 }
 
@@ -190,6 +200,21 @@ fn stands(seen: &Snapshot) -> bool {
 
 fn stage_of(seen: &Snapshot) -> Option<&Stage> {
     seen.status.attempt.as_ref().map(|attempt| &attempt.stage)
+}
+
+/// What the token of a command names: attempt and step; a restart is bound to no step, but to which
+/// one it is.
+fn bound(seen: &Snapshot, command: Command) -> Option<(u32, u32)> {
+    let (attempt, step) = place(seen)?;
+    match command {
+        Command::Restart => Some((attempt, restart::number(seen).saturating_add(1))),
+        Command::Abort
+        | Command::ConcludeA
+        | Command::ConcludeB
+        | Command::PromoteFull
+        | Command::Promote
+        | Command::Retry => Some((attempt, step)),
+    }
 }
 
 /// The attempt and the step on which the Rollout stands, step 0 off the ladder.

@@ -76,6 +76,7 @@ pub fn at_rest() -> Snapshot {
         status: status(&revision),
         commands: Commands::default(),
         replica_sets: vec![replica_set(&stable, 4, 4)],
+        pods: None,
         offer: Offer::NoSource,
         stable_service: Some(service("stable")),
         canary_service: Some(service("canary")),

@@ -17,6 +17,7 @@ pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
         Write::SetRules { into, .. } => rules_lead_to_ready_pods(seen, into),
         Write::Resize { target, replicas, .. } => pods_with_traffic_stay(seen, target, *replicas),
         Write::Select { target, to, .. } => turns_to_ready_pods(seen, target, to.as_ref()),
+        Write::Evict { uid, .. } => only_old_pods_go(seen, uid),
         Write::CreateReplicaSet { .. }
         | Write::DeleteReplicaSet(_)
         | Write::AdoptReplicaSet(_)
@@ -67,6 +68,15 @@ fn pods_with_traffic_stay(seen: &Snapshot, target: &Target, replicas: u32) -> Op
         return None;
     }
     way::carries(seen, &rs.revision)?.then_some("S2: pods behind a backend with weight stay")
+}
+
+/// A pod is evicted by a restart alone, and only one that stood before it.
+fn only_old_pods_go(seen: &Snapshot, uid: &str) -> Option<&'static str> {
+    let pods = seen.pods.as_ref().and_then(|pods| pods.as_ref().ok());
+    let pod = pods.into_iter().flatten().find(|pod| pod.uid == uid);
+    let since = seen.status.restart.map(|restart| restart.since);
+    let old = pod.is_some_and(|pod| since.is_some_and(|since| pod.created_at < since));
+    (!old).then_some("S23: only pods that stood before a restart are evicted")
 }
 
 /// A Service that carries all traffic turns only to a side that has pods.

@@ -16,6 +16,7 @@ pub mod pods;
 pub mod recover;
 pub mod release;
 pub mod replicas;
+pub mod restart;
 pub mod side;
 pub mod stage;
 pub mod status;
@@ -66,7 +67,8 @@ fn valid(seen: &Snapshot, now: Timestamp) -> Move {
 
 /// The fixed order of a turn. Each line either acts or leaves it to the next one.
 fn act(seen: &Snapshot, now: Timestamp) -> Act {
-    None.or_else(|| recover::adopt(seen))
+    let act = None
+        .or_else(|| recover::adopt(seen))
         .or_else(|| recover::status(seen, now))
         .or_else(|| attempt::freeze(seen, now))
         .or_else(|| release::restore(seen))
@@ -81,7 +83,8 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
             attempt::Start::Hold(hold) => stage::advance(seen, now).with(hold),
             attempt::Start::Stop(hold) => stage::stand(seen, now).with(hold),
             attempt::Start::Nothing => stage::advance(seen, now),
-        })
+        });
+    restart::beside(seen, act, now)
 }
 
 /// What is to be written, unless the API server refused just that and people do not know it yet.

@@ -95,6 +95,20 @@ pub fn failed(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp
     push(seen, status, (number, 0), (reason, cause.failed(), message), now);
 }
 
+/// A restart of pods began.
+pub fn restarting(seen: &Snapshot, status: &mut Status, since: Timestamp, now: Timestamp) {
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    let message = format!("pods that were made before {since} are replaced");
+    push(seen, status, (number, 0), ("RestartStarted", false, message), now);
+}
+
+/// A restart of pods ended.
+pub fn restarted(seen: &Snapshot, status: &mut Status, since: Timestamp, now: Timestamp) {
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    let message = format!("all pods that were made before {since} are replaced");
+    push(seen, status, (number, 0), ("RestartCompleted", false, message), now);
+}
+
 /// A command that is not waited for was dropped. Tells whether this is news.
 pub fn dropped(seen: &Snapshot, status: &mut Status, asked: &Asked, now: Timestamp) -> bool {
     let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);

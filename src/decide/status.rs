@@ -195,6 +195,7 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
         Write::Resize { .. }
         | Write::DeleteReplicaSet(_)
         | Write::AdoptReplicaSet(_)
+        | Write::Evict { .. }
         | Write::CreateService { .. }
         | Write::Select { .. }
         | Write::TakeCommands { .. }

@@ -17,17 +17,20 @@ pub enum Command {
     Promote,
     /// Try again what failed, or take releases again after an image was set by hand.
     Retry,
+    /// Replace the pods that stand, one after another.
+    Restart,
 }
 
 impl Command {
     /// All commands, the one that wins first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Abort,
         Self::ConcludeA,
         Self::ConcludeB,
         Self::PromoteFull,
         Self::Promote,
         Self::Retry,
+        Self::Restart,
     ];
 
     /// Tells the word, as in the accepted token.
@@ -39,6 +42,7 @@ impl Command {
             Self::PromoteFull => "promote-full",
             Self::Promote => "promote",
             Self::Retry => "retry",
+            Self::Restart => "restart",
         }
     }
 }
@@ -101,7 +105,8 @@ pub struct Token {
     pub command: Command,
     /// The attempt.
     pub attempt: u32,
-    /// The step, 0 where the attempt stands on none.
+    /// The step, 0 where the attempt stands on none. Of a restart, which belongs to no step: which
+    /// one it is of those that follow each other without an end.
     pub step: u32,
 }
 

@@ -188,6 +188,8 @@ pub enum Hold {
         /// Whether it did not win its experiment there, which is no failure.
         lost: bool,
     },
+    /// Pods are replaced, as the command restart asks.
+    Restarting,
     /// The API server refuses a write.
     Refused {
         /// The object.
@@ -246,6 +248,7 @@ impl Hold {
             Self::StrategyChanged { .. } => "StrategyChanged",
             Self::ScaledToZero => "ScaledToZero",
             Self::Quarantined { .. } => "Quarantined",
+            Self::Restarting => "Restarting",
             Self::Refused { .. } => "Refused",
         }
     }
@@ -263,6 +266,7 @@ impl Hold {
             | Self::NoRelease
             | Self::SourceNotReady { .. }
             | Self::StrategyChanged { .. }
+            | Self::Restarting
             | Self::Refused { .. } => EndedBy::Itself,
             Self::AwaitingPromotion => EndedBy::Command("promote"),
             Self::AwaitingConclusion => EndedBy::Command("conclude-experiment"),
@@ -327,6 +331,7 @@ impl Hold {
             | Self::ManualImage { .. }
             | Self::ScaledToZero
             | Self::Quarantined { .. }
+            | Self::Restarting
             | Self::Refused { .. } => false,
         }
     }
@@ -368,6 +373,7 @@ impl Hold {
             | Self::InvalidTemplate { .. }
             | Self::StrategyChanged { .. }
             | Self::ScaledToZero
+            | Self::Restarting
             | Self::Quarantined { .. } => "",
         }
     }
@@ -433,6 +439,7 @@ impl Hold {
                 "spec.replicas is 0, so no pod can prove the new revision".to_owned()
             }
             Self::Quarantined { what, attempt, lost } => quarantined(what, *attempt, *lost),
+            Self::Restarting => "pods are replaced one after another, as asked".to_owned(),
             Self::Refused { what, why } => format!("the API server refuses {what}: {why}"),
         }
     }

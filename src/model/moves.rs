@@ -91,6 +91,13 @@ pub enum Write {
     DeleteReplicaSet(Target),
     /// Make the Rollout the owner of a ReplicaSet that it made before and that has no owner.
     AdoptReplicaSet(Target),
+    /// Have a pod evicted, as far as its PodDisruptionBudget allows.
+    Evict {
+        /// Its name.
+        pod: String,
+        /// Its uid: another pod of the name stays.
+        uid: String,
+    },
     /// Create a Service, owned by the Rollout, that selects one revision.
     CreateService {
         /// Its name.

@@ -68,6 +68,8 @@ pub struct Snapshot {
     pub commands: Commands,
     /// Its ReplicaSets, and those that it made before and that have no owner.
     pub replica_sets: Vec<ReplicaSet>,
+    /// Its pods, or why they cannot be read: `None` unless they are asked for.
+    pub pods: Option<Result<Vec<Pod>, String>>,
     /// What the source offers.
     pub offer: Offer,
     /// The stable Service.
@@ -119,6 +121,23 @@ pub struct ReplicaSet {
     pub available: u32,
     /// Whether its status is of the present generation.
     pub settled: bool,
+}
+
+/// A pod of a ReplicaSet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// The uid of its ReplicaSet.
+    pub owner: String,
+    /// When it was made, in whole seconds.
+    pub created_at: Timestamp,
+    /// Whether it is being deleted.
+    pub ending: bool,
+    /// Since when it is ready.
+    pub ready_since: Option<Timestamp>,
 }
 
 /// What the source offers.

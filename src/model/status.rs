@@ -28,6 +28,8 @@ pub struct Status {
     pub quarantine: Vec<Quarantined>,
     /// An image set by hand.
     pub pin: Option<Pin>,
+    /// The restart of pods that is under way.
+    pub restart: Option<Restart>,
     /// Since when `spec.paused` freezes the attempt.
     pub frozen_since: Option<Timestamp>,
     /// Notices of stored transitions that are not known to be sent.
@@ -300,6 +302,16 @@ pub struct Pin {
     pub until_newer_than: String,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// A restart of pods that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restart {
+    /// Pods that were made before are replaced.
+    pub since: Timestamp,
+    /// Which one it is of those that followed each other without an end, from 1: the token of a
+    /// command that began one is void from then on.
+    pub number: u32,
 }
 
 /// A command annotation whose value is not understood.

@@ -4,6 +4,7 @@
 
 pub mod barrier;
 pub mod guard;
+pub mod pods;
 pub mod refs;
 pub mod seen;
 pub mod store;

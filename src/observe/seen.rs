@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::api::foreign::Pod;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::observe::refs::Watched;
@@ -15,6 +16,8 @@ use crate::validate::seen::{Found, Seen};
 pub struct Remembered {
     /// The API server's answer to a dry run of the template, if it refused.
     pub template_refused: Option<String>,
+    /// The Rollout's pods, where they were asked for, or why they cannot be read.
+    pub pods: Option<Result<Vec<Pod>, String>>,
     /// The ids of notices that are known to be sent.
     pub sent: BTreeSet<String>,
     /// A write that the API server refused: object and answer.
@@ -46,6 +49,7 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
     Seen {
         rollout: Arc::clone(rollout),
         replica_sets: stores.replica_sets.by(&own),
+        pods: remembered.pods,
         source: source(stores, &own, of(Kind::ImagePolicy).next()),
         services,
         slices,

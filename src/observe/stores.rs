@@ -38,6 +38,7 @@ impl Reach {
             Kind::ImagePolicy | Kind::Kustomization => self.shared.clone(),
             Kind::Rollout
             | Kind::ReplicaSet
+            | Kind::Pod
             | Kind::Service
             | Kind::EndpointSlice
             | Kind::HttpRoute
@@ -119,7 +120,9 @@ impl Stores {
             }
             Kind::Kustomization => self.kustomizations.ready(),
             Kind::Service => self.applied(&self.services, &reference.key),
-            Kind::Rollout | Kind::ReplicaSet | Kind::EndpointSlice | Kind::Event => true,
+            Kind::Rollout | Kind::ReplicaSet | Kind::Pod | Kind::EndpointSlice | Kind::Event => {
+                true
+            }
         };
         refs.iter().all(listed)
     }
@@ -141,7 +144,7 @@ impl Stores {
             Kind::HttpRoute => self.routes.version(key),
             Kind::GrpcRoute => self.grpc_routes.version(key),
             Kind::Kustomization => self.kustomizations.version(key),
-            Kind::Event => None,
+            Kind::Pod | Kind::Event => None,
         }
     }
 
@@ -157,7 +160,7 @@ impl Stores {
             Kind::HttpRoute => self.routes.seen(namespace),
             Kind::GrpcRoute => self.grpc_routes.seen(namespace),
             Kind::Kustomization => self.kustomizations.seen(namespace),
-            Kind::Event => u64::MAX,
+            Kind::Pod | Kind::Event => u64::MAX,
         }
     }
 
@@ -207,7 +210,11 @@ impl Stores {
                 fetch::<GrpcRoute, ApiResource>(client, &resource, reference, store).await?
             }
             // Nothing of these is written, or nothing of them is read.
-            Kind::EndpointSlice | Kind::ImagePolicy | Kind::Kustomization | Kind::Event => None,
+            Kind::Pod
+            | Kind::EndpointSlice
+            | Kind::ImagePolicy
+            | Kind::Kustomization
+            | Kind::Event => None,
         };
         change.iter().for_each(|change| self.ring(change));
         Ok(change)

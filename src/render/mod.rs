@@ -1,6 +1,7 @@
 //! Render: stored intent to the bodies of writes. Pure; it decides nothing and sends nothing.
 
 pub mod event;
+pub mod eviction;
 pub mod owner;
 pub mod patch;
 pub mod replica_set;

@@ -6,8 +6,8 @@ use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
 use crate::model::spec::{RouteKind, Routing};
 use crate::model::status::{
-    Attempt, Condition, Counts, Draining, Entry, Pin, Quarantined, Rejected, Side, Stage, Status,
-    Trigger, Waiting,
+    Attempt, Condition, Counts, Draining, Entry, Pin, Quarantined, Rejected, Restart, Side, Stage,
+    Status, Trigger, Waiting,
 };
 
 /// Writes a status as it is stored.
@@ -22,6 +22,7 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         history,
         quarantine,
         pin: pinned,
+        restart: restarts,
         frozen_since,
         outbox,
         rejected: answered,
@@ -41,6 +42,7 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         history: history.iter().map(entry).collect(),
         quarantine: quarantine.iter().map(quarantined).collect(),
         pin: pinned.as_ref().map(pin),
+        restart: restarts.as_ref().map(restart),
         frozen_since: time(*frozen_since),
         outbox: outbox.iter().map(notice).collect(),
         rejected: answered.as_ref().map(rejected),
@@ -165,6 +167,11 @@ fn pin(pin: &Pin) -> wire::Pin {
         until_newer_than: until_newer_than.clone(),
         since: since.to_string(),
     }
+}
+
+fn restart(restart: &Restart) -> wire::Restart {
+    let Restart { since, number } = restart;
+    wire::Restart { since: since.to_string(), number: i64::from(*number) }
 }
 
 fn notice(notice: &Notice) -> wire::Notice {
@@ -324,6 +331,7 @@ mod tests {
                 until_newer_than: "1.2.3".into(),
                 since: at(9),
             }),
+            restart: Some(Restart { since: at(13), number: 2 }),
             frozen_since: Some(at(10)),
             outbox: [true, false].map(said).to_vec(),
             rejected: Some(Rejected { key: "kulta.io/promote".into(), value: "yes".into() }),

@@ -135,7 +135,8 @@ impl Manners {
     /// all writes are for it.
     pub fn wrote(&mut self, deed: Deed, seen: &Sight, alone: bool) {
         let Deed { place, before, after, at } = deed;
-        if ["leases", "events"].contains(&place.resource) {
+        // A pod is evicted by its uid, whatever became of it: no version is written over.
+        if ["leases", "events", "pods"].contains(&place.resource) {
             return;
         }
         let shown = format!("{}/{}", place.resource, place.name);

@@ -28,6 +28,7 @@ pub const RESOURCES: &[Resource] = &[
     resource("coordination.k8s.io", "v1", "leases", "Lease", false, false),
     resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", false, true),
     resource("events.k8s.io", "v1", "events", "Event", false, false),
+    resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true, true),
     resource(keys::GATEWAY_GROUP, "v1", "grpcroutes", "GRPCRoute", true, true),
     resource(keys::GATEWAY_GROUP, "v1", "httproutes", "HTTPRoute", true, true),
     resource(keys::FLUX_IMAGE_GROUP, "v1", "imagepolicies", "ImagePolicy", true, true),

@@ -8,7 +8,7 @@ use crate::model::command::{Asked, Command, Commands, Token, Value};
 
 /// Every annotation that asks for a command, aliases included; those that conclude an experiment
 /// name its winner.
-const KEYS: [(&str, Command); 7] = [
+const KEYS: [(&str, Command); 8] = [
     (keys::COMMAND_ABORT, Command::Abort),
     (keys::COMMAND_CONCLUDE, Command::ConcludeA),
     (keys::COMMAND_CONCLUDE_KULTA, Command::ConcludeA),
@@ -16,6 +16,7 @@ const KEYS: [(&str, Command); 7] = [
     (keys::COMMAND_PROMOTE, Command::Promote),
     (keys::COMMAND_PROMOTE_KULTA, Command::Promote),
     (keys::COMMAND_RETRY, Command::Retry),
+    (keys::COMMAND_RESTART, Command::Restart),
 ];
 
 /// Reads the command annotations, the command that wins first.
@@ -27,9 +28,11 @@ pub fn asked(rollout: &Rollout) -> Commands {
             let text = annotations.get(key)?;
             let (command, value) = match command {
                 Command::ConcludeA | Command::ConcludeB => winner(text),
-                Command::Abort | Command::PromoteFull | Command::Promote | Command::Retry => {
-                    (command, Value::parse(text))
-                }
+                Command::Abort
+                | Command::PromoteFull
+                | Command::Promote
+                | Command::Retry
+                | Command::Restart => (command, Value::parse(text)),
             };
             Some(Asked { command, key: key.to_owned(), value })
         })

@@ -57,6 +57,7 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
     Seen {
         rollout,
         replica_sets: Vec::new(),
+        pods: None,
         source: Found::NotAsked,
         services: Vec::new(),
         slices: Vec::new(),

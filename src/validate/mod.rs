@@ -5,6 +5,7 @@ mod excerpt;
 #[cfg(test)]
 mod fixture;
 mod owner;
+mod pod;
 pub mod replica_set;
 mod rival;
 mod rollout;
@@ -45,6 +46,7 @@ pub fn validate(seen: &Seen) -> Known {
         template_refused: seen.template_refused.clone(),
         status,
         commands: commands::asked(&seen.rollout),
+        pods: pod::known(seen.pods.as_ref()),
         offer: source::offer(&seen.source, &spec),
         stable_service,
         canary_service,

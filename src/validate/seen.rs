@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, Pod, ReplicaSet, Service,
 };
 use crate::api::rollout::Rollout;
 
@@ -16,6 +16,9 @@ pub struct Seen {
     /// Every ReplicaSet of the namespace that carries our label with the Rollout's name, or that
     /// the Rollout owns.
     pub replica_sets: Vec<Arc<ReplicaSet>>,
+    /// The pods that carry our label with the Rollout's name, or why they cannot be read; `None`
+    /// unless a restart is under way.
+    pub pods: Option<Result<Vec<Pod>, String>>,
     /// The ImagePolicy of `spec.sourceRef`.
     pub source: Found<ImagePolicy>,
     /// The Services that the strategy names, as far as they exist.

@@ -7,8 +7,8 @@ use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
 use crate::model::spec::{HeaderMatch, MatchKind, RouteKind, RouteName, Routing, Strategy};
 use crate::model::status::{
-    Attempt, Cause, Condition, Counts, Draining, Entry, Phase, Pin, Quarantined, Rejected, Side,
-    Stage, Status, Trigger, Waiting,
+    Attempt, Cause, Condition, Counts, Draining, Entry, Phase, Pin, Quarantined, Rejected, Restart,
+    Side, Stage, Status, Trigger, Waiting,
 };
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
@@ -40,6 +40,7 @@ fn known(stored: &wire::RolloutStatus) -> Option<Status> {
         history: stored.history.iter().filter_map(entry).collect(),
         quarantine: stored.quarantine.iter().filter_map(quarantined).collect(),
         pin: stored.pin.as_ref().and_then(pin),
+        restart: stored.restart.as_ref().and_then(restart),
         frozen_since: stored.frozen_since.as_deref().and_then(Timestamp::parse),
         outbox: stored.outbox.iter().filter_map(notice).collect(),
         rejected: stored.rejected.as_ref().map(|rejected| Rejected {
@@ -160,6 +161,11 @@ fn quarantined(stored: &wire::Quarantined) -> Option<Quarantined> {
         attempt: number(stored.attempt)?,
         since: Timestamp::parse(&stored.since)?,
     })
+}
+
+fn restart(stored: &wire::Restart) -> Option<Restart> {
+    let number = number(stored.number).filter(|number| *number > 0)?;
+    Some(Restart { since: Timestamp::parse(&stored.since)?, number })
 }
 
 fn pin(stored: &wire::Pin) -> Option<Pin> {

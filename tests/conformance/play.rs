@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const KINDS: &[(&str, &str, &str)] = &[
     ("configmaps", "v1", "ConfigMap"),
     ("pods", "v1", "Pod"),
+    ("poddisruptionbudgets", "policy/v1", "PodDisruptionBudget"),
     ("services", "v1", "Service"),
     ("replicasets", "apps/v1", "ReplicaSet"),
     ("leases", "coordination.k8s.io/v1", "Lease"),

@@ -55,6 +55,7 @@ impl Default for World {
             status: Status { observed_generation: -1, ..Status::default() },
             commands: Commands::default(),
             replica_sets: Vec::new(),
+            pods: None,
             offer: Offer::NoSource,
             stable_service: None,
             canary_service: None,
@@ -396,6 +397,7 @@ impl World {
                 format!("select {to_text} by Service {}", target.name)
             }
             Write::SetWeights { edits, .. } => self.set_weights(&edits),
+            Write::Evict { .. } => unreachable!("no story has a restart"),
             Write::SetRules { .. } => unreachable!("no story has an experiment"),
             Write::SetImages(edits) => {
                 let images: BTreeMap<_, _> =

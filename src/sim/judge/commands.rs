@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::sim::judge::facts::rollout::{COMMANDS, Pause, Rollout};
-use crate::sim::judge::facts::status::{Attempt, Stage};
+use crate::sim::judge::facts::status::{Attempt, Stage, Status};
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh};
 
@@ -48,8 +48,7 @@ impl Commands {
         let accepted = is.accepted.as_ref().filter(|_| was.accepted != is.accepted);
         if let Some(token) = accepted {
             self.acted.insert(is.uid.clone(), false);
-            let (attempt, step) = place(was);
-            let asked = best.map(|(_, word, _)| format!("{word} {attempt}/{step}"));
+            let asked = best.map(|(_, word, _)| bound(was, word));
             found.unless(asked.as_ref() == Some(token), "S10", || {
                 format!("{name}: {token:?} is accepted, {asked:?} was asked for")
             });
@@ -69,7 +68,7 @@ impl Commands {
         let Some(token) = was.accepted.as_ref().filter(|_| is.accepted.is_none()) else { return };
         let acted = self.acted.remove(&is.uid);
         let Some((word, at)) = token.split_once(' ') else { return };
-        let here = format!("{}/{}", place(was).0, place(was).1) == at;
+        let here = bound(was, word) == format!("{word} {at}");
         let lost = acted == Some(false) && here && could_act(was, word);
         found.unless(!lost, "S10", || format!("{}: {token:?} is removed unused", is.name));
     }
@@ -82,8 +81,7 @@ impl Commands {
             format!("{}: attempt {} begins without pauses", is.name, new.number)
         });
         let mut by = |words: &[&str], what: &str| {
-            let (attempt, step) = place(was);
-            let tokens = words.iter().map(|word| format!("{word} {attempt}/{step}"));
+            let tokens = words.iter().map(|word| bound(was, word));
             let token = tokens.into_iter().find(|token| was.accepted.as_ref() == Some(token));
             found.unless(token.is_some(), "S10", || {
                 format!("{}: {what} without a command ({:?} is accepted)", is.name, was.accepted)
@@ -108,12 +106,25 @@ impl Commands {
             kept.len() < was.status.quarantine.len()
                 && kept.iter().all(|kept| kept.revision != failed.revision)
         });
+        let began = |status: &Status| status.restart.as_ref().map(|restart| restart.number);
+        if is.status.restart.is_some() && began(&is.status) != began(&was.status) {
+            by(&["restart"], "a restart begins");
+        }
         if freed.is_some() {
             by(&["retry"], "the quarantine is lifted");
         } else if was.status.pin.is_some() && is.status.pin.is_none() && same {
             by(&["retry"], "the pin is lifted");
         }
     }
+}
+
+/// The token of a command that is accepted here. One of a restart names no step, but which restart
+/// it is to be.
+fn bound(rollout: &Rollout, word: &str) -> String {
+    let (attempt, step) = place(rollout);
+    let number = rollout.status.restart.as_ref().map_or(0, |restart| restart.number);
+    let step = if word == "restart" { number + 1 } else { step };
+    format!("{word} {attempt}/{step}")
 }
 
 /// Attempt and step as a token names them.
@@ -165,6 +176,7 @@ fn could_act(rollout: &Rollout, word: &str) -> bool {
             step && matches!(pause, Pause::UntilConcluded(_)) && !rollout.spec.paused
         }
         "promote-full" => step && !attempt.unpaused && !rollout.spec.paused,
+        "restart" => true,
         "abort" => matches!(attempt.stage(), Stage::First | Stage::Step | Stage::Promoting),
         "retry" => {
             let failed = |f: &crate::sim::judge::facts::status::Failed| f.attempt == attempt.number;

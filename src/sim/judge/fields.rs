@@ -57,7 +57,7 @@ fn created(case: &Case<'_>, object: &Value, found: &mut Found) {
 
 fn deleted(case: &Case<'_>, object: &Value, found: &mut Found) {
     let fine = match case.change.place.resource {
-        "replicasets" => owner(object).is_some(),
+        "replicasets" | "pods" => owner(object).is_some(),
         "rollouts" => {
             let finalizers = list(object, &["metadata", "finalizers"]);
             at(object, &["metadata", "deletionTimestamp"]).is_some()
@@ -96,6 +96,10 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
             "rollouts" => of_rollout(path, before, after),
             "replicasets" => of_set(path, before),
             "services" => keyed(path, &["spec", "selector", keys::LABEL_REVISION]),
+            // An eviction; whether it may be, S23 tells.
+            "pods" => ["deletionTimestamp", "deletionGracePeriodSeconds"]
+                .into_iter()
+                .any(|key| keyed(path, &["metadata", key])),
             resource if ROUTES.contains(&resource) => of_route(path, new, &services),
             _ => false,
         };

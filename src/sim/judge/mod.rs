@@ -25,6 +25,7 @@ mod notices;
 mod past;
 mod pauses;
 mod read;
+mod restarts;
 mod scene;
 mod selects;
 mod sizes;
@@ -43,6 +44,7 @@ use crate::sim::judge::leaders::Leaders;
 use crate::sim::judge::liveness::Liveness;
 use crate::sim::judge::notices::Notices;
 use crate::sim::judge::pauses::Pauses;
+use crate::sim::judge::restarts::Restarts;
 use crate::sim::judge::scene::{Case, Scene};
 use crate::sim::judge::weights::Weights;
 
@@ -85,6 +87,11 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("S20", "nothing is written outside of the watched namespaces, nor taken from other ones"),
     ("S21", "a status stays small, with one condition of each type"),
     ("S22", "while spec.paused is true nothing begins, climbs or is delivered"),
+    (
+        "S23",
+        "a restart evicts only pods that stood before it, of sides that serve, while few others \
+        are missed, and ends when none of them is left",
+    ),
     ("L1", "once all is calm everything comes into its place, and nothing is written then"),
     ("L2", "an attempt ends or says what it waits for, and fails by its deadline"),
     ("L3", "a command is taken within a minute"),
@@ -95,6 +102,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("L8", "not here: a turn leaves no change; src/runtime/health.rs tests it"),
     ("L9", "a newer release takes the place of the one that climbs within 5 s"),
     ("L10", "no controller writes on and on"),
+    ("L11", "a restart goes on while pods are well and no budget is in its way"),
 ];
 
 /// An invariant that a change breaks.
@@ -148,6 +156,7 @@ pub struct Judge {
     pauses: Pauses,
     notices: Notices,
     leaders: Leaders,
+    restarts: Restarts,
     liveness: Liveness,
     revision: u64,
     violations: Vec<Violation>,
@@ -182,6 +191,7 @@ impl Judge {
         pauses::traffic_stands(&case, &mut found);
         self.notices.see(&case, &mut found);
         self.leaders.see(&case, &mut found);
+        self.restarts.see(&case, &mut found);
         bounds::see(&case, &mut found);
         self.liveness.see(&case, &mut found);
         self.scene.keep(change, fresh);
@@ -197,7 +207,10 @@ impl Judge {
             Note::Crashed { .. } => self.notices.forget_tries(),
             Note::Failed { place, .. } if place.resource == "events" => self.notices.failed(),
             Note::Failed { .. } => {}
-            Note::Calm { at } => self.liveness.calm(at),
+            Note::Calm { at } => {
+                self.liveness.calm(at);
+                self.restarts.calm(at);
+            }
             Note::Reach(reach) => self.reach = reach,
         }
     }
@@ -206,6 +219,7 @@ impl Judge {
     pub fn end(&mut self, at: Timestamp) {
         let mut found = Found::default();
         self.liveness.end(&self.scene, at, &mut found);
+        self.restarts.end(&self.scene, at, &mut found);
         self.tell(found, at);
     }
 

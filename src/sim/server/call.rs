@@ -20,7 +20,7 @@ use crate::sim::server::shape::{self, Shape};
 use crate::sim::server::target::{Query, Target};
 use crate::sim::server::watch::WatchStream;
 use crate::sim::server::write::{Unknown, Write, Written};
-use crate::sim::server::{body, discovery, options, read, scale, write};
+use crate::sim::server::{body, discovery, evict, options, read, scale, write};
 
 /// The bodies that objects are read from.
 const OBJECTS: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
@@ -113,6 +113,12 @@ impl<'a> Call<'a> {
                 Err(Failure::not_acceptable(!resource.custom()))
             }
             Target::All { resource, namespace } => self.all(resource, namespace.as_deref()),
+            Target::One { resource, namespace, name, subresource }
+                if resource.plural == "pods" && subresource.as_deref() == Some("eviction") =>
+            {
+                let place = Place::new(resource.plural, namespace, name);
+                self.evict(resource, &place)
+            }
             Target::One { resource, namespace, name, subresource } => {
                 let place = Place::new(resource.plural, namespace, name);
                 let part = match subresource.as_deref() {
@@ -169,6 +175,16 @@ impl<'a> Call<'a> {
         let mut written = written.map_err(|failure| failure.about(resource, &place.name))?;
         written.warnings.splice(0..0, warnings);
         Ok(self.written(resource, Part::Main, &written))
+    }
+
+    fn evict(&self, resource: &'static Resource, place: &Place) -> Result<Reply, Failure> {
+        if self.head.method != Method::POST {
+            return Err(Failure::no_such_verb());
+        }
+        let write = self.write(resource, place, Part::Main);
+        let evicted = evict::evict(&write, self.body);
+        let done = evicted.map_err(|failure| failure.about(resource, &place.name))?;
+        Ok(Reply::Whole { status: 201, body: json_text(&done), warnings: Vec::new() })
     }
 
     fn write<'b>(&'b self, resource: &'static Resource, place: &'b Place, part: Part) -> Write<'b> {

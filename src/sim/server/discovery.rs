@@ -77,6 +77,7 @@ fn names(plural: &str) -> (&[&str], &[&str], &str) {
         "replicasets" => (&["rs"], &["all"], "P1RzHs8/mWQ="),
         "leases" => (&[], &[], "gqkMMb/YqFM="),
         "endpointslices" => (&[], &[], "qgS0xkrxYAI="),
+        "poddisruptionbudgets" => (&["pdb"], &[], "CyFyfvwiyRE="),
         "events" => (&["ev"], &[], "r2yiGXH7wu8="),
         "grpcroutes" => (&[], &["gateway-api"], "bkxdI4yJ1yQ="),
         "httproutes" => (&[], &["gateway-api"], "s9TOoTqdPlk="),

@@ -5,6 +5,7 @@
 pub mod body;
 pub mod call;
 pub mod discovery;
+mod evict;
 pub mod failure;
 pub mod options;
 pub mod patch;

@@ -130,3 +130,11 @@ pub fn version(tag: &str) -> &str {
 pub fn seconds(at: Timestamp) -> String {
     Timestamp::from_millis(at.millis().div_euclid(1000).saturating_mul(1000)).to_string()
 }
+
+/// Tells whether a PodDisruptionBudget is about a pod.
+pub fn budgeted(budget: &Value, pod: &Value) -> bool {
+    let labels = at(budget, &["spec", "selector", "matchLabels"]);
+    let own =
+        |key: &str| self::labels(pod).and_then(|labels| labels.get(key)).and_then(Value::as_str);
+    labels.is_some() && pairs(labels).all(|(key, value)| own(key) == Some(value))
+}

@@ -2,6 +2,7 @@
 //! people and Prometheus. It never runs by itself: it hears changes, says when something is due
 //! and does it when told.
 
+mod budgets;
 mod complete;
 mod endpoints;
 mod exposure;
@@ -22,6 +23,7 @@ use crate::model::moment::Timestamp;
 use crate::sim::cluster::Cluster;
 use crate::sim::history::{Change, Place};
 use crate::sim::story::Event;
+use crate::sim::world::budgets::Budgets;
 use crate::sim::world::endpoints::Endpoints;
 use crate::sim::world::exposure::Exposure;
 use crate::sim::world::flux::{Flux, Release};
@@ -42,6 +44,7 @@ pub struct World {
     replicas: Replicas,
     pods: Pods,
     endpoints: Endpoints,
+    budgets: Budgets,
     gateway: Gateway,
     flux: Flux,
     people: People,
@@ -63,6 +66,7 @@ impl World {
             replicas: Replicas::default(),
             pods: Pods::default(),
             endpoints: Endpoints::default(),
+            budgets: Budgets::default(),
             gateway: Gateway::default(),
             flux: Flux::default(),
             people: People::default(),
@@ -141,11 +145,16 @@ impl World {
     pub fn react(&mut self, change: &Change) {
         let Self { ground, .. } = self;
         match change.place.resource {
-            "replicasets" => self.replicas.hear(ground, change),
+            "replicasets" => {
+                self.replicas.hear(ground, change);
+                self.budgets.hear(ground, change);
+            }
+            "poddisruptionbudgets" => self.budgets.hear(ground, change),
             "pods" => {
                 self.replicas.hear(ground, change);
                 self.pods.hear(ground, change);
                 self.endpoints.hear(ground, change);
+                self.budgets.hear(ground, change);
             }
             "services" => {
                 self.endpoints.hear(ground, change);
@@ -177,6 +186,7 @@ impl World {
                 Task::Replicas(place) => self.replicas.act(ground, &place),
                 Task::Pod(place) => self.pods.act(ground, &place),
                 Task::Slice(place) => self.endpoints.act(ground, &place),
+                Task::Budget(place) => budgets::act(ground, &place),
                 Task::Route(place) => self.gateway.act(ground, &place),
                 Task::Flux(place) => self.flux.act(ground, &place),
                 Task::Edit(number) => self.people.act(ground, number),

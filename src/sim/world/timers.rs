@@ -14,6 +14,8 @@ pub enum Task {
     Pod(Place),
     /// The EndpointSlice controller looks at a Service.
     Slice(Place),
+    /// The disruption controller looks at a PodDisruptionBudget.
+    Budget(Place),
     /// The gateway looks at a route.
     Route(Place),
     /// Flux looks at an ImagePolicy or a Kustomization.

@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use crate::support::controller::Controller;
 use crate::support::json::{holds, list, number, text};
-use crate::support::ladder::{replica_set, sequence, weights};
-use crate::support::shop::{rollout, route, routed, sourced};
+use crate::support::ladder::{replica_set, sequence, totals, weights};
+use crate::support::shop::{rollout, route, routed, sized, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
 const PROMOTE: &str = "stairlock.dev/promote";
+const RESTART: &str = "stairlock.dev/restart";
 
 /// Two pauses that a person ends.
 fn gated() -> Value {
@@ -203,4 +204,65 @@ async fn abort_wins_over_promote() {
     story.cluster.merge("Rollout", SHOP, both).await;
     let failed = story.failed(2, "Aborted").await;
     assert_eq!(number(&failed, "/status/history/0/weight"), 20);
+}
+
+/// The uids of the pods that are there and stay.
+async fn pods(story: &Story) -> Vec<String> {
+    let pods = story.cluster.all("Pod").await;
+    let stays = pods.iter().filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
+    stays.map(|pod| text(pod, "/metadata/uid").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_restart_replaces_pods_one_by_one_within_their_budget() {
+    let story = Story::begin("restart", 120).await;
+    story.cluster.add(sized(rollout(&story, "1.0.0", gated()), 3)).await;
+    let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+        "metadata": {"name": SHOP},
+        "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": SHOP}}}});
+    story.cluster.add(budget).await;
+    let controller = story.controller().await;
+    let before = story.completed(1).await;
+    let old = pods(&story).await;
+    let made = story.replica_sets().await;
+    let sets = story.watch("ReplicaSet").await;
+
+    story.command(RESTART, "true").await;
+    story.until("a restart is under way", |r| r.pointer("/status/restart").is_some()).await;
+    let after = story.until("it is over", |r| r.pointer("/status/restart").is_none()).await;
+
+    let new = pods(&story).await;
+    assert_eq!((old.len(), new.len()), (3, 3));
+    assert!(new.iter().all(|uid| !old.contains(uid)), "every pod is another one");
+    for (_, ready) in totals(&sets.seen()) {
+        assert!(ready >= 2, "one at a time: {ready}");
+    }
+    assert_eq!(after["spec"], before["spec"]);
+    assert_eq!(after["status"]["stable"]["revision"], before["status"]["stable"]["revision"]);
+    assert_eq!(after["status"]["attempt"], before["status"]["attempt"]);
+    let specs = |sets: &[Value]| sets.iter().map(|set| set["spec"].clone()).collect::<Vec<_>>();
+    assert_eq!(specs(&story.replica_sets().await), specs(&made));
+    assert_eq!(annotation(&after, RESTART), "");
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_restart_waits_for_a_budget_that_has_no_room() {
+    let story = Story::begin("budget", 120).await;
+    story.cluster.add(rollout(&story, "1.0.0", gated())).await;
+    let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+        "metadata": {"name": SHOP},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": SHOP}}}});
+    story.cluster.add(budget).await;
+    let _controller = story.controller().await;
+    story.completed(1).await;
+    let old = pods(&story).await;
+
+    story.command(RESTART, "true").await;
+    let words = story.held("Refused").await;
+    assert!(words.contains("disruption budget"), "{words}");
+    assert_eq!(pods(&story).await, old);
+    story.cluster.remove("PodDisruptionBudget", SHOP).await;
+    story.until("it is over", |r| r.pointer("/status/restart").is_none()).await;
+    assert_ne!(pods(&story).await, old);
 }

@@ -14,6 +14,7 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("stairlock.dev/v1alpha1", "Rollout", "rollouts"),
     ("apps/v1", "ReplicaSet", "replicasets"),
     ("v1", "Pod", "pods"),
+    ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     ("v1", "Service", "services"),
     ("v1", "Namespace", "namespaces"),
     ("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),

@@ -12,7 +12,7 @@ use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status, Variant}
 use crate::sim::judge::read::{at, count, list, number, text, word};
 
 /// The annotations of commands, by rank, and what they ask for.
-pub const COMMANDS: [(&str, &str); 7] = [
+pub const COMMANDS: [(&str, &str); 8] = [
     (keys::COMMAND_ABORT, "abort"),
     (keys::COMMAND_CONCLUDE, CONCLUDE),
     (keys::COMMAND_CONCLUDE_KULTA, CONCLUDE),
@@ -20,12 +20,14 @@ pub const COMMANDS: [(&str, &str); 7] = [
     (keys::COMMAND_PROMOTE, "promote"),
     (keys::COMMAND_PROMOTE_KULTA, "promote"),
     (keys::COMMAND_RETRY, "retry"),
+    (keys::COMMAND_RESTART, "restart"),
 ];
 
 /// What the annotations ask for that end an experiment: their value tells the winner.
 const CONCLUDE: &str = "conclude";
 /// What commands ask for, the one that wins first.
-const RANKS: [&str; 6] = ["abort", "conclude-a", "conclude-b", "promote-full", "promote", "retry"];
+const RANKS: [&str; 7] =
+    ["abort", "conclude-a", "conclude-b", "promote-full", "promote", "retry", "restart"];
 
 const BLUE_GREEN: &str = "blueGreen";
 const AB_TESTING: &str = "abTesting";

@@ -25,6 +25,8 @@ pub struct Status {
     pub quarantine: Vec<Failed>,
     /// A pinned image.
     pub pin: Option<Pin>,
+    /// The restart of pods that is under way.
+    pub restart: Option<Restart>,
     /// Since when the attempt is frozen.
     pub frozen_since: Option<String>,
     /// Notices to be sent.
@@ -33,6 +35,16 @@ pub struct Status {
     pub waiting_for: Vec<Waiting>,
     /// The conditions.
     pub conditions: Vec<Condition>,
+}
+
+/// A restart of pods.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Restart {
+    /// Pods that were made before are replaced.
+    pub since: String,
+    /// Which one it is.
+    pub number: i64,
 }
 
 /// One try to bring a release or template to full traffic.
