@@ -16,6 +16,10 @@ use tracing::warn;
 /// are, and more than the whole seconds of a `Date` and the way of a reply make.
 const APART_MAX: SignedDuration = SignedDuration::from_secs(2);
 
+/// The same once they were found together: a clock that is almost too far from the server's would
+/// else be found so by the next reply, and a pause that runs would be shorter or longer by that.
+const LATER_APART_MAX: SignedDuration = SignedDuration::from_secs(5);
+
 /// Tells wall time for what is stored, and monotonic time for what must not jump. Clones are the
 /// same clock.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +33,8 @@ pub struct Clock {
 struct Anchor {
     at: Timestamp,
     since: Instant,
+    /// Whether the API server's time was found near.
+    agreed: bool,
 }
 
 impl Anchor {
@@ -99,7 +105,7 @@ impl Steer {
     fn change(&self, change: impl FnOnce(&mut Course)) {
         let mut course = lock(&self.0);
         let now = instant();
-        course.anchor = Anchor { at: course.now(now), since: now };
+        course.anchor = Anchor { at: course.now(now), since: now, agreed: false };
         change(&mut course);
     }
 }
@@ -118,7 +124,7 @@ impl Clock {
 
     /// Creates the wall clock of a machine of the simulator.
     pub fn steered(at: Timestamp) -> Steer {
-        let anchor = Anchor { at, since: instant() };
+        let anchor = Anchor { at, since: instant(), agreed: false };
         Steer(Arc::new(Mutex::new(Course { anchor, permille: 0 })))
     }
 
@@ -126,7 +132,7 @@ impl Clock {
     /// one that was stored.
     pub fn now(&self) -> Timestamp {
         let now = instant();
-        let anchored = || Anchor { at: self.wall.now(), since: now };
+        let anchored = || Anchor { at: self.wall.now(), since: now, agreed: false };
         let wall = lock(&self.anchor).get_or_insert_with(anchored).now(now);
         Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall)
     }
@@ -152,22 +158,26 @@ impl Clock {
         let way = now.saturating_duration_since(sent);
         let late = date.checked_add(way).unwrap_or(date);
         let latest = late.checked_add(SignedDuration::from_secs(1)).unwrap_or(late);
-        let far = |at: Timestamp| {
-            at.duration_since(latest) > APART_MAX || date.duration_since(at) > APART_MAX
+        let far = |at: Timestamp, most: SignedDuration| {
+            at.duration_since(latest) > most || date.duration_since(at) > most
         };
         let told = self.now();
-        if !far(told) {
-            return;
+        if let Some(anchor) = &mut *lock(&self.anchor) {
+            let most = if anchor.agreed { LATER_APART_MAX } else { APART_MAX };
+            if !far(told, most) {
+                anchor.agreed = true;
+                return;
+            }
         }
         let wall = self.wall.now();
-        let at = if far(wall) {
+        let at = if far(wall, APART_MAX) {
             let apart = wall.duration_since(date).as_secs();
             warn!(apart, "this machine's clock is wrong by seconds; the API server's counts");
             date
         } else {
             wall
         };
-        *lock(&self.anchor) = Some(Anchor { at, since: now });
+        *lock(&self.anchor) = Some(Anchor { at, since: now, agreed: true });
     }
 }
 
@@ -241,6 +251,11 @@ mod tests {
             ("an hour slow", 90_000, 90_000),
         ] {
             assert_eq!(hear(&Clock::starting_at(day), date), want, "{case}");
+        }
+        let clock = Clock::starting_at(day);
+        for (date, want) in [(86_402, 86_400), (86_404, 86_400), (86_396, 86_400), (86_406, 86_406)]
+        {
+            assert_eq!(hear(&clock, date), want, "{date}, by one that agreed before");
         }
         let steer = Clock::steered(day);
         let clock = steer.clock();
