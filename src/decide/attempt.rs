@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::decide::act::Act;
 use crate::decide::notice;
 use crate::decide::release::{self, Wanted};
+use crate::decide::routes;
 use crate::decide::side::{self, quarantined};
 use crate::decide::way::{self, Way};
 use crate::model::hold::Hold;
@@ -13,7 +14,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, Offer, Service, Snapshot};
-use crate::model::spec::{HeaderMatch, Routing};
+use crate::model::spec::{HeaderMatch, RouteName, Routing};
 use crate::model::status::{
     Attempt, Cause, Draining, Entry, Pin, Quarantined, Stage, Status, Trigger,
 };
@@ -198,21 +199,26 @@ fn blocked(seen: &Snapshot) -> Option<Hold> {
     if seen.spec.replicas == 0 {
         return Some(Hold::ScaledToZero);
     }
-    if let Some(route) = &seen.route {
-        match &route.live {
-            Err(hold) => return Some(hold.clone()),
-            Ok(live) => {
-                if let Some(hold) = owned(live).or_else(|| live.experiment.hold.clone()) {
-                    return Some(hold);
-                }
-            }
-        }
+    if let Some(hold) = blocked_routes(seen) {
+        return Some(hold);
     }
     let services = [&seen.stable_service, &seen.canary_service];
     services.into_iter().flatten().find_map(|service| blocked_service(seen, service))
 }
 
-/// An older Rollout has one of the Services or the route.
+/// What keeps an attempt from using one of the routes.
+fn blocked_routes(seen: &Snapshot) -> Option<Hold> {
+    if !seen.spec.ladder.routed() {
+        return None;
+    }
+    let blocked = |live: &LiveRoute| owned(live).or_else(|| live.experiment.hold.clone());
+    match routes::all(seen) {
+        Ok(all) => all.into_iter().find_map(blocked),
+        Err(hold) => Some(hold),
+    }
+}
+
+/// An older Rollout has one of the Services or routes.
 pub fn duplicate(seen: &Snapshot) -> Option<Hold> {
     let (what, holder) = seen.duplicate.clone()?;
     Some(Hold::DuplicateBinding { what, holder })
@@ -232,18 +238,50 @@ fn owned(route: &LiveRoute) -> Option<Hold> {
 /// The spec names other objects to split traffic than the attempt in progress uses.
 pub fn rerouted(seen: &Snapshot) -> Option<Hold> {
     let attempt = seen.status.attempt.as_ref().filter(|attempt| attempt.stage.open())?;
-    if attempt.routing == seen.spec.ladder.routing() {
+    if routed_alike(seen, attempt.routing.as_ref()) {
         return None;
     }
     let used = match &attempt.routing {
-        Some(Routing { route, stable, canary, experiment }) => {
+        Some(Routing { routes, stable, canary, experiment }) => {
             let header = |header: &HeaderMatch| format!(", and the header {}", header.name);
             let header = experiment.as_ref().map(header).unwrap_or_default();
-            format!("{route} with the Services {stable} and {canary}{header}")
+            let routes: Vec<_> = routes.iter().map(ToString::to_string).collect();
+            let routes = routes.join(" and ");
+            format!("{routes} with the Services {stable} and {canary}{header}")
         }
         None => "no route".to_owned(),
     };
     Some(Hold::RoutingChanged { used })
+}
+
+/// Tells whether the spec asks for what an attempt uses. What labels select may change meanwhile.
+fn routed_alike(seen: &Snapshot, used: Option<&Routing>) -> bool {
+    let ladder = &seen.spec.ladder;
+    let (Some(used), Some(asked)) = (used, ladder.routing()) else {
+        return used.is_none() && !ladder.routed();
+    };
+    let free = !ladder.labelled.is_empty();
+    let named = asked.routes.iter().all(|route| used.routes.contains(route));
+    let routes = if free && named { used.routes.clone() } else { asked.routes.clone() };
+    Routing { routes, ..asked } == *used
+}
+
+/// Takes a route that labels select since the attempt began into what it uses, before it is
+/// written to: from then on it stays, whatever becomes of its labels.
+pub fn join(seen: &Snapshot) -> Option<Act> {
+    let attempt = seen.status.attempt.as_ref().filter(|attempt| attempt.stage.open())?;
+    let used = attempt.routing.as_ref().filter(|used| routed_alike(seen, Some(used)))?;
+    let names = || seen.routes.iter().map(|route| &route.name);
+    if names().all(|name| used.routes.contains(name)) {
+        return None;
+    }
+    let mut routes: Vec<RouteName> = names().chain(&used.routes).cloned().collect();
+    routes.sort();
+    routes.dedup();
+    let mut status = seen.status.clone();
+    let attempt = status.attempt.as_mut()?;
+    attempt.routing = Some(Routing { routes, ..used.clone() });
+    Some(Act::Commit(Box::new(status)))
 }
 
 fn blocked_service(seen: &Snapshot, service: &Service) -> Option<Hold> {
@@ -328,7 +366,7 @@ fn begin(
         stage,
         weight,
         highest: weight,
-        routing: seen.spec.ladder.routing(),
+        routing: side::routing(seen),
         unpaused: returns,
     };
     #[cfg(feature = "planted")]
@@ -383,7 +421,7 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
     };
     let made = side::replica_set(seen, &attempt.revision).is_some();
     let known = match way::of(seen) {
-        Way::Route => side::route(seen).is_some(),
+        Way::Route => !routes::readable(seen).is_empty(),
         Way::Switch => true,
         Way::Pods => false,
     };

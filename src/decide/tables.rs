@@ -193,7 +193,7 @@ fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
         (
             "a route that would be put back is left",
             |s| {
-                s.route.as_mut().unwrap().live.as_mut().unwrap().owner = Some("K".into());
+                s.routes[0].live.as_mut().unwrap().owner = Some("K".into());
             },
             "RouteOwned",
         ),
@@ -201,7 +201,7 @@ fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
             "a route that is missing is told",
             |s| {
                 let hold = Hold::BackendNotFound { what: "HTTPRoute shop".into() };
-                s.route.as_mut().unwrap().live = Err(hold);
+                s.routes[0].live = Err(hold);
             },
             "BackendNotFound",
         ),
@@ -299,7 +299,7 @@ fn a_step_is_left_only_for_a_stated_reason() {
     ] {
         let mut seen = climbing(number, paused_at);
         let revision = seen.status.attempt.as_ref().unwrap().revision.clone();
-        let live = seen.route.as_mut().unwrap().live.as_mut().unwrap();
+        let live = seen.routes[0].live.as_mut().unwrap();
         match change {
             1 => canary(&mut seen, 0),
             2 => {
@@ -334,7 +334,7 @@ fn a_command_acts_only_on_what_is_waited_for() {
     };
     let (mut empty, mut elsewhere) = (paused(), paused());
     empty.spec.replicas = 0;
-    elsewhere.spec.ladder.route = Some(http("other"));
+    elsewhere.spec.ladder.routes = vec![http("other")];
     let named = |attempt, step| Value::Named { attempt, step };
     let token = |command, step| Some(Token { command, attempt: 2, step });
     use Command::{Abort, Promote, PromoteFull, Retry};
@@ -433,7 +433,7 @@ fn a_promotion_moves_the_service_before_the_traffic() {
         seen
     };
     let full = |mut seen: Snapshot, weights| {
-        seen.route.as_mut().unwrap().live = Ok(route(weights));
+        seen.routes[0].live = Ok(route(weights));
         seen
     };
     let late = |mut seen: Snapshot| {

@@ -9,6 +9,7 @@ pub mod replica_set;
 mod rival;
 mod rollout;
 mod route;
+mod routing;
 mod rules;
 pub mod seen;
 mod service;
@@ -37,7 +38,7 @@ pub fn validate(seen: &Seen) -> Known {
     let scene = service::Scene { seen, rollout: &rollout, spec: &spec, sets: &replica_sets };
     let stable_service = spec.ladder.stable_service.as_deref().map(|name| scene.service(name));
     let canary_service = spec.ladder.canary_service.as_deref().map(|name| scene.service(name));
-    let route = route::of_rollout(seen, &rollout, (&spec, &status));
+    let (routes, unmatched) = route::of_rollout(seen, &rollout, (&spec, &status));
     Known::Valid(Box::new(Snapshot {
         template,
         template_refused: seen.template_refused.clone(),
@@ -46,8 +47,9 @@ pub fn validate(seen: &Seen) -> Known {
         offer: source::offer(&seen.source, &spec),
         stable_service,
         canary_service,
-        route,
-        duplicate: rival::older(seen, &spec),
+        duplicate: rival::older(seen, &spec, &routes),
+        routes,
+        unmatched,
         sent: seen.sent.clone(),
         refused: seen.refused.clone(),
         rollout,
@@ -73,7 +75,7 @@ mod tests {
         let live = [&snapshot.stable_service, &snapshot.canary_service]
             .map(|service| service.as_ref().map(|s| (s.name.as_str(), s.live.is_some())));
         assert_eq!(live, [Some(("shop-stable", false)), Some(("shop-canary", false))]);
-        assert!(snapshot.route.as_ref().is_some_and(|route| route.live.is_err()));
+        assert!(snapshot.routes[0].live.is_err() && !snapshot.routes[0].there);
         assert_eq!(known, validate(&fixture::seen(fixture::rollout(json!({})))));
 
         let broken = fixture::rollout(json!({

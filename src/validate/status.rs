@@ -87,13 +87,15 @@ fn routing(stored: &wire::Routing) -> Option<Routing> {
         let (name, value) = (stored.name.clone(), stored.value.clone());
         Some(HeaderMatch { name, value, kind: MatchKind::parse(&stored.kind)? })
     };
-    let (kind, name) = match (&stored.http_route, &stored.grpc_route) {
-        (Some(name), _) => (RouteKind::Http, name),
-        (None, Some(name)) => (RouteKind::Grpc, name),
-        (None, None) => return None,
+    let route = |(kind, name): (&str, &String)| {
+        Some(RouteName { kind: RouteKind::parse(kind)?, name: name.clone() })
     };
+    let routes: Vec<RouteName> = stored.all().map(route).collect::<Option<_>>()?;
+    if routes.is_empty() {
+        return None;
+    }
     Some(Routing {
-        route: RouteName { kind, name: name.clone() },
+        routes,
         stable: stored.stable_service.clone(),
         canary: stored.canary_service.clone(),
         experiment: readable(stored.variant_match.as_ref(), header)?,

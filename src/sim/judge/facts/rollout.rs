@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::api::keys;
 use crate::model::moment::Duration;
-use crate::sim::judge::facts::route::part;
-use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status, Variant};
+use crate::sim::judge::facts::route::{part, texts};
+use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status, Used, Variant, plural};
 use crate::sim::judge::read::{at, count, list, number, text, word};
 
 /// The annotations of commands, by rank, and what they ask for.
@@ -69,8 +69,8 @@ pub struct Spec {
     pub stable_service: Option<String>,
     /// The Service of the canary.
     pub canary_service: Option<String>,
-    /// The route.
-    pub route: Option<String>,
+    /// The routes that are named, and the labels of further ones.
+    pub routes: Option<Routing>,
     /// Whether the Service of stable alone carries the traffic, to one side or the other.
     pub switch: bool,
     /// Which requests an experiment sends to the canary.
@@ -232,8 +232,7 @@ impl Spec {
         let simple = at(spec, &["strategy", "simple"]);
         let ab = at(spec, &["strategy", "abTesting"]);
         let route = blue_green.or(ab).unwrap_or(canary);
-        let named = |kind| word(route, &["trafficRouting", "gatewayAPI", kind]);
-        let route = named("httpRoute").or_else(|| named("grpcRoute"));
+        let route = at(route, &["trafficRouting", "gatewayAPI"]).map(routes);
         let delay = count(blue_green.unwrap_or(canary), &["scaleDownDelaySeconds"], 30);
         let aborted = count(canary, &["abortScaleDownDelaySeconds"], delay);
         let kept = aborted == 0 && at(canary, &["abortScaleDownDelaySeconds"]).is_some();
@@ -271,7 +270,7 @@ impl Spec {
                 .or_else(|| word(blue_green?, &["previewService"]))
                 .or_else(|| word(ab?, &["variantBService"])),
             switch: blue_green.is_some() && route.is_none(),
-            route,
+            routes: route,
             experiment: ab.and_then(variant),
             drain: Duration::from_secs(u64::from(delay)),
             abort_drain: (!kept).then(|| Duration::from_secs(u64::from(aborted))),
@@ -293,10 +292,10 @@ impl Spec {
     /// The objects that split traffic, where a route does.
     pub fn routing(&self) -> Option<Routing> {
         Some(Routing {
-            http_route: self.route.clone()?,
             stable_service: self.stable_service.clone()?,
             canary_service: self.canary_service.clone()?,
             variant_match: self.experiment.clone(),
+            ..self.routes.clone()?
         })
     }
 
@@ -314,6 +313,40 @@ impl Spec {
         let written = index.and_then(|index| self.steps.get(index)).copied();
         written.unwrap_or(Step { weight: 100, pods: 0, part: 0, pause: Pause::None })
     }
+}
+
+/// The routes that a strategy names, and the labels by which it selects further ones.
+fn routes(api: &Value) -> Routing {
+    let mut routing = Routing {
+        http_route: word(api, &["httpRoute"]),
+        grpc_route: word(api, &["grpcRoute"]),
+        ..Routing::default()
+    };
+    for entry in list(api, &["routes"]) {
+        let kind = text(entry, &["kind"]).to_owned();
+        match word(entry, &["name"]) {
+            Some(name) => routing.routes.push(Used { kind, name }),
+            None => {
+                let labels = texts(at(entry, &["matchLabels"]));
+                routing.selects.push((plural(&kind), labels));
+            }
+        }
+    }
+    routing.routes.sort_by(|a, b| (&b.kind, &a.name).cmp(&(&a.kind, &b.name)));
+    routing.routes.dedup();
+    // One alone is recorded as one that is named alone.
+    if let [only] = routing.routes.as_slice()
+        && routing.selects.is_empty()
+    {
+        let (kind, name) = (plural(&only.kind), Some(only.name.clone()));
+        routing.routes = Vec::new();
+        if kind == "grpcroutes" {
+            routing.grpc_route = name;
+        } else {
+            routing.http_route = name;
+        }
+    }
+    routing
 }
 
 /// What an annotation asks for.
