@@ -388,6 +388,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::spec::Routing;
     use crate::validate::{fixture, rollout};
 
     fn backend(name: &str, patch: Value) -> Value {
@@ -489,6 +490,48 @@ mod tests {
             let (routes, _) = of_rollout(&seen, &identity, (&spec, &Status::default()));
             assert_eq!(routes[0].live.clone().unwrap_err().code(), want);
         }
+    }
+
+    #[test]
+    fn labels_select_what_holds_both_services_and_an_attempt_keeps_what_it_uses() {
+        let entry = json!({"kind": "HTTPRoute", "matchLabels": {"app": "shop"}});
+        let api = json!({"httpRoute": null, "routes": [entry]});
+        let canary = json!({"trafficRouting": {"gatewayAPI": api}});
+        let rollout = fixture::rollout(json!({"spec": {"strategy": {"canary": canary}}}));
+        let route = |name: &str, app: &str, refs: Vec<Value>| {
+            fixture::object(json!({
+                "metadata": {"name": name, "namespace": "prod", "labels": {"app": app}},
+                "spec": {"rules": [{"backendRefs": refs}]},
+            }))
+        };
+        let alone = || vec![weighed("shop-canary", 1)];
+        let mut seen = fixture::seen(rollout);
+        seen.routes = vec![
+            route("both", "shop", pair(100, 0)),
+            route("one", "shop", alone()),
+            route("none", "shop", vec![backend("cart", json!({}))]),
+            route("other", "none", pair(100, 0)),
+            route("kept", "none", pair(50, 50)),
+            route("emptied", "none", vec![]),
+        ];
+        let spec = rollout::spec(&seen.rollout).unwrap();
+        let told = |seen: &Seen, status: &Status| {
+            let identity = rollout::identity(&seen.rollout);
+            let (routes, unmatched) = of_rollout(seen, &identity, (&spec, status));
+            let names = routes.iter().map(|route| route.name.name.clone());
+            (names.collect::<Vec<_>>().join(" "), unmatched.map(|hold| hold.message()))
+        };
+        let rest = Status::default();
+        assert_eq!(told(&seen, &rest), ("both".to_owned(), None));
+        let used = ["kept", "emptied", "gone", "one"].map(|n| RouteName::new(RouteKind::Http, n));
+        let status =
+            fixture::climbing(Routing { routes: used.to_vec(), ..spec.ladder.routing().unwrap() });
+        assert_eq!(told(&seen, &status), ("both kept one".to_owned(), None));
+        seen.routes.remove(0);
+        assert_eq!(told(&seen, &status), ("kept one".to_owned(), None));
+        let (names, unmatched) = told(&seen, &rest);
+        assert_eq!(names, "");
+        assert!(unmatched.unwrap().contains("an HTTPRoute with the labels app=shop"));
     }
 
     #[test]

@@ -51,9 +51,9 @@ fn two(canary: u32, is: Is) -> Snapshot {
 /// What comes next: of writes of weights, the route and the weight of each.
 fn next(step: Step) -> String {
     let Err(Next::Write(writes)) = &step else { return shown(step) };
-    let told = writes.iter().map(|write| match write {
-        Write::SetWeights { target, edits, .. } => format!("{} {}", target.name, edits[1].weight),
-        _ => "something else".to_owned(),
+    let told = writes.iter().map(|write| {
+        let Write::SetWeights { target, edits, .. } = write else { panic!("{write:?}") };
+        format!("{} {}", target.name, edits[1].weight)
     });
     told.collect::<Vec<_>>().join(", ")
 }

@@ -153,24 +153,27 @@ impl Turn<'_, '_> {
     /// S9 and S1: a canary rises only on a route that its attempt recorded, and only while every
     /// other one of them is there and accepted.
     fn rises_with_all(&self, found: &mut Found) {
-        let Turn { case, seen, routing, is, was, .. } = self;
+        let Turn { case, seen, is, was, .. } = self;
         if is.canary <= was.canary || !case.remembers("httproutes") || !case.remembers("rollouts") {
             return;
         }
-        let mut open = seen.stages().filter(|state| state.open().is_some()).peekable();
-        let any = open.peek().is_some();
-        let recorded = open
-            .any(|state| state.routing().is_some_and(|used| used.names().contains(&case.route())));
-        found.unless(recorded || !any, "S9", || {
+        let open = || seen.stages().filter(|state| state.open().is_some());
+        let used: Vec<Vec<String>> =
+            open().filter_map(|state| state.routing()).map(|used| used.names()).collect();
+        let recorded: Vec<&Vec<String>> =
+            used.iter().filter(|names| names.contains(&case.route())).collect();
+        found.unless(!recorded.is_empty() || open().next().is_none(), "S9", || {
             format!("{} gives the canary more and is in no status", case.route())
         });
-        for other in routing.names().iter().filter(|other| **other != case.route()) {
-            let mut states = case.route_states(other).into_iter().flatten();
-            let fine = states.any(|route| route.accepted_since.is_some());
-            found.unless(fine, "S1", || {
-                format!("{} gives the canary more while {other} is not accepted", case.route())
-            });
-        }
+        let accepted = |name: &String| {
+            let states = case.route_states(name);
+            *name == case.route()
+                || states.into_iter().flatten().any(|route| route.accepted_since.is_some())
+        };
+        let fine = recorded.iter().any(|names| names.iter().all(accepted));
+        found.unless(fine || recorded.is_empty(), "S1", || {
+            format!("{} gives the canary more while another route is not accepted", case.route())
+        });
     }
 
     /// S9: the weight is that of the step; none off the ladder; all of it in a promotion.

@@ -225,3 +225,34 @@ fn the_share_of_the_canary_does_not_fall() {
 fn rest() -> Tale {
     Tale::at_rest(true)
 }
+
+/// Beside its route the Rollout has another one, of which its gateway said nothing yet.
+fn two() -> Tale {
+    let mut tale = routed();
+    let backends = json!([{"name": "stable", "port": 80, "weight": 100},
+        {"name": "canary", "port": 80, "weight": 0}]);
+    let route = json!({"spec": {"parentRefs": [{"name": "gw"}],
+        "rules": [{"backendRefs": backends}]}});
+    tale.create("person", "grpcroutes/shop", route);
+    tale.status(json!({"attempt": {"routing": {"httpRoute": null, "routes": [
+        {"kind": "HTTPRoute", "name": "shop"}, {"kind": "GRPCRoute", "name": "shop"}]}}}));
+    tale.after(6);
+    tale
+}
+
+#[test]
+fn weights_rise_on_all_routes_together() {
+    let unrecorded = |t: &mut Tale| {
+        t.status(json!({"attempt": {"routing": {"httpRoute": "other", "routes": null}}}));
+        t.after(6);
+    };
+    let rows: &[Row] = &[
+        ("another one is not accepted", two, |t| t.weigh(80, 20), &["S1"]),
+        ("it falls all the same", two, |t| t.weigh(100, 0), &[]),
+    ];
+    check(rows);
+    let mut tale = routed();
+    unrecorded(&mut tale);
+    tale.weigh(80, 20);
+    assert_eq!(tale.broken(), ["S9"], "the attempt did not record it");
+}
