@@ -438,13 +438,17 @@ impl Draw {
 
     /// Somebody puts the rules of the route back as they were, or edits them.
     fn rival_of_rules(&mut self, at: Span, mut rules: Value) -> Event {
+        let object = self.names.routes.first().cloned().unwrap_or_default();
         if self.one_in(2)
             && let Some(first) = rules.pointer_mut("/0")
         {
-            let path = json!({"type": "PathPrefix", "value": "/edited"});
-            json_patch::merge(first, &json!({"matches": [{"path": path}]}));
+            let edited = if object.starts_with("grpcroutes/") {
+                json!({"method": {"type": "Exact", "service": "edited"}})
+            } else {
+                json!({"path": {"type": "PathPrefix", "value": "/edited"}})
+            };
+            json_patch::merge(first, &json!({"matches": [edited]}));
         }
-        let object = self.names.routes.first().cloned().unwrap_or_default();
         let merge = json!({"spec": {"rules": rules}});
         Event::Edit { at, object, by: "rival".to_owned(), merge, every: None, until: None }
     }
