@@ -136,6 +136,16 @@ impl Reference {
     pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { kind, key: Key::new(namespace, name) }
     }
+
+    /// Speaks of all objects of a kind in a namespace: no object has an empty name.
+    pub fn any(kind: Kind, namespace: impl Into<String>) -> Self {
+        Self::new(kind, namespace, "")
+    }
+
+    /// Tells whether it speaks of all objects of its kind.
+    pub fn is_any(&self) -> bool {
+        self.key.name.is_empty()
+    }
 }
 
 impl fmt::Display for Reference {

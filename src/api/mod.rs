@@ -5,5 +5,6 @@ pub mod foreign;
 pub mod keys;
 pub mod kind;
 pub mod rollout;
+pub mod routing;
 pub mod status;
 pub mod strategy;

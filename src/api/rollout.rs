@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::keys::GROUP;
-use crate::api::kind::Kind;
 use crate::api::status::{RolloutStatus, Routing};
 use crate::api::strategy::Strategy;
 
@@ -177,18 +176,6 @@ impl Rollout {
         let used: Vec<&String> = used.collect();
         let named = self.spec.strategy.services().filter(|name| !used.contains(name));
         let named: Vec<&String> = named.collect();
-        used.into_iter().chain(named)
-    }
-
-    /// Tells the kinds and names of the routes that it uses: first that which it has in use, then
-    /// another that its strategy names.
-    pub fn routes(&self) -> impl Iterator<Item = (Kind, &str)> {
-        let used = self.routing().and_then(|used| match (&used.http_route, &used.grpc_route) {
-            (Some(name), _) => Some((Kind::HttpRoute, name.as_str())),
-            (None, Some(name)) => Some((Kind::GrpcRoute, name.as_str())),
-            (None, None) => None,
-        });
-        let named = self.spec.strategy.route().filter(|named| Some(*named) != used);
         used.into_iter().chain(named)
     }
 

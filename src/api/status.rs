@@ -145,7 +145,7 @@ pub struct Attempt {
     #[serde(default)]
     pub highest_weight: i64,
     /// The strategy and the objects by which its traffic is split, as they were named when it
-    /// began: used until the Rollout has left them. Default: none. Range: one strategy, one route
+    /// began: used until the Rollout has left them. Default: none. Range: one strategy, routes
     /// and two Services. Example: `{strategy: canary, httpRoute: shop, stableService:
     /// shop-stable, canaryService: shop-canary, port: 80}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,6 +172,11 @@ pub struct Attempt {
 impl Attempt {
     /// Stage: the first revision comes up.
     pub const FIRST: &str = "First";
+    /// Tells whether it is in progress.
+    pub fn open(&self) -> bool {
+        ![Self::COMPLETED, Self::ENDED].contains(&self.stage.as_str())
+    }
+
     /// Stage: it stands on a step.
     pub const STEP: &str = "Step";
     /// Stage: all traffic is on the new side, Service and route follow.
@@ -194,12 +199,16 @@ impl Attempt {
 pub struct Routing {
     /// The strategy. Range: canary, blueGreen, abTesting, simple. Example: `canary`.
     pub strategy: String,
-    /// The HTTPRoute. Default: none. Range: a name. Example: `shop`.
+    /// The HTTPRoute, where it is one. Default: none. Range: a name. Example: `shop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_route: Option<String>,
-    /// The GRPCRoute. Default: none. Range: a name. Example: `shop`.
+    /// The GRPCRoute, where it is one. Default: none. Range: a name. Example: `shop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc_route: Option<String>,
+    /// The routes, where they are several. Default: none. Range: two or more. Example: `[{kind:
+    /// HTTPRoute, name: shop}, {kind: GRPCRoute, name: shop}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<UsedRoute>,
     /// The Service of the stable side. Default: none. Range: a name. Example: `shop-stable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable_service: Option<String>,
@@ -212,6 +221,25 @@ pub struct Routing {
     /// it. Default: none. Range: one header. Example: `{type: Exact, name: x-group, value: b}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant_match: Option<HeaderMatch>,
+}
+
+impl Routing {
+    /// Tells the kind and the name of each route, as the API spells kinds.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &String)> {
+        let http = self.http_route.iter().map(|name| ("HTTPRoute", name));
+        let grpc = self.grpc_route.iter().map(|name| ("GRPCRoute", name));
+        http.chain(grpc).chain(self.routes.iter().map(|route| (route.kind.as_str(), &route.name)))
+    }
+}
+
+/// One of several routes.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct UsedRoute {
+    /// Its kind. Range: HTTPRoute, GRPCRoute. Example: HTTPRoute.
+    pub kind: String,
+    /// Its name. Range: a name. Example: `shop`.
+    pub name: String,
 }
 
 /// A header that a request has to carry, as a rule of the route has it.

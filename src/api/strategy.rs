@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use crate::api::kind::Kind;
+use crate::api::routing::{GatewayApi, TrafficRouting};
 
 /// The rule that pods can move at all, and what is said where they cannot.
 const SOME_ROOM: &str = "!((type(self.maxSurge) == int ? self.maxSurge == 0 \
@@ -62,12 +62,12 @@ impl Strategy {
         canary.flatten().chain(blue_green).chain(ab)
     }
 
-    /// Tells the kind and the name of the route that it names.
-    pub fn route(&self) -> Option<(Kind, &str)> {
+    /// Tells through which routes it splits the traffic, if through any.
+    pub fn gateway(&self) -> Option<&GatewayApi> {
         let canary = self.canary.as_ref().and_then(|canary| canary.traffic_routing.as_ref());
         let blue_green = self.blue_green.as_ref().and_then(|b| b.traffic_routing.as_ref());
         let ab = self.ab_testing.as_ref().map(|chosen| &chosen.traffic_routing);
-        canary.or(blue_green).or(ab).and_then(|routing| routing.gateway_api.route())
+        canary.or(blue_green).or(ab).map(|routing| &routing.gateway_api)
     }
 }
 
@@ -115,7 +115,7 @@ pub struct BlueGreen {
     #[schemars(range(min = 0, max = 86_400))]
     pub scale_down_delay_seconds: i32,
     /// What switches the traffic. Default: none; then activeService turns from one side to the
-    /// other. Range: one route. Example: `{gatewayAPI: {httpRoute: shop}}`.
+    /// other. Range: one or several routes. Example: `{gatewayAPI: {httpRoute: shop}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic_routing: Option<TrafficRouting>,
 }
@@ -160,7 +160,7 @@ pub struct AbTesting {
              the command conclude-experiment")
     )]
     pub max_duration: Option<String>,
-    /// The route to which the rules of the experiment are added. Range: one route. Example:
+    /// The routes to which the rules of the experiment are added. Range: one or several. Example:
     /// `{gatewayAPI: {httpRoute: shop}}`.
     pub traffic_routing: TrafficRouting,
 }
@@ -320,7 +320,7 @@ pub struct Canary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_window: Option<RollbackWindow>,
     /// What splits the traffic. Default: none; then it is split by the numbers of pods.
-    /// Range: one route. Example: `{gatewayAPI: {httpRoute: shop}}`.
+    /// Range: one or several routes. Example: `{gatewayAPI: {httpRoute: shop}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic_routing: Option<TrafficRouting>,
 }
@@ -409,49 +409,6 @@ pub struct Pause {
              command promote")
     )]
     pub duration: Option<String>,
-}
-
-/// What splits the traffic.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct TrafficRouting {
-    /// A route of the Gateway API. Range: one route. Example: `{httpRoute: shop}` or
-    /// `{grpcRoute: shop}`.
-    #[serde(rename = "gatewayAPI")]
-    pub gateway_api: GatewayApi,
-}
-
-/// A route of the Gateway API: an HTTPRoute or a GRPCRoute.
-#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("has(self.httpRoute) != has(self.grpcRoute)").message(
-        "traffic goes through exactly one route: write httpRoute or grpcRoute")
-)]
-pub struct GatewayApi {
-    /// The name of an HTTPRoute in the Rollout's namespace. In each rule that holds both Services
-    /// the weights of these two backends are set and nothing else; with abTesting a rule stands
-    /// before each while the experiment runs. Default: none. Range: 1 to 253 characters. Example:
-    /// `shop`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
-    pub http_route: Option<String>,
-    /// The name of a GRPCRoute in the Rollout's namespace, in place of httpRoute: its weights are
-    /// set in the same way. Default: none. Range: 1 to 253 characters. Example: `shop`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
-    pub grpc_route: Option<String>,
-}
-
-impl GatewayApi {
-    /// Tells the kind and the name of the route, where exactly one is named.
-    pub fn route(&self) -> Option<(Kind, &str)> {
-        match (&self.http_route, &self.grpc_route) {
-            (Some(name), None) => Some((Kind::HttpRoute, name)),
-            (None, Some(name)) => Some((Kind::GrpcRoute, name)),
-            (None, None) | (Some(_), Some(_)) => None,
-        }
-    }
 }
 
 /// Reads `pause:` without a value as `pause: {}`: a pause that was asked for is never skipped.

@@ -223,7 +223,7 @@ impl Forecast<'_> {
         let (new, old) = stand.pods;
         let all = f64::from(new) + f64::from(old);
         let ladder = &self.rollout.spec.ladder;
-        let by_pods = ladder.route.is_none() && ladder.strategy != Strategy::BlueGreen;
+        let by_pods = !ladder.routed() && ladder.strategy != Strategy::BlueGreen;
         if !by_pods || all == 0.0 {
             return stand_weight(stand.weight);
         }

@@ -25,7 +25,6 @@ use crate::model::template::TemplateId;
 use crate::observe::barrier::Barrier;
 use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
 use crate::observe::pods;
-use crate::observe::refs::Watched;
 use crate::observe::seen::{Remembered, gather};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -93,7 +92,7 @@ pub fn surveyed(ctx: &Context, key: &Key, rollout: &Rollout) -> bool {
         |reference: &Reference| reference.kind.splits() && ctx.stores.version(reference).is_some();
     let now = ctx.clock.monotonic();
     let mut asked = false;
-    for reference in rollout.refs().into_iter().filter(splits) {
+    for reference in ctx.stores.uses(rollout).into_iter().filter(splits) {
         ctx.remember(key, |memory| memory.barrier.expect(reference, Expect::Asked, now));
         asked = true;
     }

@@ -13,27 +13,41 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
     match change.reference.kind {
         Kind::Rollout => {
             let shared = change.refs.iter().filter(|reference| reference.kind.splits());
-            let rivals = shared.flat_map(users);
+            let rivals = shared.flat_map(|shared| stores.users(shared));
             rivals.chain([change.reference.key.clone()]).collect()
         }
         Kind::ReplicaSet => named(Kind::Rollout).map(|rollout| rollout.key.clone()).collect(),
         Kind::EndpointSlice => named(Kind::Service).flat_map(users).collect(),
-        Kind::Service | Kind::HttpRoute | Kind::GrpcRoute | Kind::ImagePolicy => {
-            users(&change.reference).into_iter().collect()
+        Kind::Service | Kind::ImagePolicy => users(&change.reference).into_iter().collect(),
+        Kind::HttpRoute | Kind::GrpcRoute => {
+            let named = users(&change.reference).into_iter();
+            named.chain(selecting(stores, change)).collect()
         }
         Kind::Kustomization => under(stores, &change.reference),
         Kind::Pod | Kind::Event => BTreeSet::new(),
     }
 }
 
-/// Tells the Rollouts that a Kustomization applies, or whose Services or route it applies.
+/// Tells the Rollouts that select routes by labels and whose Services a route leads to, or led to.
+fn selecting(stores: &Stores, change: &Change) -> Vec<Key> {
+    let Reference { kind, key } = &change.reference;
+    let any = stores.rollouts.keys_by(&Reference::any(*kind, key.namespace.as_str()));
+    if any.is_empty() {
+        return any;
+    }
+    let services = change.refs.iter().filter(|reference| reference.kind == Kind::Service);
+    let users: BTreeSet<Key> = services.flat_map(|r| stores.rollouts.keys_by(r)).collect();
+    any.into_iter().filter(|key| users.contains(key)).collect()
+}
+
+/// Tells the Rollouts that a Kustomization applies, or whose Services or routes it applies.
 fn under(stores: &Stores, kustomization: &Reference) -> BTreeSet<Key> {
     let named = |kind: Kind| move |key: Key| Reference { kind, key };
     let services = stores.services.keys_by(kustomization).into_iter().map(named(Kind::Service));
     let routes = stores.routes.keys_by(kustomization).into_iter().map(named(Kind::HttpRoute));
     let grpc = stores.grpc_routes.keys_by(kustomization).into_iter();
     let routes = routes.chain(grpc.map(named(Kind::GrpcRoute)));
-    let indirect = services.chain(routes).flat_map(|used| stores.rollouts.keys_by(&used));
+    let indirect = services.chain(routes).flat_map(|used| stores.users(&used));
     indirect.chain(stores.rollouts.keys_by(kustomization)).collect()
 }
 

@@ -16,6 +16,18 @@ pub enum Act {
     Wait(Waits),
 }
 
+/// What a goal needs next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// These writes come next.
+    Write(Vec<Write>),
+    /// Something else comes first.
+    Hold(Hold),
+}
+
+/// `Ok` once a part of a goal is in force, else what it needs next: so that `?` keeps the order.
+pub type Step = Result<(), Next>;
+
 /// Why nothing moves, and when to look again.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Waits {

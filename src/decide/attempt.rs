@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::decide::act::Act;
 use crate::decide::notice;
 use crate::decide::release::{self, Wanted};
+use crate::decide::routes;
 use crate::decide::side::{self, quarantined};
 use crate::decide::way::{self, Way};
 use crate::model::hold::Hold;
@@ -13,7 +14,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, Offer, Service, Snapshot};
-use crate::model::spec::Routing;
+use crate::model::spec::{RouteName, Routing};
 use crate::model::status::{
     Attempt, Cause, Draining, Entry, Pin, Quarantined, Stage, Status, Trigger,
 };
@@ -198,21 +199,26 @@ fn blocked(seen: &Snapshot) -> Option<Hold> {
     if seen.spec.replicas == 0 {
         return Some(Hold::ScaledToZero);
     }
-    if let Some(route) = &seen.route {
-        match &route.live {
-            Err(hold) => return Some(hold.clone()),
-            Ok(live) => {
-                if let Some(hold) = owned(live).or_else(|| live.experiment.hold.clone()) {
-                    return Some(hold);
-                }
-            }
-        }
+    if let Some(hold) = blocked_routes(seen) {
+        return Some(hold);
     }
     let services = [&seen.stable_service, &seen.canary_service];
     services.into_iter().flatten().find_map(|service| blocked_service(seen, service))
 }
 
-/// An older Rollout has one of the Services or the route.
+/// What keeps an attempt from using one of the routes.
+fn blocked_routes(seen: &Snapshot) -> Option<Hold> {
+    if !seen.spec.ladder.routed() {
+        return None;
+    }
+    let blocked = |live: &LiveRoute| owned(live).or_else(|| live.experiment.hold.clone());
+    match routes::all(seen) {
+        Ok(all) => all.into_iter().find_map(blocked),
+        Err(hold) => Some(hold),
+    }
+}
+
+/// An older Rollout has one of the Services or routes.
 pub fn duplicate(seen: &Snapshot) -> Option<Hold> {
     let (what, holder) = seen.duplicate.clone()?;
     Some(Hold::DuplicateBinding { what, holder })
@@ -232,12 +238,30 @@ fn owned(route: &LiveRoute) -> Option<Hold> {
 /// What is in use is not what the spec names: an attempt would begin with it.
 pub fn changed(seen: &Snapshot) -> Option<Hold> {
     seen.instead.as_ref()?;
-    let Routing { strategy, route, stable, canary, experiment, .. } = seen.spec.ladder.routing();
+    let Routing { strategy, routes, stable, canary, experiment, .. } = seen.spec.ladder.routing();
     let mut parts = vec![format!("strategy {}", strategy.as_str())];
-    parts.extend(route.map(|route| route.to_string()));
+    parts.extend(routes.iter().map(ToString::to_string));
     parts.extend([stable, canary].into_iter().flatten().map(|name| format!("Service {name}")));
     parts.extend(experiment.map(|header| format!("the header {}", header.name)));
     Some(Hold::StrategyChanged { used: parts.join(", ") })
+}
+
+/// Takes a route that labels select since the attempt began into what it uses, before it is
+/// written to: from then on it stays, whatever becomes of its labels.
+pub fn join(seen: &Snapshot) -> Option<Act> {
+    let attempt = seen.status.attempt.as_ref().filter(|attempt| attempt.stage.open())?;
+    let used = attempt.routing.as_ref().filter(|_| seen.instead.is_none())?;
+    let names = || seen.routes.iter().map(|route| &route.name);
+    if names().all(|name| used.routes.contains(name)) {
+        return None;
+    }
+    let mut routes: Vec<RouteName> = names().chain(&used.routes).cloned().collect();
+    routes.sort();
+    routes.dedup();
+    let mut status = seen.status.clone();
+    let attempt = status.attempt.as_mut()?;
+    attempt.routing = Some(Routing { routes, ..used.clone() });
+    Some(Act::Commit(Box::new(status)))
 }
 
 fn blocked_service(seen: &Snapshot, service: &Service) -> Option<Hold> {
@@ -322,7 +346,7 @@ fn begin(
         stage,
         weight,
         highest: weight,
-        routing: Some(seen.spec.ladder.routing()),
+        routing: side::routing(seen),
         unpaused: returns,
     };
     #[cfg(feature = "planted")]
@@ -381,7 +405,7 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
     };
     let made = side::replica_set(seen, &attempt.revision).is_some();
     let known = match way::of(seen) {
-        Way::Route => side::route(seen).is_some(),
+        Way::Route => !routes::readable(seen).is_empty(),
         Way::Switch => true,
         Way::Pods => false,
     };

@@ -8,11 +8,12 @@ use crate::decide::act::Act;
 use crate::decide::attempt;
 use crate::decide::drain;
 use crate::decide::experiment;
+use crate::decide::routes;
 use crate::decide::side;
 use crate::decide::way::{self, Way};
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
-use crate::model::snapshot::{Service, Snapshot};
+use crate::model::snapshot::{LiveRoute, Service, Snapshot};
 use crate::model::spec::Routing;
 use crate::model::status::{Cause, Stage};
 use crate::model::weight::Weight;
@@ -48,8 +49,10 @@ fn settled(seen: &Snapshot, now: Timestamp) -> bool {
     match way::of(seen) {
         Way::Route if side::gone(seen) => true,
         Way::Route => {
-            let whole = |route| side::in_place(route, Weight::NONE) && experiment::is_off(route);
-            side::route(seen).is_some_and(whole) && !drain::pending(seen, now)
+            let whole = |all: Vec<&LiveRoute>| {
+                routes::in_place(&all, Weight::NONE) && experiment::is_off(&all)
+            };
+            routes::all(seen).is_ok_and(whole) && !drain::pending(seen, now)
         }
         Way::Switch => {
             let selected = side::selected(seen.stable_service.as_ref());

@@ -1,11 +1,11 @@
 //! Drain: sides that lost their traffic finish their requests, then their pods go.
 
 use crate::decide::act::{Act, sooner};
-use crate::decide::side;
 use crate::decide::way::{self, Way};
+use crate::decide::{routes, side};
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
-use crate::model::snapshot::{Acceptance, ReplicaSet, Snapshot};
+use crate::model::snapshot::{Acceptance, LiveRoute, ReplicaSet, Snapshot};
 #[cfg(feature = "planted")]
 use crate::model::spec::DRAIN_DELAY;
 use crate::model::status::{Draining, Stage, Status};
@@ -126,10 +126,13 @@ fn failed(seen: &Snapshot, rs: &ReplicaSet) -> bool {
     seen.status.quarantine.iter().any(|entry| entry.revision == rs.revision)
 }
 
-/// Tells whether no backend with a weight leads to a revision, and the gateways know.
+/// Tells whether no backend with a weight leads to a revision, and all gateways know.
 fn without_traffic(seen: &Snapshot, revision: &Revision) -> bool {
     let known = match way::of(seen) {
-        Way::Route => side::route(seen).is_some_and(|r| r.acceptance == Acceptance::Accepted),
+        Way::Route => {
+            let accepted = |r: &&LiveRoute| r.acceptance == Acceptance::Accepted;
+            routes::readable(seen).iter().all(accepted)
+        }
         Way::Switch => side::ready(seen.stable_service.as_ref(), revision) == 0,
         Way::Pods => false,
     };
@@ -138,7 +141,7 @@ fn without_traffic(seen: &Snapshot, revision: &Revision) -> bool {
     known && !has_traffic(seen, revision)
 }
 
-/// Tells whether a revision has traffic, as far as the route can be read.
+/// Tells whether a revision has traffic, as far as the routes can be read.
 fn has_traffic(seen: &Snapshot, revision: &Revision) -> bool {
     way::carries(seen, revision).unwrap_or(true)
 }

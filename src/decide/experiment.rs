@@ -15,23 +15,26 @@ use crate::model::template::Revision;
 use crate::planted::{Bug, active};
 
 /// What the rules need next: `None` where they are as they are to be.
-pub type Needs = Option<Result<Write, Hold>>;
+pub type Needs = Option<Result<Vec<Write>, Hold>>;
 
-/// The rules of the experiment stand in the route while its step does.
-pub fn on(seen: &Snapshot, route: &LiveRoute, rung: &Rung) -> Needs {
-    if !rung.pause.experiments() || in_place(route) {
+/// The rules of the experiment stand in every route while its step does, or in none of them yet.
+pub fn on(seen: &Snapshot, routes: &[&LiveRoute], rung: &Rung) -> Needs {
+    let mut wrong: Vec<&LiveRoute> = routes.to_vec();
+    wrong.retain(|route| !in_place(route));
+    if !rung.pause.experiments() || wrong.is_empty() {
         return None;
     }
-    if let Some(hold) = route.experiment.hold.clone() {
+    let held = |route: &&LiveRoute| route.experiment.hold.clone().or_else(|| taken(seen, route));
+    if let Some(hold) = wrong.iter().find_map(held) {
         return Some(Err(hold));
     }
-    Some(set(seen, route, route.experiment.wanted.clone()))
+    Some(Ok(wrong.iter().map(|route| rules(route, route.experiment.wanted.clone())).collect()))
 }
 
-/// No rule of the experiment stands in the route. Its requests go where all others go: on the way
-/// back only to a side that can answer.
-pub fn off(seen: &Snapshot, route: &LiveRoute, takes: &Revision) -> Needs {
-    if is_off(route) {
+/// No rule of the experiment stands in a route. Its requests go where all others go: on the way
+/// back only to a side that can answer. A route that cannot be written keeps no other.
+pub fn off(seen: &Snapshot, routes: &[&LiveRoute], takes: &Revision) -> Needs {
+    if is_off(routes) {
         return None;
     }
     let ready = side::ready(seen.stable_service.as_ref(), takes);
@@ -39,16 +42,23 @@ pub fn off(seen: &Snapshot, route: &LiveRoute, takes: &Revision) -> Needs {
     if ready == 0 && other > 0 && seen.spec.replicas > 0 {
         return Some(Err(Hold::NoHealthyBackend));
     }
-    Some(set(seen, route, Vec::new()))
+    let on: Vec<&LiveRoute> = routes.iter().copied().filter(|route| !is_off(&[route])).collect();
+    let free = on.iter().filter(|route| taken(seen, route).is_none());
+    let writes: Vec<Write> = free.map(|route| removal(route)).collect();
+    if writes.is_empty() {
+        on.iter().find_map(|route| taken(seen, route)).map(Err)
+    } else {
+        Some(Ok(writes))
+    }
 }
 
-/// Tells whether no rule of the experiment stands in the route.
-pub fn is_off(route: &LiveRoute) -> bool {
+/// Tells whether no rule of the experiment stands in any route.
+pub fn is_off(routes: &[&LiveRoute]) -> bool {
     #[cfg(feature = "planted")]
     if active(Bug::RuleLeft) {
         return true;
     }
-    route.experiment.there.is_empty()
+    routes.iter().all(|route| route.experiment.there.is_empty())
 }
 
 /// The write that leaves no rule of the experiment in the route.
@@ -72,11 +82,6 @@ fn in_place(route: &LiveRoute) -> bool {
     let (there, wanted) = (&route.experiment.there, &route.experiment.wanted);
     let same = |(old, new): (&RuleAt, &NewRule)| old.index == new.index && old.rule == new.rule;
     there.len() == wanted.len() && there.iter().zip(wanted).all(same)
-}
-
-/// The write that leaves these rules of the experiment in the route, unless somebody else has it.
-fn set(seen: &Snapshot, route: &LiveRoute, into: Vec<NewRule>) -> Result<Write, Hold> {
-    taken(seen, route).map_or_else(|| Ok(rules(route, into)), Err)
 }
 
 fn rules(route: &LiveRoute, into: Vec<NewRule>) -> Write {

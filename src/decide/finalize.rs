@@ -1,12 +1,12 @@
 //! Finalize: what is put back when a Rollout is deleted, and when that has to be guarded.
 
-use crate::decide::act::Act;
+use crate::decide::act::{Act, Next, Step};
 use crate::decide::experiment;
-use crate::decide::order::{self, Next, Step};
-use crate::decide::side;
+use crate::decide::order;
+use crate::decide::{routes, side, weights};
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{Move, Write};
-use crate::model::snapshot::{Acceptance, Identity, Service, Snapshot};
+use crate::model::snapshot::{Acceptance, Identity, LiveRoute, Service, Snapshot};
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -19,7 +19,8 @@ fn needed(seen: &Snapshot) -> bool {
     let theirs = |service: &Option<Service>| {
         service.as_ref().and_then(|s| s.live.as_ref()).is_some_and(|live| !live.ours)
     };
-    seen.route.is_some() || theirs(&seen.stable_service) || theirs(&seen.canary_service)
+    let routed = seen.spec.ladder.routed();
+    routed || theirs(&seen.stable_service) || theirs(&seen.canary_service)
 }
 
 /// Puts the finalizer on before the first write to an object that outlives the Rollout, and takes
@@ -37,7 +38,10 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
         return Move::Wait { hold: None, until: None };
     }
     #[cfg(feature = "planted")]
-    if active(Bug::FinalizerNeedsRoute) && seen.route.is_some() && side::route(seen).is_none() {
+    if active(Bug::FinalizerNeedsRoute)
+        && seen.spec.ladder.routed()
+        && routes::readable(seen).is_empty()
+    {
         return Move::Wait { hold: None, until: None };
     }
     #[cfg(feature = "planted")]
@@ -52,10 +56,11 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
         Err(Next::Hold(_)) => return Move::Wait { hold: None, until: Some(end) },
         Ok(()) => {}
     }
-    if let Some(write) = weights(seen).or_else(|| rules(seen)).filter(|_| !refused) {
-        return Move::Apply(vec![write]);
+    let back = Some(weights(seen)).filter(|back| !back.is_empty()).unwrap_or_else(|| rules(seen));
+    if !back.is_empty() && !refused {
+        return Move::Apply(back);
     }
-    let pending = side::route(seen).is_some_and(|route| {
+    let pending = routes::readable(seen).into_iter().any(|route| {
         side::in_place(route, Weight::NONE) && route.acceptance == Acceptance::Pending
     });
     #[cfg(feature = "planted")]
@@ -84,29 +89,38 @@ pub fn let_go(rollout: &Identity) -> Move {
 /// A stable side that had only the pods that its weight needed gets all before all traffic. Who
 /// deletes without the pods keeps them so.
 fn whole(seen: &Snapshot) -> Step {
-    let route = side::route(seen).filter(|_| seen.spec.ladder.dynamic_stable);
-    let split = route.is_some_and(|r| !side::in_place(r, Weight::NONE) && r.owner.is_none());
+    let split = seen.spec.ladder.dynamic_stable && !split(seen).is_empty();
     let Some(stable) = seen.status.stable.as_ref().filter(|_| split) else { return Ok(()) };
     let (stable, size) = (&stable.revision, seen.spec.replicas);
     order::resized(seen, stable, size)?;
     order::endpoints(seen, seen.stable_service.as_ref(), stable, size)
 }
 
+/// The routes that nobody else puts back.
+fn free(seen: &Snapshot) -> impl Iterator<Item = &LiveRoute> {
+    routes::readable(seen).into_iter().filter(|route| route.owner.is_none())
+}
+
+/// Those of them that still split the traffic.
+fn split(seen: &Snapshot) -> Vec<&LiveRoute> {
+    free(seen).filter(|route| !side::in_place(route, Weight::NONE)).collect()
+}
+
 /// All traffic back to the stable backend, if a ready pod is behind it.
-fn weights(seen: &Snapshot) -> Option<Write> {
-    let route = side::route(seen).filter(|route| !side::in_place(route, Weight::NONE))?;
-    let ready = side::ready_of_any(Some(seen.stable_service.as_ref()?));
-    if route.owner.is_some() || (ready == 0 && seen.spec.replicas > 0) {
-        return None;
+fn weights(seen: &Snapshot) -> Vec<Write> {
+    let ready = side::ready_of_any(seen.stable_service.as_ref());
+    if ready == 0 && seen.spec.replicas > 0 {
+        return Vec::new();
     }
-    Some(order::set_weights(seen, route, Weight::NONE))
+    let split = split(seen).into_iter();
+    split.map(|route| weights::set_weights(seen, route, Weight::NONE)).collect()
 }
 
 /// The rules of an experiment go, whatever state the sides are in: the Service that they lead to is
 /// about to go.
-fn rules(seen: &Snapshot) -> Option<Write> {
-    let route = side::route(seen).filter(|route| route.owner.is_none())?;
-    (!experiment::is_off(route)).then(|| experiment::removal(route))
+fn rules(seen: &Snapshot) -> Vec<Write> {
+    let on = free(seen).filter(|route| !experiment::is_off(&[route]));
+    on.map(experiment::removal).collect()
 }
 
 /// A Service that is not ours selects the Rollout's pods of any revision again.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::decide::order::{self, Next};
+use crate::decide::act;
+use crate::decide::act::Next;
 use crate::model::command::Commands;
 use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
@@ -80,7 +81,8 @@ pub fn at_rest() -> Snapshot {
         offer: Offer::NoSource,
         stable_service: Some(service("stable")),
         canary_service: Some(service("canary")),
-        route: Some(Route { name: http("shop"), live: Ok(route((100, 0))), gone: false }),
+        routes: vec![Route { name: http("shop"), there: true, live: Ok(route((100, 0))) }],
+        unmatched: None,
         duplicate: None,
         sent: Default::default(),
         refused: None,
@@ -112,7 +114,8 @@ fn spec() -> Spec {
                 step(75, Pause::UntilPromoted),
                 step(100, Pause::None),
             ],
-            route: Some(http("shop")),
+            routes: vec![http("shop")],
+            labelled: Vec::new(),
             drain: DRAIN_DELAY,
             experiment: None,
             abort_drain: Some(DRAIN_DELAY),
@@ -195,7 +198,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
     service.selects = Some(revision.clone());
     service.ready = BTreeMap::from([(revision.clone(), pods)]);
     let split = (weight.rest().percent(), weight.percent());
-    seen.route.as_mut().unwrap().live = Ok(route(split));
+    seen.routes[0].live = Ok(route(split));
     seen.status.attempt = Some(Attempt {
         number: 2,
         release: delivered("shop:1.1.0"),
@@ -213,7 +216,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
 }
 
 /// What a step needs next, in words.
-pub fn shown(step: order::Step) -> String {
+pub fn shown(step: act::Step) -> String {
     match step {
         Ok(()) => "in force".to_owned(),
         Err(Next::Hold(hold)) => hold.code().to_owned(),

@@ -2,17 +2,20 @@
 //!
 //! The rest of the decision keeps them already; this is the second look before traffic moves.
 
-use crate::decide::side;
 use crate::decide::way::{self, Way};
+use crate::decide::{routes, side};
 use crate::model::moves::{NewRule, Target, WeightEdit, Write};
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{LiveRoute, Snapshot};
+use crate::model::spec::RouteName;
 use crate::model::template::Revision;
 
 /// Names the rule that one of the writes would break.
 pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
     writes.iter().find_map(|write| match write {
-        Write::SetWeights { edits, .. } => {
-            weights_add_up(seen, edits).or_else(|| traffic_only_to_ready_pods(seen, edits))
+        Write::SetWeights { kind, target, edits } => {
+            let route = RouteName { kind: *kind, name: target.name.clone() };
+            let route = routes::readable(seen).into_iter().find(|known| known.name == route)?;
+            weights_add_up(route, edits).or_else(|| traffic_only_to_ready_pods(seen, route, edits))
         }
         Write::SetRules { into, .. } => rules_lead_to_ready_pods(seen, into),
         Write::Resize { target, replicas, .. } => pods_with_traffic_stay(seen, target, *replicas),
@@ -29,8 +32,7 @@ pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
 }
 
 /// Both weights of a rule add up to its sum, and are not both 0.
-fn weights_add_up(seen: &Snapshot, edits: &[WeightEdit]) -> Option<&'static str> {
-    let route = side::route(seen)?;
+fn weights_add_up(route: &LiveRoute, edits: &[WeightEdit]) -> Option<&'static str> {
     let fine = route.rules.iter().all(|rule| {
         let sum: u32 = edits.iter().filter(|e| e.rule == rule.index).map(|e| e.weight).sum();
         sum == rule.sum && sum > 0
@@ -39,8 +41,11 @@ fn weights_add_up(seen: &Snapshot, edits: &[WeightEdit]) -> Option<&'static str>
 }
 
 /// A backend whose weight rises has a ready endpoint.
-fn traffic_only_to_ready_pods(seen: &Snapshot, edits: &[WeightEdit]) -> Option<&'static str> {
-    let route = side::route(seen)?;
+fn traffic_only_to_ready_pods(
+    seen: &Snapshot,
+    route: &LiveRoute,
+    edits: &[WeightEdit],
+) -> Option<&'static str> {
     let unsafe_rule = route.rules.iter().any(|rule| {
         let weight = |backend: usize| {
             edits.iter().find(|e| e.rule == rule.index && e.backend == backend).map(|e| e.weight)

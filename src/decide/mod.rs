@@ -17,11 +17,13 @@ pub mod recover;
 pub mod release;
 pub mod replicas;
 pub mod restart;
+pub mod routes;
 pub mod side;
 pub mod stage;
 pub mod status;
 pub mod switch;
 pub mod way;
+pub mod weights;
 
 use crate::decide::act::Act;
 use crate::model::command::Commands;
@@ -71,6 +73,7 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| recover::adopt(seen))
         .or_else(|| recover::status(seen, now))
         .or_else(|| attempt::freeze(seen, now))
+        .or_else(|| attempt::join(seen))
         .or_else(|| release::restore(seen))
         .or_else(|| command::obey(seen, now))
         .or_else(|| command::take(seen, now))

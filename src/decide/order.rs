@@ -3,30 +3,20 @@
 //! Traffic rises only on ready endpoints and an accepted route; it falls first, and pods go last.
 //! Each function looks at what is, and names the next write or what it waits for.
 
-use crate::decide::attempt::{duplicate, not_ours_to_change, taken, target_port};
+use crate::decide::act::{Next, Step};
+use crate::decide::attempt::{duplicate, not_ours_to_change, target_port};
 use crate::decide::experiment::{self, Needs};
-use crate::decide::side;
+use crate::decide::weights::{accepted, given_back, lowered, weighed};
+use crate::decide::{routes, side};
 use crate::model::hold::Hold;
-use crate::model::moves::{WeightEdit, Write};
-use crate::model::snapshot::{Acceptance, LiveRoute, Service, Snapshot};
+use crate::model::moves::Write;
+use crate::model::snapshot::{LiveRoute, Service, Snapshot};
 use crate::model::spec::Step as Rung;
 use crate::model::status::Stage;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
-
-/// What a goal needs next.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Next {
-    /// These writes come next.
-    Write(Vec<Write>),
-    /// Something else comes first.
-    Hold(Hold),
-}
-
-/// `Ok` once a part of a goal is in force, else what it needs next: so that `?` keeps the order.
-pub type Step = Result<(), Next>;
 
 fn waits(hold: Hold) -> Step {
     Err(Next::Hold(hold))
@@ -38,13 +28,17 @@ fn writes(writes: Vec<Write>) -> Step {
 
 /// A rung: the canary has the weight and the pods of the step, stable the rest of the weight.
 pub fn ladder(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
-    let Some(route) = side::route(seen) else { return unusable(seen) };
+    let (weight, pods) = (rung.weight, side::pods(seen, canary, rung));
+    let Ok(all) = routes::all(seen) else {
+        eased(seen, canary, weight)?;
+        return unusable(seen);
+    };
+    let routes = all.as_slice();
     let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
         return waits(Hold::NoHealthyBackend);
     };
-    let present = side::canary_weight(route);
-    let (weight, pods) = (rung.weight, side::pods(seen, canary, rung));
-    let settled = side::in_place(route, weight);
+    let present = routes::canary_weight(routes);
+    let settled = routes::in_place(routes, weight);
     let most = if settled { weight } else { weight.max(present) };
     let size = most.share(seen.spec.replicas).max(pods);
     create_service(seen, seen.stable_service.as_ref(), stable)?;
@@ -53,34 +47,47 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     if active(Bug::StableShrinksInLadder) {
         resized(seen, stable, weight.rest().share(seen.spec.replicas))?;
     }
-    let rest = rest(seen, canary, route, weight);
+    let rest = rest(seen, canary, routes, weight);
     resized(seen, stable, kept(seen, stable, rest))?;
     created(seen, canary, pods)?;
-    select_stable(seen, route, stable)?;
-    select_canary(seen, route, canary)?;
-    lowered(seen, route, weight, present)?;
+    select_stable(seen, routes, stable)?;
+    select_canary(seen, routes, canary)?;
+    lowered(seen, routes, weight)?;
     #[cfg(feature = "planted")]
     if active(Bug::RuleBeforeReady) {
-        ruled(experiment::on(seen, route, rung))?;
+        ruled(experiment::on(seen, routes, rung))?;
     }
     grown(seen, canary, size)?;
     healthy(seen, canary, rung)?;
-    weighed(seen, route, weight)?;
-    accepted(route)?;
-    ruled(experiment::on(seen, route, rung))?;
+    weighed(seen, routes, weight)?;
+    accepted(routes)?;
+    ruled(experiment::on(seen, routes, rung))?;
     resized(seen, canary, pods)?;
     // At full weight what is left of the old side drains after the promotion.
     if weight == Weight::FULL { Ok(()) } else { resized(seen, stable, rest) }
 }
 
+/// One of the routes cannot be used, so that none rises: those that have more traffic than they are
+/// to have lose it all the same.
+fn eased(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
+    let turned = side::selected(seen.canary_service.as_ref()) == Some(canary);
+    let weight = if turned { weight } else { Weight::NONE };
+    let mut above = routes::readable(seen);
+    above.retain(|route| side::canary_weight(route) > weight);
+    let stable = seen.status.stable.as_ref().map(|side| &side.revision);
+    let Some(stable) = stable.filter(|_| !above.is_empty()) else { return Ok(()) };
+    resized(seen, stable, seen.spec.replicas)?;
+    lowered(seen, &above, weight)
+}
+
 /// The pods that stable needs beside a canary that has this weight, or is about to.
-fn rest(seen: &Snapshot, canary: &Revision, route: &LiveRoute, weight: Weight) -> u32 {
+fn rest(seen: &Snapshot, canary: &Revision, routes: &[&LiveRoute], weight: Weight) -> u32 {
     let size = seen.spec.replicas;
     let turned = side::selected(seen.canary_service.as_ref()) == Some(canary);
     if !seen.spec.ladder.dynamic_stable || !turned {
         return size; // Before the canary Service turns stable takes all traffic.
     }
-    side::stable_weight(route).max(weight.rest()).share(size)
+    routes::stable_weight(routes).max(weight.rest()).share(size)
 }
 
 /// So many pods, or as many as a side of the Rollout has already, at most all.
@@ -91,42 +98,66 @@ fn kept(seen: &Snapshot, revision: &Revision, pods: u32) -> u32 {
 
 /// The promotion: the stable Service selects the new side, then takes all traffic.
 pub fn promotion(seen: &Snapshot, canary: &Revision) -> Step {
-    let Some(route) = side::route(seen) else { return unusable(seen) };
     let service = seen.stable_service.as_ref();
     let moved = side::selected(service) == Some(canary);
+    // All traffic is on the new side already, whichever of its Services carries it.
+    let known = if moved { Ok(routes::readable(seen)) } else { routes::all(seen) };
+    let Some(known) = known.ok().filter(|known| !known.is_empty()) else { return unusable(seen) };
+    let routes = known.as_slice();
     resized(seen, canary, seen.spec.replicas)?;
     create_service(seen, service, canary)?;
     create_service(seen, seen.canary_service.as_ref(), canary)?;
 
     if !moved {
-        weighed(seen, route, Weight::FULL)?;
-        accepted(route)?;
+        weighed(seen, routes, Weight::FULL)?;
+        accepted(routes)?;
         return select(seen, service, canary);
     }
-    if side::in_place(route, Weight::NONE) && experiment::is_off(route) {
-        return accepted(route);
+    if routes::in_place(routes, Weight::NONE) && experiment::is_off(routes) {
+        return settled(seen, routes);
     }
     #[cfg(feature = "planted")]
     if active(Bug::PromotionSkipsEndpoints) {
-        weighed(seen, route, Weight::NONE)?;
+        weighed(seen, routes, Weight::NONE)?;
     }
     endpoints(seen, service, canary, seen.spec.replicas)?;
-    ruled(experiment::off(seen, route, canary))?;
-    weighed(seen, route, Weight::NONE)?;
-    accepted(route)
+    any_write([ruled(experiment::off(seen, routes, canary)), weighed(seen, routes, Weight::NONE)])?;
+    settled(seen, routes)
+}
+
+/// The gateways accept all routes, and there is none that cannot be read.
+fn settled(seen: &Snapshot, routes: &[&LiveRoute]) -> Step {
+    accepted(routes)?;
+    routes::unreadable(seen).map_or(Ok(()), waits)
+}
+
+/// A route that has to wait keeps no other from what it needs.
+fn any_write(steps: [Step; 2]) -> Step {
+    let [first, second] = steps;
+    match (first, second) {
+        (Err(Next::Hold(_)), Err(Next::Write(writes))) => Err(Next::Write(writes)),
+        (Ok(()), second) => second,
+        (first @ Err(_), _) => first,
+    }
 }
 
 /// All traffic on stable: at rest, and on the way back.
 pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
-    let Some(route) = side::route(seen) else { return unusable(seen) };
-    whole(seen, stable)?;
-    select_stable(seen, route, stable)?;
-
-    if !side::in_place(route, Weight::NONE) {
-        given_back(seen, route, stable, Weight::NONE)?;
+    let known = routes::readable(seen);
+    let routes = known.as_slice();
+    if routes.is_empty() {
+        return unusable(seen);
     }
-    ruled(experiment::off(seen, route, stable))?;
-    accepted(route)?;
+    whole(seen, stable)?;
+    select_stable(seen, routes, stable)?;
+
+    let off = ruled(experiment::off(seen, routes, stable));
+    if routes::in_place(routes, Weight::NONE) {
+        off?;
+    } else {
+        any_write([given_back(seen, routes, stable, Weight::NONE), off])?;
+    }
+    settled(seen, routes)?;
     leave_dead_side(seen, stable)
 }
 
@@ -149,8 +180,8 @@ pub fn leave_dead_side(seen: &Snapshot, stable: &Revision) -> Step {
 
 /// The first revision: its pods, then the Services, then the route.
 pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
-    let Some(route) = side::route(seen) else { return unusable(seen) };
-    let size = seen.spec.replicas;
+    let Ok(all) = routes::all(seen) else { return unusable(seen) };
+    let (routes, size) = (all.as_slice(), seen.spec.replicas);
     whole(seen, revision)?;
     #[cfg(feature = "planted")]
     if active(Bug::SelectBeforeAvailable) {
@@ -159,9 +190,9 @@ pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
     available(seen, revision, size)?;
     select(seen, seen.stable_service.as_ref(), revision)?;
     endpoints(seen, seen.stable_service.as_ref(), revision, size)?;
-    ruled(experiment::off(seen, route, revision))?;
-    weighed(seen, route, Weight::NONE)?;
-    accepted(route)?;
+    ruled(experiment::off(seen, routes, revision))?;
+    weighed(seen, routes, Weight::NONE)?;
+    accepted(routes)?;
     select(seen, seen.canary_service.as_ref(), revision)
 }
 
@@ -178,12 +209,15 @@ pub fn sizes(seen: &Snapshot) -> Step {
     match attempt.stage {
         Stage::First { .. } | Stage::Promoting { .. } => resized(seen, &attempt.revision, size),
         Stage::Step { .. } => {
-            let present = side::route(seen).map_or(Weight::NONE, side::canary_weight);
+            let present = routes::canary_weight(&routes::readable(seen));
             let serves = side::selected(seen.stable_service.as_ref()) == Some(&attempt.revision);
             let pods = side::rung(seen).map_or(0, |r| side::pods(seen, &attempt.revision, &r));
             let pods = if serves { size } else { pods };
-            let share = attempt.weight.max(present).share(size);
-            resized(seen, &attempt.revision, share.max(pods))
+            let pods = attempt.weight.max(present).share(size).max(pods);
+            // A route that cannot be read may need those that are there.
+            let unknown = routes::unreadable(seen).is_some();
+            let pods = if unknown { kept(seen, &attempt.revision, pods) } else { pods };
+            resized(seen, &attempt.revision, pods)
         }
         Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => Ok(()),
     }
@@ -196,8 +230,9 @@ fn held(seen: &Snapshot, stable: &Revision) -> u32 {
     match attempt.stage {
         Stage::Promoting { .. } => kept(seen, stable, 0),
         Stage::Step { .. } => {
-            let all = Weight::FULL;
-            kept(seen, stable, side::route(seen).map_or(all, side::stable_weight).share(size))
+            let share = routes::stable_weight(&routes::readable(seen)).share(size);
+            let unknown = routes::unreadable(seen).is_some();
+            kept(seen, stable, if unknown { size } else { share })
         }
         Stage::First { .. }
         | Stage::RollingBack { .. }
@@ -208,8 +243,7 @@ fn held(seen: &Snapshot, stable: &Revision) -> u32 {
 
 fn unusable(seen: &Snapshot) -> Step {
     sizes(seen)?;
-    let hold = seen.route.as_ref().and_then(|route| route.live.clone().err());
-    waits(hold.unwrap_or(Hold::BackendNotFound { what: "the route".to_owned() }))
+    routes::all(seen).map_or_else(waits, |_| Ok(()))
 }
 
 /// A revision is asked for all pods, and both Services exist.
@@ -304,49 +338,6 @@ fn healthy(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     endpoints(seen, seen.canary_service.as_ref(), canary, needed)
 }
 
-/// Enough of stable is there for everything, or at least more than of the canary.
-fn carries_all(seen: &Snapshot, route: &LiveRoute, stable: &Revision) -> Step {
-    #[cfg(feature = "planted")]
-    if active(Bug::RollbackToDeadStable) {
-        return Ok(());
-    }
-    let needed = seen.spec.replicas.max(1);
-    let ready = side::ready(seen.stable_service.as_ref(), stable);
-    let other = side::ready_of_any(seen.canary_service.as_ref());
-    let fine = ready >= needed || ready > other || side::canary_weight(route) == Weight::NONE;
-    if fine || seen.spec.replicas == 0 { Ok(()) } else { waits(Hold::NoHealthyBackend) }
-}
-
-/// The canary has no more than this weight: traffic goes back to stable, as much at a time as its
-/// ready pods can carry where not all of them are there.
-fn given_back(seen: &Snapshot, route: &LiveRoute, stable: &Revision, weight: Weight) -> Step {
-    let size = seen.spec.replicas;
-    if !seen.spec.ladder.dynamic_stable || size == 0 {
-        carries_all(seen, route, stable)?;
-        return weighed(seen, route, weight);
-    }
-    let ready = side::ready(seen.stable_service.as_ref(), stable);
-    let other = side::ready_of_any(seen.canary_service.as_ref());
-    let carried = u64::from(ready.min(size)) * 100 / u64::from(size);
-    let carried = u32::try_from(carried).ok().and_then(Weight::new).unwrap_or(Weight::NONE);
-    let left = carried.rest();
-    let sick = other < left.share(size) && ready > other;
-    let present = side::canary_weight(route);
-    if left <= weight || sick || present == Weight::NONE {
-        return weighed(seen, route, weight);
-    }
-    if ready == 0 {
-        return waits(Hold::NoHealthyBackend);
-    }
-    if left < present {
-        accepted(route)?;
-        weighed(seen, route, left)?;
-    }
-    let needed = weight.rest().share(size);
-    let replica_set = stable.replica_set(&seen.rollout.name);
-    waits(Hold::PodsNotReady { replica_set, available: ready, needed })
-}
-
 /// A Service exists; a new one selects this revision.
 pub fn create_service(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
     let Some(service) = service.filter(|service| service.live.is_none()) else {
@@ -388,13 +379,14 @@ pub fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -
 
 /// The stable Service selects the stable side, once that has pods to answer: one, or all of them
 /// where the Service turns from another revision while it carries traffic.
-fn select_stable(seen: &Snapshot, route: &LiveRoute, stable: &Revision) -> Step {
+fn select_stable(seen: &Snapshot, routes: &[&LiveRoute], stable: &Revision) -> Step {
     let service = seen.stable_service.as_ref();
     let selected = side::selected(service);
     if selected == Some(stable) {
         return Ok(());
     }
-    let turns = selected.is_some() && !side::in_place(route, Weight::FULL);
+    let bare = routes::in_place(routes, Weight::FULL) && routes::unreadable(seen).is_none();
+    let turns = selected.is_some() && !bare;
     let needed = if turns { seen.spec.replicas } else { seen.spec.replicas.min(1) };
     available(seen, stable, needed)?;
     select(seen, service, stable)
@@ -402,7 +394,7 @@ fn select_stable(seen: &Snapshot, route: &LiveRoute, stable: &Revision) -> Step 
 
 /// The canary Service selects the canary; before it turns from another revision, that one has no
 /// traffic.
-fn select_canary(seen: &Snapshot, route: &LiveRoute, canary: &Revision) -> Step {
+fn select_canary(seen: &Snapshot, routes: &[&LiveRoute], canary: &Revision) -> Step {
     let service = seen.canary_service.as_ref();
     if side::selected(service) == Some(canary) {
         return Ok(());
@@ -412,81 +404,25 @@ fn select_canary(seen: &Snapshot, route: &LiveRoute, canary: &Revision) -> Step 
         return select(seen, service, canary);
     }
     let stable = seen.status.stable.as_ref().map(|side| &side.revision);
-    if let Some(stable) = stable.filter(|_| !side::in_place(route, Weight::NONE)) {
-        given_back(seen, route, stable, Weight::NONE)?;
-        return accepted(route);
+    if let Some(stable) = stable.filter(|_| !routes::in_place(routes, Weight::NONE)) {
+        given_back(seen, routes, stable, Weight::NONE)?;
+        return accepted(routes);
     }
     #[cfg(feature = "planted")]
     let stable = stable.filter(|_| !active(Bug::RuleKeptOnSupersede));
     if let Some(stable) = stable {
-        ruled(experiment::off(seen, route, stable))?;
+        ruled(experiment::off(seen, routes, stable))?;
     }
-    accepted(route)?;
+    accepted(routes)?;
     select(seen, service, canary)
-}
-
-/// Traffic that is to fall falls before anything else happens.
-fn lowered(seen: &Snapshot, route: &LiveRoute, weight: Weight, present: Weight) -> Step {
-    let stable = seen.status.stable.as_ref().map(|side| &side.revision);
-    match stable.filter(|_| weight < present) {
-        None => Ok(()),
-        Some(stable) => {
-            given_back(seen, route, stable, weight)?;
-            accepted(route)
-        }
-    }
-}
-
-/// The route has this weight for the canary, in every rule that holds both Services.
-fn weighed(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Step {
-    if side::in_place(route, weight) {
-        return Ok(());
-    }
-    if let Some(hold) = taken(seen, route) {
-        return waits(hold);
-    }
-    writes(vec![set_weights(seen, route, weight)])
-}
-
-/// The write that gives the canary this weight, in every rule that holds both Services.
-pub fn set_weights(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Write {
-    let service = |service: &Option<Service>| {
-        service.as_ref().map(|service| service.name.clone()).unwrap_or_default()
-    };
-    let (stable, canary) = (service(&seen.stable_service), service(&seen.canary_service));
-    let mut edits = Vec::new();
-    for rule in &route.rules {
-        let share = side::canary_share(rule.sum, weight);
-        let edit = |backend, service: &String, weight| WeightEdit {
-            rule: rule.index,
-            backend,
-            service: service.clone(),
-            weight,
-        };
-        edits.push(edit(rule.stable.0, &stable, rule.sum.saturating_sub(share)));
-        edits.push(edit(rule.canary.0, &canary, share));
-    }
-    Write::SetWeights { kind: route.name.kind, target: route.target(), edits }
 }
 
 /// The rules of an experiment are as they are to be.
 fn ruled(needs: Needs) -> Step {
     match needs {
         None => Ok(()),
-        Some(Ok(write)) => writes(vec![write]),
+        Some(Ok(all)) => writes(all),
         Some(Err(hold)) => waits(hold),
-    }
-}
-
-/// The gateways accept the present route.
-fn accepted(route: &LiveRoute) -> Step {
-    let name = route.name.clone();
-    match &route.acceptance {
-        Acceptance::Accepted => Ok(()),
-        #[cfg(feature = "planted")]
-        Acceptance::Pending if active(Bug::SilenceAccepts) => Ok(()),
-        Acceptance::Pending => waits(Hold::RouteNotAccepted { route: name }),
-        Acceptance::Refused(why) => waits(Hold::RouteRefused { route: name, why: why.clone() }),
     }
 }
 

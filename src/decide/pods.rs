@@ -1,6 +1,7 @@
 //! Pods: the order of writes where the numbers of pods split the traffic.
 
-use crate::decide::order::{self, Next, Step};
+use crate::decide::act::{Next, Step};
+use crate::decide::order;
 use crate::decide::replicas::{self, Bounds, Set};
 use crate::decide::side;
 use crate::model::hold::Hold;

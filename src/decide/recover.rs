@@ -79,7 +79,7 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
         stage,
         weight: weight.unwrap_or(Weight::NONE),
         highest: weight.unwrap_or(Weight::NONE),
-        routing: Some(seen.spec.ladder.routing()),
+        routing: side::routing(seen),
         unpaused: false,
     }
 }

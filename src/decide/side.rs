@@ -7,7 +7,7 @@ use crate::model::image::Image;
 use crate::model::moves::Target;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapshot};
-use crate::model::spec::{Step, Strategy};
+use crate::model::spec::{Routing, Step, Strategy};
 use crate::model::status::{Cause, Side, Stage, Status};
 use crate::model::template::{Revision, Template};
 use crate::model::weight::Weight;
@@ -128,6 +128,12 @@ pub fn has_traffic(seen: &Snapshot, route: &LiveRoute, revision: &Revision) -> b
     stable || canary
 }
 
+/// The objects that split the traffic at present: the routes that labels select too.
+pub fn routing(seen: &Snapshot) -> Option<Routing> {
+    let routes = seen.routes.iter().map(|route| route.name.clone()).collect();
+    Some(Routing { routes, ..seen.spec.ladder.routing() })
+}
+
 /// The revision that a Service selects.
 pub fn selected(service: Option<&Service>) -> Option<&Revision> {
     service.and_then(|s| s.live.as_ref()).and_then(|live| live.selects.as_ref())
@@ -152,14 +158,10 @@ pub fn pods(seen: &Snapshot, revision: &Revision, step: &Step) -> u32 {
     }
 }
 
-/// The route, as far as it can be used.
-pub fn route(seen: &Snapshot) -> Option<&LiveRoute> {
-    seen.route.as_ref().and_then(|route| route.live.as_ref().ok())
-}
-
-/// Tells whether the route leads to no canary: it does not exist, or does not name its Service.
+/// Tells whether no route is left that leads to a canary: they do not exist, or do not name its
+/// Service.
 pub fn gone(seen: &Snapshot) -> bool {
-    seen.route.as_ref().is_some_and(|route| route.gone)
+    seen.spec.ladder.routed() && seen.routes.is_empty() && seen.unmatched.is_none()
 }
 
 /// The share of the canary backend that a rule has to have for a weight.

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use crate::decide::act::{Act, Waits};
+use crate::decide::act::{Act, Next, Step, Waits};
 use crate::decide::attempt;
 use crate::decide::drain;
 use crate::decide::experiment;
 use crate::decide::notice;
-use crate::decide::order::{self, Next, Step};
+use crate::decide::order;
 use crate::decide::pods;
 use crate::decide::release;
+use crate::decide::routes;
 use crate::decide::side;
 use crate::decide::status;
 use crate::decide::switch;
@@ -253,7 +254,7 @@ pub fn next(seen: &Snapshot, status: &mut Status, now: Timestamp) {
     let Stage::Step { number, .. } = attempt.stage else { return };
     if number < seen.spec.ladder.last() {
         enter(seen, status, number + 1, now);
-    } else if seen.route.is_some() {
+    } else if seen.spec.ladder.routed() {
         attempt.stage = Stage::Promoting { entered_at: now };
     } else {
         complete(seen, status, now);
@@ -291,7 +292,7 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
         return commit(seen, |status| attempt::close(seen, status, Some(cause), now));
     };
     #[cfg(feature = "planted")]
-    if let Some(attempt) = seen.status.attempt.as_ref().filter(|_| seen.route.is_some())
+    if let Some(attempt) = seen.status.attempt.as_ref().filter(|_| seen.spec.ladder.routed())
         && active(Bug::ShrinkBeforeWeight)
         && let Err(Next::Write(writes)) = order::resized(seen, &attempt.revision, 1)
     {
@@ -377,6 +378,14 @@ fn sizes(seen: &Snapshot) -> Step {
     }
 }
 
+/// All routes that the Rollout names are there.
+fn complete_routes(seen: &Snapshot) -> Step {
+    if !seen.spec.ladder.routed() {
+        return Ok(());
+    }
+    routes::all(seen).map(|_| ()).map_err(Next::Hold)
+}
+
 /// Nothing climbs: sizes, Services and weights are kept as they are to be.
 fn at_rest(seen: &Snapshot) -> Act {
     #[cfg(feature = "planted")]
@@ -389,7 +398,7 @@ fn at_rest(seen: &Snapshot) -> Act {
     let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
         return Act::Wait(Waits::default());
     };
-    match all_on(seen, stable) {
+    match all_on(seen, stable).and_then(|()| complete_routes(seen)) {
         Err(Next::Write(writes)) => Act::Apply(writes),
         Err(Next::Hold(hold)) if hold.blocks() || hold == Hold::NoHealthyBackend => Act::hold(hold),
         Err(Next::Hold(_)) | Ok(()) => Act::Wait(Waits::default()),

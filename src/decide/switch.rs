@@ -3,9 +3,8 @@
 //!
 //! It turns only to a side that is whole, and no pods go from behind it.
 
-use crate::decide::order::{
-    self, Next, Step, available, create_service, created, endpoints, resized, select,
-};
+use crate::decide::act::{Next, Step};
+use crate::decide::order::{self, available, create_service, created, endpoints, resized, select};
 use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::snapshot::{Service, Snapshot};

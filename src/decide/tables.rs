@@ -194,7 +194,7 @@ fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
         (
             "a route that would be put back is left",
             |s| {
-                s.route.as_mut().unwrap().live.as_mut().unwrap().owner = Some("K".into());
+                s.routes[0].live.as_mut().unwrap().owner = Some("K".into());
             },
             "RouteOwned",
         ),
@@ -202,7 +202,7 @@ fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
             "a route that is missing is told",
             |s| {
                 let hold = Hold::BackendNotFound { what: "HTTPRoute shop".into() };
-                s.route.as_mut().unwrap().live = Err(hold);
+                s.routes[0].live = Err(hold);
             },
             "BackendNotFound",
         ),
@@ -300,7 +300,7 @@ fn a_step_is_left_only_for_a_stated_reason() {
     ] {
         let mut seen = climbing(number, paused_at);
         let revision = seen.status.attempt.as_ref().unwrap().revision.clone();
-        let live = seen.route.as_mut().unwrap().live.as_mut().unwrap();
+        let live = seen.routes[0].live.as_mut().unwrap();
         match change {
             1 => canary(&mut seen, 0),
             2 => {
@@ -336,7 +336,7 @@ fn a_command_acts_only_on_what_is_waited_for() {
     let (mut empty, mut elsewhere) = (paused(), paused());
     empty.spec.replicas = 0;
     elsewhere.instead =
-        Some(Routing { route: Some(http("other")), ..elsewhere.spec.ladder.routing() });
+        Some(Routing { routes: vec![http("other")], ..elsewhere.spec.ladder.routing() });
     let named = |attempt, step| Value::Named { attempt, step };
     let token = |command, step| Some(Token { command, attempt: 2, step });
     use Command::{Abort, Promote, PromoteFull, Retry};
@@ -435,7 +435,7 @@ fn a_promotion_moves_the_service_before_the_traffic() {
         seen
     };
     let full = |mut seen: Snapshot, weights| {
-        seen.route.as_mut().unwrap().live = Ok(route(weights));
+        seen.routes[0].live = Ok(route(weights));
         seen
     };
     let late = |mut seen: Snapshot| {

@@ -1,6 +1,6 @@
 //! Way: what carries the traffic of a Rollout, and so which order of writes is safe.
 
-use crate::decide::side;
+use crate::decide::{routes, side};
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::Strategy;
 use crate::model::template::Revision;
@@ -19,7 +19,7 @@ pub enum Way {
 /// Tells what carries the traffic.
 pub fn of(seen: &Snapshot) -> Way {
     match seen.spec.ladder.strategy {
-        _ if seen.route.is_some() => Way::Route,
+        _ if seen.spec.ladder.routed() => Way::Route,
         Strategy::BlueGreen => Way::Switch,
         Strategy::Canary | Strategy::AbTesting | Strategy::Simple => Way::Pods,
     }
@@ -40,7 +40,7 @@ impl Way {
 /// apart.
 pub fn carries(seen: &Snapshot, revision: &Revision) -> Option<bool> {
     match of(seen) {
-        Way::Route => side::route(seen).map(|route| side::has_traffic(seen, route, revision)),
+        Way::Route => routes::carry(seen, revision),
         Way::Switch => Some(side::selected(seen.stable_service.as_ref()) == Some(revision)),
         Way::Pods => None,
     }

@@ -76,9 +76,12 @@ pub struct Snapshot {
     pub stable_service: Option<Service>,
     /// The canary Service.
     pub canary_service: Option<Service>,
-    /// The route.
-    pub route: Option<Route>,
-    /// An older Rollout that uses one of the Services or the route: object and holder.
+    /// The routes: those that are named, that their labels select, and that the attempt in progress
+    /// uses.
+    pub routes: Vec<Route>,
+    /// What is said where labels are to select routes, and there is none.
+    pub unmatched: Option<Hold>,
+    /// An older Rollout that uses one of the Services or routes: object and holder.
     pub duplicate: Option<(String, String)>,
     /// The ids of notices that are known to be sent.
     pub sent: BTreeSet<String>,
@@ -198,10 +201,10 @@ impl LiveService {
 pub struct Route {
     /// Its kind and name.
     pub name: RouteName,
+    /// Whether it exists: one that does not sends no traffic anywhere.
+    pub there: bool,
     /// What is known of it, or why it cannot be used.
     pub live: Result<LiveRoute, Hold>,
-    /// Whether it does not exist, or does not name the canary Service.
-    pub gone: bool,
 }
 
 /// A route as it is.

@@ -64,8 +64,10 @@ pub struct Ladder {
     pub unavailable: Quantity,
     /// The steps, at least one.
     pub steps: Vec<Step>,
-    /// The route that splits traffic; none: the split is by numbers of pods.
-    pub route: Option<RouteName>,
+    /// The routes that split traffic, by name, in their order.
+    pub routes: Vec<RouteName>,
+    /// Further ones, by label; neither these nor those: the split is by numbers of pods.
+    pub labelled: Vec<Labelled>,
     /// How long a side stays after it lost its traffic.
     pub drain: Duration,
     /// Which requests an experiment sends to the canary side, where the strategy is one.
@@ -79,7 +81,7 @@ pub struct Ladder {
 }
 
 /// A route by kind and name, told as `HTTPRoute shop`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RouteName {
     /// Its kind.
     pub kind: RouteKind,
@@ -100,8 +102,25 @@ impl fmt::Display for RouteName {
     }
 }
 
+/// All routes of a kind that carry these labels and hold both Services.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Labelled {
+    /// Their kind.
+    pub kind: RouteKind,
+    /// The labels that each carries.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl fmt::Display for Labelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pairs: Vec<_> =
+            self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        write!(f, "an {} with the labels {}", self.kind.as_str(), pairs.join(","))
+    }
+}
+
 /// The kinds of routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RouteKind {
     /// For HTTP.
     Http,
@@ -116,6 +135,11 @@ impl RouteKind {
             Self::Http => "HTTPRoute",
             Self::Grpc => "GRPCRoute",
         }
+    }
+
+    /// Reads the name.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Http, Self::Grpc].into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -259,8 +283,8 @@ impl MatchKind {
 pub struct Routing {
     /// The strategy.
     pub strategy: Strategy,
-    /// The route.
-    pub route: Option<RouteName>,
+    /// The routes, in their order.
+    pub routes: Vec<RouteName>,
     /// The Service of the stable side.
     pub stable: Option<String>,
     /// The Service of the canary side.
@@ -272,11 +296,29 @@ pub struct Routing {
 }
 
 impl Ladder {
-    /// Tells the strategy and the objects by which it splits traffic.
+    /// The same ladder with these routes.
+    pub fn through(self, (routes, labelled): (Vec<RouteName>, Vec<Labelled>)) -> Self {
+        Self { routes, labelled, ..self }
+    }
+
+    /// Tells whether routes split the traffic.
+    pub fn routed(&self) -> bool {
+        !self.routes.is_empty() || !self.labelled.is_empty()
+    }
+
+    /// Tells whether it splits traffic by these objects. What labels select may change meanwhile.
+    pub fn splits_by(&self, used: &Routing) -> bool {
+        let named = self.routes.iter().all(|route| used.routes.contains(route));
+        let free = named && !self.labelled.is_empty();
+        let routes = if free { used.routes.clone() } else { self.routes.clone() };
+        Routing { routes, ..self.routing() } == *used
+    }
+
+    /// Tells the strategy and the objects by which it splits traffic, as far as they are named.
     pub fn routing(&self) -> Routing {
         Routing {
             strategy: self.strategy,
-            route: self.route.clone(),
+            routes: self.routes.clone(),
             stable: self.stable_service.clone(),
             canary: self.canary_service.clone(),
             port: self.port,
@@ -286,9 +328,18 @@ impl Ladder {
 
     /// The same ladder with the strategy and the objects that something else told.
     pub fn with(self, routing: Routing) -> Self {
-        let Routing { strategy, route, stable, canary, port, experiment } = routing;
-        let (stable_service, canary_service) = (stable, canary);
-        Self { strategy, route, stable_service, canary_service, port, experiment, ..self }
+        let Routing { strategy, routes, stable, canary, port, experiment } = routing;
+        let (stable_service, canary_service, labelled) = (stable, canary, Vec::new());
+        Self {
+            strategy,
+            routes,
+            labelled,
+            stable_service,
+            canary_service,
+            port,
+            experiment,
+            ..self
+        }
     }
 
     /// What is left of a ladder of which only the strategy and its objects are known: it stands on

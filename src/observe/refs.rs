@@ -1,5 +1,7 @@
 //! Refs: which other objects an object names, and what of it is worth keeping in memory.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::Resource;
 use serde_json::Value;
@@ -33,7 +35,12 @@ impl Watched for Rollout {
         let own = namespace(&self.metadata);
         let service = |name: &String| Reference::new(Kind::Service, own, name);
         let mut refs: Vec<Reference> = self.services().map(service).collect();
-        refs.extend(self.routes().map(|(kind, name)| Reference::new(kind, own, name)));
+        let mut routes: BTreeSet<Reference> = used(self).into_iter().collect();
+        if let Some(api) = self.spec.strategy.gateway() {
+            routes.extend(api.named().map(|(kind, name)| Reference::new(kind, own, name)));
+            routes.extend(api.labelled().map(|(kind, _)| Reference::any(kind, own)));
+        }
+        refs.extend(routes);
         if let Some(source) = &self.spec.source_ref {
             let namespace = source.namespace.as_deref().unwrap_or(own);
             refs.push(Reference::new(Kind::ImagePolicy, namespace, &source.name));
@@ -118,7 +125,8 @@ impl Watched for HttpRoute {
     const KIND: Kind = Kind::HttpRoute;
 
     fn refs(&self) -> Vec<Reference> {
-        kustomization(&self.metadata).into_iter().collect()
+        let own = kustomization(&self.metadata).into_iter();
+        own.chain(backends(&self.spec, namespace(&self.metadata))).collect()
     }
 
     fn trim(&mut self) {
@@ -130,7 +138,8 @@ impl Watched for GrpcRoute {
     const KIND: Kind = Kind::GrpcRoute;
 
     fn refs(&self) -> Vec<Reference> {
-        kustomization(&self.metadata).into_iter().collect()
+        let own = kustomization(&self.metadata).into_iter();
+        own.chain(backends(&self.spec.0, namespace(&self.metadata))).collect()
     }
 
     fn trim(&mut self) {
@@ -150,6 +159,41 @@ impl Watched for Kustomization {
         self.metadata.annotations = None;
         self.status = None;
     }
+}
+
+/// The routes that the attempt in progress of a Rollout uses.
+fn used(rollout: &Rollout) -> Vec<Reference> {
+    let own = namespace(&rollout.metadata);
+    let attempt = rollout.status.as_ref().and_then(|status| status.attempt.as_ref());
+    let routing = attempt.and_then(|attempt| attempt.routing.as_ref());
+    let all = routing.iter().flat_map(|routing| routing.all());
+    let kind = |word: &str| {
+        [Kind::HttpRoute, Kind::GrpcRoute].into_iter().find(|kind| kind.as_str() == word)
+    };
+    all.filter_map(|(word, name)| Some(Reference::new(kind(word)?, own, name))).collect()
+}
+
+/// The Services of its namespace that a route leads to: by them it is found where a Rollout selects
+/// its routes by labels.
+fn backends(spec: &Value, own: &str) -> BTreeSet<Reference> {
+    let list = |value: &Value, key: &str| {
+        value.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let service = |backend: &Value| {
+        let text = |key: &str| backend.get(key).and_then(Value::as_str);
+        let ours = text("kind").unwrap_or("Service") == "Service"
+            && text("group").unwrap_or_default().is_empty()
+            && text("namespace").unwrap_or(own) == own;
+        text("name").filter(|_| ours).map(|name| Reference::new(Kind::Service, own, name))
+    };
+    let rules = list(spec, "rules");
+    let backends = rules.iter().flat_map(|rule| list(rule, "backendRefs"));
+    backends.filter_map(|backend| service(&backend)).collect()
+}
+
+/// Names the Kustomization that applies an object.
+pub fn applied(object: &impl Watched) -> Option<Reference> {
+    kustomization(object.meta())
 }
 
 /// Names the Kustomization that applies an object.

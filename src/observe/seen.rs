@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::api::foreign::Pod;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
-use crate::observe::refs::Watched;
+use crate::observe::refs::{Watched, applied};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
 use crate::validate::seen::{Found, Seen};
@@ -27,24 +27,24 @@ pub struct Remembered {
 /// Gathers what one turn of a Rollout needs.
 pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -> Seen {
     let own = Reference { kind: Kind::Rollout, key: key(rollout.as_ref()) };
-    let refs = rollout.refs();
+    let refs = stores.uses(rollout);
     let of = |kind| refs.iter().filter(move |reference| reference.kind == kind);
     let services: Vec<_> =
         of(Kind::Service).filter_map(|service| stores.services.get(&service.key)).collect();
     let slices = of(Kind::Service).flat_map(|service| stores.slices.by(service)).collect();
-    let named = |kind| of(kind).next().map(|reference| &reference.key);
-    let route = find(&stores.routes, named(Kind::HttpRoute));
-    let grpc_route = find(&stores.grpc_routes, named(Kind::GrpcRoute));
+    let routes: Vec<_> =
+        of(Kind::HttpRoute).filter_map(|route| stores.routes.get(&route.key)).collect();
+    let grpc_routes: Vec<_> =
+        of(Kind::GrpcRoute).filter_map(|route| stores.grpc_routes.get(&route.key)).collect();
+    let absent =
+        [(Kind::HttpRoute, stores.routes.absent()), (Kind::GrpcRoute, stores.grpc_routes.absent())];
+    let absent = absent.into_iter().filter(|(_, absent)| *absent).map(|(kind, _)| kind).collect();
     let mut kustomizations: BTreeSet<Key> =
         of(Kind::Kustomization).map(|reference| reference.key.clone()).collect();
-    let foreign = services.iter().flat_map(|service| service.refs());
+    let foreign = services.iter().filter_map(|service| applied(service.as_ref()));
+    let foreign = foreign.chain(routes.iter().filter_map(|route| applied(route.as_ref())));
+    let foreign = foreign.chain(grpc_routes.iter().filter_map(|route| applied(route.as_ref())));
     kustomizations.extend(foreign.map(|reference| reference.key));
-    if let Found::Is(route) = &route {
-        kustomizations.extend(route.refs().into_iter().map(|reference| reference.key));
-    }
-    if let Found::Is(route) = &grpc_route {
-        kustomizations.extend(route.refs().into_iter().map(|reference| reference.key));
-    }
     let kustomizations = kustomizations.iter();
     Seen {
         rollout: Arc::clone(rollout),
@@ -53,8 +53,9 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         source: source(stores, &own, of(Kind::ImagePolicy).next()),
         services,
         slices,
-        route,
-        grpc_route,
+        routes,
+        grpc_routes,
+        absent,
         kustomizations: kustomizations.filter_map(|key| stores.kustomizations.get(key)).collect(),
         rivals: rivals(stores, &own, &refs),
         template_refused: remembered.template_refused,
@@ -84,10 +85,10 @@ fn find<K: Watched>(store: &Store<K>, key: Option<&Key>) -> Found<K> {
     }
 }
 
-/// Finds the other Rollouts that use one of the Services or the route.
+/// Finds the other Rollouts that use one of the Services or routes.
 fn rivals(stores: &Stores, own: &Reference, refs: &[Reference]) -> Vec<Arc<Rollout>> {
     let shared = refs.iter().filter(|reference| reference.kind.splits());
-    let keys: BTreeSet<Key> = shared.flat_map(|r| stores.rollouts.keys_by(r)).collect();
+    let keys: BTreeSet<Key> = shared.flat_map(|r| stores.users(r)).collect();
     let others = keys.iter().filter(|key| **key != own.key);
     others.filter_map(|key| stores.rollouts.get(key)).collect()
 }

@@ -1,6 +1,6 @@
 //! Stores: one for each kind that is watched, and what they know of one object whatever its kind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube::api::Api;
@@ -14,8 +14,8 @@ use crate::api::foreign::{
 };
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
-use crate::observe::refs::Watched;
-use crate::observe::store::{Change, Scope, Store};
+use crate::observe::refs::{Watched, applied};
+use crate::observe::store::{Change, Scope, Store, key};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
@@ -111,7 +111,7 @@ impl Stores {
     /// Tells whether the further kinds that this Rollout refers to have been read once: one that
     /// cannot be listed stops those that refer to it, and no other.
     pub fn ready_for(&self, rollout: &Rollout) -> bool {
-        let refs = rollout.refs();
+        let refs = self.uses(rollout);
         let listed = |reference: &Reference| match reference.kind {
             Kind::ImagePolicy => self.policies.ready(),
             Kind::HttpRoute => self.routes.ready() && self.applied(&self.routes, &reference.key),
@@ -129,7 +129,47 @@ impl Stores {
 
     /// Tells whether the Kustomization that applies an object, if any does, could have been read.
     fn applied<K: Watched>(&self, store: &Store<K>, key: &Key) -> bool {
-        self.kustomizations.ready() || store.get(key).is_none_or(|object| object.refs().is_empty())
+        let free = |object: Arc<K>| applied(object.as_ref()).is_none();
+        self.kustomizations.ready() || store.get(key).is_none_or(free)
+    }
+
+    /// Tells what a Rollout refers to, with the routes that its labels select: those of the kind
+    /// that lead to one of its Services.
+    pub fn uses(&self, rollout: &Rollout) -> Vec<Reference> {
+        let mut refs = rollout.refs();
+        let services: Vec<Reference> =
+            refs.iter().filter(|reference| reference.kind == Kind::Service).cloned().collect();
+        for (kind, labels) in rollout.spec.strategy.gateway().iter().flat_map(|api| api.labelled())
+        {
+            let mut found: BTreeSet<Reference> = BTreeSet::new();
+            for service in &services {
+                found.extend(if kind == Kind::GrpcRoute {
+                    labelled(&self.grpc_routes, service, labels)
+                } else {
+                    labelled(&self.routes, service, labels)
+                });
+            }
+            refs.extend(found);
+        }
+        let mut known = BTreeSet::new();
+        refs.retain(|reference| known.insert(reference.clone()));
+        refs
+    }
+
+    /// Tells the Rollouts that may use an object: those that name it, and those that select objects
+    /// of its kind by labels.
+    pub fn users(&self, reference: &Reference) -> BTreeSet<Key> {
+        let Reference { kind, key } = reference;
+        let any = Reference::any(*kind, key.namespace.as_str());
+        let mut users: BTreeSet<Key> = self.rollouts.keys_by(&any).into_iter().collect();
+        if reference.is_any() {
+            let named = self.rollouts.named(*kind);
+            let here = named.iter().filter(|other| other.key.namespace == key.namespace);
+            users.extend(here.flat_map(|other| self.rollouts.keys_by(other)));
+        } else {
+            users.extend(self.rollouts.keys_by(reference));
+        }
+        users
     }
 
     /// Tells uid and resourceVersion of an object as it stands in its store.
@@ -219,6 +259,20 @@ impl Stores {
         change.iter().for_each(|change| self.ring(change));
         Ok(change)
     }
+}
+
+/// The routes that lead to a Service and carry labels.
+fn labelled<K: Watched>(
+    store: &Store<K>,
+    service: &Reference,
+    labels: &BTreeMap<String, String>,
+) -> Vec<Reference> {
+    let carries = |route: &Arc<K>| {
+        let own = route.meta().labels.as_ref();
+        labels.iter().all(|(key, value)| own.and_then(|own| own.get(key)) == Some(value))
+    };
+    let routes = store.by(service).into_iter().filter(carries);
+    routes.map(|route| Reference { kind: K::KIND, key: key(route.as_ref()) }).collect()
 }
 
 async fn fetch<K, D>(

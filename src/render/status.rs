@@ -4,7 +4,7 @@ use crate::api::status as wire;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
-use crate::model::spec::{RouteKind, Routing};
+use crate::model::spec::{RouteKind, RouteName, Routing};
 use crate::model::status::{
     Attempt, Condition, Counts, Draining, Entry, Pin, Quarantined, Rejected, Restart, Side, Stage,
     Status, Trigger, Waiting,
@@ -95,6 +95,7 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
             strategy: routing.strategy.as_str().to_owned(),
             http_route: named(routing, RouteKind::Http),
             grpc_route: named(routing, RouteKind::Grpc),
+            routes: several(routing),
             stable_service: routing.stable.clone(),
             canary_service: routing.canary.clone(),
             port: i32::from(routing.port),
@@ -242,16 +243,27 @@ fn count(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// The name of the route, where it is of this kind.
+/// The name of the only route, where it is of this kind.
 fn named(routing: &Routing, kind: RouteKind) -> Option<String> {
-    routing.route.as_ref().filter(|route| route.kind == kind).map(|route| route.name.clone())
+    let [only] = routing.routes.as_slice() else { return None };
+    (only.kind == kind).then(|| only.name.clone())
+}
+
+/// The routes, where they are more than one.
+fn several(routing: &Routing) -> Vec<wire::UsedRoute> {
+    let [_, _, ..] = routing.routes.as_slice() else { return Vec::new() };
+    let used = |route: &RouteName| wire::UsedRoute {
+        kind: route.kind.as_str().to_owned(),
+        name: route.name.clone(),
+    };
+    routing.routes.iter().map(used).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::moment::Timestamp;
-    use crate::model::spec::{HeaderMatch, MatchKind, RouteName, Routing, Strategy};
+    use crate::model::spec::{HeaderMatch, MatchKind, Strategy};
     use crate::model::status::{Cause, Phase};
     use crate::model::template::Revision;
     use crate::model::weight::Weight;
@@ -272,12 +284,13 @@ mod tests {
 
     fn routing() -> Routing {
         let name = str::to_owned;
-        let route = Some(RouteName::new(RouteKind::Grpc, "shop"));
+        let route = RouteName::new(RouteKind::Grpc, "shop");
         let (stable, canary) = (Some(name("stable")), Some(name("canary")));
         let kind = MatchKind::RegularExpression;
         let header = HeaderMatch { name: name("Cookie"), value: name("^a=b$"), kind };
         let strategy = Strategy::AbTesting;
-        Routing { strategy, route, stable, canary, port: 80, experiment: Some(header) }
+        let routes = vec![route];
+        Routing { strategy, routes, stable, canary, port: 80, experiment: Some(header) }
     }
 
     fn full(stage: Stage, by: Trigger) -> Status {

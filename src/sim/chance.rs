@@ -67,8 +67,8 @@ fn after(at: Span, length: Span) -> Span {
 #[derive(Debug, Clone, Default)]
 struct Names {
     rollout: String,
-    /// Its route as stories name objects.
-    route: Option<String>,
+    /// Its routes as stories name objects.
+    routes: Vec<String>,
     services: Vec<String>,
     policy: Option<String>,
     /// Whether its strategy is an experiment.
@@ -91,7 +91,7 @@ impl Names {
         let some = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty());
         Self {
             rollout: text("/metadata/name").unwrap_or_default(),
-            route: some(named.route.1).map(|name| format!("{}/{name}", named.route.0)),
+            routes: routes(story, &named),
             services: named.services.into_iter().filter_map(some).collect(),
             policy: text("/spec/sourceRef/name"),
             experiment: rollout.pointer("/spec/strategy/abTesting").is_some(),
@@ -104,6 +104,22 @@ impl Names {
             }),
         }
     }
+}
+
+/// The routes that a Rollout names, or that the story has for its labels.
+fn routes(story: &Story, named: &fields::Named<'_>) -> Vec<String> {
+    let mut all: Vec<String> =
+        named.routes.iter().map(|(resource, name)| format!("{resource}/{name}")).collect();
+    for object in story.objects.iter().filter(|_| !named.selects.is_empty()) {
+        let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let resource = match text("/kind") {
+            "HTTPRoute" => "httproutes",
+            "GRPCRoute" => "grpcroutes",
+            _ => continue,
+        };
+        all.push(format!("{resource}/{}", text("/metadata/name")));
+    }
+    all
 }
 
 /// What draws.
@@ -243,10 +259,8 @@ impl Draw {
         let (at, early) = (self.at(), self.seconds(0, 20));
         let object = self.names.own();
         let going = Event::Delete { at: after(at, early), object };
-        match (self.chance.u32(0..3), &self.names.route) {
-            (0, Some(route)) => {
-                vec![Event::Delete { at, object: route.clone() }, going]
-            }
+        match (self.chance.u32(0..3), self.route()) {
+            (0, Some(object)) => vec![Event::Delete { at, object }, going],
             (1, _) => vec![Event::Gateway { at, answer: GatewayAnswer::Silent }, going],
             (_, _) => vec![going],
         }
@@ -302,14 +316,24 @@ impl Draw {
         Event::Delay { at, resource, length, by }
     }
 
+    /// One of its routes.
+    fn route(&mut self) -> Option<String> {
+        match self.names.routes.as_slice() {
+            [] => None,
+            [only] => Some(only.clone()),
+            several => self.chance.choice(several).cloned(),
+        }
+    }
+
     /// What a controller watches: of the kinds of routes, that of the story.
     fn watched(&mut self) -> String {
         let resource = self.of(WATCHED, "rollouts").to_owned();
-        let route = self.names.route.as_ref().and_then(|route| route.split_once('/'));
-        match route.filter(|_| resource == "httproutes") {
-            Some((own, _)) => own.to_owned(),
-            None => resource,
+        if resource != "httproutes" {
+            return resource;
         }
+        let route = self.route();
+        let own = route.as_ref().and_then(|route| route.split_once('/'));
+        own.map_or(resource, |(own, _)| own.to_owned())
     }
 
     fn crash(&mut self, controllers: u32) -> Vec<Event> {
@@ -397,7 +421,7 @@ impl Draw {
     /// An object that somebody may delete.
     fn object(&mut self) -> String {
         let mut all: Vec<String> = Vec::new();
-        all.extend(self.names.route.clone());
+        all.extend(self.names.routes.iter().cloned());
         all.extend(self.names.services.iter().map(|name| format!("services/{name}")));
         all.extend(self.names.policy.iter().map(|name| format!("imagepolicies/{name}")));
         all.push(self.names.own());
@@ -414,13 +438,17 @@ impl Draw {
 
     /// Somebody puts the rules of the route back as they were, or edits them.
     fn rival_of_rules(&mut self, at: Span, mut rules: Value) -> Event {
+        let object = self.names.routes.first().cloned().unwrap_or_default();
         if self.one_in(2)
             && let Some(first) = rules.pointer_mut("/0")
         {
-            let path = json!({"type": "PathPrefix", "value": "/edited"});
-            json_patch::merge(first, &json!({"matches": [{"path": path}]}));
+            let edited = if object.starts_with("grpcroutes/") {
+                json!({"method": {"type": "Exact", "service": "edited"}})
+            } else {
+                json!({"path": {"type": "PathPrefix", "value": "/edited"}})
+            };
+            json_patch::merge(first, &json!({"matches": [edited]}));
         }
-        let object = self.names.route.clone().unwrap_or_default();
         let merge = json!({"spec": {"rules": rules}});
         Event::Edit { at, object, by: "rival".to_owned(), merge, every: None, until: None }
     }

@@ -7,6 +7,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::rollout::Rollout;
+use crate::model::moment::Timestamp;
+use crate::model::release::ReleaseRef;
+use crate::model::spec::Routing;
+use crate::model::status::{Attempt, Stage, Status, Trigger};
+use crate::model::template::Revision;
+use crate::model::weight::Weight;
 use crate::validate::seen::{Found, Seen};
 
 /// The revisions that the tests know.
@@ -61,8 +67,9 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         source: Found::NotAsked,
         services: Vec::new(),
         slices: Vec::new(),
-        route: Found::Missing,
-        grpc_route: Found::NotAsked,
+        routes: Vec::new(),
+        grpc_routes: Vec::new(),
+        absent: BTreeSet::new(),
         kustomizations: Vec::new(),
         rivals: Vec::new(),
         template_refused: None,
@@ -110,4 +117,23 @@ pub fn kustomization<T: DeserializeOwned>(ignore: Value) -> Arc<T> {
         "metadata": {"namespace": "flux-system", "name": "apps"},
         "spec": {"ignore": ignore},
     }))
+}
+
+/// A status with an attempt in progress that uses these objects.
+pub fn climbing(routing: Routing) -> Status {
+    let at = Timestamp::from_millis(0);
+    let attempt = Attempt {
+        number: 2,
+        release: ReleaseRef::default(),
+        revision: Revision::parse(REVISIONS[0]).unwrap(),
+        trigger: Trigger::Template,
+        delivered: true,
+        started_at: at,
+        stage: Stage::Step { number: 1, entered_at: at, paused_at: None },
+        weight: Weight::NONE,
+        highest: Weight::NONE,
+        routing: Some(routing),
+        unpaused: false,
+    };
+    Status { attempt: Some(attempt), ..Status::default() }
 }

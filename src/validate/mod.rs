@@ -10,6 +10,7 @@ pub mod replica_set;
 mod rival;
 mod rollout;
 mod route;
+mod routing;
 mod rules;
 pub mod seen;
 mod service;
@@ -40,7 +41,8 @@ pub fn validate(seen: &Seen) -> Known {
     let scene = service::Scene { seen, rollout: &rollout, spec: &spec, sets: &replica_sets };
     let stable_service = spec.ladder.stable_service.as_deref().map(|name| scene.service(name));
     let canary_service = spec.ladder.canary_service.as_deref().map(|name| scene.service(name));
-    let route = route::of_rollout(seen, &rollout, (&spec, &status));
+    let (routes, unmatched) =
+        route::of_rollout(seen, &rollout, (&spec, &status), instead.is_some());
     Known::Valid(Box::new(Snapshot {
         template,
         template_refused: seen.template_refused.clone(),
@@ -50,8 +52,9 @@ pub fn validate(seen: &Seen) -> Known {
         offer: source::offer(&seen.source, &spec),
         stable_service,
         canary_service,
-        route,
-        duplicate: rival::older(seen, &spec),
+        duplicate: rival::older(seen, &spec, &routes),
+        routes,
+        unmatched,
         sent: seen.sent.clone(),
         refused: seen.refused.clone(),
         rollout,
@@ -66,7 +69,8 @@ fn in_use(mut spec: Spec, status: &Status) -> (Spec, Option<Routing>) {
     let named = spec.ladder.routing();
     let used =
         |attempt: &Attempt| Some((attempt.routing.clone()?, attempt.stage.step(), attempt.weight));
-    match status.attempt.as_ref().and_then(used).filter(|(used, _, _)| *used != named) {
+    let ladder = &spec.ladder;
+    match status.attempt.as_ref().and_then(used).filter(|(used, _, _)| !ladder.splits_by(used)) {
         None => (spec, None),
         Some((used, step, weight)) => {
             spec.ladder = spec.ladder.left(used, step, weight);
@@ -92,7 +96,7 @@ mod tests {
         let live = [&snapshot.stable_service, &snapshot.canary_service]
             .map(|service| service.as_ref().map(|s| (s.name.as_str(), s.live.is_some())));
         assert_eq!(live, [Some(("shop-stable", false)), Some(("shop-canary", false))]);
-        assert!(snapshot.route.as_ref().is_some_and(|route| route.live.is_err()));
+        assert!(snapshot.routes[0].live.is_err() && !snapshot.routes[0].there);
         assert_eq!(known, validate(&fixture::seen(fixture::rollout(json!({})))));
 
         let broken = fixture::rollout(json!({
@@ -125,9 +129,10 @@ mod tests {
         };
         let named = read("shop");
         assert_eq!(named.instead, None);
+        assert_eq!(read("old").routes, [], "one that is gone is not waited for");
         let renamed = read("old");
         assert_eq!(renamed.instead, Some(named.spec.ladder.routing()));
-        assert_eq!(renamed.route.as_ref().unwrap().name.name, "old");
+        assert_eq!(renamed.spec.ladder.routing().routes[0].name, "old");
         let rung = renamed.spec.ladder.stands(3).unwrap();
         assert_eq!(rung.weight.percent(), 40, "it stands where it stood");
     }

@@ -3,17 +3,19 @@
 use kube::ResourceExt;
 
 use crate::api::rollout::Rollout;
-use crate::model::spec::Spec;
+use crate::model::snapshot::Route;
+use crate::model::spec::{RouteName, Spec};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::validate::seen::Seen;
-use crate::validate::strategy;
+use crate::validate::status;
+use crate::validate::{route, routing};
 
 /// Tells the object that an older Rollout of the namespace uses too, and that Rollout's name.
 ///
 /// Older is who was created first, then who has the lesser uid. A Rollout that is being deleted
 /// gives its objects up.
-pub fn older(seen: &Seen, spec: &Spec) -> Option<(String, String)> {
+pub fn older(seen: &Seen, spec: &Spec, routes: &[Route]) -> Option<(String, String)> {
     let own = age(&seen.rollout);
     let mut rivals: Vec<&Rollout> = seen
         .rivals
@@ -24,7 +26,8 @@ pub fn older(seen: &Seen, spec: &Spec) -> Option<(String, String)> {
         .filter(|rival| age(rival) < own)
         .collect();
     rivals.sort_by_key(|rival| age(rival));
-    rivals.into_iter().find_map(|rival| Some((shared(rival, spec)?, rival.name_any())))
+    let own = (spec, routes);
+    rivals.into_iter().find_map(|rival| Some((shared(seen, rival, own)?, rival.name_any())))
 }
 
 fn age(rollout: &Rollout) -> (i64, String) {
@@ -34,7 +37,7 @@ fn age(rollout: &Rollout) -> (i64, String) {
 }
 
 /// The object that a rival names as well.
-fn shared(rival: &Rollout, spec: &Spec) -> Option<String> {
+fn shared(seen: &Seen, rival: &Rollout, (spec, routes): (&Spec, &[Route])) -> Option<String> {
     #[cfg(feature = "planted")]
     if active(Bug::DuplicateUnchecked) {
         return None;
@@ -44,9 +47,19 @@ fn shared(rival: &Rollout, spec: &Spec) -> Option<String> {
     if let Some(name) = services.find(|name| rival.services().any(|other| other == *name)) {
         return Some(format!("Service {name}"));
     }
-    let own = spec.ladder.route.as_ref()?;
-    let mut theirs = rival.routes().filter_map(|route| strategy::named(Some(route)));
-    theirs.any(|route| route == *own).then(|| own.to_string())
+    let theirs = &rival.spec.strategy;
+    let (named, labelled): (Vec<RouteName>, Vec<_>) = match theirs.gateway() {
+        Some(api) => (routing::named(api), api.labelled().collect()),
+        None => Default::default(),
+    };
+    let used = status::parse(rival.status.as_ref()).attempt.and_then(|attempt| attempt.routing);
+    let used = used.map(|used| used.routes).unwrap_or_default();
+    let services: Vec<&str> = theirs.services().map(String::as_str).collect();
+    let theirs = |name: &&RouteName| {
+        let selects = || route::selects(seen, name, labelled.iter().copied(), &services);
+        named.contains(name) || used.contains(name) || selects()
+    };
+    routes.iter().map(|route| &route.name).find(theirs).map(ToString::to_string)
 }
 
 #[cfg(test)]
@@ -54,6 +67,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::model::status::Status;
     use crate::validate::{fixture, rollout};
 
     fn against(rivals: &[Value]) -> Option<(String, String)> {
@@ -66,7 +80,11 @@ mod tests {
     }
 
     fn older_of(seen: &Seen) -> Option<(String, String)> {
-        older(seen, &rollout::spec(&seen.rollout).unwrap())
+        let spec = rollout::spec(&seen.rollout).unwrap();
+        let known = (&spec, &Status::default());
+        let identity = rollout::identity(&seen.rollout);
+        let (routes, _) = route::of_rollout(seen, &identity, known, false);
+        older(seen, &spec, &routes)
     }
 
     #[test]

@@ -1,41 +1,156 @@
 //! Route: reads the rules of a route that hold both Services. All other rules stay unread.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{Object, TypeMeta};
 use serde_json::Value;
 
 use crate::api::foreign::{Condition, GrpcSpec, RouteParent, RouteStatus};
 use crate::api::keys;
+use crate::api::kind::Kind;
 use crate::model::hold::Hold;
 use crate::model::snapshot::{Acceptance, Experiment, Identity, LiveRoute, Route, Rule};
-use crate::model::spec::{HeaderMatch, RouteKind, RouteName, Spec};
+use crate::model::spec::{HeaderMatch, Labelled, Ladder, RouteKind, RouteName, Spec};
 use crate::model::status::Status;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::validate::excerpt::excerpt;
 use crate::validate::owner;
 use crate::validate::rules::{self, Wanted};
-use crate::validate::seen::{Found, Seen};
+use crate::validate::seen::Seen;
 
 /// What two weights have to add up to, so that a whole percentage fits.
 const SUM: u32 = 100;
 
-/// Reads the route of a Rollout, where it names one. What was stored tells which rules are of an
-/// experiment.
+/// Reads the routes of a Rollout, and what is to be said where its labels select none. What was
+/// stored tells which rules are of an experiment, and which routes an attempt began with. Where
+/// they are to be `left`, those that lead to no canary any more have no part in it.
 pub fn of_rollout(
     seen: &Seen,
     rollout: &Identity,
-    (spec, status): (&Spec, &Status),
-) -> Option<Route> {
-    let name = spec.ladder.route.clone()?;
-    let found = match name.kind {
-        RouteKind::Http => read(&name, &seen.route, |spec| spec),
-        RouteKind::Grpc => read(&name, &seen.grpc_route, |GrpcSpec(spec)| spec),
+    known: (&Spec, &Status),
+    left: bool,
+) -> (Vec<Route>, Option<Hold>) {
+    let (spec, status) = known;
+    let ladder = &spec.ladder;
+    let used = used(spec, status);
+    let all = all(seen);
+    let selected = |asked: &Labelled| {
+        let mut found: Vec<RouteName> = Vec::new();
+        for (name, route) in &all {
+            let backends = Backends::new(name, rollout, known);
+            if asked.kind == name.kind && carries(route, &asked.labels) && backends.pair(route) {
+                found.push(name.clone());
+            }
+        }
+        found
     };
-    let wanted = Backends::new(&name, rollout, (spec, status));
-    let gone = found.as_ref().map_or(true, |route| !wanted.canary_named(route));
-    let live = found.and_then(|route| live(seen, &route, &wanted));
-    Some(Route { name, live, gone })
+    let mut names: BTreeSet<RouteName> = ladder.routes.iter().cloned().collect();
+    let mut unmatched = None;
+    for asked in &ladder.labelled {
+        let found = selected(asked);
+        if found.is_empty() && unmatched.is_none() {
+            unmatched = Some(none(seen, asked, ladder));
+        }
+        names.extend(found);
+    }
+    // One that is gone, or leads to neither Service any more, has no part in it.
+    names.extend(
+        used.iter()
+            .filter(|name| {
+                let route = all.iter().find(|(other, _)| other == *name);
+                route.is_some_and(|(name, route)| Backends::new(name, rollout, known).any(route))
+            })
+            .cloned(),
+    );
+    if left {
+        names.retain(|name| {
+            let route = all.iter().find(|(other, _)| other == name);
+            route.is_some_and(|(name, route)| {
+                Backends::new(name, rollout, known).canary_named(route)
+            })
+        });
+    }
+    let routes: Vec<Route> = names
+        .into_iter()
+        .map(|name| {
+            let route = all.iter().find(|(other, _)| *other == name).map(|(_, route)| route);
+            let backends = Backends::new(&name, rollout, known);
+            let live = route.ok_or_else(|| missing(seen, &name));
+            let live = live.and_then(|route| live_of(seen, route, &backends));
+            Route { there: route.is_some(), name, live }
+        })
+        .collect();
+    let unmatched = unmatched.filter(|_| used.is_empty() || routes.is_empty());
+    (routes, unmatched)
+}
+
+/// The routes that the attempt in progress uses beside those that are named.
+fn used<'a>(spec: &Spec, status: &'a Status) -> &'a [RouteName] {
+    let attempt = status.attempt.as_ref().filter(|attempt| attempt.stage.open());
+    let routing = attempt.and_then(|attempt| attempt.routing.as_ref());
+    let selects = !spec.ladder.labelled.is_empty();
+    routing.filter(|_| selects).map_or(&[], |routing| &routing.routes)
+}
+
+fn all(seen: &Seen) -> Vec<(RouteName, Read<'_>)> {
+    let http = seen.routes.iter().map(|route| named(RouteKind::Http, read(route, |spec| spec)));
+    let grpc = seen.grpc_routes.iter().map(|route| {
+        let read = read(route, |GrpcSpec(spec)| spec);
+        named(RouteKind::Grpc, read)
+    });
+    http.chain(grpc).collect()
+}
+
+fn named(kind: RouteKind, read: Read<'_>) -> (RouteName, Read<'_>) {
+    (RouteName::new(kind, read.meta.name.clone().unwrap_or_default()), read)
+}
+
+fn carries(route: &Read<'_>, labels: &BTreeMap<String, String>) -> bool {
+    let own = route.meta.labels.as_ref();
+    labels.iter().all(|(key, value)| own.and_then(|own| own.get(key)) == Some(value))
+}
+
+/// Tells whether labels of another Rollout select a route, and one of its rules holds both of that
+/// one's Services.
+pub fn selects<'a>(
+    seen: &Seen,
+    name: &RouteName,
+    labelled: impl Iterator<Item = (Kind, &'a BTreeMap<String, String>)>,
+    services: &[&str],
+) -> bool {
+    let all = all(seen);
+    let Some((_, route)) = all.iter().find(|(other, _)| other == name) else { return false };
+    let mut asked = labelled.filter(|(kind, _)| kind.as_str() == name.kind.as_str());
+    let names = |rule: &[Value], service: &str| {
+        rule.iter().any(|backend| backend.get("name").and_then(Value::as_str) == Some(service))
+    };
+    let holds = |rule: &[Value]| services.iter().all(|service| names(rule, service));
+    asked.any(|(_, labels)| carries(route, labels)) && route.rules().any(holds)
+}
+
+/// What is said of a route that does not exist.
+fn missing(seen: &Seen, name: &RouteName) -> Hold {
+    if absent(seen, name.kind) {
+        return Hold::KindMissing { kind: name.kind.as_str() };
+    }
+    Hold::BackendNotFound { what: name.to_string() }
+}
+
+/// What is said where labels select no route.
+fn none(seen: &Seen, asked: &Labelled, ladder: &Ladder) -> Hold {
+    if absent(seen, asked.kind) {
+        return Hold::KindMissing { kind: asked.kind.as_str() };
+    }
+    let service = |name: &Option<String>| name.clone().unwrap_or_default();
+    let services = [service(&ladder.stable_service), service(&ladder.canary_service)];
+    let what = format!("{asked} and a rule that holds both Services {}", services.join(" and "));
+    Hold::BackendNotFound { what }
+}
+
+fn absent(seen: &Seen, kind: RouteKind) -> bool {
+    seen.absent.iter().any(|absent| absent.as_str() == kind.as_str())
 }
 
 /// What is read of a route, whatever its kind.
@@ -47,21 +162,24 @@ struct Read<'a> {
 }
 
 fn read<'a, S: Clone + std::fmt::Debug>(
-    name: &RouteName,
-    found: &'a Found<Object<S, RouteStatus>>,
+    route: &'a Object<S, RouteStatus>,
     spec: impl Fn(&'a S) -> &'a Value,
-) -> Result<Read<'a>, Hold> {
-    match found {
-        Found::Is(route) => Ok(Read {
-            types: route.types.as_ref(),
-            meta: &route.metadata,
-            spec: spec(&route.spec),
-            parents: route.status.as_ref().map_or(&[], |status| &status.parents),
-        }),
-        Found::KindMissing => Err(Hold::KindMissing { kind: name.kind.as_str() }),
-        Found::NotAsked | Found::Denied | Found::Missing => {
-            Err(Hold::BackendNotFound { what: name.to_string() })
-        }
+) -> Read<'a> {
+    Read {
+        types: route.types.as_ref(),
+        meta: &route.metadata,
+        spec: spec(&route.spec),
+        parents: route.status.as_ref().map_or(&[], |status| &status.parents),
+    }
+}
+
+impl<'a> Read<'a> {
+    /// The backends of each rule.
+    fn rules(&self) -> impl Iterator<Item = &'a [Value]> {
+        let rules = self.spec.get("rules").and_then(Value::as_array);
+        rules.into_iter().flatten().map(|rule| {
+            rule.get("backendRefs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice)
+        })
     }
 }
 
@@ -105,6 +223,18 @@ impl<'a> Backends<'a> {
         Hold::RouteAmbiguous { route: self.route.clone(), why }
     }
 
+    /// Tells whether a rule of a route holds both Services.
+    fn pair(&self, route: &Read<'_>) -> bool {
+        let holds = |rule: &[Value], service| !self.places(rule, service).is_empty();
+        route.rules().any(|rule| holds(rule, self.stable) && holds(rule, self.canary))
+    }
+
+    /// Tells whether a rule of a route holds one of the Services.
+    fn any(&self, route: &Read<'_>) -> bool {
+        let holds = |rule: &[Value], service| !self.places(rule, service).is_empty();
+        route.rules().any(|rule| holds(rule, self.stable) || holds(rule, self.canary))
+    }
+
     /// The places of a Service in a rule.
     fn places(&self, backends: &[Value], service: &str) -> Vec<usize> {
         let places = backends.iter().enumerate();
@@ -128,7 +258,7 @@ impl<'a> Backends<'a> {
     }
 }
 
-fn live(seen: &Seen, route: &Read, wanted: &Backends) -> Result<LiveRoute, Hold> {
+fn live_of(seen: &Seen, route: &Read, wanted: &Backends) -> Result<LiveRoute, Hold> {
     let object = owner::Object {
         group: keys::GATEWAY_GROUP,
         version: version(route),
@@ -275,6 +405,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::spec::Routing;
     use crate::validate::{fixture, rollout};
 
     fn backend(name: &str, patch: Value) -> Value {
@@ -297,10 +428,10 @@ mod tests {
             "spec": {"rules": [{"backendRefs": pair(100, 0)}]},
         });
         let mut seen = fixture::seen(fixture::rollout(json!({})));
-        seen.route = Found::Is(fixture::object(fixture::merged(&base, &patch)));
+        seen.routes = vec![fixture::object(fixture::merged(&base, &patch))];
         let spec = rollout::spec(&seen.rollout).unwrap();
         let known = (&spec, &Status::default());
-        of_rollout(&seen, &rollout::identity(&seen.rollout), known).unwrap().live
+        of_rollout(&seen, &rollout::identity(&seen.rollout), known, false).0.remove(0).live
     }
 
     fn rules(rules: &[Vec<Value>]) -> Result<LiveRoute, Hold> {
@@ -369,13 +500,54 @@ mod tests {
         let seen = fixture::seen(fixture::rollout(json!({})));
         let spec = rollout::spec(&seen.rollout).unwrap();
         let identity = rollout::identity(&seen.rollout);
-        for (found, want) in
-            [(Found::Missing, "BackendNotFound"), (Found::KindMissing, "KindMissing")]
-        {
-            let seen = Seen { route: found, ..seen.clone() };
-            let route = of_rollout(&seen, &identity, (&spec, &Status::default()));
-            assert_eq!(route.unwrap().live.unwrap_err().code(), want);
+        let installed = BTreeSet::new();
+        let http = BTreeSet::from([crate::api::kind::Kind::HttpRoute]);
+        for (absent, want) in [(installed, "BackendNotFound"), (http, "KindMissing")] {
+            let seen = Seen { absent, ..seen.clone() };
+            let (routes, _) = of_rollout(&seen, &identity, (&spec, &Status::default()), false);
+            assert_eq!(routes[0].live.clone().unwrap_err().code(), want);
         }
+    }
+
+    #[test]
+    fn labels_select_what_holds_both_services_and_an_attempt_keeps_what_it_uses() {
+        let entry = json!({"kind": "HTTPRoute", "matchLabels": {"app": "shop"}});
+        let api = json!({"httpRoute": null, "routes": [entry]});
+        let canary = json!({"trafficRouting": {"gatewayAPI": api}});
+        let rollout = fixture::rollout(json!({"spec": {"strategy": {"canary": canary}}}));
+        let route = |name: &str, app: &str, refs: Vec<Value>| {
+            fixture::object(json!({
+                "metadata": {"name": name, "namespace": "prod", "labels": {"app": app}},
+                "spec": {"rules": [{"backendRefs": refs}]},
+            }))
+        };
+        let alone = || vec![weighed("shop-canary", 1)];
+        let mut seen = fixture::seen(rollout);
+        seen.routes = vec![
+            route("both", "shop", pair(100, 0)),
+            route("one", "shop", alone()),
+            route("none", "shop", vec![backend("cart", json!({}))]),
+            route("other", "none", pair(100, 0)),
+            route("kept", "none", pair(50, 50)),
+            route("emptied", "none", vec![]),
+        ];
+        let spec = rollout::spec(&seen.rollout).unwrap();
+        let told = |seen: &Seen, status: &Status| {
+            let identity = rollout::identity(&seen.rollout);
+            let (routes, unmatched) = of_rollout(seen, &identity, (&spec, status), false);
+            let names = routes.iter().map(|route| route.name.name.clone());
+            (names.collect::<Vec<_>>().join(" "), unmatched.map(|hold| hold.message()))
+        };
+        let rest = Status::default();
+        assert_eq!(told(&seen, &rest), ("both".to_owned(), None));
+        let used = ["kept", "emptied", "gone", "one"].map(|n| RouteName::new(RouteKind::Http, n));
+        let status = fixture::climbing(Routing { routes: used.to_vec(), ..spec.ladder.routing() });
+        assert_eq!(told(&seen, &status), ("both kept one".to_owned(), None));
+        seen.routes.remove(0);
+        assert_eq!(told(&seen, &status), ("kept one".to_owned(), None));
+        let (names, unmatched) = told(&seen, &rest);
+        assert_eq!(names, "");
+        assert!(unmatched.unwrap().contains("an HTTPRoute with the labels app=shop"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::api::foreign::{
     EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, Pod, ReplicaSet, Service,
 };
+use crate::api::kind::Kind;
 use crate::api::rollout::Rollout;
 
 /// The raw objects and readings of one turn.
@@ -25,13 +26,16 @@ pub struct Seen {
     pub services: Vec<Arc<Service>>,
     /// The EndpointSlices of these Services.
     pub slices: Vec<Arc<EndpointSlice>>,
-    /// The HTTPRoute that the strategy names.
-    pub route: Found<HttpRoute>,
-    /// The GRPCRoute that the strategy names.
-    pub grpc_route: Found<GrpcRoute>,
-    /// The Kustomizations that the labels of the Rollout, the Services or the route name.
+    /// The HTTPRoutes that the strategy or the attempt in progress names, as far as they exist, and
+    /// those with the labels that the strategy asks for.
+    pub routes: Vec<Arc<HttpRoute>>,
+    /// The GRPCRoutes, likewise.
+    pub grpc_routes: Vec<Arc<GrpcRoute>>,
+    /// The kinds of routes that are not installed.
+    pub absent: BTreeSet<Kind>,
+    /// The Kustomizations that the labels of the Rollout, the Services or the routes name.
     pub kustomizations: Vec<Arc<Kustomization>>,
-    /// Other Rollouts of the namespace that name one of the Services or the route.
+    /// Other Rollouts of the namespace that use one of the Services or routes.
     pub rivals: Vec<Arc<Rollout>>,
     /// What the API server said to a dry run of the present template's ReplicaSet, if it refused.
     pub template_refused: Option<String>,

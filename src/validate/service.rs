@@ -82,7 +82,7 @@ impl Scene<'_> {
     fn port_missing(&self, service: &foreign::Service) -> Option<String> {
         let port = i32::from(self.spec.ladder.port);
         let ports: Vec<i32> = service.spec.ports.iter().flatten().map(|port| port.port).collect();
-        if self.spec.ladder.route.is_none() || ports.contains(&port) {
+        if !self.spec.ladder.routed() || ports.contains(&port) {
             return None;
         }
         let there = match ports.as_slice() {

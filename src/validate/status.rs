@@ -88,14 +88,13 @@ fn routing(stored: &wire::Routing) -> Option<Routing> {
         let (name, value) = (stored.name.clone(), stored.value.clone());
         Some(HeaderMatch { name, value, kind: MatchKind::parse(&stored.kind)? })
     };
-    let route = match (&stored.http_route, &stored.grpc_route) {
-        (Some(name), _) => Some(RouteName::new(RouteKind::Http, name)),
-        (None, Some(name)) => Some(RouteName::new(RouteKind::Grpc, name)),
-        (None, None) => None,
+    let route = |(kind, name): (&str, &String)| {
+        Some(RouteName { kind: RouteKind::parse(kind)?, name: name.clone() })
     };
+    let routes: Vec<RouteName> = stored.all().map(route).collect::<Option<_>>()?;
     Some(Routing {
         strategy: Strategy::parse(&stored.strategy)?,
-        route,
+        routes,
         stable: stored.stable_service.clone(),
         canary: stored.canary_service.clone(),
         port: u16::try_from(stored.port).ok()?,

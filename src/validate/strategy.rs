@@ -2,13 +2,12 @@
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::api::kind::Kind;
 use crate::api::strategy as wire;
 use crate::model::moment::Duration;
 use crate::model::problem::Problem;
-use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, RouteKind, RouteName, Scale, Step, Strategy};
+use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, Scale, Step, Strategy};
 use crate::model::weight::{Quantity, Weight};
-use crate::validate::variant;
+use crate::validate::{routing, variant};
 
 /// Most steps of a ladder, as in the CRD.
 const STEPS_MAX: usize = 50;
@@ -67,10 +66,10 @@ fn experiment(chosen: &wire::AbTesting) -> Result<Ladder, Problem> {
     let services = [&chosen.variant_a_service, &chosen.variant_b_service];
     Ok(Ladder {
         port,
-        route: Some(route(AB_TESTING, &chosen.traffic_routing)?),
         experiment: Some(variant::of(&field("variantBMatch"), &chosen.variant_b_match)?),
         ..whole_sides(Strategy::AbTesting, services, Step { weight: Weight::NONE, scale, pause })
-    })
+    }
+    .through(routing::of(AB_TESTING, Some(&chosen.traffic_routing))?))
 }
 
 /// Two whole sides behind two Services: a step on which the new one has no weight, and one to all
@@ -94,7 +93,8 @@ fn plain(strategy: Strategy, (surge, unavailable): Room, steps: Vec<Step>) -> La
         surge,
         unavailable,
         steps,
-        route: None,
+        routes: Vec::new(),
+        labelled: Vec::new(),
         drain: DRAIN_DELAY,
         abort_drain: Some(DRAIN_DELAY),
         dynamic_stable: false,
@@ -127,17 +127,17 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
             return Err(Problem::new(field("autoPromotionSeconds"), why));
         }
     };
-    let (delay, routing) = (chosen.scale_down_delay_seconds, chosen.traffic_routing.as_ref());
-    let drain = secs(field("scaleDownDelaySeconds"), delay)?;
+    let routing = chosen.traffic_routing.as_ref();
+    let drain = secs(field("scaleDownDelaySeconds"), chosen.scale_down_delay_seconds)?;
     let services = [&chosen.active_service, &chosen.preview_service];
     let look = Step { weight: Weight::NONE, scale: Some(scale), pause };
     Ok(Ladder {
         port,
-        route: routing.map(|routing| route(BLUE_GREEN, routing)).transpose()?,
         drain,
         abort_drain: Some(drain),
         ..whole_sides(Strategy::BlueGreen, services, look)
-    })
+    }
+    .through(routing::of(BLUE_GREEN, routing)?))
 }
 
 /// A rolling update is one step to all pods, by their number.
@@ -145,21 +145,6 @@ fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
     let room = room(SIMPLE, &simple.max_surge, &simple.max_unavailable)?;
     let all = Step { weight: Weight::FULL, scale: None, pause: Pause::None };
     Ok(plain(Strategy::Simple, room, vec![all]))
-}
-
-/// Reads the route that a strategy names.
-fn route(strategy: &str, routing: &wire::TrafficRouting) -> Result<RouteName, Problem> {
-    named(routing.gateway_api.route()).ok_or_else(|| {
-        let field = format!("{strategy}.trafficRouting.gatewayAPI");
-        Problem::new(field, "names no route or two; write httpRoute or grpcRoute")
-    })
-}
-
-/// Reads the name of a route.
-pub fn named(route: Option<(Kind, &str)>) -> Option<RouteName> {
-    let (kind, name) = route?;
-    let kind = if kind == Kind::GrpcRoute { RouteKind::Grpc } else { RouteKind::Http };
-    Some(RouteName { kind, name: name.to_owned() })
 }
 
 fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
@@ -173,13 +158,13 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
         stable_service: canary.stable_service.clone(),
         canary_service: canary.canary_service.clone(),
         port,
-        route: routing.map(|routing| route(CANARY, routing)).transpose()?,
         drain,
         abort_drain,
         dynamic_stable: dynamic(canary)?,
         rollback_window: window(canary)?,
         ..plain(Strategy::Canary, room, steps)
-    })
+    }
+    .through(routing::of(CANARY, routing)?))
 }
 
 fn dynamic(canary: &wire::Canary) -> Result<bool, Problem> {
@@ -375,6 +360,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::model::spec::{RouteKind, RouteName};
     use crate::validate::fixture;
 
     fn read(patch: Value) -> Result<Ladder, Problem> {
@@ -462,7 +448,7 @@ mod tests {
             assert!(ladder.steps.iter().all(|step| step.scale == Some(Scale::Full)));
             let routing = ladder.routing();
             assert_eq!(routing.experiment, ladder.experiment);
-            assert_eq!(routing.route, Some(RouteName::new(RouteKind::Http, "shop")));
+            assert_eq!(routing.routes, [RouteName::new(RouteKind::Http, "shop")]);
             assert_eq!(routing.canary.as_deref(), Some("shop-b"));
         }
         for (patch, field) in [
@@ -481,7 +467,7 @@ mod tests {
         let ladder = only(json!({"simple": {"maxUnavailable": 1}})).unwrap();
         assert_eq!(ladder.steps, [Step { weight: Weight::FULL, scale: None, pause: Pause::None }]);
         assert_eq!((ladder.surge, ladder.unavailable), (Quantity::Percent(25), Quantity::Count(1)));
-        assert_eq!((ladder.last(), ladder.routing().route), (1, None));
+        assert_eq!((ladder.last(), ladder.routing().routes), (1, vec![]));
         for (simple, field) in [
             (json!({"maxSurge": 0}), "maxSurge"),
             (json!({"maxSurge": "101%"}), "maxSurge"),
@@ -607,7 +593,7 @@ mod tests {
         assert_eq!(window(json!({"rollbackWindow": {"revisions": 3}})), 3);
         assert_eq!(window(json!({})), 0);
         assert_eq!(
-            (canary.port, canary.route.unwrap().to_string()),
+            (canary.port, canary.routes[0].to_string()),
             (8080, "HTTPRoute shop".to_owned())
         );
     }

@@ -59,7 +59,8 @@ impl Default for World {
             offer: Offer::NoSource,
             stable_service: None,
             canary_service: None,
-            route: None,
+            routes: Vec::new(),
+            unmatched: None,
             duplicate: None,
             sent: Default::default(),
             refused: None,
@@ -89,7 +90,8 @@ fn spec() -> Spec {
             surge: Quantity::Percent(25),
             unavailable: Quantity::Count(0),
             steps: Vec::new(),
-            route: None,
+            routes: Vec::new(),
+            labelled: Vec::new(),
             drain: DRAIN_DELAY,
             experiment: None,
             abort_drain: Some(DRAIN_DELAY),
@@ -134,7 +136,7 @@ impl World {
             "sum" => self.live_route().rules[0].sum = rest.parse().unwrap(),
             "no-routing" => {
                 let ladder = &self.seen.spec.ladder;
-                self.seen.instead = Some(Routing { route: None, ..ladder.routing() });
+                self.seen.instead = Some(Routing { routes: Vec::new(), ..ladder.routing() });
             }
             "mismatch" => {
                 let live = self.service(rest).live.as_mut().unwrap();
@@ -170,7 +172,7 @@ impl World {
     }
 
     fn live_route(&mut self) -> &mut LiveRoute {
-        self.seen.route.as_mut().unwrap().live.as_mut().unwrap()
+        self.seen.routes[0].live.as_mut().unwrap()
     }
 
     fn bump(&mut self, change: impl FnOnce(&mut Spec)) {
@@ -214,8 +216,8 @@ impl World {
                 "route" => self.route(),
                 "services" => {
                     self.route();
-                    self.seen.route = None;
-                    self.seen.spec.ladder.route = None;
+                    self.seen.routes.clear();
+                    self.seen.spec.ladder.routes.clear();
                 }
                 "window" => spec.ladder.rollback_window = value.parse().unwrap(),
                 "dynamic" => spec.ladder.dynamic_stable = true,
@@ -231,7 +233,7 @@ impl World {
         let canary = &mut self.seen.spec.ladder;
         canary.stable_service = Some("stable".into());
         canary.canary_service = Some("canary".into());
-        canary.route = Some(RouteName::new(RouteKind::Http, "shop"));
+        canary.routes = vec![RouteName::new(RouteKind::Http, "shop")];
         self.seen.stable_service = Some(Service { name: "stable".into(), live: None });
         self.seen.canary_service = Some(Service { name: "canary".into(), live: None });
         let rule = Rule { index: 1, stable: (0, 1), canary: (1, 1), explicit: false, sum: 100 };
@@ -244,7 +246,7 @@ impl World {
             acceptance: Acceptance::Accepted,
             owner: None,
         };
-        self.seen.route = Some(Route { name: live.name.clone(), live: Ok(live), gone: false });
+        self.seen.routes = vec![Route { name: live.name.clone(), there: true, live: Ok(live) }];
     }
 
     fn offer(&mut self, text: &str) {
@@ -271,7 +273,7 @@ impl World {
 
     fn gateway(&mut self, text: &str) {
         self.silent = text == "silent";
-        if let Some(Route { live: Ok(live), .. }) = &mut self.seen.route {
+        if let [Route { live: Ok(live), .. }] = self.seen.routes.as_mut_slice() {
             live.acceptance = match text {
                 "refuses" => Acceptance::Refused("NoMatchingParent".into()),
                 "silent" => Acceptance::Pending,
@@ -330,7 +332,9 @@ impl World {
             return;
         };
         self.seen.instead = None;
-        self.seen.route = self.seen.route.take().filter(|_| named.route.is_some());
+        if named.routes.is_empty() {
+            self.seen.routes.clear();
+        }
         self.seen.spec.ladder = self.seen.spec.ladder.clone().with(named);
     }
 
@@ -474,7 +478,7 @@ impl World {
     fn set_weights(&mut self, edits: &[WeightEdit]) -> String {
         let weights: Vec<_> = edits.iter().map(|e| format!("{} {}", e.service, e.weight)).collect();
         let silent = self.silent;
-        if let Some(Route { live: Ok(live), .. }) = &mut self.seen.route {
+        if let [Route { live: Ok(live), .. }] = self.seen.routes.as_mut_slice() {
             let rule = &mut live.rules[0];
             rule.explicit = true;
             rule.stable.1 = edits[0].weight;

@@ -16,6 +16,39 @@ fn applied_by(name: &str) -> Value {
     json!({format!("{FLUX}/name"): name, format!("{FLUX}/namespace"): "flux"})
 }
 
+#[test]
+fn a_route_wakes_those_who_select_it_by_labels_for_a_service_of_theirs() {
+    let stores = stores();
+    let mut rollout = object("Rollout", "post", json!({}));
+    let entry = json!({"kind": "HTTPRoute", "matchLabels": {"app": "post"}});
+    rollout["spec"] = json!({
+        "selector": {"matchLabels": {"app": "post"}},
+        "template": {"spec": {"containers": []}},
+        "strategy": {"canary": {"steps": [], "stableService": "a", "canaryService": "b",
+            "trafficRouting": {"gatewayAPI": {"routes": [entry]}}}},
+    });
+    let rollout: crate::api::rollout::Rollout = serde_json::from_value(rollout).unwrap();
+    stores.rollouts.apply(&None, rollout.clone());
+    let mut route = object("HTTPRoute", "main", json!({"app": "post"}));
+    route["spec"] = json!({"rules": [{"backendRefs": [{"name": "a"}, {"name": "b"}]}]});
+    let mut other = object("HTTPRoute", "other", json!({"app": "none"}));
+    other["spec"] = route["spec"].clone();
+    for route in [route, other] {
+        let change = stores.routes.apply(&None, serde_json::from_value(route).unwrap()).unwrap();
+        let keys = touched(&stores, &change);
+        assert_eq!(keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["post"]);
+    }
+    let shop = Change {
+        reference: Reference::new(Kind::Rollout, "prod", "post"),
+        refs: [Reference::any(Kind::HttpRoute, "prod")].into(),
+    };
+    let names: Vec<String> = touched(&stores, &shop).into_iter().map(|key| key.name).collect();
+    assert_eq!(names, ["post", "shop", "till"], "any of them may have the route");
+    let uses: Vec<String> = stores.uses(&rollout).iter().map(ToString::to_string).collect();
+    assert!(uses.contains(&"HTTPRoute prod/main".to_owned()), "{uses:?}");
+    assert!(!uses.contains(&"HTTPRoute prod/other".to_owned()), "{uses:?}");
+}
+
 /// Two Rollouts share a route; one has a source elsewhere; one is applied by Flux.
 fn stores() -> Stores {
     let stores = Stores::new(Reach::default());

@@ -11,7 +11,7 @@ use crate::model::template::Revision;
 /// The Rollout, whose spec names no route and another canary Service since.
 fn changed(mut seen: Snapshot) -> Snapshot {
     let mut named = seen.spec.ladder.routing();
-    (named.strategy, named.route) = (Strategy::BlueGreen, None);
+    (named.strategy, named.routes) = (Strategy::BlueGreen, Vec::new());
     named.canary = Some("preview".to_owned());
     seen.instead = Some(named);
     seen
@@ -90,12 +90,8 @@ fn at_rest_traffic_and_drains_come_first() {
             |s| s.canary_service.as_mut().unwrap().live = None,
             "uses blueGreen",
         ),
-        (
-            "the canary has traffic",
-            |s| s.route.as_mut().unwrap().live = Ok(route((90, 10))),
-            "nothing",
-        ),
-        ("the route is gone", |s| s.route.as_mut().unwrap().gone = true, "lets canary go"),
+        ("the canary has traffic", |s| s.routes[0].live = Ok(route((90, 10))), "nothing"),
+        ("the route is gone", |s| s.routes.clear(), "lets canary go"),
     ];
     for (case, change, want) in cases {
         let mut seen = changed(at_rest());
@@ -111,7 +107,7 @@ fn canary_of(seen: &mut Snapshot) -> &mut LiveService {
 #[test]
 fn the_old_side_drains_first() {
     let mut seen = climbing(1, Some(at(0)));
-    seen.route.as_mut().unwrap().live = Ok(route((100, 0)));
+    seen.routes[0].live = Ok(route((100, 0)));
     let revision = seen.status.attempt.as_ref().unwrap().revision.clone();
     staged(&mut seen, Stage::Ended { at: at(0), cause: Cause::StrategyChanged });
     seen.status.draining.push(Draining { revision, since: Some(at(0)) });

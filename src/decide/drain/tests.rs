@@ -10,7 +10,7 @@ use crate::model::weight::Weight;
 /// Attempt 2 ended in minute 1 for this cause, and its pods have no traffic since.
 fn ended(cause: Cause) -> Snapshot {
     let mut seen = climbing(1, Some(at(0)));
-    seen.route.as_mut().unwrap().live = Ok(route((100, 0)));
+    seen.routes[0].live = Ok(route((100, 0)));
     let attempt = seen.status.attempt.as_mut().unwrap();
     attempt.stage = Stage::Ended { at: at(1), cause };
     attempt.weight = Weight::NONE;

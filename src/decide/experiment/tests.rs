@@ -35,7 +35,7 @@ fn experiment(paused_at: Option<Timestamp>) -> Snapshot {
     attempt.stage = Stage::Step { number: 1, entered_at: at(0), paused_at };
     (attempt.weight, attempt.highest) = (Weight::NONE, Weight::NONE);
     let revision = attempt.revision.clone();
-    seen.route.as_mut().unwrap().live = Ok(route((100, 0)));
+    seen.routes[0].live = Ok(route((100, 0)));
     live_route(&mut seen).experiment.wanted = vec![wanted()];
     for rs in &mut seen.replica_sets {
         (rs.desired, rs.replicas, rs.available, rs.attempt) = (4, 4, 4, 2);
@@ -49,7 +49,7 @@ fn wanted() -> NewRule {
 }
 
 fn live_route(seen: &mut Snapshot) -> &mut LiveRoute {
-    seen.route.as_mut().unwrap().live.as_mut().unwrap()
+    seen.routes[0].live.as_mut().unwrap()
 }
 
 /// The rule stands there, as it is to be or as it was before somebody edited its own.

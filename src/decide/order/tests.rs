@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::decide::fixture::{climbing, replica_set, route, shown, template};
+use crate::model::snapshot::Acceptance;
 use crate::model::spec::{Pause, Scale};
 
 #[test]
@@ -23,7 +24,7 @@ fn a_scale_gives_the_canary_more_pods_than_its_weight_needs() {
         ("more than a full side are not made", (50, Scale::Count(9)), (3, 3), 50, "4 pods"),
     ] {
         let mut seen = climbing(1, None);
-        seen.route.as_mut().unwrap().live = Ok(route((100 - present, present)));
+        seen.routes[0].live = Ok(route((100 - present, present)));
         let revision = seen.status.attempt.as_ref().unwrap().revision.clone();
         let rs = &mut seen.replica_sets[1];
         (rs.desired, rs.replicas, rs.available) = (pods, pods, ready);
@@ -41,7 +42,7 @@ fn beside(percent: u32, present: u32, pods: u32, (ready, other): (u32, u32)) -> 
     let mut seen = climbing(1, None);
     seen.spec.ladder.dynamic_stable = true;
     seen.spec.ladder.steps[0].weight = Weight::new(percent).unwrap();
-    seen.route.as_mut().unwrap().live = Ok(route((100 - present, present)));
+    seen.routes[0].live = Ok(route((100 - present, present)));
     let canary = seen.status.attempt.as_ref().unwrap().revision.clone();
     let stable = seen.replica_sets[0].revision.clone();
     for (rs, pods, ready) in [(0, pods, ready), (1, other, other)] {
@@ -74,7 +75,7 @@ fn stable_has_what_its_weight_needs_once_that_is_in_force() {
         assert_eq!(shown(ladder(&seen, &revision, &rung)), want, "{case}");
     }
     let mut seen = beside(50, 50, 4, (4, 2));
-    seen.route.as_mut().unwrap().live.as_mut().unwrap().acceptance = Acceptance::Pending;
+    seen.routes[0].live.as_mut().unwrap().acceptance = Acceptance::Pending;
     let revision = seen.status.attempt.as_ref().unwrap().revision.clone();
     let rung = seen.spec.ladder.step(1).unwrap();
     assert_eq!(shown(ladder(&seen, &revision, &rung)), "RouteNotAccepted");

@@ -1,8 +1,8 @@
 //! What is asked of ReplicaSets, and when the stable Service turns to another one.
 
 use crate::decide::act::Act;
+use crate::decide::act::Next;
 use crate::decide::fixture::{at, climbing};
-use crate::decide::order::Next;
 use crate::decide::{pods, stage};
 use crate::model::moves::Write;
 
@@ -14,8 +14,8 @@ fn a_replica_set_carries_the_attempt_that_uses_it() {
             let canary = seen.replica_sets.last_mut().unwrap();
             canary.attempt = made_by;
             if !routed {
-                seen.route = None;
-                seen.spec.ladder.route = None;
+                seen.routes.clear();
+                seen.spec.ladder.routes.clear();
                 seen.status.attempt.as_mut().unwrap().routing = None;
                 seen.replica_sets[0].desired = 2;
             }
@@ -43,8 +43,8 @@ fn without_a_route_the_service_goes_back_to_no_fewer_pods() {
         ("those there are dead", true, 0, 1, true),
     ] {
         let mut seen = climbing(1, None);
-        seen.route = None;
-        seen.spec.ladder.route = None;
+        seen.routes.clear();
+        seen.spec.ladder.routes.clear();
         let canary = seen.status.attempt.as_ref().unwrap().revision.clone();
         let service = seen.stable_service.as_mut().unwrap().live.as_mut().unwrap();
         service.selects = Some(canary);

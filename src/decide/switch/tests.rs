@@ -10,8 +10,8 @@ use crate::model::spec::{Pause, Scale, Strategy};
 /// selects the old side, or the new one.
 fn sides(old: u32, new: u32, turned: bool) -> (Snapshot, Revision, Revision) {
     let mut seen = climbing(1, None);
-    seen.route = None;
-    seen.spec.ladder.route = None;
+    seen.routes.clear();
+    seen.spec.ladder.routes.clear();
     seen.spec.ladder.strategy = Strategy::BlueGreen;
     seen.spec.ladder.steps = [(0, Scale::Count(2)), (100, Scale::Full)]
         .map(|(percent, scale)| Rung {

@@ -189,7 +189,7 @@ fn follows(old: &Attempt, new: &Attempt) -> bool {
 
 /// Whether a route splits the traffic of an attempt.
 fn is_routed(attempt: &Attempt) -> bool {
-    attempt.routing.as_ref().is_some_and(|routing| !routing.http_route.is_empty())
+    attempt.routing.as_ref().is_some_and(|routing| !routing.names().is_empty())
 }
 
 /// S9: steps and weights do not fall, and no step is left out but by promote-full.

@@ -66,11 +66,9 @@ fn foreign_source(case: &Case<'_>, reach: &Reach, found: &mut Found) {
 
 /// S15: of two Rollouts with one route or Service the older one writes it.
 fn route(case: &Case<'_>, found: &mut Found) {
-    let named = |rollout: &Rollout| {
-        rollout.routing().is_some_and(|routing| routing.http_route == case.name())
-    };
+    let named = |rollout: &Rollout| rollout.routing().is_some_and(|routing| case.splits(&routing));
     let users: Vec<Seen<'_>> = case.rollouts().filter(|seen| seen.states().any(named)).collect();
-    let place = (case.namespace().to_owned(), case.name().to_owned());
+    let place = (case.namespace().to_owned(), case.route());
     let (Fresh::Route(Some(after)), Some(before)) = (case.fresh, case.scene.route(&place)) else {
         return;
     };

@@ -13,18 +13,21 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
     let Some((was, is)) = case.own() else { return };
     let (Some(old), Some(new)) = (&was.status.attempt, &is.status.attempt) else { return };
     let (Some(from), Some(to)) = (&old.routing, &new.routing) else { return };
-    if from == to {
+    let joins = Routing { http_route: None, grpc_route: None, routes: Vec::new(), ..from.clone() }
+        == Routing { http_route: None, grpc_route: None, routes: Vec::new(), ..to.clone() };
+    let goes_on = from.names().iter().all(|name| to.names().contains(name));
+    if from == to || new.number != old.number || (joins && goes_on) {
         return;
     }
     let rests = match old.stage() {
-        Stage::First | Stage::Completed | Stage::Ended => new.number == old.number,
+        Stage::First | Stage::Completed | Stage::Ended => true,
         Stage::Step | Stage::Promoting | Stage::RollingBack | Stage::Unknown => false,
     };
     found.unless(rests, "S11", || {
         format!("{}: attempt {} goes on by other objects", is.name, old.number)
     });
-    found.unless(*to == *is.named, "S11", || format!("{}: {to:?} is not named", is.name));
-    let remembers = ["httproutes", "grpcroutes", "replicasets", "services"];
+    found.unless(is.named.alike(to), "S11", || format!("{}: {to:?} is not named", is.name));
+    let remembers = ["httproutes", "replicasets", "services"];
     if !remembers.iter().all(|resource| case.remembers(resource)) {
         return;
     }
@@ -34,7 +37,7 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
 
 /// S2: no other side has pods while the route that led to it, or the Service, is there.
 fn drained(case: &Case<'_>, was: &Rollout, from: &Routing, found: &mut Found) {
-    let carrier = if from.http_route.is_empty() { !was.spec.switch } else { gone(case, from) };
+    let carrier = if from.names().is_empty() { !was.spec.switch } else { gone(case, from) };
     let Some(stable) = was.status.stable.as_ref().filter(|_| !carrier) else { return };
     for (name, states) in case.sets_of(&was.uid) {
         let mut known = states.iter().flatten();
@@ -47,14 +50,18 @@ fn drained(case: &Case<'_>, was: &Rollout, from: &Routing, found: &mut Found) {
     }
 }
 
-/// Whether the route was not there, or did not name the canary, in some state that was known.
-pub fn gone(case: &Case<'_>, from: &Routing) -> bool {
-    let leads = |route: &Route| {
+/// Whether no route was there, or named the canary, in some state that was known.
+fn gone(case: &Case<'_>, from: &Routing) -> bool {
+    case.routes_of(from).iter().all(|name| !leads(&case.route_states(name), from))
+}
+
+/// Whether a route was there and named the canary in all states that were known.
+pub fn leads(states: &[Option<&Route>], from: &Routing) -> bool {
+    let names = |route: &Route| {
         let mut backends = route.rules.iter().flatten();
         backends.any(|backend| backend.service == from.canary_service)
     };
-    let states = case.route_states(&from.http_route);
-    states.is_empty() || states.iter().any(|route| !route.is_some_and(leads))
+    !states.is_empty() && states.iter().all(|route| route.is_some_and(names))
 }
 
 /// S2: a Service that is not named any more does not stay on pods that are about to go.

@@ -3,6 +3,7 @@
 use crate::sim::judge::facts::pods::Service;
 use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::facts::route::Route;
+use crate::sim::judge::facts::status::Routing;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh};
 
@@ -33,7 +34,18 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
 
 fn route(case: &Case<'_>, was: &Rollout, found: &mut Found) {
     let Some(routing) = was.spec.routing() else { return };
-    let states = case.route_states(&routing.http_route);
+    for name in case.routes_of(&routing) {
+        one_route(case, was, (&routing, &name), found);
+    }
+}
+
+fn one_route(
+    case: &Case<'_>,
+    was: &Rollout,
+    (routing, name): (&Routing, &String),
+    found: &mut Found,
+) {
+    let states = case.route_states(name);
     let split = |route: &Route| {
         let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
         !route.applied && pairs.values().any(|pair| pair.canary > 0)
@@ -45,12 +57,12 @@ fn route(case: &Case<'_>, was: &Rollout, found: &mut Found) {
     };
     let traced = !states.is_empty() && states.iter().all(|state| state.is_some_and(ruled));
     found.unless(!traced || !known, "S6", || {
-        format!("{} goes and {} has rules of its experiment", was.name, routing.http_route)
+        format!("{} goes and {name} has rules of its experiment", was.name)
     });
     let there = case.service_states(&routing.stable_service).iter().all(Option::is_some);
     let ready = there && case.least_ready_of_any(&routing.stable_service) > 0;
     found.unless(!left || !ready || !case.remembers("httproutes"), "L4", || {
-        format!("{} goes and {} still splits the traffic", was.name, routing.http_route)
+        format!("{} goes and {name} still splits the traffic", was.name)
     });
 }
 

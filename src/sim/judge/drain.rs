@@ -84,8 +84,8 @@ impl Drains {
             let routing = rollout.routing();
             let concerns = match &routing {
                 Some(routing) => {
-                    [&routing.http_route, &routing.stable_service, &routing.canary_service]
-                        .contains(&name)
+                    let services = [&routing.stable_service, &routing.canary_service];
+                    ROUTES.contains(&resource) || services.contains(&name)
                 }
                 None => rollout.spec.stable_service.as_ref() == Some(name),
             };
@@ -99,13 +99,12 @@ impl Drains {
         let named = |object: &String| (name.0.clone(), object.clone());
         let shares: Vec<(String, u32)> = match (rollout.routing(), &rollout.spec.stable_service) {
             (Some(routing), _) => {
-                let route = scene.route(&named(&routing.http_route));
-                [routing.stable_service, routing.canary_service]
-                    .map(|service| {
-                        let share = route.map_or(0, |route| route.share(&service));
-                        (service, share)
-                    })
-                    .into()
+                let routes = scene.routes_of(&name.0, &routing);
+                let share = |service: String| {
+                    let shares = routes.iter().map(|(_, r)| r.map_or(0, |r| r.share(&service)));
+                    (service.clone(), shares.max().unwrap_or(0))
+                };
+                [routing.stable_service, routing.canary_service].map(share).into()
             }
             (None, Some(service)) if rollout.spec.switch => vec![(service.clone(), 100)],
             (None, _) => return,

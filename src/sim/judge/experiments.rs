@@ -9,11 +9,12 @@ use crate::sim::judge::facts::status::{Routing, Stage};
 use crate::sim::judge::found::Found;
 use crate::sim::judge::read::{list, text};
 use crate::sim::judge::scene::{Case, Seen};
+use crate::sim::world::fields::ROUTES;
 
 /// The Rollouts that use a route with an experiment, and how each names its objects.
 pub fn routings(case: &Case<'_>) -> Vec<Routing> {
     let all = case.rollouts().flat_map(|seen| seen.routings());
-    all.filter(|r| r.http_route == case.name() && r.variant_match.is_some()).collect()
+    all.filter(|r| case.splits(r) && r.variant_match.is_some()).collect()
 }
 
 /// Whether a rule is one of an experiment of any of these.
@@ -23,7 +24,7 @@ pub fn any(routings: &[Routing], rule: &Value) -> bool {
 
 /// Looks at a write of a controller to a route.
 pub fn see(case: &Case<'_>, found: &mut Found) {
-    if case.controller().is_none() || case.change.place.resource != "httproutes" {
+    if case.controller().is_none() || !ROUTES.contains(&case.change.place.resource) {
         return;
     }
     let (Some(before), Some(after)) = (&case.change.before, &case.change.after) else { return };
@@ -31,7 +32,7 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
     let (before, after) = (rules(before), rules(after));
     for seen in case.rollouts() {
         for routing in seen.routings() {
-            if routing.http_route != case.name() || routing.variant_match.is_none() {
+            if !case.splits(&routing) || routing.variant_match.is_none() {
                 continue;
             }
             let ours = |rules: &[Value]| -> Vec<Value> {
@@ -56,7 +57,8 @@ fn copies(case: &Case<'_>, rules: &[Value], routing: &Routing, found: &mut Found
     let ours = |rule: &Value| route::experiments(rule, routing);
     for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| ours(rule)) {
         let behind = rules.get(index + 1).filter(|behind| !ours(behind));
-        let fine = behind.is_some_and(|behind| holds_both(behind, routing) && copy(rule, behind));
+        let http = case.change.place.resource == "httproutes";
+        let fine = behind.is_some_and(|of| holds_both(of, routing) && copy(rule, of, http));
         found.unless(fine, "S6", || {
             format!("rule {index} of {} is no copy of the one behind it", case.name())
         });
@@ -75,7 +77,7 @@ fn holds_both(rule: &Value, routing: &Routing) -> bool {
 }
 
 /// Whether a rule is another one with one more header in each match and fewer backends.
-fn copy(rule: &Value, of: &Value) -> bool {
+fn copy(rule: &Value, of: &Value, http: bool) -> bool {
     let plain = |rule: &Value| {
         let mut rule = rule.clone();
         if let Some(fields) = rule.as_object_mut() {
@@ -86,9 +88,9 @@ fn copy(rule: &Value, of: &Value) -> bool {
     let narrowed = |(test, of): (&Value, &Value)| {
         let (headers, known) = (list(test, &["headers"]), list(of, &["headers"]));
         let path = json!({"type": "PathPrefix", "value": "/"});
-        let path = of.get("path").unwrap_or(&path);
+        let path = of.get("path").or(http.then_some(&path));
         let rest = |key: &str| test.get(key) == of.get(key);
-        test.get("path") == Some(path)
+        test.get("path") == path
             && headers.len() == known.len() + 1
             && headers.starts_with(known)
             && ["method", "queryParams"].into_iter().all(rest)

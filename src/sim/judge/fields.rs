@@ -117,7 +117,7 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
 /// The Services whose weights may be written in a route.
 fn backends(case: &Case<'_>) -> Vec<(String, String)> {
     let all = case.rollouts().flat_map(|seen| seen.routings());
-    let here = all.filter(|routing| routing.http_route == case.name());
+    let here = all.filter(|routing| case.splits(routing));
     here.map(|routing| (routing.stable_service, routing.canary_service)).collect()
 }
 

@@ -60,16 +60,28 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
             && !pairs.is_empty()
             && pairs.values().all(|pair| weighed((pair.canary, pair.sum())))
     };
-    let routes = case.route_states(&routing.http_route);
-    let left = was.renamed() && old.stage() == Stage::RollingBack && changes::gone(case, &routing);
-    found.unless(left || routes.into_iter().flatten().any(taken), "S13", || {
-        format!(
-            "{}: {} is left before a route with weight {} was accepted",
-            was.name,
-            shown(old),
-            goal.weight
-        )
-    });
+    let routes = case.routes_of(&routing);
+    let several = routes.len() > 1;
+    for name in &routes {
+        let states = case.route_states(name);
+        // One of several that is gone, or leads to neither side, keeps nobody from going back.
+        let gone = |route: &Option<&Route>| {
+            let services = [&routing.stable_service, &routing.canary_service];
+            route.is_none_or(|route| !services.iter().any(|service| route.leads_to(service)))
+        };
+        let free = several && goal.weight == 0 && (states.is_empty() || states.iter().any(gone));
+        let left = was.renamed() && old.stage() == Stage::RollingBack;
+        let free = free || (left && !changes::leads(&states, &routing));
+        let free = free || (!routing.selects.is_empty() && states.iter().any(gone));
+        found.unless(free || states.into_iter().flatten().any(taken), "S13", || {
+            format!(
+                "{}: {} is left before a route with weight {} was accepted",
+                was.name,
+                shown(old),
+                goal.weight
+            )
+        });
+    }
     // The stable Service turns only after the last step.
     let revision = goal.turned.filter(|_| goal.weight == 0);
     turned(case, was, (&routing.stable_service, revision), found);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::moment::{Duration, Timestamp};
 use crate::sim::judge::facts::rollout::{Pause, Rollout};
+use crate::sim::judge::facts::route::Route;
 use crate::sim::judge::facts::source::{Image, version};
 use crate::sim::judge::facts::status::{Attempt, Stage};
 use crate::sim::judge::found::Found;
@@ -370,11 +371,10 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
     found.unless(status.outbox.is_empty(), "L1", || format!("{}: notices stay unsent", name.1));
     let routing = rollout.routing();
     let named = |object: &String| (name.0.clone(), object.clone());
-    let route = routing.as_ref().map(|routing| (routing, scene.route(&named(&routing.http_route))));
-    let taken = match &route {
-        None => true,
-        Some((_, route)) => route.is_some_and(|route| route.accepted_since.is_some()),
-    };
+    let routes = routing.as_ref().map(|routing| scene.routes_of(&name.0, routing));
+    let routes = routes.unwrap_or_default();
+    let accepts = |route: &Option<&Route>| route.is_some_and(|r| r.accepted_since.is_some());
+    let taken = routes.iter().all(|(_, route)| accepts(route));
     let mut sets = scene.sets_now(&name.0, &rollout.uid);
     let whole = rollout.spec.replicas == 0 || sets.any(|(_, set)| set.revision == *stable);
     found.unless(whole, "L1", || format!("{}: stable has no ReplicaSet at rest", name.1));
@@ -393,13 +393,16 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
     // The present template's may be one of them.
     let (old, kept) = (old.count(), rollout.spec.revisions_max.saturating_add(1));
     found.unless(old <= kept, "L1", || format!("{}: {old} old ReplicaSets are kept", name.1));
-    if let Some((routing, Some(route))) = route {
+    for (routing, (route_name, route)) in
+        routing.iter().flat_map(|r| routes.iter().map(move |x| (r, x)))
+    {
+        let Some(route) = route else { continue };
         let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
         let home = pairs.values().all(|pair| pair.canary == 0 && pair.stable > 0);
-        found.unless(home, "L1", || format!("{}: {pairs:?} at rest", routing.http_route));
+        found.unless(home, "L1", || format!("{route_name}: {pairs:?} at rest"));
         let left = route.experiments(routing);
         found.unless(left == 0, "S6", || {
-            format!("{}: {left} rules of an experiment are left at rest", routing.http_route)
+            format!("{route_name}: {left} rules of an experiment are left at rest")
         });
     }
     if let Some(service) = rollout.spec.stable_service.as_ref()
@@ -430,8 +433,12 @@ fn named_is_there(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Fou
     let services = [&rollout.spec.stable_service, &rollout.spec.canary_service];
     let mut services = services.into_iter().flatten();
     let service = services.find(|service| scene.service(&named(service)).is_none()).cloned();
-    let route = rollout.routing().map(|routing| routing.http_route);
-    let route = route.filter(|route| scene.route(&named(route)).is_none());
+    // What labels selected once may go without a word.
+    let spec = rollout.spec.routing();
+    let selects = spec.as_ref().is_some_and(|routing| !routing.selects.is_empty());
+    let routing = if selects { spec } else { rollout.routing() };
+    let mut routes = routing.iter().flat_map(|routing| routing.names());
+    let route = routes.find(|route| scene.route(&named(route)).is_none());
     let gone = service.or(route);
     found.unless(gone.is_none(), "L1", || {
         format!("{}: {} is not there and not waited for", name.1, gone.unwrap_or_default())

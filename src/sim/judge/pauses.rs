@@ -80,9 +80,10 @@ impl Pauses {
         if let Some(text) = attempt.and_then(|a| a.paused_at.as_ref())
             && known.began.is_none()
         {
-            let http_route = is.routing().map(|routing| (name.0, routing.http_route));
-            let route = http_route.and_then(|name| case.scene.route(&name).cloned());
-            let in_force = route.and_then(|r| r.accepted_since).unwrap_or(known.entered);
+            let routes = is.routing().map(|routing| case.scene.routes_of(&name.0, &routing));
+            let routes = routes.into_iter().flatten();
+            let in_force = routes.filter_map(|(_, route)| route?.accepted_since).max();
+            let in_force = in_force.unwrap_or(known.entered);
             let said = Timestamp::parse(text).unwrap_or(at);
             // By a clock that is ahead nobody knows when it was said, only that it was in force.
             let began = if said <= at { said.max(in_force) } else { in_force };
@@ -205,9 +206,10 @@ pub fn traffic_stands(case: &Case<'_>, found: &mut Found) {
         let active = rollout.spec.stable_service.as_deref().filter(|_| rollout.spec.switch);
         active == Some(case.name())
             || routing.is_some_and(|routing| {
-                [&routing.http_route, &routing.stable_service, &routing.canary_service]
-                    .iter()
-                    .any(|name| *name == case.name())
+                let services = [&routing.stable_service, &routing.canary_service];
+                let service = case.change.place.resource == "services";
+                (service && services.iter().any(|name| *name == case.name()))
+                    || case.splits(&routing)
             })
     };
     let moved = match case.fresh {

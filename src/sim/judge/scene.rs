@@ -138,6 +138,50 @@ impl<'a> Case<'a> {
         self.states(&self.scene.services, name, "services")
     }
 
+    /// The route that changes, as a routing names it.
+    pub fn route(&self) -> String {
+        format!("{}/{}", self.change.place.resource, self.name())
+    }
+
+    /// Whether the route that changes is one that a routing names or selects.
+    pub fn splits(&self, routing: &Routing) -> bool {
+        if !ROUTES.contains(&self.change.place.resource) {
+            return false;
+        }
+        let name = self.route();
+        let fresh = match self.fresh {
+            Fresh::Route(after) => after.as_deref(),
+            Fresh::Rollout(_)
+            | Fresh::Set(_)
+            | Fresh::Service(_)
+            | Fresh::Slice(_)
+            | Fresh::Offer(_)
+            | Fresh::Lease(_)
+            | Fresh::Other => None,
+        };
+        let selected = |route: &Route| route.selected(self.change.place.resource, routing);
+        routing.names().contains(&name)
+            || fresh.is_some_and(selected)
+            || self.route_states(&name).into_iter().flatten().any(selected)
+    }
+
+    /// All routes that a routing names, or selected in a state that the writer may have looked at.
+    pub fn routes_of(&self, routing: &Routing) -> Vec<String> {
+        let mut all = routing.names();
+        if routing.selects.is_empty() {
+            return all;
+        }
+        for (name, past) in within_named(&self.scene.routes, self.namespace()) {
+            let resource = name.split('/').next().unwrap_or_default();
+            let mut states = past.within(self.window, "httproutes").flatten();
+            let hit = states.any(|route| route.selected(resource, routing));
+            if hit && !all.iter().any(|known| known == name) {
+                all.push(name.to_owned());
+            }
+        }
+        all
+    }
+
     /// The states of a route that the writer may have looked at.
     pub fn route_states(&self, name: &str) -> Vec<Option<&'a Route>> {
         self.states(&self.scene.routes, name, "httproutes")
@@ -261,6 +305,7 @@ impl Scene {
             "services" => Fresh::Service(after.map(|object| Arc::new(Service::read(object)))),
             "endpointslices" => Fresh::Slice(after.map(|object| Arc::new(Slice::read(object)))),
             resource if ROUTES.contains(&resource) => {
+                let name = (name.0, format!("{resource}/{}", name.1));
                 let known = self.routes.get(&name).and_then(Past::now).map(Arc::as_ref);
                 let read = |object| Arc::new(Route::read(object, known, change.at));
                 Fresh::Route(after.map(read))
@@ -278,7 +323,12 @@ impl Scene {
             Fresh::Set(what) => keep(&mut self.sets, change, what),
             Fresh::Service(what) => keep(&mut self.services, change, what),
             Fresh::Slice(what) => keep(&mut self.slices, change, what),
-            Fresh::Route(what) => keep(&mut self.routes, change, what),
+            Fresh::Route(what) => {
+                let name = format!("{}/{}", change.place.resource, change.place.name);
+                let name = (change.place.namespace.clone(), name);
+                let past = self.routes.entry(name).or_insert_with(Past::new);
+                past.push(change.revision, change.at, what)
+            }
             Fresh::Offer(what) => keep(&mut self.offers, change, what),
             Fresh::Lease(_) | Fresh::Other => return,
         };
@@ -291,7 +341,24 @@ impl Scene {
         self.rollouts.get(name).and_then(Past::now)
     }
 
-    /// The present state of a route.
+    /// The present routes that a routing names or selects: `None` where one does not exist.
+    pub fn routes_of(&self, namespace: &str, routing: &Routing) -> Vec<(String, Option<&Route>)> {
+        let mut names = routing.names();
+        for (name, past) in within_named(&self.routes, namespace) {
+            let resource = name.split('/').next().unwrap_or_default();
+            let hit = past.now().is_some_and(|route| route.selected(resource, routing));
+            if hit && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        let found = |name: String| {
+            let route = self.route(&(namespace.to_owned(), name.clone())).map(Arc::as_ref);
+            (name, route)
+        };
+        names.into_iter().map(found).collect()
+    }
+
+    /// The present state of a route, by the plural of its kind and its name.
     pub fn route(&self, name: &Name) -> Option<&Arc<Route>> {
         self.routes.get(name).and_then(Past::now)
     }

@@ -3,6 +3,7 @@
 use crate::sim::judge::facts::pods::Service;
 use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::facts::route::part;
+use crate::sim::judge::facts::status::Routing;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh, Seen};
 
@@ -50,9 +51,12 @@ fn turned(
     if seen.states().any(|state| state.deleting) || replicas == 0 || !remembers {
         return true;
     }
-    let routes = routings.iter().map(|routing| routing.http_route.as_str());
-    let states = routes.flat_map(|route| case.route_states(route));
-    let share = states.map(|route| route.map_or(0, |route| route.share(name))).min();
+    let least = |route: &String| {
+        let states = case.route_states(route).into_iter();
+        states.map(|route| route.map_or(0, |route| route.share(name))).min()
+    };
+    let of = |routing: &Routing| case.routes_of(routing).iter().filter_map(least).max();
+    let share = routings.iter().filter_map(of).min();
     let plain = seen.states().any(|state| state.routing().is_none());
     let from = before.selects.as_deref();
     let Some(to) = after.selects.as_deref() else {

@@ -78,12 +78,14 @@ impl Resize<'_, '_> {
         };
         let mut needed = 0;
         for routing in self.seen.routings() {
-            let states = self.case.route_states(&routing.http_route);
-            for service in [&routing.stable_service, &routing.canary_service] {
-                let shares = states.iter().map(|route| route.map_or(0, |r| r.share(service)));
-                let share = shares.min().unwrap_or(0);
-                if share > 0 && selects(service) {
-                    needed = part(replicas, share).max(1).max(needed);
+            for route in self.case.routes_of(&routing) {
+                let states = self.case.route_states(&route);
+                for service in [&routing.stable_service, &routing.canary_service] {
+                    let shares = states.iter().map(|route| route.map_or(0, |r| r.share(service)));
+                    let share = shares.min().unwrap_or(0);
+                    if share > 0 && selects(service) {
+                        needed = part(replicas, share).max(1).max(needed);
+                    }
                 }
             }
         }
@@ -147,10 +149,12 @@ impl Resize<'_, '_> {
         let (after, replicas) = (self.after(), self.seen.replicas());
         let short = stable && after < self.before() && after < replicas && self.remembers();
         let taken = |routing: &Routing| {
-            let routes = self.case.route_states(&routing.http_route);
-            routes.into_iter().flatten().any(|route| {
-                let rest = part(replicas, route.share(&routing.stable_service));
-                route.accepted_since.is_some() && rest <= after
+            self.case.routes_of(routing).iter().all(|name| {
+                let routes = self.case.route_states(name);
+                routes.into_iter().flatten().any(|route| {
+                    let rest = part(replicas, route.share(&routing.stable_service));
+                    route.accepted_since.is_some() && rest <= after
+                })
             })
         };
         let dynamic = self.seen.states().any(|state| state.spec.dynamic_stable);

@@ -23,8 +23,8 @@ struct Highest {
     /// Its number and when it began: a status that was lost begins anew.
     attempt: (i64, String),
     ladder: Vec<Step>,
-    /// In percent, by the index of the rule.
-    shares: BTreeMap<usize, u32>,
+    /// In percent, by the route and the index of the rule.
+    shares: BTreeMap<(String, usize), u32>,
 }
 
 /// The pair of one Rollout in one rule, before and after a write.
@@ -41,14 +41,14 @@ impl Weights {
     /// Looks at a write of a controller to a route.
     pub fn see(&mut self, case: &Case<'_>, found: &mut Found) {
         let Fresh::Route(Some(after)) = case.fresh else { return };
-        let place = (case.namespace().to_owned(), case.name().to_owned());
+        let place = (case.namespace().to_owned(), case.route());
         let Some(before) = case.scene.route(&place).filter(|_| case.controller().is_some()) else {
             return;
         };
         // Where two Rollouts claim one pair, it is enough that one of them may write so.
         let mut verdicts: BTreeMap<(usize, String), Vec<Found>> = BTreeMap::new();
         for seen in case.rollouts() {
-            for routing in seen.routings().iter().filter(|r| r.http_route == case.name()) {
+            for routing in seen.routings().iter().filter(|r| case.splits(r)) {
                 let (stable, canary) = (&routing.stable_service, &routing.canary_service);
                 let old = before.pairs(stable, canary);
                 for (rule, is) in after.pairs(stable, canary) {
@@ -59,6 +59,7 @@ impl Weights {
                     let turn = Turn { case, seen: &seen, routing, rule, was, is };
                     turn.adds_up(&mut told);
                     turn.is_planned(&mut told);
+                    turn.rises_with_all(&mut told);
                     turn.canary_rises(&mut told);
                     turn.stable_rises(&mut told);
                     self.canary_falls(&turn, &mut told);
@@ -79,7 +80,8 @@ impl Weights {
         let Some(attempt) = seen.now.open() else { return };
         let this = (attempt.number, attempt.started_at.clone());
         let known = self.highest.get(&seen.now.uid).filter(|known| known.attempt == this);
-        let highest = known.and_then(|known| known.shares.get(rule)).copied().unwrap_or(0);
+        let highest =
+            known.and_then(|known| known.shares.get(&(case.route(), *rule))).copied().unwrap_or(0);
         let ladder = known.map_or(&seen.now.spec.steps, |known| &known.ladder);
         if share < highest {
             let selects = |service: &str, revision: &str| {
@@ -128,7 +130,7 @@ impl Weights {
         } else {
             100
         };
-        known.shares.insert(*rule, share.min(most));
+        known.shares.insert((case.route(), *rule), share.min(most));
     }
 }
 
@@ -145,6 +147,32 @@ impl Turn<'_, '_> {
                 self.rule,
                 self.case.name()
             )
+        });
+    }
+
+    /// S9 and S1: a canary rises only on a route that its attempt recorded, and only while every
+    /// other one of them is there and accepted.
+    fn rises_with_all(&self, found: &mut Found) {
+        let Turn { case, seen, is, was, .. } = self;
+        if is.canary <= was.canary || !case.remembers("httproutes") || !case.remembers("rollouts") {
+            return;
+        }
+        let open = || seen.stages().filter(|state| state.open().is_some());
+        let used: Vec<Vec<String>> =
+            open().filter_map(|state| state.routing()).map(|used| used.names()).collect();
+        let recorded: Vec<&Vec<String>> =
+            used.iter().filter(|names| names.contains(&case.route())).collect();
+        found.unless(!recorded.is_empty() || open().next().is_none(), "S9", || {
+            format!("{} gives the canary more and is in no status", case.route())
+        });
+        let accepted = |name: &String| {
+            let states = case.route_states(name);
+            *name == case.route()
+                || states.into_iter().flatten().any(|route| route.accepted_since.is_some())
+        };
+        let fine = recorded.iter().any(|names| names.iter().all(accepted));
+        found.unless(fine || recorded.is_empty(), "S1", || {
+            format!("{} gives the canary more while another route is not accepted", case.route())
         });
     }
 

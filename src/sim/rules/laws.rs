@@ -26,6 +26,8 @@ enum Place {
     Scales,
     /// At the length of the pause of each step.
     Pauses,
+    /// At each entry of the routes of a strategy.
+    Routes,
 }
 
 const STRATEGY: &str = "/spec/strategy";
@@ -67,9 +69,10 @@ const LAWS: &[Law] = &[
         place: Place::At(AB_TESTING),
         broken: same_variants,
     },
-    Law { said: "traffic goes through", place: Place::At(CANARY_ROUTE), broken: not_one_route },
-    Law { said: "traffic goes through", place: Place::At(BLUE_GREEN_ROUTE), broken: not_one_route },
-    Law { said: "traffic goes through", place: Place::At(AB_TESTING_ROUTE), broken: not_one_route },
+    Law { said: "gatewayAPI names its", place: Place::At(CANARY_ROUTE), broken: not_one_way },
+    Law { said: "gatewayAPI names its", place: Place::At(BLUE_GREEN_ROUTE), broken: not_one_way },
+    Law { said: "gatewayAPI names its", place: Place::At(AB_TESTING_ROUTE), broken: not_one_way },
+    Law { said: "an entry of routes needs", place: Place::Routes, broken: not_one_entry },
     Law { said: "variantBMatch needs", place: Place::At(VARIANT), broken: not_one_match },
     Law { said: "maxDuration has to be longer", place: Place::At(LONGEST), broken: zero },
     Law { said: "maxDuration repeats a unit", place: Place::At(LONGEST), broken: repeats },
@@ -142,6 +145,7 @@ fn places(place: Place, object: &Value) -> Vec<(String, String)> {
         Place::Steps => ("", ""),
         Place::Scales => ("/setCanaryScale", ".setCanaryScale"),
         Place::Pauses => ("/pause/duration", ".pause.duration"),
+        Place::Routes => return entries(object),
     };
     let steps = object.pointer(&format!("{CANARY}/steps")).and_then(Value::as_array);
     let count = steps.map_or(0, Vec::len);
@@ -150,6 +154,20 @@ fn places(place: Place, object: &Value) -> Vec<(String, String)> {
         (format!("{CANARY}/steps/{at}{}", rest.0), field)
     };
     (0..count).map(place).collect()
+}
+
+/// Each entry of the routes of a strategy: its pointer and its field.
+fn entries(object: &Value) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for api in [CANARY_ROUTE, BLUE_GREEN_ROUTE, AB_TESTING_ROUTE] {
+        let entries = object.pointer(&format!("{api}/routes")).and_then(Value::as_array);
+        let field = api.trim_start_matches('/').replace('/', ".");
+        all.extend(
+            (0..entries.map_or(0, Vec::len))
+                .map(|at| (format!("{api}/routes/{at}"), format!("{field}.routes[{at}]"))),
+        );
+    }
+    all
 }
 
 fn long_name(object: &Value, _: Option<&Value>) -> bool {
@@ -233,8 +251,13 @@ fn not_one_match(chosen: &Value, _: Option<&Value>) -> bool {
     chosen.get("header").is_some() == chosen.get("cookie").is_some()
 }
 
-fn not_one_route(chosen: &Value, _: Option<&Value>) -> bool {
-    chosen.get("httpRoute").is_some() == chosen.get("grpcRoute").is_some()
+fn not_one_entry(entry: &Value, _: Option<&Value>) -> bool {
+    entry.get("name").is_some() == entry.get("matchLabels").is_some()
+}
+
+fn not_one_way(chosen: &Value, _: Option<&Value>) -> bool {
+    let ways = ["httpRoute", "grpcRoute", "routes"];
+    ways.into_iter().filter(|way| chosen.get(way).is_some()).count() != 1
 }
 
 fn by_itself(chosen: &Value, _: Option<&Value>) -> bool {

@@ -21,11 +21,12 @@ pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
             objects.push(image_policy(&policy));
         }
         let named = fields::named(&rollout);
-        let (resource, name) = named.route;
-        let route = Place::new(resource, own, name);
-        let kind = Resource::named(resource).map_or("", |resource| resource.kind);
-        if !name.is_empty() && !has(objects, kind, &route, namespace) {
-            objects.push(ideal_route(kind, &route, named));
+        for (resource, name) in &named.routes {
+            let route = Place::new(resource, own, *name);
+            let kind = Resource::named(resource).map_or("", |resource| resource.kind);
+            if !has(objects, kind, &route, namespace) {
+                objects.push(ideal_route(kind, &route, &named));
+            }
         }
     }
 }
@@ -89,7 +90,7 @@ fn image_policy(place: &Place) -> Value {
     })
 }
 
-fn ideal_route(kind: &str, place: &Place, named: Named<'_>) -> Value {
+fn ideal_route(kind: &str, place: &Place, named: &Named<'_>) -> Value {
     let Named { services: [stable, canary], port, .. } = named;
     let backends = [(stable, 100), (canary, 0)]
         .map(|(name, weight)| json!({"name": name, "port": port, "weight": weight}));

@@ -42,7 +42,9 @@ struct Pod {
 /// The requests to one Rollout, as many at each time.
 #[derive(Debug)]
 struct Traffic {
-    route: Option<Place>,
+    routes: Vec<Place>,
+    /// Labels of further routes: the plural of their kind, and the labels.
+    selects: Vec<(&'static str, Value)>,
     services: Vec<Place>,
     /// The Service that carries all requests.
     active: Option<Place>,
@@ -118,14 +120,16 @@ impl Exposure {
         let at = |resource: &'static str, name: &str| {
             (!name.is_empty()).then(|| Place::new(resource, place.namespace.as_str(), name))
         };
-        let route = at(named.route.0, named.route.1);
+        let routes: Vec<Place> =
+            named.routes.iter().filter_map(|(resource, name)| at(resource, name)).collect();
         let services = named.services.map(|name| at("services", name));
         let services: Vec<Place> = services.into_iter().flatten().collect();
-        for other in route.iter().chain(&services) {
+        for other in routes.iter().chain(&services) {
             self.naming.entry(other.clone()).or_default().insert(place.clone());
         }
         let traffic = self.rollouts.entry(place.clone()).or_insert_with(|| Traffic {
-            route: None,
+            routes: Vec::new(),
+            selects: Vec::new(),
             services: Vec::new(),
             active: None,
             begun: None,
@@ -133,7 +137,9 @@ impl Exposure {
             failed: 0.0,
         });
         traffic.active = services.first().filter(|_| named.switch).cloned();
-        (traffic.route, traffic.services) = (route, services);
+        (traffic.routes, traffic.services) = (routes, services);
+        traffic.selects =
+            named.selects.into_iter().map(|(kind, all)| (kind, all.clone())).collect();
         BTreeSet::from([place.clone()])
     }
 
@@ -149,7 +155,28 @@ impl Exposure {
             Some(_) => return BTreeSet::new(),
             None => drop(self.routes.remove(&change.place)),
         }
-        self.named(&change.place)
+        let place = &change.place;
+        let mut touched = self.named(place);
+        let selecting = self.rollouts.iter().filter(|(rollout, traffic)| {
+            let kinds = || traffic.selects.iter().any(|(kind, _)| *kind == place.resource);
+            rollout.namespace == place.namespace && kinds()
+        });
+        touched.extend(selecting.map(|(rollout, _)| rollout.clone()));
+        touched
+    }
+
+    /// The routes of a Rollout that gateways took.
+    fn taken(&self, rollout: &Place, traffic: &Traffic) -> Vec<(&Place, &Value)> {
+        let named = |place: &Place| traffic.routes.contains(place);
+        let selected = |place: &Place, route: &Value| {
+            place.namespace == rollout.namespace
+                && traffic
+                    .selects
+                    .iter()
+                    .any(|(kind, labels)| *kind == place.resource && fields::carries(route, labels))
+        };
+        let all = self.routes.iter().map(|(place, route)| (place, route.as_ref()));
+        all.filter(|(place, route)| named(place) || selected(place, route)).collect()
     }
 
     fn hear_slice(&mut self, change: &Change) -> BTreeSet<Place> {
@@ -210,7 +237,7 @@ impl Exposure {
     /// The share of the requests to a Rollout that fails, 0 to 1.
     fn share(&self, rollout: &Place, now: Timestamp, prometheus: &Prometheus) -> f64 {
         let Some(traffic) = self.rollouts.get(rollout) else { return 1.0 };
-        let Some(route) = &traffic.route else {
+        if traffic.routes.is_empty() && traffic.selects.is_empty() {
             if let Some(active) = &traffic.active {
                 let pods = self.endpoints.get(active).into_iter().flatten();
                 return self.mean(pods, now, prometheus);
@@ -218,14 +245,15 @@ impl Exposure {
             let owned = self.owned.get(rollout).into_iter().flatten();
             let ready = owned.filter(|pod| self.pods.get(pod).is_some_and(|pod| pod.ready));
             return self.mean(ready, now, prometheus);
-        };
-        let Some(object) = self.routes.get(route) else { return 1.0 };
+        }
         let (mut failing, mut all) = (0.0, 0.0);
-        for (service, weight) in gateway::weights(object, route) {
-            if traffic.services.contains(&service) {
-                let pods = self.endpoints.get(&service).into_iter().flatten();
-                failing += weight * self.mean(pods, now, prometheus);
-                all += weight;
+        for (route, object) in self.taken(rollout, traffic) {
+            for (service, weight) in gateway::weights(object, route) {
+                if traffic.services.contains(&service) {
+                    let pods = self.endpoints.get(&service).into_iter().flatten();
+                    failing += weight * self.mean(pods, now, prometheus);
+                    all += weight;
+                }
             }
         }
         if all > 0.0 { failing / all } else { 1.0 }

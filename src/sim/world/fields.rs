@@ -32,12 +32,14 @@ pub fn pairs(map: Option<&Value>) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// What a Rollout names, whichever its strategy; empty where it names nothing.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Named<'a> {
     /// Its Services, the stable or active one first.
     pub services: [&'a str; 2],
-    /// The plural of its route's kind, and the route.
-    pub route: (&'static str, &'a str),
+    /// Its routes by name, each after the plural of its kind.
+    pub routes: Vec<(&'static str, &'a str)>,
+    /// The labels of further routes, each after the plural of their kind.
+    pub selects: Vec<(&'static str, &'a Value)>,
     /// The port of the Services.
     pub port: i64,
     /// Whether the first Service alone carries the traffic where there is no route.
@@ -57,13 +59,38 @@ pub fn named(rollout: &Value) -> Named<'_> {
     };
     Named {
         services: services.map(|key| text(chosen, &[key])),
-        route: match text(chosen, &["trafficRouting", "gatewayAPI", "grpcRoute"]) {
-            "" => ("httproutes", text(chosen, &["trafficRouting", "gatewayAPI", "httpRoute"])),
-            name => ("grpcroutes", name),
-        },
+        routes: routes(chosen),
+        selects: selects(chosen),
         port: number(chosen, &["port"]).unwrap_or(80),
         switch,
     }
+}
+
+/// The routes that a strategy names.
+fn routes(chosen: &Value) -> Vec<(&'static str, &str)> {
+    let api = at(chosen, &["trafficRouting", "gatewayAPI"]).unwrap_or(&Value::Null);
+    let one = [("httproutes", "httpRoute"), ("grpcroutes", "grpcRoute")];
+    let one = one.into_iter().map(|(kind, field)| (kind, text(api, &[field])));
+    let several =
+        items(api, &["routes"]).iter().map(|entry| (plural(entry), text(entry, &["name"])));
+    one.chain(several).filter(|(_, name)| !name.is_empty()).collect()
+}
+
+/// The labels by which a strategy selects routes.
+fn selects(chosen: &Value) -> Vec<(&'static str, &Value)> {
+    let entries = items(chosen, &["trafficRouting", "gatewayAPI", "routes"]).iter();
+    entries.filter_map(|entry| Some((plural(entry), at(entry, &["matchLabels"])?))).collect()
+}
+
+fn plural(entry: &Value) -> &'static str {
+    if text(entry, &["kind"]) == "GRPCRoute" { "grpcroutes" } else { "httproutes" }
+}
+
+/// Tells whether an object carries labels.
+pub fn carries(object: &Value, asked: &Value) -> bool {
+    let own = labels(object);
+    pairs(Some(asked))
+        .all(|(key, value)| own.and_then(|own| own.get(key)).and_then(Value::as_str) == Some(value))
 }
 
 /// The plurals of the kinds of routes.

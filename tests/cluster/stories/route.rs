@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::json::{list, merged, text};
-use crate::support::ladder::sequence;
+use crate::support::ladder::{sequence, weights};
 use crate::support::proxy::{Fault, Rule};
 use crate::support::shop::{CANARY, STABLE, grpc, route, routed, service};
 use crate::support::story::{SHOP, Story};
@@ -230,4 +230,82 @@ async fn a_route_that_the_gateway_refuses_gets_no_traffic() {
     let accept = json!({"metadata": {"annotations": {"test.stairlock.dev/accept": null}}});
     story.cluster.merge("HTTPRoute", SHOP, accept).await;
     story.completed(2).await;
+}
+
+/// The Rollout of the shop behind several routes.
+fn behind(story: &Story, entries: Value) -> Value {
+    let api = json!({"httpRoute": null, "routes": entries});
+    let routing = json!({"trafficRouting": {"gatewayAPI": api}});
+    merged(routed(story, "1.0.0", quick()), &json!({"spec": {"strategy": {"canary": routing}}}))
+}
+
+#[tokio::test]
+async fn several_routes_rise_together_and_fall_though_one_is_refused() {
+    let story = Story::begin("several", 120).await;
+    story.cluster.add(route()).await;
+    story.cluster.add(grpc(route())).await;
+    let http = story.watch("HTTPRoute").await;
+    let calls = story.watch("GRPCRoute").await;
+    let entries = json!([{"kind": "GRPCRoute", "name": SHOP}, {"kind": "HTTPRoute", "name": SHOP}]);
+    story.cluster.add(behind(&story, entries)).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    story.set_image(&story.image("1.1.0")).await;
+    story.completed(2).await;
+    let climbed = [(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)];
+    assert_eq!((sequence(&http), sequence(&calls)), (climbed.to_vec(), climbed.to_vec()));
+
+    // One is refused once it has weight: the other loses it all the same.
+    let steps = json!([{"setWeight": 20, "pause": {}}]);
+    let paused = json!({"spec": {"strategy": {"canary": {"steps": steps}}}});
+    story.cluster.merge("Rollout", SHOP, paused).await;
+    story.set_image(&story.image("1.2.0")).await;
+    story.paused(3, 1).await;
+    let refuse = json!({"metadata": {"annotations": {"test.stairlock.dev/accept": "false"}}});
+    story.cluster.merge("GRPCRoute", SHOP, refuse).await;
+    story.held("RouteRefused").await;
+    story.command("stairlock.dev/abort", "true").await;
+    let home = |seen: &[Seen]| seen.last().is_some_and(|seen| weights(&seen.object) == (100, 0));
+    http.until_all(story.end, "the HTTPRoute is back", home).await;
+    let accept = json!({"metadata": {"annotations": {"test.stairlock.dev/accept": null}}});
+    story.cluster.merge("GRPCRoute", SHOP, accept).await;
+    story.failed(3, "Aborted").await;
+    assert_eq!(sequence(&calls).last(), Some(&(100, 0)));
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_route_that_gets_the_labels_joins_and_stays_until_the_end() {
+    let story = Story::begin("labelled", 120).await;
+    let labels = |value: Value| json!({"metadata": {"labels": {"shop": value}}});
+    story.cluster.add(merged(route(), &labels(json!("yes")))).await;
+    let late = merged(route(), &json!({"metadata": {"name": "late"}}));
+    story.cluster.add(late).await;
+    let routes = story.watch("HTTPRoute").await;
+    let entries = json!([{"kind": "HTTPRoute", "matchLabels": {"shop": "yes"}}]);
+    let steps = json!([{"setWeight": 20, "pause": {}}]);
+    let paused = json!({"spec": {"strategy": {"canary": {"steps": steps}}}});
+    story.cluster.add(merged(behind(&story, entries), &paused)).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    story.set_image(&story.image("1.1.0")).await;
+    story.paused(2, 1).await;
+    assert_eq!(routes.states("late").iter().map(weights).max(), Some((100, 0)));
+
+    story.cluster.merge("HTTPRoute", "late", labels(json!("yes"))).await;
+    let joined = |seen: &Seen| {
+        text(&seen.object, "/metadata/name") == "late" && weights(&seen.object) == (80, 20)
+    };
+    routes.until(story.end, "the second route has the weight", joined).await;
+    let status = story.cluster.get("Rollout", SHOP).await;
+    let used = list(&status, "/status/attempt/routing/routes");
+    assert_eq!(used.iter().map(|used| text(used, "/name")).collect::<Vec<_>>(), ["late", SHOP]);
+
+    story.cluster.merge("HTTPRoute", SHOP, labels(Value::Null)).await;
+    story.command("stairlock.dev/promote", "true").await;
+    story.completed(2).await;
+    assert_eq!(sequence(&routes), [(100, 0), (80, 20), (0, 100), (100, 0)]);
+    let last = routes.states("late").last().map(weights);
+    assert_eq!(last, Some((100, 0)));
+    assert_eq!(controller.forbidden(), [""; 0]);
 }

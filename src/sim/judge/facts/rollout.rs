@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::api::keys;
 use crate::model::moment::Duration;
-use crate::sim::judge::facts::route::part;
-use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status, Variant};
+use crate::sim::judge::facts::route::{part, texts};
+use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status, Used, Variant, plural};
 use crate::sim::judge::read::{at, count, list, number, text, word};
 
 /// The annotations of commands, by rank, and what they ask for.
@@ -81,8 +81,8 @@ pub struct Spec {
     pub stable_service: Option<String>,
     /// The Service of the canary.
     pub canary_service: Option<String>,
-    /// The route.
-    pub route: Option<String>,
+    /// The routes that are named, and the labels of further ones.
+    pub routes: Option<Routing>,
     /// Whether the Service of stable alone carries the traffic, to one side or the other.
     pub switch: bool,
     /// Which requests an experiment sends to the canary.
@@ -153,7 +153,8 @@ impl Rollout {
                 let mut spec = Spec::read(object);
                 let named = spec.split();
                 let attempt = status.attempt.as_ref();
-                if let Some((used, attempt)) = used(&status).zip(attempt).filter(|u| *u.0 != named)
+                if let Some((used, attempt)) =
+                    used(&status).zip(attempt).filter(|u| !named.alike(u.0))
                 {
                     spec.splits_by(used, attempt);
                 }
@@ -190,7 +191,7 @@ impl Rollout {
 
     /// Whether it names something else to split the traffic than it uses.
     pub fn renamed(&self) -> bool {
-        self.used().is_some_and(|used| *used != *self.named)
+        self.used().is_some_and(|used| !self.named.alike(used))
     }
 
     /// The attempt, while it goes on.
@@ -252,9 +253,13 @@ impl Rollout {
         false
     }
 
-    /// The objects that split its traffic, where a route does.
+    /// The objects that split its traffic, where routes do: those of the attempt in progress, else
+    /// those that are in use.
     pub fn routing(&self) -> Option<Routing> {
-        self.spec.routing()
+        match self.open().and_then(|attempt| attempt.routing.as_ref()) {
+            Some(used) => Some(used.clone()).filter(|used| !used.names().is_empty()),
+            None => self.spec.routing(),
+        }
     }
 }
 
@@ -269,8 +274,7 @@ impl Spec {
         let chosen = blue_green.or(ab).unwrap_or(canary);
         let written = |key: &&str| at(spec, &["strategy", key]).is_some();
         let strategy = STRATEGIES.into_iter().find(written).unwrap_or_default();
-        let named = |kind| word(chosen, &["trafficRouting", "gatewayAPI", kind]);
-        let route = named("httpRoute").or_else(|| named("grpcRoute"));
+        let route = at(chosen, &["trafficRouting", "gatewayAPI"]).map(routes);
         let delay = count(blue_green.unwrap_or(canary), &["scaleDownDelaySeconds"], 30);
         let aborted = count(canary, &["abortScaleDownDelaySeconds"], delay);
         let kept = aborted == 0 && at(canary, &["abortScaleDownDelaySeconds"]).is_some();
@@ -306,7 +310,7 @@ impl Spec {
                 .or_else(|| word(blue_green?, &["previewService"]))
                 .or_else(|| word(ab?, &["variantBService"])),
             switch: blue_green.is_some() && route.is_none(),
-            route,
+            routes: route,
             experiment: ab.and_then(variant),
             drain: Duration::from_secs(u64::from(delay)),
             abort_drain: (!kept).then(|| Duration::from_secs(u64::from(aborted))),
@@ -327,7 +331,7 @@ impl Spec {
 
     /// The objects that split traffic, where a route does.
     pub fn routing(&self) -> Option<Routing> {
-        self.route.is_some().then(|| self.split())
+        self.routes.is_some().then(|| self.split())
     }
 
     /// The strategy, and the objects by which it splits traffic.
@@ -335,11 +339,11 @@ impl Spec {
         let text = |name: &Option<String>| name.clone().unwrap_or_default();
         Routing {
             strategy: self.strategy.to_owned(),
-            http_route: text(&self.route),
             stable_service: text(&self.stable_service),
             canary_service: text(&self.canary_service),
             port: self.port,
             variant_match: self.experiment.clone(),
+            ..self.routes.clone().unwrap_or_default()
         }
     }
 
@@ -359,12 +363,12 @@ impl Spec {
         let known = STRATEGIES.into_iter().find(|known| *known == used.strategy);
         self.strategy = known.unwrap_or_default();
         self.pause = phase(self.strategy);
-        self.route = name(&used.http_route);
+        self.routes = Some(used.clone()).filter(|used| !used.names().is_empty());
         self.stable_service = name(&used.stable_service);
         self.canary_service = name(&used.canary_service);
         self.port = used.port;
         self.experiment = used.variant_match.clone();
-        self.switch = self.strategy == BLUE_GREEN && self.route.is_none();
+        self.switch = self.strategy == BLUE_GREEN && self.routes.is_none();
     }
 
     /// The number of the last step: one of weight 100 follows where none is written.
@@ -395,6 +399,40 @@ fn phase(strategy: &str) -> &'static str {
         AB_TESTING => "Experimenting",
         _ => "Paused",
     }
+}
+
+/// The routes that a strategy names, and the labels by which it selects further ones.
+fn routes(api: &Value) -> Routing {
+    let mut routing = Routing {
+        http_route: word(api, &["httpRoute"]),
+        grpc_route: word(api, &["grpcRoute"]),
+        ..Routing::default()
+    };
+    for entry in list(api, &["routes"]) {
+        let kind = text(entry, &["kind"]).to_owned();
+        match word(entry, &["name"]) {
+            Some(name) => routing.routes.push(Used { kind, name }),
+            None => {
+                let labels = texts(at(entry, &["matchLabels"]));
+                routing.selects.push((plural(&kind), labels));
+            }
+        }
+    }
+    routing.routes.sort_by(|a, b| (&b.kind, &a.name).cmp(&(&a.kind, &b.name)));
+    routing.routes.dedup();
+    // One alone is recorded as one that is named alone.
+    if let [only] = routing.routes.as_slice()
+        && routing.selects.is_empty()
+    {
+        let (kind, name) = (plural(&only.kind), Some(only.name.clone()));
+        routing.routes = Vec::new();
+        if kind == "grpcroutes" {
+            routing.grpc_route = name;
+        } else {
+            routing.http_route = name;
+        }
+    }
+    routing
 }
 
 /// What an annotation asks for.

@@ -59,6 +59,8 @@ pub struct Route {
     pub traffic: BTreeMap<String, u32>,
     /// Whether a GitOps tool applies it.
     pub applied: bool,
+    /// Its labels.
+    labels: BTreeMap<String, String>,
 }
 
 impl Route {
@@ -95,6 +97,7 @@ impl Route {
             accepted_since: accepted.then_some(since),
             traffic,
             applied: applied(object),
+            labels: texts(at(object, &["metadata", "labels"])),
         }
     }
 
@@ -102,6 +105,21 @@ impl Route {
     pub fn pairs(&self, stable: &str, canary: &str) -> BTreeMap<usize, Pair> {
         let rules = self.rules.iter().enumerate();
         rules.filter_map(|(at, rule)| Some((at, pair(rule, stable, canary)?))).collect()
+    }
+
+    /// Whether labels select it, as a route of a kind, for two Services.
+    pub fn selected(&self, resource: &str, routing: &Routing) -> bool {
+        let carries = |labels: &BTreeMap<String, String>| {
+            labels.iter().all(|(key, value)| self.labels.get(key) == Some(value))
+        };
+        let mut asked = routing.selects.iter().filter(|(kind, _)| *kind == resource);
+        asked.any(|(_, labels)| carries(labels))
+            && !self.pairs(&routing.stable_service, &routing.canary_service).is_empty()
+    }
+
+    /// Whether a rule of it leads to a Service.
+    pub fn leads_to(&self, service: &str) -> bool {
+        self.rules.iter().flatten().any(|backend| backend.service == service)
     }
 
     /// How many of its rules are of an experiment.
@@ -117,6 +135,12 @@ impl Route {
     pub fn share(&self, service: &str) -> u32 {
         self.traffic.get(service).copied().unwrap_or(0)
     }
+}
+
+/// The texts of an object.
+pub fn texts(map: Option<&Value>) -> BTreeMap<String, String> {
+    let all = map.and_then(Value::as_object).into_iter().flatten();
+    all.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// The Service that is the only backend of a rule, and the headers that each match asks for.

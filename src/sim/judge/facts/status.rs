@@ -1,5 +1,7 @@
 //! Status: what the invariants ask of the status of a Rollout. Garbage reads as nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -100,9 +102,15 @@ pub struct Release {
 pub struct Routing {
     /// The strategy.
     pub strategy: String,
-    /// The route, whatever its kind.
-    #[serde(alias = "grpcRoute")]
-    pub http_route: String,
+    /// The HTTPRoute, where it is one.
+    pub http_route: Option<String>,
+    /// The GRPCRoute, where it is one.
+    pub grpc_route: Option<String>,
+    /// The routes, where they are several.
+    pub routes: Vec<Used>,
+    /// Labels by which further ones are selected: the plural of their kind, and the labels.
+    #[serde(skip)]
+    pub selects: Vec<(&'static str, BTreeMap<String, String>)>,
     /// The Service of stable.
     pub stable_service: String,
     /// The Service of the canary.
@@ -111,6 +119,47 @@ pub struct Routing {
     pub port: i64,
     /// By which header the rules of an experiment are known.
     pub variant_match: Option<Variant>,
+}
+
+/// One of several routes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Used {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Routing {
+    /// Whether it names what is used. What labels select may change meanwhile.
+    pub fn alike(&self, used: &Self) -> bool {
+        let rest = |of: &Self| Self {
+            http_route: None,
+            grpc_route: None,
+            routes: Vec::new(),
+            selects: Vec::new(),
+            ..of.clone()
+        };
+        let all = |of: &Self| of.names().into_iter().collect::<BTreeSet<String>>();
+        let (named, known) = (all(self), all(used));
+        let same = if self.selects.is_empty() { named == known } else { named.is_subset(&known) };
+        same && rest(self) == rest(used)
+    }
+
+    /// The routes that are named, as `<plural of the kind>/<name>`.
+    pub fn names(&self) -> Vec<String> {
+        let http = self.http_route.iter().map(|name| format!("httproutes/{name}"));
+        let grpc = self.grpc_route.iter().map(|name| format!("grpcroutes/{name}"));
+        let several =
+            self.routes.iter().map(|used| format!("{}/{}", plural(&used.kind), used.name));
+        http.chain(grpc).chain(several).collect()
+    }
+}
+
+/// The plural of a kind of routes.
+pub fn plural(kind: &str) -> &'static str {
+    if kind == "GRPCRoute" { "grpcroutes" } else { "httproutes" }
 }
 
 /// A header that a rule asks for.

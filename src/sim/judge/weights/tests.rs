@@ -225,3 +225,43 @@ fn the_share_of_the_canary_does_not_fall() {
 fn rest() -> Tale {
     Tale::at_rest(true)
 }
+
+/// Beside its route the Rollout has another one, of which its gateway said nothing yet.
+fn two() -> Tale {
+    let mut tale = routed();
+    let backends = json!([{"name": "stable", "port": 80, "weight": 100},
+        {"name": "canary", "port": 80, "weight": 0}]);
+    let route = json!({"spec": {"parentRefs": [{"name": "gw"}],
+        "rules": [{"backendRefs": backends}]}});
+    tale.create("person", "grpcroutes/shop", route);
+    tale.status(json!({"attempt": {"routing": {"httpRoute": null, "routes": [
+        {"kind": "HTTPRoute", "name": "shop"}, {"kind": "GRPCRoute", "name": "shop"}]}}}));
+    tale.after(6);
+    tale
+}
+
+#[test]
+fn weights_rise_on_all_routes_together() {
+    let rows: &[Row] = &[
+        ("another one is not accepted", two, |t| t.weigh(80, 20), &["S1"]),
+        ("it falls all the same", two, |t| t.weigh(100, 0), &[]),
+    ];
+    check(rows);
+    let mut tale = routed();
+    let labels = json!({"app": "shop"});
+    let api = json!({"httpRoute": null, "routes": [{"kind": "HTTPRoute", "name": "shop"},
+        {"kind": "HTTPRoute", "matchLabels": labels}]});
+    let canary = json!({"trafficRouting": {"gatewayAPI": api}});
+    tale.merge("person", "rollouts/shop", json!({"spec": {"strategy": {"canary": canary}}}));
+    let more = |stable: u32, canary: u32| {
+        let backends = json!([{"name": "stable", "port": 80, "weight": stable},
+            {"name": "canary", "port": 80, "weight": canary}]);
+        json!({"metadata": {"labels": labels}, "spec": {"parentRefs": [{"name": "gw"}],
+            "rules": [{"backendRefs": backends}]}})
+    };
+    tale.create("person", "httproutes/more", more(100, 0));
+    tale.after(6);
+    assert_eq!(tale.broken(), [""; 0]);
+    tale.merge("controller", "httproutes/more", more(80, 20));
+    assert!(tale.broken().contains(&"S9"), "the attempt did not record it: {:?}", tale.broken());
+}

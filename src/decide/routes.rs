@@ -1,0 +1,62 @@
+//! Routes: what all routes of a Rollout say together. It decides nothing.
+//!
+//! Traffic rises only where all of them can be used. One that does not exist sends none; one that
+//! exists and cannot be read may send any.
+
+use crate::decide::side;
+use crate::model::hold::Hold;
+use crate::model::snapshot::{LiveRoute, Snapshot};
+use crate::model::template::Revision;
+use crate::model::weight::Weight;
+
+/// Those that can be read.
+pub fn readable(seen: &Snapshot) -> Vec<&LiveRoute> {
+    seen.routes.iter().filter_map(|route| route.live.as_ref().ok()).collect()
+}
+
+/// All of them, where each can be read.
+///
+/// # Errors
+/// What keeps the first of the others from being used.
+pub fn all(seen: &Snapshot) -> Result<Vec<&LiveRoute>, Hold> {
+    if let Some(hold) = &seen.unmatched {
+        return Err(hold.clone());
+    }
+    let lives = seen.routes.iter().map(|route| route.live.as_ref());
+    let routes = lives.collect::<Result<Vec<_>, _>>().map_err(Clone::clone)?;
+    if routes.is_empty() {
+        return Err(Hold::BackendNotFound { what: "the route".to_owned() });
+    }
+    Ok(routes)
+}
+
+/// What keeps one that exists from being read.
+pub fn unreadable(seen: &Snapshot) -> Option<Hold> {
+    let there = seen.routes.iter().filter(|route| route.there);
+    there.filter_map(|route| route.live.clone().err()).next()
+}
+
+/// Tells whether all have this weight written out in every rule.
+pub fn in_place(routes: &[&LiveRoute], weight: Weight) -> bool {
+    routes.iter().all(|route| side::in_place(route, weight))
+}
+
+/// The highest share of traffic that the canary backend has in any of them.
+pub fn canary_weight(routes: &[&LiveRoute]) -> Weight {
+    routes.iter().map(|route| side::canary_weight(route)).max().unwrap_or(Weight::NONE)
+}
+
+/// The highest share of traffic that the stable backend has in any of them.
+pub fn stable_weight(routes: &[&LiveRoute]) -> Weight {
+    routes.iter().map(|route| side::stable_weight(route)).max().unwrap_or(Weight::FULL)
+}
+
+/// Tells whether a revision has traffic; `None` where that is not known.
+pub fn carry(seen: &Snapshot, revision: &Revision) -> Option<bool> {
+    let routes = readable(seen);
+    if routes.iter().any(|route| side::has_traffic(seen, route, revision)) {
+        return Some(true);
+    }
+    let known = !routes.is_empty() && unreadable(seen).is_none();
+    known.then_some(false)
+}
