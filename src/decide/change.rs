@@ -48,8 +48,9 @@ fn settled(seen: &Snapshot, now: Timestamp) -> bool {
     match way::of(seen) {
         Way::Route if side::gone(seen) => true,
         Way::Route => {
+            // Where the route cannot be read it is enough that no other side has pods.
             let whole = |route| side::in_place(route, Weight::NONE) && experiment::is_off(route);
-            side::route(seen).is_some_and(whole) && !drain::pending(seen, now)
+            side::route(seen).is_none_or(whole) && !drain::pending(seen, now)
         }
         Way::Switch => {
             let selected = side::selected(seen.stable_service.as_ref());
@@ -62,12 +63,16 @@ fn settled(seen: &Snapshot, now: Timestamp) -> bool {
 /// Services that are not named any more select all pods of the Rollout; then it is noted that what
 /// the spec names is used.
 fn left(seen: &Snapshot, named: &Routing) -> Act {
-    let kept = [&named.stable, &named.canary];
+    let names = [&named.stable, &named.canary];
     let services = [&seen.stable_service, &seen.canary_service].into_iter().flatten();
-    let services = services.filter(|s| !kept.iter().any(|name| name.as_ref() == Some(&s.name)));
-    let writes: Vec<Write> = services.filter_map(|service| released(seen, service)).collect();
+    let (kept, gone): (Vec<&Service>, Vec<&Service>) =
+        services.partition(|s| names.iter().any(|name| name.as_ref() == Some(&s.name)));
+    let writes: Vec<Write> = gone.iter().filter_map(|service| released(seen, service)).collect();
     #[cfg(feature = "planted")]
     let writes = if active(Bug::ServiceLeftNarrowed) { Vec::new() } else { writes };
+    // A route that names the new port is answered at once then.
+    let ports = kept.iter().filter_map(|service| ported(seen, service, named.port));
+    let writes: Vec<Write> = writes.into_iter().chain(ports).collect();
     if !writes.is_empty() {
         return Act::Apply(writes);
     }
@@ -76,6 +81,14 @@ fn left(seen: &Snapshot, named: &Routing) -> Act {
         attempt.routing = Some(named.clone());
     }
     Act::Commit(Box::new(status))
+}
+
+/// A Service that we made and that stays in use has the new port beside its old one.
+fn ported(seen: &Snapshot, service: &Service, port: u16) -> Option<Write> {
+    let live = service.live.as_ref().filter(|_| seen.duplicate.is_none())?;
+    let target_port = attempt::target_port(seen, port)?;
+    let target = side::service_target(service, live);
+    attempt::lacks(service, port).then(|| Write::AddPort { target, port, target_port })
 }
 
 /// A Service that selects one revision of the Rollout selects all of them again, unless somebody
