@@ -185,7 +185,7 @@ mod tests {
             let rule = json!({"backendRefs": [backend("shop-stable"), backend("shop-canary")]});
             seen.route = Found::Is(fixture::object(json!({
                 "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
-                "metadata": {"name": "shop", "namespace": "prod", "uid": "r", "resourceVersion": "1"},
+                "metadata": {"name": "shop", "namespace": "prod", "uid": "r"},
                 "spec": {"rules": [rule]},
             })));
             let Known::Valid(known) = validate(&seen) else { panic!("{port}") };
