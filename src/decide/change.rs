@@ -88,7 +88,7 @@ fn ported(seen: &Snapshot, service: &Service, port: u16) -> Option<Write> {
     let live = service.live.as_ref().filter(|_| seen.duplicate.is_none())?;
     let target_port = attempt::target_port(seen, port)?;
     let target = side::service_target(service, live);
-    attempt::lacks(service, port).then(|| Write::AddPort { target, port, target_port })
+    attempt::lacks(service, port).then_some(Write::AddPort { target, port, target_port })
 }
 
 /// A Service that selects one revision of the Rollout selects all of them again, unless somebody
