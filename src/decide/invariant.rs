@@ -25,6 +25,7 @@ pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
         | Write::DeleteReplicaSet(_)
         | Write::AdoptReplicaSet(_)
         | Write::CreateService { .. }
+        | Write::AddPort { .. }
         | Write::SetImages(_)
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,
