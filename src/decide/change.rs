@@ -67,6 +67,7 @@ fn settled(seen: &Snapshot, now: Timestamp) -> bool {
 fn left(seen: &Snapshot, named: &Routing) -> Act {
     let names = [&named.stable, &named.canary];
     let services = [&seen.stable_service, &seen.canary_service].into_iter().flatten();
+    let services = services.chain(&seen.former);
     let (kept, gone): (Vec<&Service>, Vec<&Service>) =
         services.partition(|s| names.iter().any(|name| name.as_ref() == Some(&s.name)));
     let writes: Vec<Write> = gone.iter().filter_map(|service| released(seen, service)).collect();

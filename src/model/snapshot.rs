@@ -74,6 +74,8 @@ pub struct Snapshot {
     pub offer: Offer,
     /// The stable Service.
     pub stable_service: Option<Service>,
+    /// Services that were in use until they were changed in spec and route together.
+    pub former: Vec<Service>,
     /// The canary Service.
     pub canary_service: Option<Service>,
     /// The routes: those that are named, that their labels select, and that the attempt in progress

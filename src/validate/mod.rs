@@ -22,7 +22,7 @@ mod variant;
 
 use crate::model::hold::Hold;
 use crate::model::snapshot::{Identity, Known, Route, Snapshot};
-use crate::model::spec::{Routing, Spec, Strategy};
+use crate::model::spec::{Ladder, Routing, Spec, Strategy};
 use crate::model::status::{Attempt, Stage, Status};
 use crate::validate::seen::Seen;
 
@@ -43,8 +43,13 @@ pub fn validate(seen: &Seen) -> Known {
     let scene = service::Scene { seen, rollout: &rollout, spec: &spec, sets: &replica_sets };
     let stable_service = spec.ladder.stable_service.as_deref().map(|name| scene.service(name));
     let canary_service = spec.ladder.canary_service.as_deref().map(|name| scene.service(name));
+    let former = match instead {
+        Some(_) => former(&status, &spec.ladder).iter().map(|name| scene.service(name)).collect(),
+        None => Vec::new(),
+    };
     Known::Valid(Box::new(Snapshot {
         template,
+        former,
         template_refused: seen.template_refused.clone(),
         status,
         commands: commands::asked(&seen.rollout),
@@ -80,8 +85,8 @@ fn in_use(mut spec: Spec, status: &Status) -> (Spec, Option<Routing>) {
     }
 }
 
-/// The routes that are in use. They may have been given the port that the spec names together with
-/// it: their weights are found by that one then.
+/// The routes that are in use. They may have been given the port, or the Services, that the spec
+/// names together with it: their weights are found by these then.
 fn routes_in_use(
     seen: &Seen,
     rollout: &Identity,
@@ -91,17 +96,27 @@ fn routes_in_use(
     let left = instead.is_some();
     let found = route::of_rollout(seen, rollout, (spec, status), left);
     let broken = |(routes, _): &(Vec<Route>, _)| routes.iter().any(|route| route.live.is_err());
-    let port = spec.ladder.port;
-    let Some(named) = instead.filter(|named| named.port != port && broken(&found)) else {
-        return found;
-    };
-    spec.ladder.port = named.port;
-    let again = route::of_rollout(seen, rollout, (spec, status), left);
-    if broken(&again) {
-        spec.ladder.port = port;
-        return found;
+    let Some(named) = instead.filter(|_| broken(&found)) else { return found };
+    let used = spec.ladder.routing();
+    let Routing { stable, canary, port, .. } = named.clone();
+    let ported = Routing { port, ..used.clone() };
+    for other in [ported.clone(), Routing { stable, canary, ..ported }] {
+        spec.ladder = spec.ladder.clone().with(other);
+        let again = route::of_rollout(seen, rollout, (spec, status), left);
+        if !again.0.is_empty() && !broken(&again) {
+            return again;
+        }
     }
-    again
+    spec.ladder = spec.ladder.clone().with(used);
+    found
+}
+
+/// The Services that are in use and that no route leads to any more.
+fn former(status: &Status, ladder: &Ladder) -> Vec<String> {
+    let used = status.attempt.as_ref().and_then(|attempt| attempt.routing.as_ref());
+    let names = used.into_iter().flat_map(|used| [&used.stable, &used.canary]).flatten();
+    let kept = [&ladder.stable_service, &ladder.canary_service];
+    names.filter(|name| !kept.iter().any(|kept| kept.as_ref() == Some(name))).cloned().collect()
 }
 
 /// Tells whether stable may take traffic back as its pods become ready. Whether it had only those

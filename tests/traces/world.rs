@@ -49,6 +49,7 @@ impl Default for World {
                 finalizer: false,
             },
             instead: None,
+            former: Vec::new(),
             spec: spec(),
             template: template("shop:1.0.0", "a"),
             template_refused: None,

@@ -37,8 +37,9 @@ fn created(case: &Case<'_>, object: &Value, found: &mut Found) {
     let named = || {
         case.rollouts().any(|seen| {
             seen.states().any(|state| {
-                [&state.spec.stable_service, &state.spec.canary_service]
-                    .contains(&&Some(case.name().to_owned()))
+                let used = [&state.spec.stable_service, &state.spec.canary_service];
+                let next = [&state.named.stable_service, &state.named.canary_service];
+                used.into_iter().flatten().chain(next).any(|service| service == case.name())
             })
         })
     };

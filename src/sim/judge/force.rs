@@ -4,7 +4,7 @@
 use crate::sim::judge::changes;
 use crate::sim::judge::facts::rollout::{Pause, Rollout};
 use crate::sim::judge::facts::route::{Route, part};
-use crate::sim::judge::facts::status::{Attempt, Stage};
+use crate::sim::judge::facts::status::{Attempt, Routing, Stage};
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::Case;
 
@@ -50,8 +50,14 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
         );
         return;
     };
+    let left = was.renamed() && old.stage() == Stage::RollingBack;
     let taken = |route: &Route| {
-        let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
+        let pairs = |of: &Routing| route.pairs(&of.stable_service, &of.canary_service);
+        // Spec and route may name other Services at once.
+        let pairs = match pairs(&routing) {
+            none if none.is_empty() && left => pairs(&was.named),
+            pairs => pairs,
+        };
         let weighed = |(canary, sum)| canary == part(sum, goal.weight);
         let rules = if goal.ruled == Some(true) { pairs.len() } else { 0 };
         let ruled = goal.ruled.is_none() || route.experiments(&routing) == rules;
@@ -70,7 +76,6 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
             route.is_none_or(|route| !services.iter().any(|service| route.leads_to(service)))
         };
         let free = several && goal.weight == 0 && (states.is_empty() || states.iter().any(gone));
-        let left = was.renamed() && old.stage() == Stage::RollingBack;
         let free = free || (left && !changes::leads(&states, &routing));
         let free = free || (was.selects() && (states.is_empty() || states.iter().any(gone)));
         found.unless(free || states.into_iter().flatten().any(taken), "S13", || {

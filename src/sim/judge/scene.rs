@@ -280,7 +280,14 @@ impl<'a> Seen<'a> {
     /// The objects that split the traffic, in each way that was asked for.
     pub fn routings(&self) -> Vec<Routing> {
         let mut all: Vec<Routing> = Vec::new();
-        for routing in self.states().flat_map(|s| [s.routing(), s.spec.routing()]).flatten() {
+        // Spec and route may name other Services at once: the same route holds another pair then.
+        let named = |state: &Rollout| {
+            let used = state.used().filter(|_| state.renamed())?.names();
+            let named = Some(&*state.named);
+            named.filter(|named| named.names().iter().any(|name| used.contains(name))).cloned()
+        };
+        let each = |state: &Rollout| [state.routing(), state.spec.routing(), named(state)];
+        for routing in self.states().flat_map(each).flatten() {
             if !all.contains(&routing) {
                 all.push(routing);
             }
