@@ -30,9 +30,10 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         Write::Evict { pod, .. } => named(Kind::Pod, pod),
         Write::CreateService { name, .. } => named(Kind::Service, name),
         Write::Select { target, .. } => named(Kind::Service, &target.name),
-        Write::SetWeights { kind, target, .. } | Write::SetRules { kind, target, .. } => {
-            named(splits(*kind), &target.name)
-        }
+        Write::CreateRoute { kind, .. } => named(splits(*kind), &owner.name),
+        Write::SetWeights { kind, target, .. }
+        | Write::SetRules { kind, target, .. }
+        | Write::SetRoute { kind, target, .. } => named(splits(*kind), &target.name),
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => own(rollout),
     }
 }
@@ -129,7 +130,7 @@ pub async fn apply(
         Write::CreateService { name, revision, selector, port, target_port } => {
             let (port, target_port) = (*port, *target_port);
             let birth = service::Birth { name, revision, selector, port, target_port };
-            create_service(client, reference, service::create(&owner, &birth)).await
+            create_once(client, reference, service::create(&owner, &birth)).await
         }
         Write::Select { target, from, to } => {
             let patch = service::select(target, from.as_ref(), to.as_ref());
@@ -137,6 +138,14 @@ pub async fn apply(
         }
         Write::SetWeights { target, edits, .. } => {
             let patch = route::set_weights(target, edits);
+            patched(client, reference, patch, target).await
+        }
+        Write::CreateRoute { kind, asked, services, port } => {
+            let body = route::create(&owner, *kind, asked, (services, *port));
+            create_once(client, reference, body).await
+        }
+        Write::SetRoute { target, edits, .. } => {
+            let patch = route::set_fields(target, edits);
             patched(client, reference, patch, target).await
         }
         Write::SetRules { target, out, into, .. } => {
@@ -169,7 +178,9 @@ async fn on_itself(
         | Write::CreateService { .. }
         | Write::Select { .. }
         | Write::SetWeights { .. }
-        | Write::SetRules { .. } => None,
+        | Write::SetRules { .. }
+        | Write::CreateRoute { .. }
+        | Write::SetRoute { .. } => None,
     };
     let Some(patch) = patch else { return Ok(None) };
     let meta = &rollout.metadata;
@@ -216,8 +227,8 @@ async fn create_replica_set(
     Err(Error::Taken { target, version })
 }
 
-/// Creates a Service. One that stands there already was not seen: it has to be.
-async fn create_service(
+/// Creates a Service or a route. One that stands there already was not seen: it has to be.
+async fn create_once(
     client: &Client,
     target: Reference,
     body: Value,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::decide::act::Act;
+use crate::decide::birth;
 use crate::decide::notice;
 use crate::decide::release::{self, Wanted};
 use crate::decide::routes;
@@ -214,7 +215,7 @@ fn blocked_routes(seen: &Snapshot) -> Option<Hold> {
     let blocked = |live: &LiveRoute| owned(live).or_else(|| live.experiment.hold.clone());
     match routes::all(seen) {
         Ok(all) => all.into_iter().find_map(blocked),
-        Err(hold) => Some(hold),
+        Err(hold) => (!birth::due(seen)).then_some(hold),
     }
 }
 
