@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::decide::act::Act;
-use crate::decide::birth;
 use crate::decide::notice;
 use crate::decide::release::{self, Wanted};
 use crate::decide::routes;
@@ -215,7 +214,7 @@ fn blocked_routes(seen: &Snapshot) -> Option<Hold> {
     let blocked = |live: &LiveRoute| owned(live).or_else(|| live.experiment.hold.clone());
     match routes::all(seen) {
         Ok(all) => all.into_iter().find_map(blocked),
-        Err(hold) => (!birth::due(seen)).then_some(hold),
+        Err(hold) => routes::unmade(seen).is_none().then_some(hold),
     }
 }
 

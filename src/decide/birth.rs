@@ -5,27 +5,17 @@
 use crate::decide::act::{Act, Next, Step};
 use crate::decide::attempt::duplicate;
 use crate::decide::routes;
-use crate::model::hold::Hold;
 use crate::model::moves::Write;
-use crate::model::snapshot::{Route, Service, Snapshot};
-use crate::model::spec::NewRoute;
+use crate::model::snapshot::{Service, Snapshot};
 
 /// Tells whether the route is to be made: it is the Rollout's own and does not exist.
 pub fn due(seen: &Snapshot) -> bool {
-    wanted(seen).is_some()
-}
-
-fn wanted(seen: &Snapshot) -> Option<(&Route, &NewRoute)> {
-    let asked = seen.spec.ladder.create.as_ref()?;
-    // Where its kind is not installed there is nothing to be made.
-    let missing =
-        |route: &&Route| !route.there && matches!(route.live, Err(Hold::BackendNotFound { .. }));
-    Some((seen.routes.iter().find(missing)?, asked))
+    routes::unmade(seen).is_some()
 }
 
 /// The route exists.
 pub fn route(seen: &Snapshot) -> Step {
-    let Some((route, asked)) = wanted(seen) else { return Ok(()) };
+    let Some((route, asked)) = routes::unmade(seen) else { return Ok(()) };
     if let Some(hold) = duplicate(seen) {
         return Err(Next::Hold(hold));
     }
@@ -40,8 +30,8 @@ pub fn route(seen: &Snapshot) -> Step {
     }]))
 }
 
-/// While nothing else is to be done: the fields of the route are as the spec asks. They keep nothing
-/// from going back, so they come last.
+/// While nothing else is to be done: the fields of the route are as the spec asks. They keep
+/// nothing from going back, so they come last.
 pub fn fields(seen: &Snapshot) -> Option<Act> {
     if seen.spec.paused || seen.duplicate.is_some() {
         return None;

@@ -1,5 +1,5 @@
-//! Own: whether a route is the Rollout's own, and what of it is not as the spec asks. It never looks
-//! at rules.
+//! Own: whether a route is the Rollout's own, and what of it is not as the spec asks. It never
+//! looks at rules.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};

@@ -7,7 +7,6 @@ use crate::api::kind::Kind;
 use crate::api::routing as wire;
 use crate::model::problem::Problem;
 use crate::model::spec::{Labelled, NewRoute, RouteKind, RouteName};
-use crate::validate::strategy::bounded;
 
 /// The routes that are named, those that labels select, and what the named one is made with.
 pub type Routes = (Vec<RouteName>, Vec<Labelled>, Option<NewRoute>);
@@ -95,7 +94,11 @@ fn new_route(field: &str, asked: &wire::CreateRoute) -> Result<NewRoute, Problem
 fn reference(field: &str, parent: &wire::ParentRef) -> Result<Value, Problem> {
     let wire::ParentRef { name, namespace, section_name, port } = parent;
     let mut all = json!({"group": keys::GATEWAY_GROUP, "kind": "Gateway", "name": name});
-    let port = port.map(|port| bounded(format!("{field}.port"), port, 1, u32::from(u16::MAX)));
+    let port = port.map(|port| {
+        let known = u16::try_from(port).ok().filter(|port| *port > 0);
+        let why = || format!("is {port}, has to be 1 to {}", u16::MAX);
+        known.ok_or_else(|| Problem::new(format!("{field}.port"), why()))
+    });
     let given = [
         ("namespace", namespace.as_ref().map(|name| json!(name))),
         ("sectionName", section_name.as_ref().map(|name| json!(name))),
@@ -134,7 +137,8 @@ mod tests {
     #[test]
     fn a_route_to_be_made_is_named_like_its_rollout() {
         let own = json!({"kind": "GRPCRoute", "hostnames": ["a.example"],
-            "parentRefs": [{"name": "gw", "namespace": "infra", "sectionName": "web", "port": 80}]});
+            "parentRefs": [{"name": "gw", "namespace": "infra", "sectionName": "web",
+                "port": 80}]});
         let (named, labelled, create) = read(own).unwrap();
         assert_eq!((named, labelled), (vec![RouteName::new(RouteKind::Grpc, "shop")], Vec::new()));
         let gateway = json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw",

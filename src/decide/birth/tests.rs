@@ -4,6 +4,7 @@ use crate::decide::{attempt, decide, order};
 use crate::model::hold::Hold;
 use crate::model::moves::{FieldEdit, Move};
 use crate::model::snapshot::Known;
+use crate::model::spec::NewRoute;
 use crate::model::status::Stage;
 
 /// The route of a Rollout is its own, and does not exist.
@@ -101,7 +102,10 @@ fn fields_are_set_once_nothing_else_is_to_be_done() {
         seen
     };
     let next = |seen: Snapshot| decide(&Known::Valid(Box::new(seen)), at(1));
-    let written = |step: &Move| matches!(step, Move::Apply(all) if matches!(all[..], [Write::SetRoute { .. }]));
+    let written = |step: &Move| match step {
+        Move::Apply(all) => matches!(all[..], [Write::SetRoute { .. }]),
+        Move::Commit(_) | Move::Report(_) | Move::Announce(_) | Move::Wait { .. } => false,
+    };
     assert!(written(&next(stray(at_rest()))));
     assert!(written(&next(stray(climbing(1, Some(at(0)))))), "on a pause too");
     let mut frozen = stray(at_rest());

@@ -406,7 +406,8 @@ fn phase(strategy: &str) -> &'static str {
     }
 }
 
-/// The routes that the strategy of a Rollout names, and the labels by which it selects further ones.
+/// The routes that the strategy of a Rollout names, and the labels by which it selects further
+/// ones.
 fn routes(api: &Value, rollout: &str) -> Routing {
     let mut routing = Routing {
         http_route: word(api, &["httpRoute"]),
