@@ -68,8 +68,9 @@ fn an_attempt_begins_without_the_route_unless_it_is_not_ours_to_make() {
         change(&mut seen);
         match attempt::start(&seen, at(1)) {
             attempt::Start::Commit(_) => "begins",
-            attempt::Start::Stop(hold) => hold.code(),
-            other => panic!("{other:?}"),
+            attempt::Start::Stop(hold) | attempt::Start::Hold(hold) => hold.code(),
+            attempt::Start::Apply(_) => "writes",
+            attempt::Start::Nothing => "nothing",
         }
     };
     let live = |seen: &mut Snapshot, hold| seen.routes[0].live = Err(hold);
