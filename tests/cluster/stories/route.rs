@@ -312,7 +312,8 @@ async fn a_route_that_gets_the_labels_joins_and_stays_until_the_end() {
 
 /// The Rollout of the shop that makes its route itself, with a pause on its first step.
 fn making(story: &Story, kind: &str) -> Value {
-    let own = json!({"kind": kind, "parentRefs": [{"name": "gw"}], "hostnames": ["shop.example"]});
+    let own = json!({"kind": kind, "hostnames": ["shop.example"],
+        "parentRefs": [{"name": "fake", "namespace": "gw"}]});
     let api = json!({"httpRoute": null, "createRoute": own});
     let canary = json!({"steps": [{"setWeight": 20, "pause": {}}],
         "trafficRouting": {"gatewayAPI": api}});
