@@ -13,6 +13,7 @@ use crate::cli::facts;
 use crate::model::moment::{Duration, Timestamp};
 use crate::sim::history::{Change, Writer};
 use crate::sim::resource::Resource;
+use crate::validate::strategy::ladder;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,13 @@ pub fn lines(changes: &[Arc<Change>], began: Timestamp, steps: u32) -> Vec<Line>
     teller.lines
 }
 
+/// The steps of a strategy that took the place of another.
+fn changed_ladder(before: &Value, after: &Value) -> Option<u32> {
+    let strategy = |rollout: &Value| rollout.pointer("/spec/strategy").cloned();
+    let named = strategy(after).filter(|named| strategy(before).as_ref() != Some(named))?;
+    Some(ladder(&serde_json::from_value(named).ok()?).ok()?.last())
+}
+
 /// What is known from what was told before.
 #[derive(Default)]
 struct Teller {
@@ -109,6 +117,9 @@ impl Teller {
         };
         let (was, is) = (facts::status(before), facts::status(Some(after)));
         self.learn(&is);
+        if let Some(steps) = before.and_then(|before| changed_ladder(before, after)) {
+            self.steps = steps;
+        }
         let mut told = Vec::new();
         if let (Some(before), Writer::Controller { .. }) = (before, &change.writer) {
             let old = facts::images(before);

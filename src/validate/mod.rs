@@ -17,7 +17,7 @@ pub mod seen;
 mod service;
 mod source;
 pub mod status;
-mod strategy;
+pub mod strategy;
 mod template;
 mod variant;
 

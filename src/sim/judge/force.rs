@@ -72,7 +72,7 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
         let free = several && goal.weight == 0 && (states.is_empty() || states.iter().any(gone));
         let left = was.renamed() && old.stage() == Stage::RollingBack;
         let free = free || (left && !changes::leads(&states, &routing));
-        let free = free || (!routing.selects.is_empty() && states.iter().any(gone));
+        let free = free || (was.selects() && (states.is_empty() || states.iter().any(gone)));
         found.unless(free || states.into_iter().flatten().any(taken), "S13", || {
             format!(
                 "{}: {} is left before a route with weight {} was accepted",

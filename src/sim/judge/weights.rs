@@ -165,9 +165,12 @@ impl Turn<'_, '_> {
         found.unless(!recorded.is_empty() || open().next().is_none(), "S9", || {
             format!("{} gives the canary more and is in no status", case.route())
         });
+        let selects = seen.states().any(Rollout::selects);
         let accepted = |name: &String| {
             let states = case.route_states(name);
+            let gone = states.is_empty() || states.iter().any(Option::is_none);
             *name == case.route()
+                || (selects && gone)
                 || states.into_iter().flatten().any(|route| route.accepted_since.is_some())
         };
         let fine = recorded.iter().any(|names| names.iter().all(accepted));

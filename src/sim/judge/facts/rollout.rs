@@ -191,6 +191,11 @@ impl Rollout {
         used(&self.status)
     }
 
+    /// Whether labels select routes of it: one of those that is gone has no part in it any more.
+    pub fn selects(&self) -> bool {
+        self.spec.routes.as_ref().is_some_and(|routes| !routes.selects.is_empty())
+    }
+
     /// Whether it names something else to split the traffic than it uses.
     pub fn renamed(&self) -> bool {
         self.used().is_some_and(|used| !self.named.alike(used))

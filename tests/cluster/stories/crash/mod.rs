@@ -77,6 +77,18 @@ impl Run {
         match act {
             Act::Push(tag) => story.push(tag).await,
             Act::Annotate(key, value) => story.command(key, value).await,
+            Act::Change(to) => {
+                let to = to(story);
+                let rollout = to.iter().find(|object| text(object, "/kind") == "Rollout");
+                story.change_strategy(rollout.unwrap()).await;
+            }
+            Act::Restarted => {
+                let under_way = |seen: &Seen| seen.object.pointer("/status/restart").is_some();
+                let over = |seen: &[Seen]| {
+                    seen.iter().any(under_way) && seen.last().is_some_and(|last| !under_way(last))
+                };
+                story.rollouts.until_all(story.end, "the pods are replaced", over).await;
+            }
             Act::Delete => story.cluster.remove("Rollout", SHOP).await,
             Act::Paused(attempt, step) => drop(story.paused(attempt, step).await),
             Act::Previewed(attempt) => drop(story.previewed(attempt).await),
@@ -126,7 +138,7 @@ impl Run {
     fn writes(&self, from: usize) -> Vec<String> {
         let names = self.names();
         let writes = self.controller.proxy.writes(from);
-        writes.iter().map(|call| names.put(&call.brief())).collect()
+        writes.iter().map(|call| unnamed(&names.put(&call.brief()))).collect()
     }
 
     fn names(&self) -> Names {
@@ -331,4 +343,12 @@ async fn a_release_is_promoted_once_wherever_the_controller_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_story_ends_the_same_wherever_the_controller_is_killed() {
     crash(OTHERS).await;
+}
+
+/// An eviction without what the cluster drew for the name of its pod.
+fn unnamed(write: &str) -> String {
+    match write.strip_suffix("/eviction").and_then(|pod| pod.rsplit_once('-')) {
+        Some((pods, _)) => format!("{pods}-<x>/eviction"),
+        None => write.to_owned(),
+    }
 }

@@ -67,6 +67,8 @@ pub enum Act {
     Push(&'static str),
     /// A person annotates the Rollout.
     Annotate(&'static str, &'static str),
+    /// A person puts the strategy of another Rollout in the place of the present one.
+    Change(fn(&Story) -> Vec<Value>),
     /// A person deletes the Rollout.
     Delete,
     /// The attempt stands at the pause of the step.
@@ -81,6 +83,8 @@ pub enum Act {
     Failed(i64, &'static str),
     /// The attempt did not win its experiment, and all is back.
     Concluded(i64),
+    /// All pods were replaced, by command.
+    Restarted,
     /// The Rollout is gone.
     Gone,
 }
@@ -118,6 +122,13 @@ fn sides(story: &Story) -> Vec<Value> {
     let over = json!({"autoPromotionEnabled": false,
         "trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}}});
     vec![route(), two_sides(pair(story), &over)]
+}
+
+/// The same, whose old side goes soon.
+fn brief_sides(story: &Story) -> Vec<Value> {
+    let over = json!({"autoPromotionEnabled": false, "scaleDownDelaySeconds": 1,
+        "trafficRouting": {"gatewayAPI": {"httpRoute": SHOP}}});
+    vec![two_sides(pair(story), &over)]
 }
 
 /// The same without a route.
@@ -259,6 +270,31 @@ pub const OTHERS: &[Tale] = &[
         weights: &[(100, 0)],
         history: &[(2, "Concluded"), (1, "Completed")],
         tried: &[("PATCH httproutes/shop", 2)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "canary half-way that becomes blue-green",
+        acts: &[
+            Act::Push("1.1.0"),
+            Act::Paused(2, 1),
+            Act::Change(brief_sides),
+            Act::Previewed(3),
+            PROMOTE,
+            Act::Completed(3),
+        ],
+        weights: &[],
+        history: &[(3, "Completed"), (2, "StrategyChanged"), (1, "Completed")],
+        tried: &[("PATCH httproutes/shop", 2), ("PATCH rollouts/shop/status", 4)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "restart of the pods",
+        objects: rolling,
+        acts: &[Act::Annotate("stairlock.dev/restart", "true"), Act::Restarted],
+        weights: &[],
+        history: &[(1, "Completed")],
+        writes_min: 5,
+        tried: &[("PATCH rollouts/shop/status", 1), ("POST pods/shop-<1.0.0>-<x>/eviction", 1)],
         ..PROMOTED
     },
     Tale {
