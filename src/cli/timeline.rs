@@ -72,7 +72,8 @@ pub fn lines(changes: &[Arc<Change>], began: Timestamp, steps: u32) -> Vec<Line>
 fn changed_ladder(before: &Value, after: &Value) -> Option<u32> {
     let strategy = |rollout: &Value| rollout.pointer("/spec/strategy").cloned();
     let named = strategy(after).filter(|named| strategy(before).as_ref() != Some(named))?;
-    Some(ladder(&serde_json::from_value(named).ok()?).ok()?.last())
+    let name = facts::text(after, "/metadata/name");
+    Some(ladder(&serde_json::from_value(named).ok()?, name).ok()?.last())
 }
 
 /// What is known from what was told before.
