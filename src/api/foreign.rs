@@ -117,6 +117,9 @@ pub struct Pod {
 /// How a pod does.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
 pub struct PodStatus {
+    /// `Succeeded` and `Failed` are final: such a pod stays as a record only.
+    #[serde(default)]
+    pub phase: String,
     /// Ready among them.
     #[serde(default)]
     pub conditions: Option<Vec<PodCondition>>,

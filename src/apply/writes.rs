@@ -29,7 +29,9 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         | Write::AdoptReplicaSet(target) => named(Kind::ReplicaSet, &target.name),
         Write::Evict { pod, .. } => named(Kind::Pod, pod),
         Write::CreateService { name, .. } => named(Kind::Service, name),
-        Write::Select { target, .. } => named(Kind::Service, &target.name),
+        Write::AddPort { target, .. } | Write::Select { target, .. } => {
+            named(Kind::Service, &target.name)
+        }
         Write::CreateRoute { kind, .. } => named(splits(*kind), &owner.name),
         Write::SetWeights { kind, target, .. }
         | Write::SetRules { kind, target, .. }
@@ -132,6 +134,9 @@ pub async fn apply(
             let birth = service::Birth { name, revision, selector, port, target_port };
             create_once(client, reference, service::create(&owner, &birth)).await
         }
+        Write::AddPort { target, port, target_port } => {
+            patched(client, reference, service::add_port(target, *port, *target_port), target).await
+        }
         Write::Select { target, from, to } => {
             let patch = service::select(target, from.as_ref(), to.as_ref());
             patched(client, reference, patch, target).await
@@ -176,6 +181,7 @@ async fn on_itself(
         | Write::AdoptReplicaSet(_)
         | Write::Evict { .. }
         | Write::CreateService { .. }
+        | Write::AddPort { .. }
         | Write::Select { .. }
         | Write::SetWeights { .. }
         | Write::SetRules { .. }

@@ -266,13 +266,11 @@ pub fn join(seen: &Snapshot) -> Option<Act> {
 
 fn blocked_service(seen: &Snapshot, service: &Service) -> Option<Hold> {
     let port = seen.spec.ladder.port;
-    match &service.live {
-        None if target_port(seen).is_none() => {
-            Some(Hold::PortUnknown { service: service.name.clone(), port })
-        }
-        None => None,
-        Some(live) => not_ours_to_change(service, live),
+    let needed = service.live.is_none() || lacks(service, port);
+    if needed && target_port(seen, port).is_none() {
+        return Some(Hold::PortUnknown { service: service.name.clone(), port });
     }
+    not_ours_to_change(service, service.live.as_ref()?)
 }
 
 /// What keeps us from writing to a Service: it is for other pods, or would be put back.
@@ -284,9 +282,15 @@ pub fn not_ours_to_change(service: &Service, live: &LiveService) -> Option<Hold>
     live.owner.clone().map(|owner| Hold::ServiceOwned { service: name, owner })
 }
 
-/// The pods' port behind a new Service: the containerPort of that number, else the only one.
-pub fn target_port(seen: &Snapshot) -> Option<u16> {
-    let (port, ports) = (seen.spec.ladder.port, &seen.template.ports);
+/// Tells whether a Service that we made has not this port.
+pub fn lacks(service: &Service, port: u16) -> bool {
+    service.live.as_ref().is_some_and(|live| live.ours && !live.ports.contains(&port))
+}
+
+/// The pods' port behind a port of a new Service: the containerPort of that number, else the only
+/// one.
+pub fn target_port(seen: &Snapshot, port: u16) -> Option<u16> {
+    let ports = &seen.template.ports;
     match ports.as_slice() {
         _ if ports.contains(&port) => Some(port),
         [only] => Some(*only),

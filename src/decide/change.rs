@@ -13,7 +13,7 @@ use crate::decide::side;
 use crate::decide::way::{self, Way};
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
-use crate::model::snapshot::{LiveRoute, Service, Snapshot};
+use crate::model::snapshot::{Service, Snapshot};
 use crate::model::spec::Routing;
 use crate::model::status::{Cause, Stage};
 use crate::model::weight::Weight;
@@ -49,10 +49,10 @@ fn settled(seen: &Snapshot, now: Timestamp) -> bool {
     match way::of(seen) {
         Way::Route if side::gone(seen) => true,
         Way::Route => {
-            let whole = |all: Vec<&LiveRoute>| {
-                routes::in_place(&all, Weight::NONE) && experiment::is_off(&all)
-            };
-            routes::all(seen).is_ok_and(whole) && !drain::pending(seen, now)
+            // Where one cannot be read it is enough that no other side has pods.
+            let all = routes::readable(seen);
+            let whole = routes::in_place(&all, Weight::NONE) && experiment::is_off(&all);
+            whole && !drain::pending(seen, now)
         }
         Way::Switch => {
             let selected = side::selected(seen.stable_service.as_ref());
@@ -65,12 +65,16 @@ fn settled(seen: &Snapshot, now: Timestamp) -> bool {
 /// Services that are not named any more select all pods of the Rollout; then it is noted that what
 /// the spec names is used.
 fn left(seen: &Snapshot, named: &Routing) -> Act {
-    let kept = [&named.stable, &named.canary];
+    let names = [&named.stable, &named.canary];
     let services = [&seen.stable_service, &seen.canary_service].into_iter().flatten();
-    let services = services.filter(|s| !kept.iter().any(|name| name.as_ref() == Some(&s.name)));
-    let writes: Vec<Write> = services.filter_map(|service| released(seen, service)).collect();
+    let (kept, gone): (Vec<&Service>, Vec<&Service>) =
+        services.partition(|s| names.iter().any(|name| name.as_ref() == Some(&s.name)));
+    let writes: Vec<Write> = gone.iter().filter_map(|service| released(seen, service)).collect();
     #[cfg(feature = "planted")]
     let writes = if active(Bug::ServiceLeftNarrowed) { Vec::new() } else { writes };
+    // A route that names the new port is answered at once then.
+    let ports = kept.iter().filter_map(|service| ported(seen, service, named.port));
+    let writes: Vec<Write> = writes.into_iter().chain(ports).collect();
     if !writes.is_empty() {
         return Act::Apply(writes);
     }
@@ -79,6 +83,14 @@ fn left(seen: &Snapshot, named: &Routing) -> Act {
         attempt.routing = Some(named.clone());
     }
     Act::Commit(Box::new(status))
+}
+
+/// A Service that we made and that stays in use has the new port beside its old one.
+fn ported(seen: &Snapshot, service: &Service, port: u16) -> Option<Write> {
+    let live = service.live.as_ref().filter(|_| seen.duplicate.is_none())?;
+    let target_port = attempt::target_port(seen, port)?;
+    let target = side::service_target(service, live);
+    attempt::lacks(service, port).then_some(Write::AddPort { target, port, target_port })
 }
 
 /// A Service that selects one revision of the Rollout selects all of them again, unless somebody

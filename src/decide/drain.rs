@@ -69,7 +69,8 @@ pub fn pending(seen: &Snapshot, now: Timestamp) -> bool {
     next(seen, now) != Err(None) || sides.any(|revision| delay(seen, revision).is_some())
 }
 
-/// How long a side stays; none: as long as no other attempt begins and pods are wanted.
+/// How long a side stays; none: as long as no other attempt begins, pods are wanted and what
+/// keeps it from users is not left.
 fn delay(seen: &Snapshot, revision: &Revision) -> Option<Duration> {
     #[cfg(feature = "planted")]
     if active(Bug::DelayIgnored) {
@@ -80,9 +81,11 @@ fn delay(seen: &Snapshot, revision: &Revision) -> Option<Duration> {
         attempt.revision == *revision
             && matches!(attempt.stage, Stage::Ended { cause, .. } if cause.failed())
     });
+    // A Service that is let go selects them too.
+    let leaves = seen.instead.is_some() && !seen.spec.paused;
     match ladder.abort_drain {
         Some(delay) if failed => Some(delay),
-        None if failed && seen.spec.replicas > 0 => None,
+        None if failed && seen.spec.replicas > 0 && !leaves => None,
         Some(_) | None => Some(ladder.drain),
     }
 }

@@ -52,6 +52,7 @@ pub fn at_rest() -> Snapshot {
             uid: name.to_owned(),
             resource_version: "1".to_owned(),
             ours: true,
+            ports: vec![80],
             selects: Some(revision.clone()),
             mismatch: None,
             owner: None,

@@ -27,6 +27,7 @@ pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
         | Write::CreateService { .. }
         | Write::CreateRoute { .. }
         | Write::SetRoute { .. }
+        | Write::AddPort { .. }
         | Write::SetImages(_)
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,

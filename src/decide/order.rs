@@ -4,7 +4,7 @@
 //! Each function looks at what is, and names the next write or what it waits for.
 
 use crate::decide::act::{Next, Step};
-use crate::decide::attempt::{duplicate, not_ours_to_change, target_port};
+use crate::decide::attempt::{duplicate, lacks, not_ours_to_change, target_port};
 use crate::decide::experiment::{self, Needs};
 use crate::decide::weights::{accepted, given_back, lowered, weighed};
 use crate::decide::{birth, routes, side};
@@ -369,18 +369,24 @@ fn healthy(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     endpoints(seen, seen.canary_service.as_ref(), canary, needed)
 }
 
-/// A Service exists; a new one selects this revision.
+/// A Service exists; a new one selects this revision. One that we made has the port of the spec.
 pub fn create_service(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
-    let Some(service) = service.filter(|service| service.live.is_none()) else {
+    let port = seen.spec.ladder.port;
+    let Some(service) = service.filter(|service| service.live.is_none() || lacks(service, port))
+    else {
         return Ok(());
     };
     if let Some(hold) = duplicate(seen) {
         return waits(hold);
     }
-    let (name, port) = (service.name.clone(), seen.spec.ladder.port);
-    let Some(target_port) = target_port(seen) else {
+    let name = service.name.clone();
+    let Some(target_port) = target_port(seen, port) else {
         return waits(Hold::PortUnknown { service: name, port });
     };
+    if let Some(live) = &service.live {
+        let target = side::service_target(service, live);
+        return writes(vec![Write::AddPort { target, port, target_port }]);
+    }
     writes(vec![Write::CreateService {
         name,
         revision: revision.clone(),

@@ -203,6 +203,7 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
         | Write::AdoptReplicaSet(_)
         | Write::Evict { .. }
         | Write::CreateService { .. }
+        | Write::AddPort { .. }
         | Write::Select { .. }
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,

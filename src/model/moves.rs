@@ -111,6 +111,15 @@ pub enum Write {
         /// The port of the pods.
         target_port: u16,
     },
+    /// Give a Service that the Rollout owns a further port.
+    AddPort {
+        /// The Service.
+        target: Target,
+        /// The port.
+        port: u16,
+        /// The port of the pods.
+        target_port: u16,
+    },
     /// Make a Service select one revision (`Some`), or all of the Rollout's pods again (`None`).
     Select {
         /// The Service.

@@ -172,6 +172,8 @@ pub struct LiveService {
     pub resource_version: String,
     /// Whether this Rollout owns it.
     pub ours: bool,
+    /// Its ports.
+    pub ports: Vec<u16>,
     /// The revision that it selects.
     pub selects: Option<Revision>,
     /// What keeps it from selecting our pods: labels that they do not have, no selector.

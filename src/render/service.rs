@@ -46,6 +46,12 @@ pub fn create(owner: &Owner, birth: &Birth<'_>) -> Value {
     })
 }
 
+/// Gives a Service a further port; those that it has stay, since they may be in use.
+pub fn add_port(target: &Target, port: u16, target_port: u16) -> Patch {
+    let added = json!({"name": format!("port-{port}"), "port": port, "targetPort": target_port});
+    Edit::at(&target.resource_version).add(&["spec", "ports", "-"], added).done()
+}
+
 /// Moves a Service from one revision to another; to none removes our key of its selector.
 pub fn select(target: &Target, from: Option<&Revision>, to: Option<&Revision>) -> Patch {
     let path = ["spec", "selector", keys::LABEL_REVISION];

@@ -21,9 +21,10 @@ pub mod strategy;
 mod template;
 mod variant;
 
-use crate::model::snapshot::{Known, Snapshot};
-use crate::model::spec::{Routing, Spec};
-use crate::model::status::{Attempt, Status};
+use crate::model::hold::Hold;
+use crate::model::snapshot::{Identity, Known, Route, Snapshot};
+use crate::model::spec::{Routing, Spec, Strategy};
+use crate::model::status::{Attempt, Stage, Status};
 use crate::validate::seen::Seen;
 
 /// Makes of what was read what a turn may rely on.
@@ -33,17 +34,16 @@ use crate::validate::seen::Seen;
 pub fn validate(seen: &Seen) -> Known {
     let rollout = rollout::identity(&seen.rollout);
     let status = status::parse(seen.rollout.status.as_ref());
-    let (spec, instead) = match rollout::spec(&seen.rollout) {
+    let (mut spec, instead) = match rollout::spec(&seen.rollout) {
         Ok(spec) => in_use(spec, &status),
         Err(problem) => return Known::Invalid { rollout, status: Box::new(status), problem },
     };
     let template = template::with_owners(&seen.rollout, &seen.kustomizations);
     let replica_sets = replica_set::of_rollout(&rollout, &template, &seen.replica_sets);
+    let (routes, unmatched) = routes_in_use(seen, &rollout, (&mut spec, &status), instead.as_ref());
     let scene = service::Scene { seen, rollout: &rollout, spec: &spec, sets: &replica_sets };
     let stable_service = spec.ladder.stable_service.as_deref().map(|name| scene.service(name));
     let canary_service = spec.ladder.canary_service.as_deref().map(|name| scene.service(name));
-    let (routes, unmatched) =
-        route::of_rollout(seen, &rollout, (&spec, &status), instead.is_some());
     Known::Valid(Box::new(Snapshot {
         template,
         template_refused: seen.template_refused.clone(),
@@ -68,15 +68,53 @@ pub fn validate(seen: &Seen) -> Known {
 /// The spec with what splits traffic at present, and what it names itself where that is another.
 fn in_use(mut spec: Spec, status: &Status) -> (Spec, Option<Routing>) {
     let named = spec.ladder.routing();
-    let used =
-        |attempt: &Attempt| Some((attempt.routing.clone()?, attempt.stage.step(), attempt.weight));
+    let used = |attempt: &Attempt| Some((attempt.routing.clone()?, attempt.clone()));
     let ladder = &spec.ladder;
-    match status.attempt.as_ref().and_then(used).filter(|(used, _, _)| !ladder.splits_by(used)) {
+    match status.attempt.as_ref().and_then(used).filter(|(used, _)| !ladder.splits_by(used)) {
         None => (spec, None),
-        Some((used, step, weight)) => {
-            spec.ladder = spec.ladder.left(used, step, weight);
+        Some((used, attempt)) => {
+            let measured = used.strategy == Strategy::Canary && !used.routes.is_empty();
+            spec.ladder = spec.ladder.left(used, attempt.stage.step(), attempt.weight);
+            spec.ladder.dynamic_stable |= measured && unhurried(&attempt.stage);
             (spec, Some(named))
         }
+    }
+}
+
+/// The routes that are in use. They may have been given the port that the spec names together with
+/// it: their weights are found by that one then.
+fn routes_in_use(
+    seen: &Seen,
+    rollout: &Identity,
+    (spec, status): (&mut Spec, &Status),
+    instead: Option<&Routing>,
+) -> (Vec<Route>, Option<Hold>) {
+    let left = instead.is_some();
+    let found = route::of_rollout(seen, rollout, (spec, status), left);
+    let broken = |(routes, _): &(Vec<Route>, _)| routes.iter().any(|route| route.live.is_err());
+    let port = spec.ladder.port;
+    let Some(named) = instead.filter(|named| named.port != port && broken(&found)) else {
+        return found;
+    };
+    spec.ladder.port = named.port;
+    let again = route::of_rollout(seen, rollout, (spec, status), left);
+    if broken(&again) {
+        spec.ladder.port = port;
+        return found;
+    }
+    again
+}
+
+/// Tells whether stable may take traffic back as its pods become ready. Whether it had only those
+/// that its weight needed is not known any more; from a canary that failed no time is lost so.
+fn unhurried(stage: &Stage) -> bool {
+    match stage {
+        Stage::Step { .. } => true,
+        Stage::RollingBack { cause, .. } => !cause.failed(),
+        Stage::First { .. }
+        | Stage::Promoting { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => false,
     }
 }
 
@@ -136,5 +174,31 @@ mod tests {
         assert_eq!(renamed.spec.ladder.routing().routes[0].name, "old");
         let rung = renamed.spec.ladder.stands(3).unwrap();
         assert_eq!(rung.weight.percent(), 40, "it stands where it stood");
+        let measured = [&named, &renamed].map(|seen| seen.spec.ladder.dynamic_stable);
+        assert_eq!(measured, [false, true], "stable may have had no more pods than it needed");
+    }
+
+    #[test]
+    fn a_route_with_the_new_port_is_still_the_one_in_use() {
+        let attempt = json!({"number": 2, "revision": "5f6c0a91be", "trigger": "Template",
+            "stage": "Step", "step": 1, "weight": 20, "startedAt": "2026-01-02T03:04:05Z",
+            "enteredAt": "2026-01-02T03:04:05Z", "delivered": true, "release": {},
+            "routing": {"strategy": "canary", "httpRoute": "shop", "port": 80,
+                "stableService": "shop-stable", "canaryService": "shop-canary"}});
+        let status = json!({"status": {"observedGeneration": 2, "attempt": attempt}});
+        let mut seen = fixture::seen(fixture::rollout(status));
+        for (port, used) in [(80, 80), (8080, 8080), (90, 80)] {
+            let backend = |name: &str| json!({"name": name, "port": port, "weight": 50});
+            let rule = json!({"backendRefs": [backend("shop-stable"), backend("shop-canary")]});
+            seen.routes = vec![fixture::object(json!({
+                "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+                "metadata": {"name": "shop", "namespace": "prod", "uid": "r"},
+                "spec": {"rules": [rule]},
+            }))];
+            let Known::Valid(known) = validate(&seen) else { panic!("{port}") };
+            assert!(known.instead.is_some());
+            assert_eq!(known.spec.ladder.port, used, "{port}");
+            assert_eq!(known.routes[0].live.is_ok(), port != 90, "{port}");
+        }
     }
 }

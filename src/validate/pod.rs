@@ -7,7 +7,8 @@ use crate::model::moment::Timestamp;
 use crate::model::snapshot::Pod;
 use crate::validate::replica_set::controller;
 
-/// Reads the pods that something controls, sorted by name, or why they could not be read.
+/// Reads the pods that something controls and that did not end, sorted by name, or why they could
+/// not be read.
 pub fn known(
     found: Option<&Result<Vec<foreign::Pod>, String>>,
 ) -> Option<Result<Vec<Pod>, String>> {
@@ -20,6 +21,11 @@ pub fn known(
 }
 
 fn read(pod: &foreign::Pod) -> Option<Pod> {
+    // A pod that ended, such as one that its node evicted, stays as a record: its ReplicaSet does
+    // not count it and has replaced it.
+    if ["Succeeded", "Failed"].contains(&pod.status.phase.as_str()) {
+        return None;
+    }
     let meta = &pod.metadata;
     let mut conditions = pod.status.conditions.iter().flatten();
     let ready = conditions.find(|c| c.kind == "Ready").filter(|c| c.status == "True");
@@ -83,6 +89,8 @@ mod tests {
                 json!({"metadata": {"deletionTimestamp": "1970-01-01T00:00:09Z"}}),
                 Some(Pod { ending: true, ..whole }),
             ),
+            ("that ended for good", json!({"status": {"phase": "Failed"}}), None),
+            ("that has done its work", json!({"status": {"phase": "Succeeded"}}), None),
             ("nobody's", json!({"metadata": {"ownerReferences": null}}), None),
         ] {
             let found = Ok(vec![pod(patch)]);

@@ -45,8 +45,9 @@ impl Scene<'_> {
             uid: service.uid().unwrap_or_default(),
             resource_version: service.resource_version().unwrap_or_default(),
             ours,
+            ports: ports(service),
             selects: selected.and_then(|revision| Revision::parse(revision)),
-            mismatch: self.mismatch(service),
+            mismatch: self.mismatch(service, ours),
             owner: owner.filter(|_| !ours),
             ready,
             strangers,
@@ -54,7 +55,7 @@ impl Scene<'_> {
     }
 
     /// What keeps a Service from carrying traffic to our pods.
-    fn mismatch(&self, service: &foreign::Service) -> Option<String> {
+    fn mismatch(&self, service: &foreign::Service, ours: bool) -> Option<String> {
         let selector = service.spec.selector.iter().flatten().collect::<BTreeMap<_, _>>();
         if selector.is_empty() {
             return Some("has no selector; give it the labels of spec.selector".to_owned());
@@ -75,13 +76,13 @@ impl Scene<'_> {
                  selector or spec.template.metadata.labels"
             ));
         }
-        self.port_missing(service)
+        // One of ours is given the port.
+        if ours { None } else { self.port_missing(service) }
     }
 
     /// The port matters where a route names it.
     fn port_missing(&self, service: &foreign::Service) -> Option<String> {
-        let port = i32::from(self.spec.ladder.port);
-        let ports: Vec<i32> = service.spec.ports.iter().flatten().map(|port| port.port).collect();
+        let (port, ports) = (self.spec.ladder.port, ports(service));
         if !self.spec.ladder.routed() || ports.contains(&port) {
             return None;
         }
@@ -133,6 +134,11 @@ impl Scene<'_> {
         let base = |revision: &Revision| revision.pod_base(&self.rollout.name);
         revisions.into_iter().map(|revision| (revision, base(revision))).collect()
     }
+}
+
+fn ports(service: &foreign::Service) -> Vec<u16> {
+    let ports = service.spec.ports.iter().flatten();
+    ports.filter_map(|port| u16::try_from(port.port).ok()).collect()
 }
 
 /// The revision of a pod, told by its name; none where two would fit.
@@ -243,6 +249,10 @@ mod tests {
         };
         let ours = read(&mut seen(), owner("u1"));
         assert_eq!((ours.ours, ours.owner), (true, None));
+        let mut other = owner("u1");
+        other["spec"] = json!({"ports": [{"port": 80}]});
+        let ours = read(&mut seen(), other);
+        assert_eq!((ours.mismatch, ours.ports), (None, vec![80]), "it is given the port");
         let theirs = read(&mut seen(), owner("u2"));
         assert_eq!(theirs.owner.as_deref(), Some("Kustomization flux-system/apps"));
         assert!(!theirs.ours);

@@ -397,6 +397,10 @@ impl World {
             Write::CreateService { name, revision, port, target_port, .. } => {
                 self.create_service(&name, revision, (port, target_port))
             }
+            Write::AddPort { target, port, target_port } => {
+                self.service(&target.name).live.as_mut().unwrap().ports.push(port);
+                format!("add port {port}->{target_port} to Service {}", target.name)
+            }
             Write::Select { target, to, .. } => {
                 let to_text = to.as_ref().map_or("all".to_owned(), ToString::to_string);
                 self.service(&target.name).live.as_mut().unwrap().selects = to;
@@ -470,6 +474,7 @@ impl World {
             uid: name.to_owned(),
             resource_version: "1".into(),
             ours: true,
+            ports: vec![port],
             selects: Some(revision),
             mismatch: None,
             owner: None,

@@ -33,6 +33,7 @@ fn shown(act: Option<Act>) -> String {
             }
         }
         Some(Act::Apply(writes)) => match writes.as_slice() {
+            [Write::AddPort { target, port, .. }, ..] => format!("adds {port} to {}", target.name),
             [Write::Select { target, from: Some(_), to: None }] => {
                 format!("lets {} go", target.name)
             }
@@ -71,7 +72,11 @@ fn an_attempt_goes_back_before_anything_is_left() {
 #[test]
 fn at_rest_traffic_and_drains_come_first() {
     type Change = fn(&mut Snapshot);
-    let cases: [(&str, Change, &str); 8] = [
+    let unusable = |s: &mut Snapshot| {
+        s.routes[0].live = Err(Hold::BackendNotFound { what: "port".into() });
+    };
+    let cases: [(&str, Change, &str); 9] = [
+        ("the route cannot be used", unusable, "lets canary go"),
         ("nothing is in the way", |_| {}, "lets canary go"),
         ("the Service is free", |s| canary_of(s).selects = None, "uses blueGreen"),
         ("it would be put back", |s| canary_of(s).owner = Some("x".into()), "uses blueGreen"),
@@ -114,8 +119,39 @@ fn the_old_side_drains_first() {
     let mut seen = changed(seen);
     assert_eq!(shown(next(&seen, at(0))), "nothing", "30 s are not over");
     assert_eq!(shown(next(&seen, at(5))), "nothing", "its pods are there");
+    let live = Err(Hold::BackendNotFound { what: "port".into() });
+    let usable = std::mem::replace(&mut seen.routes[0].live, live);
+    assert_eq!(shown(next(&seen, at(5))), "nothing", "it may have traffic");
+    seen.routes[0].live = usable;
     seen.replica_sets[1].desired = 0;
     assert_eq!(shown(next(&seen, at(5))), "lets canary go");
+}
+
+#[test]
+fn pods_that_a_failure_left_drain_too() {
+    let mut seen = climbing(1, Some(at(0)));
+    seen.routes[0].live = Ok(route((100, 0)));
+    seen.spec.ladder.abort_drain = None;
+    staged(&mut seen, Stage::Ended { at: at(0), cause: Cause::Aborted });
+    assert_eq!(drain::next(&seen, at(5)), Err(None), "they stay");
+    let mut seen = changed(seen);
+    assert_eq!(shown(next(&seen, at(5))), "nothing", "users would get to them");
+    assert!(drain::next(&seen, at(5)).is_ok(), "they drain");
+    seen.spec.paused = true;
+    assert_eq!(drain::next(&seen, at(5)), Err(None), "nothing is left yet");
+}
+
+#[test]
+fn another_port_is_added_to_our_services_first() {
+    let mut seen = at_rest();
+    let mut named = seen.spec.ladder.routing();
+    named.port = 90;
+    seen.instead = Some(named);
+    assert_eq!(shown(next(&seen, at(0))), "adds 90 to stable");
+    seen.stable_service.as_mut().unwrap().live.as_mut().unwrap().ports.push(90);
+    assert_eq!(shown(next(&seen, at(0))), "adds 90 to canary");
+    canary_of(&mut seen).ours = false;
+    assert_eq!(shown(next(&seen, at(0))), "uses canary", "its owner has to");
 }
 
 #[test]

@@ -47,3 +47,14 @@ fn one_key_of_the_selector_is_written() {
         assert_eq!(patch, golden, "{case}");
     }
 }
+
+#[test]
+fn a_port_is_added_to_those_there_are() {
+    let target = Target { name: "shop".into(), uid: "u".into(), resource_version: "9".into() };
+    let golden = json!([
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": "9"},
+        {"op": "add", "path": "/spec/ports/-",
+            "value": {"name": "port-9090", "port": 9090, "targetPort": 8080}},
+    ]);
+    assert_eq!(serde_json::to_value(add_port(&target, 9090, 8080)).unwrap(), golden);
+}

@@ -158,11 +158,17 @@ fn possible(rollout: &Rollout, word: &str, value: &str) -> bool {
     let failed = rollout.status.quarantine.iter().any(|failed| failed.attempt == number);
     named
         && match word {
-            "promote" => paused && !rollout.spec.paused,
+            "promote" => paused && !stands(rollout),
             "conclude-a" | "conclude-b" => paused && could_act(rollout, word),
             "retry" => rollout.status.pin.is_some() || (failed && !attempt.open()),
             word => could_act(rollout, word),
         }
+}
+
+/// Whether the attempt waits for the spec and for no promotion: it is frozen, has no pods, or is to
+/// go back since something else is named.
+fn stands(rollout: &Rollout) -> bool {
+    rollout.spec.paused || rollout.spec.replicas == 0 || rollout.renamed()
 }
 
 /// Whether an accepted command still does something at its place.
@@ -170,12 +176,12 @@ fn could_act(rollout: &Rollout, word: &str) -> bool {
     let Some(attempt) = &rollout.status.attempt else { return false };
     let step = attempt.stage() == Stage::Step;
     match word {
-        "promote" => step && !rollout.spec.paused,
+        "promote" => step && !stands(rollout),
         "conclude-a" | "conclude-b" => {
             let pause = rollout.spec.step(attempt.step).pause;
-            step && matches!(pause, Pause::UntilConcluded(_)) && !rollout.spec.paused
+            step && matches!(pause, Pause::UntilConcluded(_)) && !stands(rollout)
         }
-        "promote-full" => step && !attempt.unpaused && !rollout.spec.paused,
+        "promote-full" => step && !attempt.unpaused && !stands(rollout),
         "restart" => true,
         "abort" => matches!(attempt.stage(), Stage::First | Stage::Step | Stage::Promoting),
         "retry" => {

@@ -97,7 +97,10 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
         let fine = match case.change.place.resource {
             "rollouts" => of_rollout(path, before, after),
             "replicasets" => of_set(path, before),
-            "services" => keyed(path, &["spec", "selector", keys::LABEL_REVISION]),
+            "services" => {
+                let port = keyed(path, &["spec", "ports"]) && owner(before).is_some();
+                port || keyed(path, &["spec", "selector", keys::LABEL_REVISION])
+            }
             // An eviction; whether it may be, S23 tells.
             "pods" => ["deletionTimestamp", "deletionGracePeriodSeconds"]
                 .into_iter()

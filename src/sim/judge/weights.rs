@@ -23,8 +23,8 @@ struct Highest {
     /// Its number and when it began: a status that was lost begins anew.
     attempt: (i64, String),
     ladder: Vec<Step>,
-    /// In percent, by the route and the index of the rule.
-    shares: BTreeMap<(String, usize), u32>,
+    /// In percent, by the route, the index of the rule and the Service of the canary.
+    shares: BTreeMap<(String, usize, String), u32>,
 }
 
 /// The pair of one Rollout in one rule, before and after a write.
@@ -48,8 +48,13 @@ impl Weights {
         // Where two Rollouts claim one pair, it is enough that one of them may write so.
         let mut verdicts: BTreeMap<(usize, String), Vec<Found>> = BTreeMap::new();
         for seen in case.rollouts() {
-            for routing in seen.routings().iter().filter(|r| case.splits(r)) {
+            let routings = seen.routings();
+            for routing in routings.iter().filter(|r| case.splits(r)) {
                 let (stable, canary) = (&routing.stable_service, &routing.canary_service);
+                // Two Services that changed places are one pair.
+                let turned =
+                    |r: &Routing| r.stable_service == *canary && r.canary_service == *stable;
+                let pair = if routings.iter().any(turned) { stable.min(canary) } else { stable };
                 let old = before.pairs(stable, canary);
                 for (rule, is) in after.pairs(stable, canary) {
                     let Some(was) = old.get(&rule).copied().filter(|was| *was != is) else {
@@ -63,7 +68,7 @@ impl Weights {
                     turn.canary_rises(&mut told);
                     turn.stable_rises(&mut told);
                     self.canary_falls(&turn, &mut told);
-                    verdicts.entry((rule, stable.clone())).or_default().push(told);
+                    verdicts.entry((rule, pair.clone())).or_default().push(told);
                 }
             }
         }
@@ -79,9 +84,9 @@ impl Weights {
         let share = percent(is.canary, is.sum());
         let Some(attempt) = seen.now.open() else { return };
         let this = (attempt.number, attempt.started_at.clone());
+        let place = (case.route(), *rule, routing.canary_service.clone());
         let known = self.highest.get(&seen.now.uid).filter(|known| known.attempt == this);
-        let highest =
-            known.and_then(|known| known.shares.get(&(case.route(), *rule))).copied().unwrap_or(0);
+        let highest = known.and_then(|known| known.shares.get(&place)).copied().unwrap_or(0);
         let ladder = known.map_or(&seen.now.spec.steps, |known| &known.ladder);
         if share < highest {
             let selects = |service: &str, revision: &str| {
@@ -130,7 +135,7 @@ impl Weights {
         } else {
             100
         };
-        known.shares.insert((case.route(), *rule), share.min(most));
+        known.shares.insert(place, share.min(most));
     }
 }
 

@@ -226,7 +226,7 @@ impl Rollout {
     }
 
     /// How long the pods of a revision stay after they lost their traffic: `None` until the next
-    /// attempt.
+    /// attempt, or until what splits the traffic is left.
     pub fn stays(&self, revision: &str) -> Option<Duration> {
         let failed = |attempt: &Attempt| {
             let cause = attempt.cause.as_deref();
@@ -235,9 +235,10 @@ impl Rollout {
                 && ["Aborted", "DeadlineExceeded"].map(Some).contains(&cause)
         };
         let failed = self.status.attempt.as_ref().is_some_and(failed);
+        let leaves = self.renamed() && !self.spec.paused;
         match self.spec.abort_drain {
             Some(delay) if failed => Some(delay),
-            None if failed && self.spec.replicas > 0 => None,
+            None if failed && self.spec.replicas > 0 && !leaves => None,
             Some(_) | None => Some(self.spec.drain),
         }
     }
@@ -368,6 +369,8 @@ impl Spec {
         self.steps = vec![Step { weight, pods: 0, part: 0, pause }; count];
         self.surge = part(self.replicas, 25);
         self.unavailable = u32::from(self.surge == 0);
+        let measured = used.strategy == "canary" && !used.names().is_empty();
+        self.dynamic_stable |= measured && attempt.open();
         let name = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let known = STRATEGIES.into_iter().find(|known| *known == used.strategy);
         self.strategy = known.unwrap_or_default();
