@@ -150,12 +150,10 @@ pub async fn apply(
             create_once(client, reference, body).await
         }
         Write::SetRoute { target, edits, .. } => {
-            let patch = route::set_fields(target, edits);
-            patched(client, reference, patch, target).await
+            patched(client, reference, route::set_fields(target, edits), target).await
         }
         Write::SetRules { target, out, into, .. } => {
-            let patch = route::set_rules(target, out, into);
-            patched(client, reference, patch, target).await
+            patched(client, reference, route::set_rules(target, out, into), target).await
         }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => {
             on_itself(client, rollout, write).await
