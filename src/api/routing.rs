@@ -13,8 +13,8 @@ use crate::api::kind::Kind;
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficRouting {
-    /// Routes of the Gateway API. Range: httpRoute, grpcRoute or routes. Example: `{httpRoute:
-    /// shop}` or `{grpcRoute: shop}`.
+    /// Routes of the Gateway API. Range: httpRoute, grpcRoute, routes or createRoute. Example:
+    /// `{httpRoute: shop}` or `{grpcRoute: shop}`.
     #[serde(rename = "gatewayAPI")]
     pub gateway_api: GatewayApi,
 }
@@ -25,8 +25,9 @@ pub struct TrafficRouting {
 #[x_kube(
     validation = Rule::new(
         "(has(self.httpRoute) ? 1 : 0) + (has(self.grpcRoute) ? 1 : 0) \
-         + (has(self.routes) ? 1 : 0) == 1"
-    ).message("gatewayAPI names its routes in one way: write httpRoute, grpcRoute or routes")
+         + (has(self.routes) ? 1 : 0) + (has(self.createRoute) ? 1 : 0) == 1"
+    ).message(
+        "gatewayAPI names its routes in one way: write httpRoute, grpcRoute, routes or createRoute")
 )]
 pub struct GatewayApi {
     /// The name of an HTTPRoute in the Rollout's namespace. In each rule that holds both Services
@@ -48,6 +49,51 @@ pub struct GatewayApi {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 10))]
     pub routes: Option<Vec<RouteEntry>>,
+    /// A route that does not exist yet, in place of httpRoute: it is made with the name of the
+    /// Rollout and one rule that holds both Services, and goes with the Rollout. Default: none.
+    /// Range: one route. Example: `{parentRefs: [{name: gateway}], hostnames: [shop.example]}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_route: Option<CreateRoute>,
+}
+
+/// A route that is made for the Rollout.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateRoute {
+    /// The kind. Default: HTTPRoute. Range: HTTPRoute, GRPCRoute. Example: GRPCRoute.
+    #[serde(default)]
+    pub kind: EntryKind,
+    /// The Gateways that it belongs to. A change is brought into the route. Range: 1 to 8 entries;
+    /// of one Gateway only with different sectionNames. Example: `[{name: gateway}]`.
+    #[schemars(length(min = 1, max = 8))]
+    pub parent_refs: Vec<ParentRef>,
+    /// The host names that it is for. A change is brought into the route. Default: none; then those
+    /// of the Gateways. Range: 0 to 16 host names, the first label may be `*`. Example:
+    /// `[shop.example]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "hostnames_schema")]
+    pub hostnames: Vec<String>,
+}
+
+/// A Gateway.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ParentRef {
+    /// Its name. Range: 1 to 253 characters. Example: `gateway`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Its namespace. Default: that of the Rollout. Range: 1 to 63 characters. Example: `infra`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
+    /// One listener of it, by name. Default: all. Range: 1 to 253 characters. Example: `https`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub section_name: Option<String>,
+    /// Its listeners of one port. Default: all. Range: 1 to 65535. Example: 443.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: Option<i32>,
 }
 
 /// One route by name, or all those that carry some labels.
@@ -73,9 +119,10 @@ pub struct RouteEntry {
 }
 
 /// The kind of a route.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EntryKind {
     /// For HTTP.
+    #[default]
     #[serde(rename = "HTTPRoute")]
     Http,
     /// For gRPC.
@@ -96,17 +143,19 @@ impl EntryKind {
 impl GatewayApi {
     /// Tells in how many ways the routes are told: one, where it can be used.
     pub fn ways(&self) -> usize {
-        let ways = [self.http_route.is_some(), self.grpc_route.is_some(), self.routes.is_some()];
-        ways.into_iter().filter(|told| *told).count()
+        let one = [self.http_route.is_some(), self.grpc_route.is_some()];
+        let ways = one.into_iter().chain([self.routes.is_some(), self.create_route.is_some()]);
+        ways.filter(|told| *told).count()
     }
 
-    /// Tells the kind and the name of each route that is named.
-    pub fn named(&self) -> impl Iterator<Item = (Kind, &String)> {
-        let http = self.http_route.iter().map(|name| (Kind::HttpRoute, name));
-        let grpc = self.grpc_route.iter().map(|name| (Kind::GrpcRoute, name));
+    /// Tells the kind and the name of each route that a Rollout of this name names.
+    pub fn named<'a>(&'a self, rollout: &'a str) -> impl Iterator<Item = (Kind, &'a str)> {
+        let http = self.http_route.iter().map(|name| (Kind::HttpRoute, name.as_str()));
+        let grpc = self.grpc_route.iter().map(|name| (Kind::GrpcRoute, name.as_str()));
         let entries = self.routes.iter().flatten();
-        let named = entries.filter_map(|entry| Some((entry.kind.kind(), entry.name.as_ref()?)));
-        http.chain(grpc).chain(named)
+        let named = entries.filter_map(|entry| Some((entry.kind.kind(), entry.name.as_deref()?)));
+        let own = self.create_route.iter().map(move |own| (own.kind.kind(), rollout));
+        http.chain(grpc).chain(named).chain(own)
     }
 
     /// Tells the kind and the labels of those that are selected.
@@ -114,6 +163,20 @@ impl GatewayApi {
         let entries = self.routes.iter().flatten();
         entries.filter_map(|entry| Some((entry.kind.kind(), entry.match_labels.as_ref()?)))
     }
+}
+
+fn hostnames_schema(_: &mut SchemaGenerator) -> Schema {
+    let schema = json!({
+        "type": "array",
+        "maxItems": 16,
+        "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 253,
+            "pattern": r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        },
+    });
+    Schema::try_from(schema).unwrap_or_default()
 }
 
 fn labels_schema(_: &mut SchemaGenerator) -> Schema {

@@ -32,9 +32,10 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         Write::AddPort { target, .. } | Write::Select { target, .. } => {
             named(Kind::Service, &target.name)
         }
-        Write::SetWeights { kind, target, .. } | Write::SetRules { kind, target, .. } => {
-            named(splits(*kind), &target.name)
-        }
+        Write::CreateRoute { kind, .. } => named(splits(*kind), &owner.name),
+        Write::SetWeights { kind, target, .. }
+        | Write::SetRules { kind, target, .. }
+        | Write::SetRoute { kind, target, .. } => named(splits(*kind), &target.name),
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => own(rollout),
     }
 }
@@ -131,7 +132,7 @@ pub async fn apply(
         Write::CreateService { name, revision, selector, port, target_port } => {
             let (port, target_port) = (*port, *target_port);
             let birth = service::Birth { name, revision, selector, port, target_port };
-            create_service(client, reference, service::create(&owner, &birth)).await
+            create_once(client, reference, service::create(&owner, &birth)).await
         }
         Write::AddPort { target, port, target_port } => {
             patched(client, reference, service::add_port(target, *port, *target_port), target).await
@@ -144,9 +145,15 @@ pub async fn apply(
             let patch = route::set_weights(target, edits);
             patched(client, reference, patch, target).await
         }
+        Write::CreateRoute { kind, asked, services, port } => {
+            let body = route::create(&owner, *kind, asked, (services, *port));
+            create_once(client, reference, body).await
+        }
+        Write::SetRoute { target, edits, .. } => {
+            patched(client, reference, route::set_fields(target, edits), target).await
+        }
         Write::SetRules { target, out, into, .. } => {
-            let patch = route::set_rules(target, out, into);
-            patched(client, reference, patch, target).await
+            patched(client, reference, route::set_rules(target, out, into), target).await
         }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => {
             on_itself(client, rollout, write).await
@@ -175,7 +182,9 @@ async fn on_itself(
         | Write::AddPort { .. }
         | Write::Select { .. }
         | Write::SetWeights { .. }
-        | Write::SetRules { .. } => None,
+        | Write::SetRules { .. }
+        | Write::CreateRoute { .. }
+        | Write::SetRoute { .. } => None,
     };
     let Some(patch) = patch else { return Ok(None) };
     let meta = &rollout.metadata;
@@ -222,8 +231,8 @@ async fn create_replica_set(
     Err(Error::Taken { target, version })
 }
 
-/// Creates a Service. One that stands there already was not seen: it has to be.
-async fn create_service(
+/// Creates a Service or a route. One that stands there already was not seen: it has to be.
+async fn create_once(
     client: &Client,
     target: Reference,
     body: Value,

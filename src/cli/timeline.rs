@@ -72,7 +72,8 @@ pub fn lines(changes: &[Arc<Change>], began: Timestamp, steps: u32) -> Vec<Line>
 fn changed_ladder(before: &Value, after: &Value) -> Option<u32> {
     let strategy = |rollout: &Value| rollout.pointer("/spec/strategy").cloned();
     let named = strategy(after).filter(|named| strategy(before).as_ref() != Some(named))?;
-    Some(ladder(&serde_json::from_value(named).ok()?).ok()?.last())
+    let name = facts::text(after, "/metadata/name");
+    Some(ladder(&serde_json::from_value(named).ok()?, name).ok()?.last())
 }
 
 /// What is known from what was told before.
@@ -251,11 +252,14 @@ fn held(hold: &Waiting, began: Timestamp) -> String {
 
 fn route(change: &Change) -> Told {
     let (before, after) = facts::sides(change);
-    let (Some(before), Some(after)) = (before, after) else { return Vec::new() };
-    let (old, new) = (facts::weights(before), facts::weights(after));
-    if old == new {
-        return Vec::new();
-    }
+    let Some(after) = after else { return Vec::new() };
+    let ours = matches!(change.writer, Writer::Controller { .. });
+    let new = facts::weights(after);
+    let made = match before {
+        Some(before) if facts::weights(before) != new => "",
+        None if ours => " is made",
+        Some(_) | None => return Vec::new(),
+    };
     let rule = |weights: &BTreeMap<String, u32>| {
         let shares = weights.iter().map(|(name, weight)| format!("{name} {weight}"));
         shares.collect::<Vec<_>>().join(", ")
@@ -267,7 +271,7 @@ fn route(change: &Change) -> Told {
     };
     let name = &change.place.name;
     let kind = Resource::named(change.place.resource).map_or("", |resource| resource.kind);
-    vec![(Topic::Traffic, format!("{kind} {name}: {}{by}", rules.join("; ")))]
+    vec![(Topic::Traffic, format!("{kind} {name}{made}: {}{by}", rules.join("; ")))]
 }
 
 fn lease(change: &Change) -> Told {

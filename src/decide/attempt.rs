@@ -214,7 +214,7 @@ fn blocked_routes(seen: &Snapshot) -> Option<Hold> {
     let blocked = |live: &LiveRoute| owned(live).or_else(|| live.experiment.hold.clone());
     match routes::all(seen) {
         Ok(all) => all.into_iter().find_map(blocked),
-        Err(hold) => Some(hold),
+        Err(hold) => routes::unmade(seen).is_none().then_some(hold),
     }
 }
 

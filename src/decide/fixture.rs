@@ -118,6 +118,7 @@ fn spec() -> Spec {
             ],
             routes: vec![http("shop")],
             labelled: Vec::new(),
+            create: None,
             drain: DRAIN_DELAY,
             experiment: None,
             abort_drain: Some(DRAIN_DELAY),
@@ -161,6 +162,7 @@ pub fn route((stable, canary): (u32, u32)) -> LiveRoute {
         experiment: Experiment::default(),
         acceptance: Acceptance::Accepted,
         owner: None,
+        strays: Vec::new(),
     }
 }
 
@@ -227,6 +229,7 @@ pub fn shown(step: act::Step) -> String {
             [Write::Select { target, .. }] => format!("turn {}", target.name),
             [Write::SetWeights { edits, .. }] => format!("weigh {}", edits[1].weight),
             [Write::SetRules { out, into, .. }] => format!("-{} +{}", out.len(), into.len()),
+            [Write::CreateRoute { .. }] => "make the route".to_owned(),
             other => panic!("{other:?}"),
         },
     }

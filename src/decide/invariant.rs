@@ -25,6 +25,8 @@ pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
         | Write::DeleteReplicaSet(_)
         | Write::AdoptReplicaSet(_)
         | Write::CreateService { .. }
+        | Write::CreateRoute { .. }
+        | Write::SetRoute { .. }
         | Write::AddPort { .. }
         | Write::SetImages(_)
         | Write::TakeCommands { .. }

@@ -3,6 +3,7 @@
 //! Read [`decide`] first, then [`stage`] (the ladder) and [`order`] (the safe order of writes).
 
 pub mod attempt;
+pub mod birth;
 pub mod change;
 pub mod command;
 pub mod conditions;
@@ -87,6 +88,10 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
             attempt::Start::Stop(hold) => stage::stand(seen, now).with(hold),
             attempt::Start::Nothing => stage::advance(seen, now),
         });
+    let act = match act {
+        Act::Wait(waits) => birth::fields(seen).unwrap_or(Act::Wait(waits)),
+        Act::Commit(_) | Act::Apply(_) => act,
+    };
     restart::beside(seen, act, now)
 }
 

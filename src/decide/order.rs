@@ -7,7 +7,7 @@ use crate::decide::act::{Next, Step};
 use crate::decide::attempt::{duplicate, lacks, not_ours_to_change, target_port};
 use crate::decide::experiment::{self, Needs};
 use crate::decide::weights::{accepted, given_back, lowered, weighed};
-use crate::decide::{routes, side};
+use crate::decide::{birth, routes, side};
 use crate::model::hold::Hold;
 use crate::model::moves::Write;
 use crate::model::snapshot::{LiveRoute, Service, Snapshot};
@@ -31,6 +31,7 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     let (weight, pods) = (rung.weight, side::pods(seen, canary, rung));
     let Ok(all) = routes::all(seen) else {
         eased(seen, canary, weight)?;
+        born(seen)?;
         return unusable(seen);
     };
     let routes = all.as_slice();
@@ -80,6 +81,17 @@ fn eased(seen: &Snapshot, canary: &Revision, weight: Weight) -> Step {
     lowered(seen, &above, weight)
 }
 
+/// The Rollout's own route is made, where it does not exist: all traffic is stable's then.
+fn born(seen: &Snapshot) -> Step {
+    let stable = seen.status.stable.as_ref().map(|side| &side.revision);
+    let Some(stable) = stable.filter(|_| birth::due(seen)) else { return Ok(()) };
+    whole(seen, stable)?;
+    if seen.spec.ladder.dynamic_stable {
+        endpoints(seen, seen.stable_service.as_ref(), stable, seen.spec.replicas)?;
+    }
+    birth::route(seen)
+}
+
 /// The pods that stable needs beside a canary that has this weight, or is about to.
 fn rest(seen: &Snapshot, canary: &Revision, routes: &[&LiveRoute], weight: Weight) -> u32 {
     let size = seen.spec.replicas;
@@ -100,6 +112,16 @@ fn kept(seen: &Snapshot, revision: &Revision, pods: u32) -> u32 {
 pub fn promotion(seen: &Snapshot, canary: &Revision) -> Step {
     let service = seen.stable_service.as_ref();
     let moved = side::selected(service) == Some(canary);
+    if birth::due(seen) {
+        // No route leads anywhere: the Service turns before it is made.
+        resized(seen, canary, seen.spec.replicas)?;
+        create_service(seen, service, canary)?;
+        create_service(seen, seen.canary_service.as_ref(), canary)?;
+        available(seen, canary, seen.spec.replicas)?;
+        select(seen, service, canary)?;
+        endpoints(seen, service, canary, seen.spec.replicas)?;
+        return birth::route(seen);
+    }
     // All traffic is on the new side already, whichever of its Services carries it.
     let known = if moved { Ok(routes::readable(seen)) } else { routes::all(seen) };
     let Some(known) = known.ok().filter(|known| !known.is_empty()) else { return unusable(seen) };
@@ -145,11 +167,15 @@ fn any_write(steps: [Step; 2]) -> Step {
 pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     let known = routes::readable(seen);
     let routes = known.as_slice();
-    if routes.is_empty() {
+    let due = birth::due(seen);
+    if routes.is_empty() && !due {
         return unusable(seen);
     }
     whole(seen, stable)?;
     select_stable(seen, routes, stable)?;
+    if due {
+        return birth::route(seen);
+    }
 
     let off = ruled(experiment::off(seen, routes, stable));
     if routes::in_place(routes, Weight::NONE) {
@@ -180,7 +206,11 @@ pub fn leave_dead_side(seen: &Snapshot, stable: &Revision) -> Step {
 
 /// The first revision: its pods, then the Services, then the route.
 pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
-    let Ok(all) = routes::all(seen) else { return unusable(seen) };
+    let all = match routes::all(seen) {
+        Ok(all) => all,
+        Err(_) if birth::due(seen) => Vec::new(),
+        Err(_) => return unusable(seen),
+    };
     let (routes, size) = (all.as_slice(), seen.spec.replicas);
     whole(seen, revision)?;
     #[cfg(feature = "planted")]
@@ -190,6 +220,7 @@ pub fn first(seen: &Snapshot, revision: &Revision) -> Step {
     available(seen, revision, size)?;
     select(seen, seen.stable_service.as_ref(), revision)?;
     endpoints(seen, seen.stable_service.as_ref(), revision, size)?;
+    birth::route(seen)?;
     ruled(experiment::off(seen, routes, revision))?;
     weighed(seen, routes, Weight::NONE)?;
     accepted(routes)?;

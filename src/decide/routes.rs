@@ -5,7 +5,8 @@
 
 use crate::decide::side;
 use crate::model::hold::Hold;
-use crate::model::snapshot::{LiveRoute, Snapshot};
+use crate::model::snapshot::{LiveRoute, Route, Snapshot};
+use crate::model::spec::NewRoute;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
 
@@ -34,6 +35,15 @@ pub fn all(seen: &Snapshot) -> Result<Vec<&LiveRoute>, Hold> {
 pub fn unreadable(seen: &Snapshot) -> Option<Hold> {
     let there = seen.routes.iter().filter(|route| route.there);
     there.filter_map(|route| route.live.clone().err()).next()
+}
+
+/// The route that is the Rollout's own and does not exist, and what it is to be made with.
+pub fn unmade(seen: &Snapshot) -> Option<(&Route, &NewRoute)> {
+    let asked = seen.spec.ladder.create.as_ref()?;
+    // Where its kind is not installed there is nothing to be made.
+    let missing =
+        |route: &&Route| !route.there && matches!(route.live, Err(Hold::BackendNotFound { .. }));
+    Some((seen.routes.iter().find(missing)?, asked))
 }
 
 /// Tells whether all have this weight written out in every rule.

@@ -183,7 +183,13 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
             available: 0,
             needed: *replicas,
         }),
-        Write::SetWeights { kind, target, .. } | Write::SetRules { kind, target, .. } => {
+        Write::CreateRoute { kind, .. } => {
+            let route = RouteName { kind: *kind, name: name.clone() };
+            Some(Hold::RouteNotAccepted { route })
+        }
+        Write::SetWeights { kind, target, .. }
+        | Write::SetRules { kind, target, .. }
+        | Write::SetRoute { kind, target, .. } => {
             let route = RouteName { kind: *kind, name: target.name.clone() };
             Some(Hold::RouteNotAccepted { route })
         }

@@ -153,6 +153,11 @@ pub enum Hold {
         /// Who would put it back.
         owner: String,
     },
+    /// A route stands where the Rollout's own is to be made.
+    RouteTaken {
+        /// The route.
+        route: RouteName,
+    },
     /// The route, or a rule of it that holds both Services, does not exist.
     BackendNotFound {
         /// What is missing.
@@ -242,6 +247,7 @@ impl Hold {
             Self::ServiceMismatch { .. } => "ServiceMismatch",
             Self::PortUnknown { .. } => "PortUnknown",
             Self::RouteOwned { .. } => "RouteOwned",
+            Self::RouteTaken { .. } => "RouteTaken",
             Self::BackendNotFound { .. } => "BackendNotFound",
             Self::RouteAmbiguous { .. } => "RouteAmbiguous",
             Self::DuplicateBinding { .. } => "DuplicateBinding",
@@ -287,6 +293,7 @@ impl Hold {
             | Self::ServiceMismatch { .. }
             | Self::PortUnknown { .. }
             | Self::RouteOwned { .. }
+            | Self::RouteTaken { .. }
             | Self::BackendNotFound { .. }
             | Self::RouteAmbiguous { .. }
             | Self::DuplicateBinding { .. }
@@ -306,6 +313,7 @@ impl Hold {
             | Self::ServiceMismatch { .. }
             | Self::PortUnknown { .. }
             | Self::RouteOwned { .. }
+            | Self::RouteTaken { .. }
             | Self::BackendNotFound { .. }
             | Self::RouteAmbiguous { .. }
             | Self::DuplicateBinding { .. }
@@ -347,6 +355,7 @@ impl Hold {
             Self::RouteNotAccepted { route }
             | Self::RouteRefused { route, .. }
             | Self::RouteOwned { route, .. }
+            | Self::RouteTaken { route }
             | Self::RouteAmbiguous { route, .. } => &route.name,
             Self::SourceNotReady { source, .. }
             | Self::SourceMissing { source }
@@ -429,6 +438,7 @@ impl Hold {
             Self::ServiceMismatch { service, why } => format!("Service {service}: {why}"),
             Self::PortUnknown { service, port } => port_unknown(service, *port),
             Self::RouteOwned { route, owner } => route_owned(route, owner),
+            Self::RouteTaken { route } => route_taken(route),
             Self::BackendNotFound { what } => format!("{what} does not exist"),
             Self::RouteAmbiguous { route, why } => format!("{route}: {why}"),
             Self::DuplicateBinding { what, holder } => {
@@ -494,6 +504,13 @@ fn route_owned(route: &RouteName, owner: &str) -> String {
         "{owner} would put {route} back; annotate it \
                  kustomize.toolkit.fluxcd.io/ssa: IfNotPresent or Ignore, or list /spec/rules in \
                  the Kustomization's spec.ignore"
+    )
+}
+
+fn route_taken(route: &RouteName) -> String {
+    format!(
+        "{route} is not the Rollout's own, so none is made beside it; name it in place of \
+         createRoute, or delete it"
     )
 }
 

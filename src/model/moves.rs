@@ -8,7 +8,7 @@ use crate::model::command::Token;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::model::spec::RouteKind;
+use crate::model::spec::{NewRoute, RouteKind};
 use crate::model::status::Status;
 use crate::model::template::Revision;
 
@@ -129,6 +129,27 @@ pub enum Write {
         /// The revision that it is to select.
         to: Option<Revision>,
     },
+    /// Create a route, owned by the Rollout and named so, with one rule that holds both Services:
+    /// all traffic on the first.
+    CreateRoute {
+        /// Its kind.
+        kind: RouteKind,
+        /// What it is made with.
+        asked: NewRoute,
+        /// The Service of the stable side, and that of the canary.
+        services: [String; 2],
+        /// The port of both.
+        port: u16,
+    },
+    /// Bring fields of a route that is the Rollout's own to what the spec asks.
+    SetRoute {
+        /// The kind of the route.
+        kind: RouteKind,
+        /// The route.
+        target: Target,
+        /// Each field.
+        edits: Vec<FieldEdit>,
+    },
     /// Set weights of backends of a route.
     SetWeights {
         /// The kind of the route.
@@ -163,6 +184,17 @@ pub enum Write {
         /// Whether it is to be there.
         present: bool,
     },
+}
+
+/// One field of the spec of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldEdit {
+    /// Its name.
+    pub field: &'static str,
+    /// What stands there, which has to be so.
+    pub from: Option<Value>,
+    /// What is to stand there.
+    pub to: Option<Value>,
 }
 
 /// One weight of a route.

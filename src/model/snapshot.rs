@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::command::Commands;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
-use crate::model::moves::{NewRule, RuleAt, Target};
+use crate::model::moves::{FieldEdit, NewRule, RuleAt, Target};
 use crate::model::problem::Problem;
 use crate::model::release::Release;
 use crate::model::spec::{RouteName, Routing, Spec};
@@ -228,6 +228,8 @@ pub struct LiveRoute {
     pub acceptance: Acceptance,
     /// The GitOps tool that would put its rules back.
     pub owner: Option<String>,
+    /// What is not as the spec asks, where it is the Rollout's own.
+    pub strays: Vec<FieldEdit>,
 }
 
 impl LiveRoute {

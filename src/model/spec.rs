@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::model::moment::Duration;
 use crate::model::range::Range;
 use crate::model::weight::{Quantity, Weight};
@@ -68,6 +70,8 @@ pub struct Ladder {
     pub routes: Vec<RouteName>,
     /// Further ones, by label; neither these nor those: the split is by numbers of pods.
     pub labelled: Vec<Labelled>,
+    /// What the one that is named is made with, where it is the Rollout's own.
+    pub create: Option<NewRoute>,
     /// How long a side stays after it lost its traffic.
     pub drain: Duration,
     /// Which requests an experiment sends to the canary side, where the strategy is one.
@@ -117,6 +121,15 @@ impl fmt::Display for Labelled {
             self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         write!(f, "an {} with the labels {}", self.kind.as_str(), pairs.join(","))
     }
+}
+
+/// What a route is made with that is a Rollout's own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewRoute {
+    /// Its Gateways, as the Gateway API writes them.
+    pub parents: Vec<Value>,
+    /// The host names that it is for.
+    pub hostnames: Vec<String>,
 }
 
 /// The kinds of routes.
@@ -296,9 +309,12 @@ pub struct Routing {
 }
 
 impl Ladder {
-    /// The same ladder with these routes.
-    pub fn through(self, (routes, labelled): (Vec<RouteName>, Vec<Labelled>)) -> Self {
-        Self { routes, labelled, ..self }
+    /// The same ladder with these routes: named, selected, or made.
+    pub fn through(
+        self,
+        (routes, labelled, create): (Vec<RouteName>, Vec<Labelled>, Option<NewRoute>),
+    ) -> Self {
+        Self { routes, labelled, create, ..self }
     }
 
     /// Tells whether routes split the traffic.
@@ -334,6 +350,7 @@ impl Ladder {
             strategy,
             routes,
             labelled,
+            create: None,
             stable_service,
             canary_service,
             port,

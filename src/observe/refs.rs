@@ -37,7 +37,9 @@ impl Watched for Rollout {
         let mut refs: Vec<Reference> = self.services().map(service).collect();
         let mut routes: BTreeSet<Reference> = used(self).into_iter().collect();
         if let Some(api) = self.spec.strategy.gateway() {
-            routes.extend(api.named().map(|(kind, name)| Reference::new(kind, own, name)));
+            let rollout = self.metadata.name.as_deref().unwrap_or_default();
+            let named = api.named(rollout);
+            routes.extend(named.map(|(kind, name)| Reference::new(kind, own, name)));
             routes.extend(api.labelled().map(|(kind, _)| Reference::any(kind, own)));
         }
         refs.extend(routes);

@@ -1,12 +1,60 @@
-//! Routes: the weights of our two backends, in place, and the rules of an experiment, one by one.
-//! Never the list of rules or of backends.
+//! Routes: those that the Rollout makes; of all, the weights of our two backends, in place, and the
+//! rules of an experiment, one by one. Never the list of rules or of backends.
 
 use json_patch::Patch;
+use serde_json::{Value, json};
 
-use crate::model::moves::{NewRule, RuleAt, Target, WeightEdit};
+use crate::api::keys;
+use crate::model::moves::{FieldEdit, NewRule, RuleAt, Target, WeightEdit};
+use crate::model::spec::{NewRoute, RouteKind};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
+use crate::render::owner::Owner;
 use crate::render::patch::Edit;
+
+/// Makes the body of a new route: all traffic goes to the first Service.
+pub fn create(
+    owner: &Owner,
+    kind: RouteKind,
+    asked: &NewRoute,
+    (services, port): (&[String; 2], u16),
+) -> Value {
+    let [stable, canary] = services;
+    let backend =
+        |name: &String, weight: u32| json!({"name": name, "port": port, "weight": weight});
+    let mut spec = json!({
+        "parentRefs": asked.parents,
+        "rules": [{"backendRefs": [backend(stable, 100), backend(canary, 0)]}],
+    });
+    if let Some(spec) = spec.as_object_mut().filter(|_| !asked.hostnames.is_empty()) {
+        spec.insert("hostnames".to_owned(), json!(asked.hostnames));
+    }
+    json!({
+        "apiVersion": format!("{}/v1", keys::GATEWAY_GROUP),
+        "kind": kind.as_str(),
+        "metadata": {
+            "name": owner.name,
+            "namespace": owner.namespace,
+            "labels": {keys::LABEL_ROLLOUT: owner.name},
+            "ownerReferences": [owner.reference()],
+        },
+        "spec": spec,
+    })
+}
+
+/// Brings fields of a route to what they are to be. What stood there has to stand there still.
+pub fn set_fields(target: &Target, edits: &[FieldEdit]) -> Patch {
+    let begun = Edit::at(&target.resource_version);
+    let all = edits.iter().fold(begun, |patch, FieldEdit { field, from, to }| {
+        let path = ["spec", field];
+        let patch = from.iter().fold(patch, |patch, from| patch.test(&path, from.clone()));
+        match to {
+            Some(to) => patch.add(&path, to.clone()),
+            None => patch.remove(&path),
+        }
+    });
+    all.done()
+}
 
 /// Sets weights. The backend has to stand where it stood, by name.
 pub fn set_weights(target: &Target, edits: &[WeightEdit]) -> Patch {
@@ -56,9 +104,60 @@ fn replaced(edits: &[WeightEdit]) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    #[test]
+    fn a_new_route_has_all_traffic_on_stable() {
+        let owner = Owner { namespace: "prod".into(), name: "shop".into(), uid: "u1".into() };
+        let asked = NewRoute { parents: vec![json!({"name": "gw"})], hostnames: vec!["a".into()] };
+        let services = ["stable".to_owned(), "canary".to_owned()];
+        let golden = json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "GRPCRoute",
+            "metadata": {
+                "name": "shop",
+                "namespace": "prod",
+                "labels": {"stairlock.dev/rollout": "shop"},
+                "ownerReferences": [owner.reference()],
+            },
+            "spec": {
+                "parentRefs": [{"name": "gw"}],
+                "hostnames": ["a"],
+                "rules": [{"backendRefs": [
+                    {"name": "stable", "port": 80, "weight": 100},
+                    {"name": "canary", "port": 80, "weight": 0},
+                ]}],
+            },
+        });
+        let made = create(&owner, RouteKind::Grpc, &asked, (&services, 80));
+        assert_eq!(made, golden);
+        let bare = NewRoute { hostnames: Vec::new(), ..asked };
+        let made = create(&owner, RouteKind::Http, &bare, (&services, 80));
+        assert_eq!(made["spec"].get("hostnames"), None);
+    }
+
+    #[test]
+    fn fields_are_set_where_they_are_as_they_were_seen() {
+        let target = Target { name: "shop".into(), uid: "u".into(), resource_version: "7".into() };
+        let edit = |field, from: Value, to: Value| {
+            let some = |value: Value| Some(value).filter(|value| !value.is_null());
+            FieldEdit { field, from: some(from), to: some(to) }
+        };
+        let edits = [
+            edit("parentRefs", json!(["old"]), json!(["new"])),
+            edit("hostnames", json!(["a"]), json!(null)),
+            edit("hostnames", json!(null), json!(["b"])),
+        ];
+        let golden = json!([
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
+            {"op": "test", "path": "/spec/parentRefs", "value": ["old"]},
+            {"op": "add", "path": "/spec/parentRefs", "value": ["new"]},
+            {"op": "test", "path": "/spec/hostnames", "value": ["a"]},
+            {"op": "remove", "path": "/spec/hostnames"},
+            {"op": "add", "path": "/spec/hostnames", "value": ["b"]},
+        ]);
+        assert_eq!(serde_json::to_value(set_fields(&target, &edits)).unwrap(), golden);
+    }
 
     #[test]
     fn weights_are_set_where_the_backends_stand() {

@@ -4,6 +4,7 @@ mod commands;
 mod excerpt;
 #[cfg(test)]
 mod fixture;
+mod own;
 mod owner;
 mod pod;
 pub mod replica_set;

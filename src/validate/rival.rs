@@ -49,7 +49,7 @@ fn shared(seen: &Seen, rival: &Rollout, (spec, routes): (&Spec, &[Route])) -> Op
     }
     let theirs = &rival.spec.strategy;
     let (named, labelled): (Vec<RouteName>, Vec<_>) = match theirs.gateway() {
-        Some(api) => (routing::named(api), api.labelled().collect()),
+        Some(api) => (routing::named(api, &rival.name_any()), api.labelled().collect()),
         None => Default::default(),
     };
     let used = status::parse(rival.status.as_ref()).attempt.and_then(|attempt| attempt.routing);

@@ -66,7 +66,10 @@ pub fn spec(rollout: &Rollout) -> Result<Spec, Problem> {
         source: source(rollout)?,
         range: range(wire.semver.as_deref())?,
         container: container(wire.container.as_deref())?,
-        ladder: strategy::ladder(&wire.strategy)?,
+        ladder: strategy::ladder(
+            &wire.strategy,
+            rollout.metadata.name.as_deref().unwrap_or_default(),
+        )?,
     })
 }
 

@@ -11,11 +11,12 @@ use crate::api::keys;
 use crate::api::kind::Kind;
 use crate::model::hold::Hold;
 use crate::model::snapshot::{Acceptance, Experiment, Identity, LiveRoute, Route, Rule};
-use crate::model::spec::{HeaderMatch, Labelled, Ladder, RouteKind, RouteName, Spec};
+use crate::model::spec::{HeaderMatch, Labelled, Ladder, NewRoute, RouteKind, RouteName, Spec};
 use crate::model::status::Status;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::validate::excerpt::excerpt;
+use crate::validate::own;
 use crate::validate::owner;
 use crate::validate::rules::{self, Wanted};
 use crate::validate::seen::Seen;
@@ -195,6 +196,8 @@ struct Backends<'a> {
     header: Option<&'a HeaderMatch>,
     /// That of the last attempt, and whether it is in progress.
     recorded: Option<(&'a HeaderMatch, bool)>,
+    /// What it is made with, and for whom, where it is the Rollout's own.
+    own: Option<(&'a NewRoute, &'a Identity)>,
 }
 
 impl<'a> Backends<'a> {
@@ -216,6 +219,7 @@ impl<'a> Backends<'a> {
             field: spec.ladder.strategy.field(),
             header: spec.ladder.experiment.as_ref(),
             recorded,
+            own: spec.ladder.create.as_ref().map(|create| (create, rollout)),
         }
     }
 
@@ -259,6 +263,9 @@ impl<'a> Backends<'a> {
 }
 
 fn live_of(seen: &Seen, route: &Read, wanted: &Backends) -> Result<LiveRoute, Hold> {
+    if wanted.own.is_some_and(|(_, rollout)| !own::made_for(route.meta, rollout)) {
+        return Err(Hold::RouteTaken { route: wanted.route.clone() });
+    }
     let object = owner::Object {
         group: keys::GATEWAY_GROUP,
         version: version(route),
@@ -287,7 +294,9 @@ fn live_of(seen: &Seen, route: &Read, wanted: &Backends) -> Result<LiveRoute, Ho
         experiment: experiment(all.map_or(&[], Vec::as_slice), &rules, wanted),
         rules,
         acceptance: acceptance(route),
-        owner: owner::of_field(&object, "/spec/rules", &seen.kustomizations),
+        owner: owner::of_field(&object, "/spec/rules", &seen.kustomizations)
+            .filter(|_| wanted.own.is_none()),
+        strays: wanted.own.map_or_else(Vec::new, |(create, _)| own::strays(route.spec, create)),
     })
 }
 

@@ -30,16 +30,16 @@ const BLUE_GREEN: &str = Strategy::BlueGreen.field();
 const AB_TESTING: &str = Strategy::AbTesting.field();
 const SIMPLE: &str = Strategy::Simple.field();
 
-/// Reads the strategy, of which there has to be one.
+/// Reads the strategy of a Rollout of this name, of which there has to be one.
 ///
 /// # Errors
 /// The first [`Problem`], with the path of its field.
-pub fn ladder(strategy: &wire::Strategy) -> Result<Ladder, Problem> {
+pub fn ladder(strategy: &wire::Strategy, rollout: &str) -> Result<Ladder, Problem> {
     let wire::Strategy { canary: ladder, blue_green, ab_testing, simple: rolling } = strategy;
     match (ladder, blue_green, ab_testing, rolling) {
-        (Some(chosen), None, None, None) => canary(chosen),
-        (None, Some(chosen), None, None) => two_sides(chosen),
-        (None, None, Some(chosen), None) => experiment(chosen),
+        (Some(chosen), None, None, None) => canary(chosen, rollout),
+        (None, Some(chosen), None, None) => two_sides(chosen, rollout),
+        (None, None, Some(chosen), None) => experiment(chosen, rollout),
         (None, None, None, Some(chosen)) => simple(chosen),
         (None, None, None, None) => {
             Err(Problem::new(STRATEGY, "is empty; write canary, blueGreen, abTesting or simple"))
@@ -52,7 +52,7 @@ pub fn ladder(strategy: &wire::Strategy) -> Result<Ladder, Problem> {
 
 /// An experiment is a step without weight, in which its rules send requests to the whole new side,
 /// and one to all traffic.
-fn experiment(chosen: &wire::AbTesting) -> Result<Ladder, Problem> {
+fn experiment(chosen: &wire::AbTesting, rollout: &str) -> Result<Ladder, Problem> {
     let field = |name: &str| format!("{AB_TESTING}.{name}");
     let port = port(field("port"), chosen.port)?;
     if chosen.variant_a_service == chosen.variant_b_service {
@@ -69,7 +69,7 @@ fn experiment(chosen: &wire::AbTesting) -> Result<Ladder, Problem> {
         experiment: Some(variant::of(&field("variantBMatch"), &chosen.variant_b_match)?),
         ..whole_sides(Strategy::AbTesting, services, Step { weight: Weight::NONE, scale, pause })
     }
-    .through(routing::of(AB_TESTING, Some(&chosen.traffic_routing))?))
+    .through(routing::of(AB_TESTING, rollout, Some(&chosen.traffic_routing))?))
 }
 
 /// Two whole sides behind two Services: a step on which the new one has no weight, and one to all
@@ -95,6 +95,7 @@ fn plain(strategy: Strategy, (surge, unavailable): Room, steps: Vec<Step>) -> La
         steps,
         routes: Vec::new(),
         labelled: Vec::new(),
+        create: None,
         drain: DRAIN_DELAY,
         abort_drain: Some(DRAIN_DELAY),
         dynamic_stable: false,
@@ -104,7 +105,7 @@ fn plain(strategy: Strategy, (surge, unavailable): Room, steps: Vec<Step>) -> La
 }
 
 /// A blue-green release is a step without traffic, which is looked at, and one to all of it.
-fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
+fn two_sides(chosen: &wire::BlueGreen, rollout: &str) -> Result<Ladder, Problem> {
     let field = |name: &str| format!("{BLUE_GREEN}.{name}");
     let port = port(field("port"), chosen.port)?;
     if chosen.active_service == chosen.preview_service {
@@ -137,7 +138,7 @@ fn two_sides(chosen: &wire::BlueGreen) -> Result<Ladder, Problem> {
         abort_drain: Some(drain),
         ..whole_sides(Strategy::BlueGreen, services, look)
     }
-    .through(routing::of(BLUE_GREEN, routing)?))
+    .through(routing::of(BLUE_GREEN, rollout, routing)?))
 }
 
 /// A rolling update is one step to all pods, by their number.
@@ -147,7 +148,7 @@ fn simple(simple: &wire::Simple) -> Result<Ladder, Problem> {
     Ok(plain(Strategy::Simple, room, vec![all]))
 }
 
-fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
+fn canary(canary: &wire::Canary, rollout: &str) -> Result<Ladder, Problem> {
     let port = port(format!("{CANARY}.port"), canary.port)?;
     let room = room(CANARY, &canary.max_surge, &canary.max_unavailable)?;
     services(canary)?;
@@ -164,7 +165,7 @@ fn canary(canary: &wire::Canary) -> Result<Ladder, Problem> {
         rollback_window: window(canary)?,
         ..plain(Strategy::Canary, room, steps)
     }
-    .through(routing::of(CANARY, routing)?))
+    .through(routing::of(CANARY, rollout, routing)?))
 }
 
 fn dynamic(canary: &wire::Canary) -> Result<bool, Problem> {
@@ -365,11 +366,11 @@ mod tests {
 
     fn read(patch: Value) -> Result<Ladder, Problem> {
         let rollout = fixture::rollout(json!({"spec": {"strategy": {"canary": patch}}}));
-        ladder(&rollout.spec.strategy)
+        ladder(&rollout.spec.strategy, "shop")
     }
 
     fn only(strategy: Value) -> Result<Ladder, Problem> {
-        ladder(&serde_json::from_value(strategy).unwrap())
+        ladder(&serde_json::from_value(strategy).unwrap(), "shop")
     }
 
     #[test]

@@ -93,6 +93,7 @@ fn spec() -> Spec {
             steps: Vec::new(),
             routes: Vec::new(),
             labelled: Vec::new(),
+            create: None,
             drain: DRAIN_DELAY,
             experiment: None,
             abort_drain: Some(DRAIN_DELAY),
@@ -246,6 +247,7 @@ impl World {
             experiment: Experiment::default(),
             acceptance: Acceptance::Accepted,
             owner: None,
+            strays: Vec::new(),
         };
         self.seen.routes = vec![Route { name: live.name.clone(), there: true, live: Ok(live) }];
     }
@@ -408,6 +410,9 @@ impl World {
             Write::SetWeights { edits, .. } => self.set_weights(&edits),
             Write::Evict { .. } => unreachable!("no story has a restart"),
             Write::SetRules { .. } => unreachable!("no story has an experiment"),
+            Write::CreateRoute { .. } | Write::SetRoute { .. } => {
+                unreachable!("no story has a route of its own")
+            }
             Write::SetImages(edits) => {
                 let images: BTreeMap<_, _> =
                     edits.into_iter().map(|e| (e.container, e.image)).collect();

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::api::keys;
 use crate::sim::judge::experiments;
-use crate::sim::judge::facts::rollout::COMMANDS;
+use crate::sim::judge::facts::rollout::{COMMANDS, Spec};
+use crate::sim::judge::facts::route::told;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::read::{at, list, owner, text};
 use crate::sim::judge::scene::Case;
@@ -47,6 +48,7 @@ fn created(case: &Case<'_>, object: &Value, found: &mut Found) {
         "events" => true,
         "replicasets" => ours(),
         "services" => ours() && named(),
+        resource if ROUTES.contains(&resource) => born(case, object),
         _ => false,
     };
     // A Rollout that is gone meanwhile: what is made for it goes after it.
@@ -104,7 +106,9 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
             "pods" => ["deletionTimestamp", "deletionGracePeriodSeconds"]
                 .into_iter()
                 .any(|key| keyed(path, &["metadata", key])),
-            resource if ROUTES.contains(&resource) => of_route(path, new, &services),
+            resource if ROUTES.contains(&resource) => {
+                of_route(path, new, &services) || of_own(case, path, new)
+            }
             _ => false,
         };
         found.unless(fine, "S5", || {
@@ -197,6 +201,47 @@ fn of_route(path: &[Token<'_>], after: &Value, pairs: &[(String, String)]) -> bo
     let holds = |service: &String| backends.iter().any(|b| text(b, &["name"]) == service);
     pairs.iter().any(|(stable, canary)| {
         (name == stable || name == canary) && holds(stable) && holds(canary)
+    })
+}
+
+/// A route is born as its Rollout asks: named so, all traffic of its one rule on stable.
+fn born(case: &Case<'_>, route: &Value) -> bool {
+    let [rule] = list(route, &["spec", "rules"]) else { return false };
+    let backend = |backend: &Value| {
+        let weight = at(backend, &["weight"]).and_then(Value::as_i64);
+        (text(backend, &["name"]).to_owned(), at(backend, &["port"]).cloned(), weight)
+    };
+    let backends: Vec<_> = list(rule, &["backendRefs"]).iter().map(backend).collect();
+    asked(case, route, |spec, own| {
+        let port = || Some(Value::from(spec.port));
+        let wanted = [(&spec.stable_service, 100), (&spec.canary_service, 0)]
+            .map(|(name, weight)| (name.clone().unwrap_or_default(), port(), Some(weight)));
+        backends == wanted && *own == told(route)
+    })
+}
+
+/// Gateways and host names of a route that is the Rollout's own are as it asks.
+fn of_own(case: &Case<'_>, path: &[Token<'_>], route: &Value) -> bool {
+    let [Token::Key("spec"), Token::Key(key), ..] = path else { return false };
+    let [parents, hosts] = told(route);
+    asked(case, route, |_, [wanted, names]| match *key {
+        "parentRefs" => parents == *wanted,
+        "hostnames" => hosts == *names,
+        _ => false,
+    })
+}
+
+/// Whether a Rollout that is the owner of a route asks for it so.
+fn asked(case: &Case<'_>, route: &Value, fits: impl Fn(&Spec, &[Value; 2]) -> bool) -> bool {
+    let owner = owner(route);
+    let mut all = case.rollouts().filter(|seen| owner.as_ref() == Some(&seen.now.uid));
+    all.any(|seen| {
+        seen.now.name == case.name()
+            && seen.states().any(|state| {
+                let names = state.spec.routing().map(|routing| routing.names());
+                names.is_some_and(|names| names.contains(&case.route()))
+                    && state.spec.create.as_ref().is_some_and(|own| fits(&state.spec, own))
+            })
     })
 }
 

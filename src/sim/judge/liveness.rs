@@ -400,6 +400,10 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
         let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
         let home = pairs.values().all(|pair| pair.canary == 0 && pair.stable > 0);
         found.unless(home, "L1", || format!("{route_name}: {pairs:?} at rest"));
+        let own = rollout.spec.create.as_ref().filter(|_| !rollout.spec.paused);
+        found.unless(own.is_none_or(|own| *own == route.told), "L1", || {
+            format!("{route_name}: {:?} at rest, not as the Rollout asks", route.told)
+        });
         let left = route.experiments(routing);
         found.unless(left == 0, "S6", || {
             format!("{route_name}: {left} rules of an experiment are left at rest")

@@ -256,7 +256,7 @@ fn not_one_entry(entry: &Value, _: Option<&Value>) -> bool {
 }
 
 fn not_one_way(chosen: &Value, _: Option<&Value>) -> bool {
-    let ways = ["httpRoute", "grpcRoute", "routes"];
+    let ways = ["httpRoute", "grpcRoute", "routes", "createRoute"];
     ways.into_iter().filter(|way| chosen.get(way).is_some()).count() != 1
 }
 

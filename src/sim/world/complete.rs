@@ -21,7 +21,7 @@ pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
             objects.push(image_policy(&policy));
         }
         let named = fields::named(&rollout);
-        for (resource, name) in &named.routes {
+        for (resource, name) in named.routes.iter().filter(|_| !named.creates) {
             let route = Place::new(resource, own, *name);
             let kind = Resource::named(resource).map_or("", |resource| resource.kind);
             if !has(objects, kind, &route, namespace) {

@@ -38,6 +38,8 @@ pub struct Named<'a> {
     pub services: [&'a str; 2],
     /// Its routes by name, each after the plural of its kind.
     pub routes: Vec<(&'static str, &'a str)>,
+    /// Whether it makes its route itself.
+    pub creates: bool,
     /// The labels of further routes, each after the plural of their kind.
     pub selects: Vec<(&'static str, &'a Value)>,
     /// The port of the Services.
@@ -59,21 +61,28 @@ pub fn named(rollout: &Value) -> Named<'_> {
     };
     Named {
         services: services.map(|key| text(chosen, &[key])),
-        routes: routes(chosen),
+        routes: routes(chosen, text(rollout, &["metadata", "name"])),
+        creates: created(chosen).is_some(),
         selects: selects(chosen),
         port: number(chosen, &["port"]).unwrap_or(80),
         switch,
     }
 }
 
-/// The routes that a strategy names.
-fn routes(chosen: &Value) -> Vec<(&'static str, &str)> {
+/// The route that a strategy has made.
+fn created(chosen: &Value) -> Option<&Value> {
+    at(chosen, &["trafficRouting", "gatewayAPI", "createRoute"])
+}
+
+/// The routes that the strategy of a Rollout names.
+fn routes<'a>(chosen: &'a Value, rollout: &'a str) -> Vec<(&'static str, &'a str)> {
     let api = at(chosen, &["trafficRouting", "gatewayAPI"]).unwrap_or(&Value::Null);
     let one = [("httproutes", "httpRoute"), ("grpcroutes", "grpcRoute")];
     let one = one.into_iter().map(|(kind, field)| (kind, text(api, &[field])));
     let several =
         items(api, &["routes"]).iter().map(|entry| (plural(entry), text(entry, &["name"])));
-    one.chain(several).filter(|(_, name)| !name.is_empty()).collect()
+    let own = created(chosen).map(|own| (plural(own), rollout));
+    one.chain(several).chain(own).filter(|(_, name)| !name.is_empty()).collect()
 }
 
 /// The labels by which a strategy selects routes.

@@ -309,3 +309,60 @@ async fn a_route_that_gets_the_labels_joins_and_stays_until_the_end() {
     assert_eq!(last, Some((100, 0)));
     assert_eq!(controller.forbidden(), [""; 0]);
 }
+
+/// The Rollout of the shop that makes its route itself, with a pause on its first step.
+fn making(story: &Story, kind: &str) -> Value {
+    let own = json!({"kind": kind, "hostnames": ["shop.example"],
+        "parentRefs": [{"name": "fake", "namespace": "gw"}]});
+    let api = json!({"httpRoute": null, "createRoute": own});
+    let canary = json!({"steps": [{"setWeight": 20, "pause": {}}],
+        "trafficRouting": {"gatewayAPI": api}});
+    merged(routed(story, "1.0.0", quick()), &json!({"spec": {"strategy": {"canary": canary}}}))
+}
+
+/// The route is made, made anew in the middle of a release, told other host names, and goes with
+/// the Rollout.
+async fn made_for_a_rollout(name: &str, kind: &str) {
+    let story = Story::begin(name, 120).await;
+    let routes = story.watch(kind).await;
+    story.cluster.add(making(&story, kind)).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let made = story.cluster.get(kind, SHOP).await;
+    assert_eq!(text(&made, "/metadata/ownerReferences/0/kind"), "Rollout");
+    assert_eq!(weights(&made), (100, 0));
+
+    story.set_image(&story.image("1.1.0")).await;
+    story.paused(2, 1).await;
+    story.cluster.remove(kind, SHOP).await;
+    let anew = |seen: &Seen| {
+        seen.change != Change::Deleted
+            && seen.object["metadata"]["uid"] != made["metadata"]["uid"]
+            && weights(&seen.object) == (80, 20)
+    };
+    routes.until(story.end, "the route is there again, with its weight", anew).await;
+
+    let own = json!({"hostnames": ["shop.example", "www.shop.example"]});
+    let canary = json!({"trafficRouting": {"gatewayAPI": {"createRoute": own}}});
+    let told = json!({"spec": {"strategy": {"canary": canary}}});
+    story.cluster.merge("Rollout", SHOP, told).await;
+    let follows = |seen: &Seen| list(&seen.object, "/spec/hostnames").len() == 2;
+    routes.until(story.end, "the route has the host names", follows).await;
+    story.command("stairlock.dev/promote", "true").await;
+    story.completed(2).await;
+
+    story.cluster.remove("Rollout", SHOP).await;
+    let gone = |seen: &[Seen]| seen.last().is_some_and(|seen| seen.change == Change::Deleted);
+    routes.until_all(story.end, "the route goes with the Rollout", gone).await;
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_http_route_is_made_for_a_rollout() {
+    made_for_a_rollout("made-http", "HTTPRoute").await;
+}
+
+#[tokio::test]
+async fn a_grpc_route_is_made_for_a_rollout() {
+    made_for_a_rollout("made-grpc", "GRPCRoute").await;
+}

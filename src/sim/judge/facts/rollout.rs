@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::api::keys;
 use crate::model::moment::Duration;
-use crate::sim::judge::facts::route::{part, texts};
+use crate::sim::judge::facts::route::{part, texts, told};
 use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status, Used, Variant, plural};
 use crate::sim::judge::read::{at, count, list, number, text, word};
 
@@ -83,6 +83,8 @@ pub struct Spec {
     pub canary_service: Option<String>,
     /// The routes that are named, and the labels of further ones.
     pub routes: Option<Routing>,
+    /// What its own route is made with: its parentRefs and hostnames.
+    pub create: Option<[Value; 2]>,
     /// Whether the Service of stable alone carries the traffic, to one side or the other.
     pub switch: bool,
     /// Which requests an experiment sends to the canary.
@@ -280,7 +282,8 @@ impl Spec {
         let chosen = blue_green.or(ab).unwrap_or(canary);
         let written = |key: &&str| at(spec, &["strategy", key]).is_some();
         let strategy = STRATEGIES.into_iter().find(written).unwrap_or_default();
-        let route = at(chosen, &["trafficRouting", "gatewayAPI"]).map(routes);
+        let route = at(chosen, &["trafficRouting", "gatewayAPI"])
+            .map(|api| routes(api, text(object, &["metadata", "name"])));
         let delay = count(blue_green.unwrap_or(canary), &["scaleDownDelaySeconds"], 30);
         let aborted = count(canary, &["abortScaleDownDelaySeconds"], delay);
         let kept = aborted == 0 && at(canary, &["abortScaleDownDelaySeconds"]).is_some();
@@ -315,6 +318,7 @@ impl Spec {
             canary_service: word(canary, &["canaryService"])
                 .or_else(|| word(blue_green?, &["previewService"]))
                 .or_else(|| word(ab?, &["variantBService"])),
+            create: at(chosen, &["trafficRouting", "gatewayAPI", "createRoute"]).map(told),
             switch: blue_green.is_some() && route.is_none(),
             routes: route,
             experiment: ab.and_then(variant),
@@ -372,6 +376,7 @@ impl Spec {
         self.strategy = known.unwrap_or_default();
         self.pause = phase(self.strategy);
         self.routes = Some(used.clone()).filter(|used| !used.names().is_empty());
+        self.create = None;
         self.stable_service = name(&used.stable_service);
         self.canary_service = name(&used.canary_service);
         self.port = used.port;
@@ -409,13 +414,22 @@ fn phase(strategy: &str) -> &'static str {
     }
 }
 
-/// The routes that a strategy names, and the labels by which it selects further ones.
-fn routes(api: &Value) -> Routing {
+/// The routes that the strategy of a Rollout names, and the labels by which it selects further
+/// ones.
+fn routes(api: &Value, rollout: &str) -> Routing {
     let mut routing = Routing {
         http_route: word(api, &["httpRoute"]),
         grpc_route: word(api, &["grpcRoute"]),
         ..Routing::default()
     };
+    if let Some(own) = api.get("createRoute") {
+        let name = Some(rollout.to_owned());
+        if plural(text(own, &["kind"])) == "grpcroutes" {
+            routing.grpc_route = name;
+        } else {
+            routing.http_route = name;
+        }
+    }
     for entry in list(api, &["routes"]) {
         let kind = text(entry, &["kind"]).to_owned();
         match word(entry, &["name"]) {

@@ -59,6 +59,8 @@ pub struct Route {
     pub traffic: BTreeMap<String, u32>,
     /// Whether a GitOps tool applies it.
     pub applied: bool,
+    /// Its Gateways, without what the API server says of each, and its host names.
+    pub told: [Value; 2],
     /// Its labels.
     labels: BTreeMap<String, String>,
 }
@@ -97,6 +99,7 @@ impl Route {
             accepted_since: accepted.then_some(since),
             traffic,
             applied: applied(object),
+            told: told(object),
             labels: texts(at(object, &["metadata", "labels"])),
         }
     }
@@ -135,6 +138,17 @@ impl Route {
     pub fn share(&self, service: &str) -> u32 {
         self.traffic.get(service).copied().unwrap_or(0)
     }
+}
+
+/// The Gateways of a route or of what asks for one, without what the API server says of each, and
+/// the host names.
+pub fn told(spec: &Value) -> [Value; 2] {
+    let spec = spec.get("spec").unwrap_or(spec);
+    let mut parents = list(spec, &["parentRefs"]).to_vec();
+    for fields in parents.iter_mut().filter_map(Value::as_object_mut) {
+        fields.retain(|key, _| key != "group" && key != "kind");
+    }
+    [Value::from(parents), Value::from(list(spec, &["hostnames"]).to_vec())]
 }
 
 /// The texts of an object.

@@ -121,3 +121,137 @@ fn a_rollout_and_new_objects_keep_to_their_fields() {
     ];
     check(rows);
 }
+
+/// The Rollout makes its route itself, which does not exist.
+fn making() -> Tale {
+    let mut tale = routed();
+    let own = json!({"parentRefs": [{"name": "gw"}], "hostnames": ["a.example"]});
+    let api = json!({"httpRoute": null, "createRoute": own});
+    let canary = json!({"trafficRouting": {"gatewayAPI": api}});
+    tale.merge("person", "rollouts/shop", json!({"spec": {"strategy": {"canary": canary}}}));
+    tale.delete("person", "httproutes/shop");
+    tale
+}
+
+fn made(patch: serde_json::Value) -> serde_json::Value {
+    let gateway = json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"});
+    let mut route = json!({
+        "metadata": {"ownerReferences": owner()},
+        "spec": {
+            "parentRefs": [gateway],
+            "hostnames": ["a.example"],
+            "rules": [{"backendRefs": [
+                {"name": "stable", "port": 80, "weight": 100},
+                {"name": "canary", "port": 80, "weight": 0},
+            ]}],
+        },
+    });
+    merge(&mut route, &patch);
+    route
+}
+
+#[test]
+fn a_route_is_made_as_its_rollout_asks_and_no_other() {
+    let rows: &[Row] = &[
+        ("as it asks", making, |t| t.create("controller", "httproutes/shop", made(json!({}))), &[]),
+        (
+            "another name",
+            making,
+            |t| t.create("controller", "httproutes/other", made(json!({}))),
+            &["S5"],
+        ),
+        (
+            "of nobody",
+            making,
+            |t| {
+                let route = made(json!({"metadata": {"ownerReferences": null}}));
+                t.create("controller", "httproutes/shop", route);
+            },
+            &["S5"],
+        ),
+        (
+            "with a weight for the canary",
+            making,
+            |t| {
+                let mut route = made(json!({}));
+                route["spec"]["rules"][0]["backendRefs"][1]["weight"] = json!(1);
+                t.create("controller", "httproutes/shop", route);
+            },
+            &["S5"],
+        ),
+        (
+            "of another Gateway",
+            making,
+            |t| {
+                let route = made(json!({"spec": {"parentRefs": [{"name": "edge"}]}}));
+                t.create("controller", "httproutes/shop", route);
+            },
+            &["S5"],
+        ),
+        (
+            "where the Rollout names one",
+            || {
+                let mut tale = routed();
+                tale.delete("person", "httproutes/shop");
+                tale
+            },
+            |t| t.create("controller", "httproutes/shop", made(json!({}))),
+            &["S5"],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn gateways_and_host_names_are_set_on_a_route_of_its_own_alone() {
+    let foreign = || {
+        let mut tale = making();
+        let hosts = json!({"metadata": {"ownerReferences": null}, "spec": {"hostnames": null}});
+        tale.create("person", "httproutes/shop", made(hosts));
+        tale
+    };
+    let own = || {
+        let mut tale = making();
+        tale.create("person", "httproutes/shop", made(json!({"spec": {"hostnames": null}})));
+        tale
+    };
+    let rows: &[Row] = &[
+        (
+            "as the spec asks",
+            own,
+            |t| {
+                t.merge(
+                    "controller",
+                    "httproutes/shop",
+                    json!({"spec": {"hostnames": ["a.example"]}}),
+                )
+            },
+            &[],
+        ),
+        (
+            "otherwise",
+            own,
+            |t| {
+                t.merge(
+                    "controller",
+                    "httproutes/shop",
+                    json!({"spec": {"hostnames": ["b.example"]}}),
+                )
+            },
+            &["S5"],
+        ),
+        (
+            "on a route of others",
+            foreign,
+            |t| {
+                t.merge(
+                    "controller",
+                    "httproutes/shop",
+                    json!({"spec": {"hostnames": ["a.example"]}}),
+                )
+            },
+            &["S5"],
+        ),
+    ];
+    check(rows);
+}
