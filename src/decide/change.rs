@@ -13,7 +13,7 @@ use crate::decide::side;
 use crate::decide::way::{self, Way};
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
-use crate::model::snapshot::{Service, Snapshot};
+use crate::model::snapshot::{Acceptance, LiveRoute, Service, Snapshot};
 use crate::model::spec::Routing;
 use crate::model::status::{Cause, Stage};
 use crate::model::weight::Weight;
@@ -31,12 +31,35 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Option<Act> {
             Some(Act::Commit(Box::new(status)))
         }
         Stage::First { .. } => Some(left(seen, named)),
-        Stage::Completed { .. } | Stage::Ended { .. } => {
-            settled(seen, now).then(|| left(seen, named))
+        Stage::Completed { .. } | Stage::Ended { .. } if settled(seen, now) => {
+            Some(left(seen, named))
         }
         // All traffic is on its way to one side: first it arrives.
-        Stage::Promoting { .. } | Stage::RollingBack { .. } => None,
+        Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => named_by_routes(seen, named),
     }
+}
+
+/// A route that names the new Services already is refused until they are there. They select stable.
+fn named_by_routes(seen: &Snapshot, named: &Routing) -> Option<Act> {
+    let refused = |route: &&LiveRoute| matches!(route.acceptance, Acceptance::Refused(_));
+    let stable = seen.status.stable.as_ref().filter(|_| seen.duplicate.is_none())?;
+    let target_port = attempt::target_port(seen, named.port)?;
+    if !routes::readable(seen).iter().any(refused) {
+        return None;
+    }
+    let missing = seen.coming.iter().filter(|service| service.live.is_none());
+    let writes = missing.map(|service| Write::CreateService {
+        name: service.name.clone(),
+        revision: stable.revision.clone(),
+        selector: seen.spec.selector.clone(),
+        port: named.port,
+        target_port,
+    });
+    let writes: Vec<Write> = writes.collect();
+    (!writes.is_empty()).then_some(Act::Apply(writes))
 }
 
 /// Tells whether all traffic is on one side, and no other side still finishes requests.

@@ -74,6 +74,7 @@ pub fn at_rest() -> Snapshot {
         spec: spec(),
         instead: None,
         former: Vec::new(),
+        coming: Vec::new(),
         template: stable.clone(),
         template_refused: None,
         status: status(&revision),

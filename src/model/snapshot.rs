@@ -76,6 +76,8 @@ pub struct Snapshot {
     pub stable_service: Option<Service>,
     /// Services that were in use until they were changed in spec and route together.
     pub former: Vec<Service>,
+    /// Services that the spec names to split traffic by routes and that are not in use yet.
+    pub coming: Vec<Service>,
     /// The canary Service.
     pub canary_service: Option<Service>,
     /// The routes: those that are named, that their labels select, and that the attempt in progress

@@ -48,9 +48,12 @@ pub fn validate(seen: &Seen) -> Known {
         Some(_) => former(&status, &spec.ladder).iter().map(|name| scene.service(name)).collect(),
         None => Vec::new(),
     };
+    let coming = coming(instead.as_ref(), &spec.ladder);
+    let coming = coming.into_iter().map(|name| scene.service(name)).collect();
     Known::Valid(Box::new(Snapshot {
         template,
         former,
+        coming,
         template_refused: seen.template_refused.clone(),
         status,
         commands: commands::asked(&seen.rollout),
@@ -110,6 +113,15 @@ fn routes_in_use(
     }
     spec.ladder = spec.ladder.clone().with(used);
     found
+}
+
+/// The Services that the spec names to split traffic by routes and that are not in use yet.
+fn coming<'a>(instead: Option<&'a Routing>, ladder: &Ladder) -> Vec<&'a str> {
+    let named = instead.into_iter().filter(|named| !named.routes.is_empty());
+    let names = named.flat_map(|named| [&named.stable, &named.canary]).flatten();
+    let used = [&ladder.stable_service, &ladder.canary_service];
+    let new = names.filter(|name| !used.iter().any(|used| used.as_ref() == Some(name)));
+    new.map(String::as_str).collect()
 }
 
 /// The Services that are in use and that no route leads to any more.

@@ -50,6 +50,7 @@ impl Default for World {
             },
             instead: None,
             former: Vec::new(),
+            coming: Vec::new(),
             spec: spec(),
             template: template("shop:1.0.0", "a"),
             template_refused: None,

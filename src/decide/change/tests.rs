@@ -155,6 +155,22 @@ fn another_port_is_added_to_our_services_first() {
 }
 
 #[test]
+fn a_route_that_names_new_services_already_gets_them() {
+    let mut seen = changed(climbing(1, None));
+    let (entered_at, cause) = (at(0), Cause::StrategyChanged);
+    staged(&mut seen, Stage::RollingBack { entered_at, cause });
+    seen.coming = vec![Service { name: "preview".to_owned(), live: None }];
+    assert_eq!(shown(next(&seen, at(0))), "nothing", "no gateway refuses it");
+    seen.routes[0].live.as_mut().unwrap().acceptance = Acceptance::Refused("no Service".into());
+    let Some(Act::Apply(writes)) = next(&seen, at(0)) else { panic!("it waits") };
+    let stable = &seen.status.stable.as_ref().unwrap().revision;
+    assert!(matches!(writes.as_slice(), [Write::CreateService { name, revision, .. }]
+        if name == "preview" && revision == stable));
+    seen.coming[0].live = seen.stable_service.as_ref().unwrap().live.clone();
+    assert_eq!(shown(next(&seen, at(0))), "nothing", "it is there");
+}
+
+#[test]
 fn what_is_used_is_told() {
     assert_eq!(attempt::changed(&at_rest()), None);
     let hold = attempt::changed(&changed(at_rest())).unwrap();
