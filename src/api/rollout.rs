@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::keys::GROUP;
+use crate::api::routing::labels_schema;
 use crate::api::status::{RolloutStatus, Routing};
 use crate::api::strategy::Strategy;
 
@@ -198,19 +199,6 @@ fn six_hundred() -> i32 {
 
 fn schema(value: Value) -> Schema {
     Schema::try_from(value).unwrap_or_default()
-}
-
-fn labels_schema(_: &mut SchemaGenerator) -> Schema {
-    schema(json!({
-        "type": "object",
-        "minProperties": 1,
-        "maxProperties": 32,
-        "additionalProperties": {
-            "type": "string",
-            "maxLength": 63,
-            "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
-        },
-    }))
 }
 
 /// The template is kept as it is; its containers are lists keyed by name, so that server-side

@@ -179,7 +179,8 @@ fn hostnames_schema(_: &mut SchemaGenerator) -> Schema {
     Schema::try_from(schema).unwrap_or_default()
 }
 
-fn labels_schema(_: &mut SchemaGenerator) -> Schema {
+/// The schema of labels by which objects are selected: 1 to 32 of them.
+pub fn labels_schema(_: &mut SchemaGenerator) -> Schema {
     let schema = json!({
         "type": "object",
         "minProperties": 1,
