@@ -13,10 +13,9 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
     let Some((was, is)) = case.own() else { return };
     let (Some(old), Some(new)) = (&was.status.attempt, &is.status.attempt) else { return };
     let (Some(from), Some(to)) = (&old.routing, &new.routing) else { return };
-    let joins = Routing { http_route: None, grpc_route: None, routes: Vec::new(), ..from.clone() }
-        == Routing { http_route: None, grpc_route: None, routes: Vec::new(), ..to.clone() };
-    let goes_on = from.names().iter().all(|name| to.names().contains(name));
-    if from == to || new.number != old.number || (joins && goes_on) {
+    let after = to.names();
+    let joins = from.rest() == to.rest() && from.names().iter().all(|name| after.contains(name));
+    if new.number != old.number || joins {
         return;
     }
     let rests = match old.stage() {
@@ -57,11 +56,8 @@ fn gone(case: &Case<'_>, from: &Routing) -> bool {
 
 /// Whether a route was there and named the canary in all states that were known.
 pub fn leads(states: &[Option<&Route>], from: &Routing) -> bool {
-    let names = |route: &Route| {
-        let mut backends = route.rules.iter().flatten();
-        backends.any(|backend| backend.service == from.canary_service)
-    };
-    !states.is_empty() && states.iter().all(|route| route.is_some_and(names))
+    let leads = |route: &Route| route.leads_to(&from.canary_service);
+    !states.is_empty() && states.iter().all(|route| route.is_some_and(leads))
 }
 
 /// S2: a Service that is not named any more does not stay on pods that are about to go.

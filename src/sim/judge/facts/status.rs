@@ -132,19 +132,23 @@ pub struct Used {
 }
 
 impl Routing {
-    /// Whether it names what is used. What labels select may change meanwhile.
-    pub fn alike(&self, used: &Self) -> bool {
-        let rest = |of: &Self| Self {
+    /// All but its routes.
+    pub fn rest(&self) -> Self {
+        Self {
             http_route: None,
             grpc_route: None,
             routes: Vec::new(),
             selects: Vec::new(),
-            ..of.clone()
-        };
+            ..self.clone()
+        }
+    }
+
+    /// Whether it names what is used. What labels select may change meanwhile.
+    pub fn alike(&self, used: &Self) -> bool {
         let all = |of: &Self| of.names().into_iter().collect::<BTreeSet<String>>();
         let (named, known) = (all(self), all(used));
         let same = if self.selects.is_empty() { named == known } else { named.is_subset(&known) };
-        same && rest(self) == rest(used)
+        same && self.rest() == used.rest()
     }
 
     /// The routes that are named, as `<plural of the kind>/<name>`.
