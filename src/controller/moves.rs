@@ -19,7 +19,7 @@ use crate::controller::memory::{Memory, Verdict};
 use crate::controller::triggers::touched;
 use crate::model::moves::Write;
 use crate::model::notice::Notice;
-use crate::model::status::{Stage, Status};
+use crate::model::status::Status;
 use crate::model::template::TemplateId;
 #[cfg(feature = "planted")]
 use crate::observe::barrier::Barrier;
@@ -190,14 +190,7 @@ pub async fn commit(
     }
     let next = report(ctx, key, rollout, status).await?;
     let attempt = status.attempt.as_ref();
-    let step = attempt.and_then(|attempt| match attempt.stage {
-        Stage::Step { number, .. } => Some(number),
-        Stage::First { .. }
-        | Stage::Promoting { .. }
-        | Stage::RollingBack { .. }
-        | Stage::Completed { .. }
-        | Stage::Ended { .. } => None,
-    });
+    let step = attempt.map(|attempt| attempt.stage.step()).filter(|step| *step > 0);
     info!(
         rollout = %key,
         attempt = attempt.map(|attempt| attempt.number),

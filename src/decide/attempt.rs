@@ -282,6 +282,38 @@ pub fn not_ours_to_change(service: &Service, live: &LiveService) -> Option<Hold>
     live.owner.clone().map(|owner| Hold::ServiceOwned { service: name, owner })
 }
 
+/// The write that makes a Service for a revision.
+///
+/// # Errors
+/// What keeps it from being made.
+pub fn made(
+    seen: &Snapshot,
+    service: &Service,
+    revision: &Revision,
+    port: u16,
+) -> Result<Write, Hold> {
+    let target_port = usable_port(seen, service, port)?;
+    let (name, selector) = (service.name.clone(), seen.spec.selector.clone());
+    Ok(Write::CreateService { name, revision: revision.clone(), selector, port, target_port })
+}
+
+/// The write that gives a Service that we made a port, where it has not this one.
+pub fn ported(seen: &Snapshot, service: &Service, port: u16) -> Option<Result<Write, Hold>> {
+    let live = service.live.as_ref().filter(|_| lacks(service, port))?;
+    let target = side::service_target(service, live);
+    let added = |target_port| Write::AddPort { target, port, target_port };
+    Some(usable_port(seen, service, port).map(added))
+}
+
+/// The pods' port behind a port that a Service of ours is to have.
+fn usable_port(seen: &Snapshot, service: &Service, port: u16) -> Result<u16, Hold> {
+    if let Some(hold) = duplicate(seen) {
+        return Err(hold);
+    }
+    let unknown = || Hold::PortUnknown { service: service.name.clone(), port };
+    target_port(seen, port).ok_or_else(unknown)
+}
+
 /// Tells whether a Service that we made has not this port.
 pub fn lacks(service: &Service, port: u16) -> bool {
     service.live.as_ref().is_some_and(|live| live.ours && !live.ports.contains(&port))

@@ -4,9 +4,9 @@
 
 use crate::decide::act::{Act, Next, Step};
 use crate::decide::attempt::duplicate;
-use crate::decide::routes;
+use crate::decide::{routes, side};
 use crate::model::moves::Write;
-use crate::model::snapshot::{Service, Snapshot};
+use crate::model::snapshot::Snapshot;
 
 /// Tells whether the route is to be made: it is the Rollout's own and does not exist.
 pub fn due(seen: &Snapshot) -> bool {
@@ -19,13 +19,11 @@ pub fn route(seen: &Snapshot) -> Step {
     if let Some(hold) = duplicate(seen) {
         return Err(Next::Hold(hold));
     }
-    let name = |service: &Option<Service>| {
-        service.as_ref().map(|service| service.name.clone()).unwrap_or_default()
-    };
+    let services = [&seen.stable_service, &seen.canary_service];
     Err(Next::Write(vec![Write::CreateRoute {
         kind: route.name.kind,
         asked: asked.clone(),
-        services: [name(&seen.stable_service), name(&seen.canary_service)],
+        services: services.map(|service| side::name(service.as_ref())),
         port: seen.spec.ladder.port,
     }]))
 }

@@ -45,20 +45,13 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 /// A route that names the new Services already is refused until they are there. They select stable.
 fn named_by_routes(seen: &Snapshot, named: &Routing) -> Option<Act> {
     let refused = |route: &&LiveRoute| matches!(route.acceptance, Acceptance::Refused(_));
-    let stable = seen.status.stable.as_ref().filter(|_| seen.duplicate.is_none())?;
-    let target_port = attempt::target_port(seen, named.port)?;
+    let stable = seen.status.stable.as_ref().map(|side| &side.revision)?;
     if !routes::readable(seen).iter().any(refused) {
         return None;
     }
     let missing = seen.coming.iter().filter(|service| service.live.is_none());
-    let writes = missing.map(|service| Write::CreateService {
-        name: service.name.clone(),
-        revision: stable.revision.clone(),
-        selector: seen.spec.selector.clone(),
-        port: named.port,
-        target_port,
-    });
-    let writes: Vec<Write> = writes.collect();
+    let made = |service| attempt::made(seen, service, stable, named.port).ok();
+    let writes: Vec<Write> = missing.filter_map(made).collect();
     (!writes.is_empty()).then_some(Act::Apply(writes))
 }
 
@@ -96,8 +89,8 @@ fn left(seen: &Snapshot, named: &Routing) -> Act {
     let writes: Vec<Write> = gone.iter().filter_map(|service| released(seen, service)).collect();
     #[cfg(feature = "planted")]
     let writes = if active(Bug::ServiceLeftNarrowed) { Vec::new() } else { writes };
-    // A route that names the new port is answered at once then.
-    let ports = kept.iter().filter_map(|service| ported(seen, service, named.port));
+    // A route that names the new port is answered at once then, beside the old one.
+    let ports = kept.iter().filter_map(|service| attempt::ported(seen, service, named.port)?.ok());
     let writes: Vec<Write> = writes.into_iter().chain(ports).collect();
     if !writes.is_empty() {
         return Act::Apply(writes);
@@ -107,14 +100,6 @@ fn left(seen: &Snapshot, named: &Routing) -> Act {
         attempt.routing = Some(named.clone());
     }
     Act::Commit(Box::new(status))
-}
-
-/// A Service that we made and that stays in use has the new port beside its old one.
-fn ported(seen: &Snapshot, service: &Service, port: u16) -> Option<Write> {
-    let live = service.live.as_ref().filter(|_| seen.duplicate.is_none())?;
-    let target_port = attempt::target_port(seen, port)?;
-    let target = side::service_target(service, live);
-    attempt::lacks(service, port).then_some(Write::AddPort { target, port, target_port })
 }
 
 /// A Service that selects one revision of the Rollout selects all of them again, unless somebody

@@ -4,7 +4,7 @@
 //! Each function looks at what is, and names the next write or what it waits for.
 
 use crate::decide::act::{Next, Step};
-use crate::decide::attempt::{duplicate, lacks, not_ours_to_change, target_port};
+use crate::decide::attempt::{duplicate, made, not_ours_to_change, ported};
 use crate::decide::experiment::{self, Needs};
 use crate::decide::weights::{accepted, given_back, lowered, weighed};
 use crate::decide::{birth, routes, side};
@@ -371,29 +371,12 @@ fn healthy(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
 
 /// A Service exists; a new one selects this revision. One that we made has the port of the spec.
 pub fn create_service(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
-    let port = seen.spec.ladder.port;
-    let Some(service) = service.filter(|service| service.live.is_none() || lacks(service, port))
-    else {
-        return Ok(());
+    let (Some(service), port) = (service, seen.spec.ladder.port) else { return Ok(()) };
+    let needs = match service.live {
+        None => Some(made(seen, service, revision, port)),
+        Some(_) => ported(seen, service, port),
     };
-    if let Some(hold) = duplicate(seen) {
-        return waits(hold);
-    }
-    let name = service.name.clone();
-    let Some(target_port) = target_port(seen, port) else {
-        return waits(Hold::PortUnknown { service: name, port });
-    };
-    if let Some(live) = &service.live {
-        let target = side::service_target(service, live);
-        return writes(vec![Write::AddPort { target, port, target_port }]);
-    }
-    writes(vec![Write::CreateService {
-        name,
-        revision: revision.clone(),
-        selector: seen.spec.selector.clone(),
-        port,
-        target_port,
-    }])
+    ruled(needs.map(|needed| needed.map(|write| vec![write])))
 }
 
 /// A Service selects this revision.
@@ -454,7 +437,7 @@ fn select_canary(seen: &Snapshot, routes: &[&LiveRoute], canary: &Revision) -> S
     select(seen, service, canary)
 }
 
-/// The rules of an experiment are as they are to be.
+/// What is needed is there.
 fn ruled(needs: Needs) -> Step {
     match needs {
         None => Ok(()),

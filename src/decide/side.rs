@@ -109,6 +109,11 @@ pub fn service_target(service: &Service, live: &LiveService) -> Target {
     }
 }
 
+/// The name of a Service, empty where there is none.
+pub fn name(service: Option<&Service>) -> String {
+    service.map(|service| service.name.clone()).unwrap_or_default()
+}
+
 /// Ready endpoints of a revision behind a Service, 0 where there is no Service.
 pub fn ready(service: Option<&Service>, revision: &Revision) -> u32 {
     service.and_then(|s| s.live.as_ref()).map_or(0, |live| live.ready_of(revision))

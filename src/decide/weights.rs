@@ -8,7 +8,7 @@ use crate::decide::attempt::{duplicate, taken};
 use crate::decide::{routes, side};
 use crate::model::hold::Hold;
 use crate::model::moves::{WeightEdit, Write};
-use crate::model::snapshot::{Acceptance, LiveRoute, Service, Snapshot};
+use crate::model::snapshot::{Acceptance, LiveRoute, Snapshot};
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
@@ -106,10 +106,8 @@ fn rises(route: &LiveRoute, weight: Weight) -> bool {
 
 /// The write that gives the canary this weight, in every rule that holds both Services.
 pub fn set_weights(seen: &Snapshot, route: &LiveRoute, weight: Weight) -> Write {
-    let service = |service: &Option<Service>| {
-        service.as_ref().map(|service| service.name.clone()).unwrap_or_default()
-    };
-    let (stable, canary) = (service(&seen.stable_service), service(&seen.canary_service));
+    let [stable, canary] =
+        [&seen.stable_service, &seen.canary_service].map(|service| side::name(service.as_ref()));
     let mut edits = Vec::new();
     for rule in &route.rules {
         let share = side::canary_share(rule.sum, weight);
