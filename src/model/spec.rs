@@ -324,10 +324,12 @@ impl Ladder {
 
     /// Tells whether it splits traffic by these objects. What labels select may change meanwhile.
     pub fn splits_by(&self, used: &Routing) -> bool {
-        let named = self.routes.iter().all(|route| used.routes.contains(route));
-        let free = named && !self.labelled.is_empty();
-        let routes = if free { used.routes.clone() } else { self.routes.clone() };
-        Routing { routes, ..self.routing() } == *used
+        let Routing { strategy, routes, stable, canary, port, experiment } = used;
+        let named = self.routes.iter().all(|route| routes.contains(route));
+        (named && !self.labelled.is_empty() || self.routes == *routes)
+            && (self.strategy, self.port) == (*strategy, *port)
+            && (&self.stable_service, &self.canary_service) == (stable, canary)
+            && self.experiment == *experiment
     }
 
     /// Tells the strategy and the objects by which it splits traffic, as far as they are named.

@@ -24,7 +24,7 @@ mod variant;
 use crate::model::hold::Hold;
 use crate::model::snapshot::{Identity, Known, Route, Snapshot};
 use crate::model::spec::{Ladder, Routing, Spec, Strategy};
-use crate::model::status::{Attempt, Stage, Status};
+use crate::model::status::{Stage, Status};
 use crate::validate::seen::Seen;
 
 /// Makes of what was read what a turn may rely on.
@@ -44,12 +44,12 @@ pub fn validate(seen: &Seen) -> Known {
     let scene = service::Scene { seen, rollout: &rollout, spec: &spec, sets: &replica_sets };
     let stable_service = spec.ladder.stable_service.as_deref().map(|name| scene.service(name));
     let canary_service = spec.ladder.canary_service.as_deref().map(|name| scene.service(name));
-    let former = match instead {
-        Some(_) => former(&status, &spec.ladder).iter().map(|name| scene.service(name)).collect(),
-        None => Vec::new(),
+    let beside = |routing: Option<&Routing>| {
+        others(routing, &spec.ladder).iter().map(|name| scene.service(name)).collect()
     };
-    let coming = coming(instead.as_ref(), &spec.ladder);
-    let coming = coming.into_iter().map(|name| scene.service(name)).collect();
+    let used = status.attempt.as_ref().and_then(|attempt| attempt.routing.as_ref());
+    let former = beside(used.filter(|_| instead.is_some()));
+    let coming = beside(instead.as_ref().filter(|named| !named.routes.is_empty()));
     Known::Valid(Box::new(Snapshot {
         template,
         former,
@@ -75,18 +75,16 @@ pub fn validate(seen: &Seen) -> Known {
 
 /// The spec with what splits traffic at present, and what it names itself where that is another.
 fn in_use(mut spec: Spec, status: &Status) -> (Spec, Option<Routing>) {
+    let used =
+        status.attempt.as_ref().and_then(|attempt| Some((attempt, attempt.routing.as_ref()?)));
+    let Some((attempt, used)) = used.filter(|(_, used)| !spec.ladder.splits_by(used)) else {
+        return (spec, None);
+    };
     let named = spec.ladder.routing();
-    let used = |attempt: &Attempt| Some((attempt.routing.clone()?, attempt.clone()));
-    let ladder = &spec.ladder;
-    match status.attempt.as_ref().and_then(used).filter(|(used, _)| !ladder.splits_by(used)) {
-        None => (spec, None),
-        Some((used, attempt)) => {
-            let measured = used.strategy == Strategy::Canary && !used.routes.is_empty();
-            spec.ladder = spec.ladder.left(used, attempt.stage.step(), attempt.weight);
-            spec.ladder.dynamic_stable |= measured && unhurried(&attempt.stage);
-            (spec, Some(named))
-        }
-    }
+    let measured = used.strategy == Strategy::Canary && !used.routes.is_empty();
+    spec.ladder = spec.ladder.left(used.clone(), attempt.stage.step(), attempt.weight);
+    spec.ladder.dynamic_stable |= measured && unhurried(&attempt.stage);
+    (spec, Some(named))
 }
 
 /// The routes that are in use. They may have been given the port, or the Services, that the spec
@@ -115,21 +113,12 @@ fn routes_in_use(
     found
 }
 
-/// The Services that the spec names to split traffic by routes and that are not in use yet.
-fn coming<'a>(instead: Option<&'a Routing>, ladder: &Ladder) -> Vec<&'a str> {
-    let named = instead.into_iter().filter(|named| !named.routes.is_empty());
-    let names = named.flat_map(|named| [&named.stable, &named.canary]).flatten();
-    let used = [&ladder.stable_service, &ladder.canary_service];
-    let new = names.filter(|name| !used.iter().any(|used| used.as_ref() == Some(name)));
-    new.map(String::as_str).collect()
-}
-
-/// The Services that are in use and that no route leads to any more.
-fn former(status: &Status, ladder: &Ladder) -> Vec<String> {
-    let used = status.attempt.as_ref().and_then(|attempt| attempt.routing.as_ref());
-    let names = used.into_iter().flat_map(|used| [&used.stable, &used.canary]).flatten();
+/// The Services of a routing that a ladder does not name.
+fn others(routing: Option<&Routing>, ladder: &Ladder) -> Vec<String> {
+    let names = routing.into_iter().flat_map(|routing| [&routing.stable, &routing.canary]);
     let kept = [&ladder.stable_service, &ladder.canary_service];
-    names.filter(|name| !kept.iter().any(|kept| kept.as_ref() == Some(name))).cloned().collect()
+    let new = names.flatten().filter(|name| !kept.iter().any(|kept| kept.as_ref() == Some(name)));
+    new.cloned().collect()
 }
 
 /// Tells whether stable may take traffic back as its pods become ready. Whether it had only those
