@@ -137,10 +137,13 @@ impl Stores {
     /// that lead to one of its Services.
     pub fn uses(&self, rollout: &Rollout) -> Vec<Reference> {
         let mut refs = rollout.refs();
+        let gateway = rollout.spec.strategy.gateway();
+        if gateway.is_none_or(|api| api.labelled().next().is_none()) {
+            return refs; // They name each object once.
+        }
         let services: Vec<Reference> =
             refs.iter().filter(|reference| reference.kind == Kind::Service).cloned().collect();
-        for (kind, labels) in rollout.spec.strategy.gateway().iter().flat_map(|api| api.labelled())
-        {
+        for (kind, labels) in gateway.iter().flat_map(|api| api.labelled()) {
             let mut found: BTreeSet<Reference> = BTreeSet::new();
             for service in &services {
                 found.extend(if kind == Kind::GrpcRoute {
