@@ -1,5 +1,6 @@
 //! Writes whose answer is lost, late or false: each is made once, and tried again soon.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -146,7 +147,10 @@ async fn after_a_conflict_the_object_is_read_before_it_is_written_again() {
 #[tokio::test]
 async fn a_rival_that_writes_all_the_time_does_not_stop_a_release() {
     let (story, controller, routes) = opened("rival", 120).await;
-    let cluster = story.cluster.clone();
+    let (controller, cluster) = (Arc::new(controller), story.cluster.clone());
+    // Two steps from when a write came, one write of the rival has begun and ended since.
+    controller.proxy.disturb(Rule::every(3, &[Fault::Overtaken(2)]).to("/rollouts/"));
+    let witness = Arc::clone(&controller);
     let rival = tokio::spawn(async move {
         let mut often = interval(Duration::from_millis(30));
         often.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -158,10 +162,12 @@ async fn a_rival_that_writes_all_the_time_does_not_stop_a_release() {
             }
             let change = json!({"metadata": {"annotations": {"rival": count.to_string()}}});
             cluster.merge("Rollout", SHOP, change).await;
+            witness.proxy.step();
         }
     });
     let done = climb(&story).await;
     rival.abort();
+    let _ = rival.await;
 
     once(&story, &controller, &routes, &done).await;
     let calls = controller.proxy.writes(0);

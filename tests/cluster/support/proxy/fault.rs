@@ -26,6 +26,8 @@ pub enum Fault {
     Late(Duration),
     /// It is carried out; the answer comes a byte a second.
     Trickled,
+    /// It is carried out once so many steps were made by somebody else since it came.
+    Overtaken(usize),
 }
 
 /// Which writes.

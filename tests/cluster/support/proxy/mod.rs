@@ -34,7 +34,7 @@ use stairlock::sim::history::Sight;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::flow::{Body, Failure, Faults, Told};
 use self::ledger::Word;
@@ -49,6 +49,9 @@ static ORDER: AtomicUsize = AtomicUsize::new(0);
 
 /// How long a write may take that nobody waits for any more.
 const FLIGHT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a write is held that is to be overtaken: less than the deadline of a call.
+const HELD_MAX: Duration = Duration::from_secs(8);
 
 type Upstream = Client<HttpsConnector<HttpConnector>, Body>;
 
@@ -96,6 +99,8 @@ struct Shared {
     told: Told,
     /// Writes that have left and are not answered.
     flying: AtomicUsize,
+    /// Steps of somebody else, for writes that are to be overtaken.
+    steps: watch::Sender<usize>,
     changed: watch::Sender<usize>,
 }
 
@@ -123,6 +128,7 @@ impl Proxy {
             flows: watch::channel(Faults::default()).0,
             told: Told::default(),
             flying: AtomicUsize::new(0),
+            steps: watch::channel(0).0,
             changed: watch::channel(0).0,
         });
         let serving = Arc::clone(&shared);
@@ -211,6 +217,11 @@ impl Proxy {
         assert_eq!(from.len(), to.len(), "lengths are announced");
         self.note(Word::Disturbed);
         self.shared.state.lock().unwrap().garbled = Some((from, to));
+    }
+
+    /// Says that somebody else has made a step.
+    pub fn step(&self) {
+        self.shared.steps.send_modify(|steps| *steps += 1);
     }
 
     /// Refuses lists as streams, as API servers do that do not have them yet.
@@ -311,6 +322,9 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
         shared.answered(at, answer.code);
         return Ok(false_answer(answer));
     }
+    if let Some(Fault::Overtaken(steps)) = fault {
+        shared.overtaken(steps).await;
+    }
     let request = Request::from_parts(parts, whole(bytes));
     if !call.mutates() {
         let response = shared.forward(request).await?;
@@ -336,7 +350,7 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
             Ok(response.map(whole))
         }
         (None, Some(Fault::Trickled)) => Ok(response.map(trickle)),
-        (None, Some(Fault::Refused(_)) | None) => Ok(response.map(whole)),
+        (None, Some(Fault::Refused(_) | Fault::Overtaken(_)) | None) => Ok(response.map(whole)),
     }
 }
 
@@ -414,6 +428,14 @@ impl Shared {
         let faults: Vec<Fault> = state.rules.iter_mut().filter_map(|r| r.meet(&call)).collect();
         state.calls[at].fault = faults.first().copied();
         state.calls[at].fault
+    }
+
+    /// Waits until somebody else has made so many steps from here.
+    async fn overtaken(&self, by: usize) {
+        let mut steps = self.steps.subscribe();
+        let goal = *steps.borrow() + by;
+        // The caller cuts the call; nothing is held for longer than that.
+        let _ = timeout(HELD_MAX, steps.wait_for(|steps| *steps >= goal)).await;
     }
 
     /// Whether a request is for what an old API server does not have.
