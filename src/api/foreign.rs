@@ -29,7 +29,8 @@ pub struct ReplicaSet {
     pub made_of: OnceLock<Option<MadeOf>>,
 }
 
-/// Reads metadata without `managedFields`: they are half of an object, and nobody asks for them.
+/// Reads metadata without `managedFields`: they are half of an object, and of these kinds nobody
+/// asks for them.
 fn lean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -145,7 +146,6 @@ pub struct PodCondition {
 #[resource(inherit = k8s_openapi::api::core::v1::Service)]
 pub struct Service {
     /// Name, labels, annotations, owners.
-    #[serde(deserialize_with = "lean")]
     pub metadata: ObjectMeta,
     /// What it selects.
     #[serde(default)]

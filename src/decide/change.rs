@@ -104,7 +104,7 @@ fn left(seen: &Snapshot, named: &Routing) -> Act {
 
 /// A Service that selects one revision of the Rollout selects all of them again, unless somebody
 /// else has it.
-fn released(seen: &Snapshot, service: &Service) -> Option<Write> {
+pub fn released(seen: &Snapshot, service: &Service) -> Option<Write> {
     let live = service.live.as_ref().filter(|live| live.owner.is_none())?;
     let selected = live.selects.as_ref().filter(|_| seen.duplicate.is_none())?;
     let known = seen.replica_sets.iter().any(|rs| rs.owned && rs.revision == *selected);

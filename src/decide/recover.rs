@@ -1,6 +1,7 @@
 //! Recover: what a Rollout is when its status is lost. Never a jump to full traffic.
 
 use crate::decide::act::Act;
+use crate::decide::change;
 use crate::decide::side;
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
@@ -27,6 +28,11 @@ pub fn status(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     let lost = seen.status.attempt.is_none() && seen.replica_sets.iter().any(|rs| rs.owned);
     if !lost {
         return None;
+    }
+    // Whoever uses them gets answers of all pods, whatever becomes of the revision they select.
+    let freed: Vec<Write> = seen.former.iter().filter_map(|s| change::released(seen, s)).collect();
+    if !freed.is_empty() {
+        return Some(Act::Apply(freed));
     }
     let mut status = seen.status.clone();
     status.quarantine =
@@ -110,4 +116,57 @@ fn stable(seen: &Snapshot) -> Option<&ReplicaSet> {
         .max_by_key(|rs| (rs.available, rs.desired, rs.attempt))
         .or_else(|| find(&present))
         .or_else(|| owned().max_by_key(|rs| rs.attempt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixture::{at, at_rest};
+    use crate::model::status::Status;
+
+    fn shown(act: Option<Act>) -> String {
+        match act {
+            Some(Act::Apply(writes)) => match writes.as_slice() {
+                [Write::Select { target, from: Some(_), to: None }] => {
+                    format!("frees {}", target.name)
+                }
+                other => format!("{other:?}"),
+            },
+            Some(Act::Commit(_)) => "is found again".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn services_that_were_forgotten_select_all_pods_before_the_status_is_found_again() {
+        type Patch = fn(&mut Snapshot);
+        let cases: [(&str, Patch, &str); 5] = [
+            ("one selects a revision", |_| (), "frees old"),
+            ("none", |seen| seen.former.clear(), "is found again"),
+            ("it selects all already", |seen| live(seen).selects = None, "is found again"),
+            (
+                "a GitOps tool would put it back",
+                |seen| live(seen).owner = Some("Kustomization a/b".to_owned()),
+                "is found again",
+            ),
+            (
+                "an older Rollout has the objects",
+                |seen| seen.duplicate = Some(("Service stable".to_owned(), "old".to_owned())),
+                "is found again",
+            ),
+        ];
+        for (case, patch, want) in cases {
+            let mut seen = at_rest();
+            seen.status = Status::default();
+            let mut old = seen.canary_service.clone().unwrap();
+            old.name = "old".to_owned();
+            seen.former = vec![old];
+            patch(&mut seen);
+            assert_eq!(shown(status(&seen, at(0))), want, "{case}");
+        }
+    }
+
+    fn live(seen: &mut Snapshot) -> &mut crate::model::snapshot::LiveService {
+        seen.former[0].live.as_mut().unwrap()
+    }
 }

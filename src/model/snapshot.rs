@@ -74,7 +74,8 @@ pub struct Snapshot {
     pub offer: Offer,
     /// The stable Service.
     pub stable_service: Option<Service>,
-    /// Services that were in use until they were changed in spec and route together.
+    /// Services that were in use until they were changed in spec and route together, or that a lost
+    /// status forgot.
     pub former: Vec<Service>,
     /// Services that the spec names to split traffic by routes and that are not in use yet.
     pub coming: Vec<Service>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use kube::Resource;
 use serde_json::Value;
 
@@ -88,7 +88,10 @@ impl Watched for Service {
     }
 
     fn trim(&mut self) {
-        bare(&mut self.metadata);
+        if let Some(entries) = &mut self.metadata.managed_fields {
+            entries.retain(turned);
+        }
+        drop_last_applied(&mut self.metadata);
     }
 }
 
@@ -231,6 +234,13 @@ fn owns_image(entry: &ManagedFieldsEntry) -> bool {
     let lists = ["f:containers", "f:initContainers"].into_iter().filter_map(|key| spec.get(key));
     let mut items = lists.filter_map(Value::as_object).flat_map(|list| list.values());
     items.any(|item| item.get("f:image").is_some())
+}
+
+/// Tells whether it was us who wrote the selector of a Service.
+fn turned(entry: &ManagedFieldsEntry) -> bool {
+    let selector = |fields: &FieldsV1| fields.0.pointer("/f:spec/f:selector").is_some();
+    let ours = entry.manager.as_deref() == Some(keys::FIELD_MANAGER);
+    ours && entry.fields_v1.as_ref().is_some_and(selector)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::api::foreign::Pod;
+use crate::api::foreign::{Pod, Service};
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::observe::refs::{Watched, applied};
@@ -29,8 +29,13 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
     let own = Reference { kind: Kind::Rollout, key: key(rollout.as_ref()) };
     let refs = stores.uses(rollout);
     let of = |kind| refs.iter().filter(move |reference| reference.kind == kind);
-    let services: Vec<_> =
+    let replica_sets = stores.replica_sets.by(&own);
+    let mut services: Vec<_> =
         of(Kind::Service).filter_map(|service| stores.services.get(&service.key)).collect();
+    let attempt = rollout.status.as_ref().and_then(|status| status.attempt.as_ref());
+    if attempt.is_none() && !replica_sets.is_empty() {
+        services.extend(forgotten(stores, &own.key.namespace));
+    }
     let slices = of(Kind::Service).flat_map(|service| stores.slices.by(service)).collect();
     let routes: Vec<_> =
         of(Kind::HttpRoute).filter_map(|route| stores.routes.get(&route.key)).collect();
@@ -48,7 +53,7 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
     let kustomizations = kustomizations.iter();
     Seen {
         rollout: Arc::clone(rollout),
-        replica_sets: stores.replica_sets.by(&own),
+        replica_sets,
         pods: remembered.pods,
         source: source(stores, &own, of(Kind::ImagePolicy).next()),
         services,
@@ -62,6 +67,17 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         sent: remembered.sent,
         refused: remembered.refused,
     }
+}
+
+/// The Services of a namespace whose selector we wrote, and that no Rollout names. One of a lost
+/// status may be among them.
+fn forgotten(stores: &Stores, namespace: &str) -> Vec<Arc<Service>> {
+    let ours = |service: &Arc<Service>| {
+        let reference = Reference { kind: Kind::Service, key: key(service.as_ref()) };
+        let turned = service.metadata.managed_fields.as_ref().is_some_and(|m| !m.is_empty());
+        turned && stores.users(&reference).is_empty()
+    };
+    stores.services.within(namespace).into_iter().filter(ours).collect()
 }
 
 fn source(
@@ -92,3 +108,6 @@ fn rivals(stores: &Stores, own: &Reference, refs: &[Reference]) -> Vec<Arc<Rollo
     let others = keys.iter().filter(|key| **key != own.key);
     others.filter_map(|key| stores.rollouts.get(key)).collect()
 }
+
+#[cfg(test)]
+mod tests;

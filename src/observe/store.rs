@@ -97,6 +97,15 @@ impl<K: Watched> Store<K> {
         keys.filter_map(|key| shelf.objects.get(key).cloned()).collect()
     }
 
+    /// Finds the objects of a namespace, sorted by name.
+    pub fn within(&self, namespace: &str) -> Vec<Arc<K>> {
+        let shelf = self.read();
+        let from = Key { namespace: namespace.to_owned(), name: String::new() };
+        let later = shelf.objects.range(from..);
+        let here = later.take_while(|(key, _)| key.namespace == namespace);
+        here.map(|(_, object)| Arc::clone(object)).collect()
+    }
+
     /// Tells the names of the objects that name another one.
     pub fn keys_by(&self, reference: &Reference) -> Vec<Key> {
         self.read().by.get(reference).into_iter().flatten().cloned().collect()

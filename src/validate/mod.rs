@@ -48,7 +48,10 @@ pub fn validate(seen: &Seen) -> Known {
         others(routing, &spec.ladder).iter().map(|name| scene.service(name)).collect()
     };
     let used = status.attempt.as_ref().and_then(|attempt| attempt.routing.as_ref());
-    let former = beside(used.filter(|_| instead.is_some()));
+    let former = match &status.attempt {
+        Some(_) => beside(used.filter(|_| instead.is_some())),
+        None => scene.forgotten(),
+    };
     let coming = beside(instead.as_ref().filter(|named| !named.routes.is_empty()));
     Known::Valid(Box::new(Snapshot {
         template,

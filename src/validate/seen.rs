@@ -22,7 +22,8 @@ pub struct Seen {
     pub pods: Option<Result<Vec<Pod>, String>>,
     /// The ImagePolicy of `spec.sourceRef`.
     pub source: Found<ImagePolicy>,
-    /// The Services that the strategy names, as far as they exist.
+    /// The Services that the strategy or the attempt in progress names, as far as they exist; where
+    /// there is no attempt, also those whose selector we wrote and that no Rollout names.
     pub services: Vec<Arc<Service>>,
     /// The EndpointSlices of these Services.
     pub slices: Vec<Arc<EndpointSlice>>,

@@ -35,6 +35,21 @@ impl Scene<'_> {
         Service { name: name.to_owned(), live: found.map(|service| self.live(service)) }
     }
 
+    /// The Services that are not named and select a revision of the Rollout: before its status was
+    /// lost, it used them.
+    pub fn forgotten(&self) -> Vec<Service> {
+        let ladder = &self.spec.ladder;
+        let named = [&ladder.stable_service, &ladder.canary_service];
+        let other = |service: &Service| !named.iter().any(|n| n.as_ref() == Some(&service.name));
+        let known = |service: &Service| {
+            let selects = service.live.as_ref().and_then(|live| live.selects.as_ref());
+            self.sets.iter().any(|set| selects == Some(&set.revision))
+        };
+        let all = self.seen.services.iter();
+        let all = all.map(|s| Service { name: s.name_any(), live: Some(self.live(s)) });
+        all.filter(|service| other(service) && known(service)).collect()
+    }
+
     fn live(&self, service: &foreign::Service) -> LiveService {
         let ours = controller(&service.metadata) == Some(&self.rollout.uid);
         let object = Object { group: "", version: "v1", kind: "Service", meta: &service.metadata };
