@@ -41,6 +41,16 @@ pub enum Bug {
     WeightOffByOne,
     /// Scales a failed first revision to nothing although there is no other.
     FirstAbortScalesDown,
+    /// Sets weights on the first route of several.
+    FirstRouteOnly,
+    /// Raises the weight on the routes that can be written, though another cannot.
+    RoutesRiseApart,
+    /// Leaves the weight on every route as long as one of them cannot be written.
+    OneRouteHoldsAll,
+    /// Makes its route with half of the traffic on the canary Service.
+    RouteBornSplit,
+    /// Does not make its route again once it has a stable revision.
+    RouteNotMadeAgain,
     /// Adds the rule of an experiment before the side behind it is ready.
     RuleBeforeReady,
     /// Turns the Service of variant B to a new revision while a rule still leads to it.
@@ -216,6 +226,11 @@ impl Bug {
         Self::ShareRoundsDown,
         Self::WeightOffByOne,
         Self::FirstAbortScalesDown,
+        Self::FirstRouteOnly,
+        Self::RoutesRiseApart,
+        Self::OneRouteHoldsAll,
+        Self::RouteBornSplit,
+        Self::RouteNotMadeAgain,
         Self::RuleBeforeReady,
         Self::RuleKeptOnSupersede,
         Self::RuleLeft,

@@ -7,6 +7,8 @@ use crate::decide::attempt::duplicate;
 use crate::decide::{routes, side};
 use crate::model::moves::Write;
 use crate::model::snapshot::Snapshot;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
 
 /// Tells whether the route is to be made: it is the Rollout's own and does not exist.
 pub fn due(seen: &Snapshot) -> bool {
@@ -16,6 +18,10 @@ pub fn due(seen: &Snapshot) -> bool {
 /// The route exists.
 pub fn route(seen: &Snapshot) -> Step {
     let Some((route, asked)) = routes::unmade(seen) else { return Ok(()) };
+    #[cfg(feature = "planted")]
+    if active(Bug::RouteNotMadeAgain) && seen.status.stable.is_some() {
+        return Ok(());
+    }
     if let Some(hold) = duplicate(seen) {
         return Err(Next::Hold(hold));
     }

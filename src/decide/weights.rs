@@ -82,16 +82,26 @@ pub fn lowered(seen: &Snapshot, routes: &[&LiveRoute], weight: Weight) -> Step {
 
 /// The routes have this weight for the canary, in every rule that holds both Services.
 pub fn weighed(seen: &Snapshot, routes: &[&LiveRoute], weight: Weight) -> Step {
+    #[cfg(feature = "planted")]
+    let routes =
+        if active(Bug::FirstRouteOnly) { routes.get(..1).unwrap_or(routes) } else { routes };
     let wrong = || routes.iter().copied().filter(|route| !side::in_place(route, weight));
     if wrong().next().is_none() {
         return Ok(());
     }
-    let held = duplicate(seen).or_else(|| wrong().find_map(|route| taken(seen, route)));
+    // One that has the weight already counts too: it could not be taken back from there.
+    let held = duplicate(seen).or_else(|| routes.iter().find_map(|route| taken(seen, route)));
     // One route alone may have been refused for what this weight mends.
     let unsure = if routes.len() > 1 { accepted(routes) } else { Ok(()) };
     let together = held.is_none() && unsure.is_ok();
     let may =
         |route: &&LiveRoute| together || (!rises(route, weight) && taken(seen, route).is_none());
+    #[cfg(feature = "planted")]
+    let may = |route: &&LiveRoute| match () {
+        () if active(Bug::RoutesRiseApart) => taken(seen, route).is_none(),
+        () if active(Bug::OneRouteHoldsAll) => together,
+        () => may(route),
+    };
     let writes: Vec<Write> = wrong().filter(may).map(|r| set_weights(seen, r, weight)).collect();
     if !writes.is_empty() {
         return Err(Next::Write(writes));

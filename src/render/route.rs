@@ -22,9 +22,12 @@ pub fn create(
     let [stable, canary] = services;
     let backend =
         |name: &String, weight: u32| json!({"name": name, "port": port, "weight": weight});
+    let split = (100, 0);
+    #[cfg(feature = "planted")]
+    let split = if active(Bug::RouteBornSplit) { (50, 50) } else { split };
     let mut spec = json!({
         "parentRefs": asked.parents,
-        "rules": [{"backendRefs": [backend(stable, 100), backend(canary, 0)]}],
+        "rules": [{"backendRefs": [backend(stable, split.0), backend(canary, split.1)]}],
     });
     if let Some(spec) = spec.as_object_mut().filter(|_| !asked.hostnames.is_empty()) {
         spec.insert("hostnames".to_owned(), json!(asked.hostnames));

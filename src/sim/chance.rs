@@ -261,7 +261,9 @@ impl Draw {
         let going = Event::Delete { at: after(at, early), object };
         match (self.chance.u32(0..3), self.route()) {
             (0, Some(object)) => vec![Event::Delete { at, object }, going],
-            (1, _) => vec![Event::Gateway { at, answer: GatewayAnswer::Silent }, going],
+            (1, _) => {
+                vec![Event::Gateway { at, object: None, answer: GatewayAnswer::Silent }, going]
+            }
             (_, _) => vec![going],
         }
     }
@@ -293,9 +295,11 @@ impl Draw {
         let answer =
             self.of(&[GatewayAnswer::Refuses, GatewayAnswer::Silent], GatewayAnswer::Silent);
         let over = after(at, length);
+        let several = self.names.routes.len() > 1;
+        let object = if several && self.one_in(2) { self.route() } else { None };
         vec![
-            Event::Gateway { at, answer },
-            Event::Gateway { at: over, answer: GatewayAnswer::Accepts },
+            Event::Gateway { at, object: object.clone(), answer },
+            Event::Gateway { at: over, object, answer: GatewayAnswer::Accepts },
         ]
     }
 

@@ -13,6 +13,7 @@ use crate::model::problem::Problem;
 use crate::sim::resource::{RESOURCES, Resource};
 use crate::sim::schema;
 use crate::sim::story::{CODES, Event, Fate, Span, Story, VERSION};
+use crate::sim::world::fields;
 use crate::sim::yaml::{self, At, Content, Faults, Node};
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
@@ -152,6 +153,10 @@ fn details(event: &Event, say: &mut impl FnMut(&str, String)) {
         Event::Pods { fate: Fate::Flapping { every }, .. } if never(*every) => {
             say("fate.flapping.every", "found 0s, expected a longer time".to_owned());
         }
+        Event::Gateway { object: Some(object), .. } if !names_route(object) => {
+            let routes = fields::ROUTES.join(", ");
+            say("object", format!("found {object:?}, expected plural/name, with one of {routes}"));
+        }
         Event::Annotate { set, .. } if set.is_empty() => {
             say("set", "found none, expected at least one annotation".to_owned());
         }
@@ -237,11 +242,11 @@ fn resource(event: &Event) -> Option<&str> {
 fn object(event: &Event) -> Option<&str> {
     match event {
         Event::Edit { object, .. } | Event::Delete { object, .. } => Some(object),
+        Event::Gateway { object, .. } => object.as_deref(),
         Event::Release { .. }
         | Event::Source { .. }
         | Event::Annotate { .. }
         | Event::Pods { .. }
-        | Event::Gateway { .. }
         | Event::Errors { .. }
         | Event::Prometheus { .. }
         | Event::Crash { .. }
@@ -257,6 +262,12 @@ fn object(event: &Event) -> Option<&str> {
         | Event::Clock { .. }
         | Event::Drift { .. } => None,
     }
+}
+
+/// An object of no kind at all is told of elsewhere.
+fn names_route(text: &str) -> bool {
+    let plural = text.split_once('/').map_or(text, |(plural, _)| plural);
+    Resource::named(plural).is_none() || fields::ROUTES.contains(&plural)
 }
 
 fn names_object(text: &str) -> bool {

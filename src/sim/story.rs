@@ -165,6 +165,9 @@ pub enum Event {
     Gateway {
         /// When.
         at: Span,
+        /// The only route that it is about, as plural/name; all where there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        object: Option<String>,
         /// How.
         answer: GatewayAnswer,
     },

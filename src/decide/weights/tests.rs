@@ -79,6 +79,7 @@ fn a_weight_rises_on_all_routes_or_on_none() {
         ("not beside one that waits", 0, Pending(50), "RouteNotAccepted"),
         ("not beside one that is refused", 0, Refused(0), "RouteRefused"),
         ("not beside one that is put back", 0, Owned(0), "RouteOwned"),
+        ("not beside one that is put back where it is now", 0, Owned(50), "RouteOwned"),
         ("not beside one that cannot be read", 0, Unreadable, "RouteAmbiguous"),
         ("not beside one that is gone", 0, Gone, "BackendNotFound"),
     ] {

@@ -204,7 +204,12 @@ impl Liveness {
                 named_is_there(scene, name, rollout, found);
             }
             match rollout.open() {
-                Some(attempt) => ends(rollout, attempt, (known.stage.1.max(settled), at), found),
+                Some(attempt) => {
+                    ends(rollout, attempt, (known.stage.1.max(settled), at), found);
+                    if rested {
+                        falls(scene, name, rollout, found);
+                    }
+                }
                 None if rested && !rollout.deleting => {
                     named_is_used(name, rollout, found);
                     rests(scene, name, rollout, found);
@@ -358,6 +363,24 @@ fn ends(
     found.unless(stuck.is_none(), "L2", || {
         format!("{name}: attempt {} outlives its deadline: {stuck:?}", attempt.number)
     });
+}
+
+/// L2: on the way back a route that a GitOps tool owns keeps its weights, and no other one does.
+fn falls(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
+    let back = rollout.open().is_some_and(|attempt| attempt.stage() == Stage::RollingBack);
+    let waiting = rollout.status.waiting_for.first();
+    let routing = rollout.routing().filter(|_| back);
+    let Some(routing) = routing.filter(|_| waiting.is_some_and(|w| w.kind == "RouteOwned")) else {
+        return;
+    };
+    for (route_name, route) in scene.routes_of(&name.0, &routing) {
+        let Some(route) = route.filter(|route| !route.applied) else { continue };
+        let pairs = route.pairs(&routing.stable_service, &routing.canary_service);
+        let home = route.accepted_since.is_none() || pairs.values().all(|pair| pair.canary == 0);
+        found.unless(home, "L2", || {
+            format!("{route_name}: {pairs:?} while another route keeps the attempt")
+        });
+    }
 }
 
 /// L1: at rest all pods, Services and weights are stable's, and everything is told.

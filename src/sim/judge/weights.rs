@@ -156,7 +156,7 @@ impl Turn<'_, '_> {
     }
 
     /// S9 and S1: a canary rises only on a route that its attempt recorded, and only while every
-    /// other one of them is there and accepted.
+    /// other one of them is there, accepted, and no GitOps tool's.
     fn rises_with_all(&self, found: &mut Found) {
         let Turn { case, seen, is, was, .. } = self;
         if is.canary <= was.canary || !case.remembers("httproutes") || !case.remembers("rollouts") {
@@ -176,11 +176,11 @@ impl Turn<'_, '_> {
             let gone = states.is_empty() || states.iter().any(Option::is_none);
             *name == case.route()
                 || (selects && gone)
-                || states.into_iter().flatten().any(|route| route.accepted_since.is_some())
+                || states.into_iter().flatten().any(|r| r.accepted_since.is_some() && !r.applied)
         };
         let fine = recorded.iter().any(|names| names.iter().all(accepted));
         found.unless(fine || recorded.is_empty(), "S1", || {
-            format!("{} gives the canary more while another route is not accepted", case.route())
+            format!("{} gives the canary more while another route is not usable", case.route())
         });
     }
 

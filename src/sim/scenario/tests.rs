@@ -39,7 +39,12 @@ fn full() -> Story {
         Event::Pods { at: s(14), version: text("1.1.0"), fate: Fate::Flapping { every: s(5) } },
         Event::Pods { at: s(14), version: text("1.1.0"), fate: Fate::Crashing { after: s(5) } },
         Event::Pods { at: s(14), version: text("1.1.0"), fate: Fate::OneStuck },
-        Event::Gateway { at: s(15), answer: GatewayAnswer::Silent },
+        Event::Gateway { at: s(15), object: None, answer: GatewayAnswer::Silent },
+        Event::Gateway {
+            at: s(15),
+            object: Some(text("grpcroutes/shop")),
+            answer: GatewayAnswer::Refuses,
+        },
         Event::Errors { at: s(16), version: text("1.1.0"), percent: 7.25 },
         Event::Prometheus { at: s(17), up: false },
         Event::Crash { write: 7, side: Side::Before },
@@ -238,6 +243,11 @@ fn a_fault_of_an_event_does_so_too() {
             event("delete: {at: 1s, object: rollout/shop}"),
             "a.yaml:4:28: events[0].delete.object: \
           found \"rollout/shop\", expected plural/name",
+        ),
+        (
+            event("gateway: {at: 1s, object: services/shop, answer: refuses}"),
+            "a.yaml:4:29: events[0].gateway.object: \
+          found \"services/shop\", expected plural/name, with one of grpcroutes, httproutes",
         ),
         (
             event("edit: {at: 1s, object: pods/a, merge: []}"),

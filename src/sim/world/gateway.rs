@@ -23,6 +23,8 @@ pub const CONTROLLER: &str = "gateway.sim/controller";
 #[derive(Debug)]
 pub struct Gateway {
     answer: GatewayAnswer,
+    /// Its answers to single routes.
+    answers: BTreeMap<Place, GatewayAnswer>,
     routes: BTreeMap<Place, Arc<Value>>,
     /// Routes by the Services that they name.
     naming: BTreeMap<Place, BTreeSet<Place>>,
@@ -33,6 +35,7 @@ impl Default for Gateway {
     fn default() -> Self {
         Self {
             answer: GatewayAnswer::Accepts,
+            answers: BTreeMap::new(),
             routes: BTreeMap::new(),
             naming: BTreeMap::new(),
             services: BTreeSet::new(),
@@ -92,18 +95,25 @@ impl Gateway {
         }
     }
 
-    /// Changes how the gateway answers, for routes that are there too.
-    pub fn decree(&mut self, ground: &mut Ground, answer: GatewayAnswer) {
-        self.answer = answer;
-        for route in self.routes.keys() {
+    /// Changes how the gateway answers, to one route or to all, those too that are there.
+    pub fn decree(&mut self, ground: &mut Ground, only: Option<Place>, answer: GatewayAnswer) {
+        let all = only.is_none();
+        let told = self.routes.keys().filter(|route| all || only.as_ref() == Some(route));
+        for route in told {
             ground.soon(Task::Route(route.clone()));
         }
+        if let Some(route) = only {
+            self.answers.insert(route, answer);
+            return;
+        }
+        self.answer = answer;
+        self.answers.clear();
     }
 
     /// Answers to a route.
     pub fn act(&mut self, ground: &mut Ground, place: &Place) {
         let Some(route) = self.routes.get(place) else { return };
-        let accepted = match self.answer {
+        let accepted = match self.answers.get(place).unwrap_or(&self.answer) {
             GatewayAnswer::Accepts => ("True", "Accepted", "the route is accepted".to_owned()),
             GatewayAnswer::Refuses => {
                 let why = "no listener of the Gateway allows this route".to_owned();

@@ -112,7 +112,10 @@ impl World {
             Event::Annotate { at: _, set } => people::annotate(ground, set)?,
             Event::Delete { at: _, object } => people::delete(ground, object)?,
             Event::Pods { at: _, version, fate } => self.pods.decree(ground, version, *fate),
-            Event::Gateway { at: _, answer } => self.gateway.decree(ground, *answer),
+            Event::Gateway { at: _, object, answer } => {
+                let only = object.as_ref().map(|object| people::place(ground, object));
+                self.gateway.decree(ground, only.transpose()?, *answer);
+            }
             Event::Errors { at: _, version, percent } => {
                 if !(0.0..=100.0).contains(percent) {
                     let value = percent.to_string();

@@ -117,7 +117,11 @@ pub fn delete(ground: &Ground, object: &str) -> Result<(), Trouble> {
     done.map_err(|refusal| trouble(ground, object, refusal))
 }
 
-fn place(ground: &Ground, object: &str) -> Result<Place, Trouble> {
+/// The place of an object as stories name it.
+///
+/// # Errors
+/// [`Trouble::Kind`].
+pub fn place(ground: &Ground, object: &str) -> Result<Place, Trouble> {
     let known = object.split_once('/').filter(|(_, name)| !name.is_empty());
     let known = known.and_then(|(plural, name)| Some((Resource::named(plural)?, name)));
     let Some((resource, name)) = known else {

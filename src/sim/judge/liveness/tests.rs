@@ -8,6 +8,38 @@ fn rest() -> Tale {
     Tale::at_rest(true)
 }
 
+/// An aborted attempt stands since a GitOps tool has one of its two routes; the other gives the
+/// canary this weight.
+fn held(tale: &mut Tale, canary: u32) {
+    tale.annotate("controller", json!({"stairlock.dev/accepted": null}));
+    let routes = json!({"httpRoute": null, "routes": [
+        {"kind": "HTTPRoute", "name": "shop"}, {"kind": "HTTPRoute", "name": "intern"}]});
+    let backends = json!([{"name": "stable", "port": 80, "weight": 50},
+        {"name": "canary", "port": 80, "weight": 50}]);
+    let labels = json!({"kustomize.toolkit.fluxcd.io/name": "apps"});
+    tale.create(
+        "person",
+        "httproutes/intern",
+        json!({"metadata": {"labels": labels},
+        "spec": {"rules": [{"backendRefs": backends}]}}),
+    );
+    tale.status(json!({"attempt": {"routing": routes},
+        "waitingFor": [{"kind": "RouteOwned", "automatic": false}]}));
+    tale.weigh_as("person", 100 - canary, canary);
+    tale.accept();
+    tale.calm();
+    end(tale, 600);
+}
+
+#[test]
+fn a_route_that_is_held_keeps_no_other_from_falling() {
+    let rows: &[Row] = &[
+        ("the other one fell", Tale::aborted, |t| held(t, 0), &[]),
+        ("it did not", Tale::aborted, |t| held(t, 50), &["L2"]),
+    ];
+    check(rows);
+}
+
 fn end(t: &mut Tale, secs: u64) {
     t.after(secs);
     let at = t.at;

@@ -240,11 +240,32 @@ fn two() -> Tale {
     tale
 }
 
+/// The other route is accepted.
+fn both() -> Tale {
+    let mut tale = two();
+    let said = |kind| json!({"type": kind, "status": "True", "observedGeneration": 1});
+    let parents = json!([{"conditions": [said("Accepted"), said("ResolvedRefs")]}]);
+    tale.merge("gateway", "grpcroutes/shop", json!({"status": {"parents": parents}}));
+    tale.after(6);
+    tale
+}
+
+/// A GitOps tool has applied it besides.
+fn one_in_git() -> Tale {
+    let mut tale = both();
+    let labels = json!({"kustomize.toolkit.fluxcd.io/name": "apps"});
+    tale.merge("person", "grpcroutes/shop", json!({"metadata": {"labels": labels}}));
+    tale.after(6);
+    tale
+}
+
 #[test]
 fn weights_rise_on_all_routes_together() {
     let rows: &[Row] = &[
         ("another one is not accepted", two, |t| t.weigh(80, 20), &["S1"]),
         ("it falls all the same", two, |t| t.weigh(100, 0), &[]),
+        ("both can be written", both, |t| t.weigh(80, 20), &[]),
+        ("another one is in Git", one_in_git, |t| t.weigh(80, 20), &["S1"]),
     ];
     check(rows);
     let mut tale = routed();

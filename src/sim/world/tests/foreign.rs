@@ -39,6 +39,17 @@ async fn the_gateway_answers_as_the_story_says() {
     scene.happens(answer(GatewayAnswer::Accepts)).unwrap();
     scene.pass(301).await;
     assert_eq!(said(&scene), "True 2, True 2");
+    for (object, want) in
+        [("httproutes/b", "True 2, True 2"), ("httproutes/shop", "False 2, True 2")]
+    {
+        let one = json!({"gateway": {"at": "1s", "object": object, "answer": "refuses"}});
+        scene.happens(one).unwrap();
+        scene.pass(301).await;
+        assert_eq!(said(&scene), want, "only {object} is refused");
+    }
+    scene.happens(answer(GatewayAnswer::Accepts)).unwrap();
+    scene.pass(301).await;
+    assert_eq!(said(&scene), "True 2, True 2", "all are accepted");
     scene.happens(json!({"delete": {"at": "9s", "object": "services/shop-canary"}})).unwrap();
     scene.pass(301).await;
     assert_eq!(said(&scene), "True 2, False 2");
