@@ -450,7 +450,9 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
         let since = cause.filter(|cause| *cause != Cause::Superseded).map(|_| now);
         #[cfg(feature = "planted")]
         let since = if active(Bug::DrainFromIntent) { Some(now) } else { since };
-        status.draining.push(Draining { revision: attempt.revision.clone(), since });
+        let revision = attempt.revision.clone();
+        status.draining.retain(|draining| draining.revision != revision);
+        status.draining.push(Draining { revision, since });
     }
     status.canary = None;
     status.history.insert(0, entry);

@@ -84,7 +84,12 @@ pub fn at_rest() -> Snapshot {
         offer: Offer::NoSource,
         stable_service: Some(service("stable")),
         canary_service: Some(service("canary")),
-        routes: vec![Route { name: http("shop"), there: true, live: Ok(route((100, 0))) }],
+        routes: vec![Route {
+            name: http("shop"),
+            there: true,
+            live: Ok(route((100, 0))),
+            remnant: None,
+        }],
         unmatched: None,
         duplicate: None,
         sent: Default::default(),

@@ -211,6 +211,8 @@ pub struct Route {
     pub there: bool,
     /// What is known of it, or why it cannot be used.
     pub live: Result<LiveRoute, Hold>,
+    /// Where it cannot be used: what is left in it of the rules of an experiment, without others.
+    pub remnant: Option<LiveRoute>,
 }
 
 /// A route as it is.

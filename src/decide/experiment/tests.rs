@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::decide::act::{Act, Waits};
+use crate::decide::act::{self, Act, Waits};
 use crate::decide::fixture::{at, climbing, http, route, shown};
 use crate::decide::order;
-use crate::decide::{command, stage, status};
+use crate::decide::{command, finalize, stage, status};
 use crate::model::command::{Asked, Command, Token, Value};
+use crate::model::moves::Move;
 use crate::model::snapshot::Experiment;
 use crate::model::spec::{HeaderMatch, MatchKind, Scale, Strategy};
 use crate::model::status::{Cause, Phase, Stage, Trigger};
@@ -288,4 +289,27 @@ fn who_does_not_win_is_noted_and_no_failure() {
     let last = Snapshot { status: shown, ..then };
     let hold = side::quarantined(&last, "shop:1.1.0".to_owned(), 2);
     assert!(hold.message().contains("did not win the experiment of attempt 2"));
+}
+
+#[test]
+fn a_rule_goes_from_a_route_that_serves_for_nothing_else() {
+    let mut seen = experiment(Some(at(0)));
+    there(&mut seen, true);
+    let mut remnant = live_route(&mut seen).clone();
+    remnant.rules.clear();
+    let lost = Hold::BackendNotFound { what: "a rule".to_owned() };
+    (seen.routes[0].live, seen.routes[0].remnant) = (Err(lost), Some(remnant));
+    let stable = seen.status.stable.clone().unwrap().revision;
+    assert_eq!(shown(order::stable(&seen, &stable)), "-1 +0");
+    seen.rollout.deleting = Some(at(1));
+    assert_eq!(shown_move(finalize::next(&seen, at(1))), "-1 +0");
+    seen.routes[0].remnant = None;
+    assert_eq!(shown(order::stable(&seen, &stable)), "BackendNotFound");
+}
+
+fn shown_move(next: Move) -> String {
+    match next {
+        Move::Apply(writes) => shown(Err(act::Next::Write(writes))),
+        other => panic!("{other:?}"),
+    }
 }

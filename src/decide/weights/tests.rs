@@ -34,7 +34,7 @@ fn other(is: Is) -> Route {
         Is::Unreadable => Err(hold),
         Is::Gone => Err(missing),
     };
-    Route { name: name.clone(), there: !matches!(is, Is::Gone), live: found }
+    Route { name: name.clone(), there: !matches!(is, Is::Gone), live: found, remnant: None }
 }
 
 /// On the step of weight 50, with a second route.
