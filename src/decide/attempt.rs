@@ -384,6 +384,7 @@ fn begin(
         highest: weight,
         routing: side::routing(seen),
         unpaused: returns,
+        concludes: false,
     };
     #[cfg(feature = "planted")]
     let unpaused =

@@ -127,6 +127,7 @@ fn spec() -> Spec {
             create: None,
             drain: DRAIN_DELAY,
             experiment: None,
+            analysis: None,
             abort_drain: Some(DRAIN_DELAY),
             dynamic_stable: false,
             rollback_window: 0,
@@ -147,6 +148,7 @@ fn status(revision: &Revision) -> Status {
         highest: Weight::FULL,
         routing: None,
         unpaused: false,
+        concludes: false,
     };
     let release = delivered("shop:1.0.0");
     let stable = Side { revision: revision.clone(), release, replicas: 4, ready: 4 };
@@ -221,6 +223,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         highest: weight,
         routing: Some(seen.spec.ladder.routing()),
         unpaused: false,
+        concludes: false,
     });
     seen
 }

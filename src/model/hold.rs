@@ -13,6 +13,8 @@ pub enum Hold {
     AwaitingPromotion,
     /// An experiment runs until its time.
     Experimenting,
+    /// An experiment that its data end, once it lasted long enough.
+    Concluding,
     /// An experiment that a person ends.
     AwaitingConclusion,
     /// `spec.paused` freezes ladder and deliveries.
@@ -222,6 +224,7 @@ impl Hold {
             Self::Paused => "Paused",
             Self::AwaitingPromotion => "AwaitingPromotion",
             Self::Experimenting => "Experimenting",
+            Self::Concluding => "Concluding",
             Self::AwaitingConclusion => "AwaitingConclusion",
             Self::Suspended => "Suspended",
             Self::PodsNotReady { .. } => "PodsNotReady",
@@ -264,6 +267,7 @@ impl Hold {
         match self {
             Self::Paused
             | Self::Experimenting
+            | Self::Concluding
             | Self::PodsNotReady { .. }
             | Self::EndpointsNotReady { .. }
             | Self::RouteNotAccepted { .. }
@@ -323,6 +327,7 @@ impl Hold {
             Self::Paused
             | Self::AwaitingPromotion
             | Self::Experimenting
+            | Self::Concluding
             | Self::AwaitingConclusion
             | Self::StrategyChanged { .. }
             | Self::Suspended
@@ -369,6 +374,7 @@ impl Hold {
             Self::Paused
             | Self::AwaitingPromotion
             | Self::Experimenting
+            | Self::Concluding
             | Self::AwaitingConclusion
             | Self::Suspended
             | Self::NoHealthyBackend
@@ -393,6 +399,7 @@ impl Hold {
             Self::Paused => "the pause of this step runs".to_owned(),
             Self::AwaitingPromotion => "waits to be promoted".to_owned(),
             Self::Experimenting => "the experiment runs".to_owned(),
+            Self::Concluding => concluding(),
             Self::AwaitingConclusion => awaiting_conclusion(),
             Self::Suspended => "spec.paused is true; set it to false to go on".to_owned(),
             Self::PodsNotReady { replica_set, available, needed } => {
@@ -517,6 +524,12 @@ fn route_taken(route: &RouteName) -> String {
 fn awaiting_conclusion() -> String {
     "the experiment runs until it is concluded: with the value B the new side takes all traffic, \
      with A or true it goes"
+        .to_owned()
+}
+
+fn concluding() -> String {
+    "conclude-experiment=true is held until the experiment has lasted for analysis.minDuration; \
+     the value A or B ends it at once"
         .to_owned()
 }
 

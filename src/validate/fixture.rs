@@ -134,6 +134,7 @@ pub fn climbing(routing: Routing) -> Status {
         highest: Weight::NONE,
         routing: Some(routing),
         unpaused: false,
+        concludes: false,
     };
     Status { attempt: Some(attempt), ..Status::default() }
 }
