@@ -49,6 +49,9 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
         return Move::Apply(vec![Write::Finalizer { present: false }]);
     }
     let end = seen.rollout.deleting.map_or(now, |since| since + PATIENCE);
+    if seen.denied.is_some() && now < end {
+        return Move::Wait { hold: seen.denied.clone(), until: Some(end) };
+    }
     // A write that is refused for so long does not keep the Rollout, nor its namespace.
     let refused = seen.refused.is_some() && end <= now;
     match if now < end { whole(seen) } else { Ok(()) } {

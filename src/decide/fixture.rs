@@ -91,6 +91,7 @@ pub fn at_rest() -> Snapshot {
             remnant: None,
         }],
         unmatched: None,
+        denied: None,
         duplicate: None,
         sent: Default::default(),
         refused: None,

@@ -77,6 +77,13 @@ pub enum Hold {
         /// The kind.
         kind: &'static str,
     },
+    /// The API server does not let us list the kind of the source, the route or what applies them.
+    KindForbidden {
+        /// The kind.
+        kind: &'static str,
+        /// What it says.
+        why: String,
+    },
     /// What the source offers is not a release: its tag or digest is malformed.
     UnusableRelease {
         /// The source.
@@ -238,6 +245,7 @@ impl Hold {
             Self::SourceMissing { .. } => "SourceMissing",
             Self::AccessDenied { .. } => "AccessDenied",
             Self::KindMissing { .. } => "KindMissing",
+            Self::KindForbidden { .. } => "KindForbidden",
             Self::UnusableRelease { .. } => "UnusableRelease",
             Self::ImageMismatch { .. } => "ImageMismatch",
             Self::OutOfRange { .. } => "OutOfRange",
@@ -286,6 +294,7 @@ impl Hold {
             | Self::SourceMissing { .. }
             | Self::AccessDenied { .. }
             | Self::KindMissing { .. }
+            | Self::KindForbidden { .. }
             | Self::UnusableRelease { .. }
             | Self::ImageMismatch { .. }
             | Self::OutOfRange { .. }
@@ -309,6 +318,7 @@ impl Hold {
     pub fn blocks(&self) -> bool {
         match self {
             Self::KindMissing { .. }
+            | Self::KindForbidden { .. }
             | Self::ImageMismatch { .. }
             | Self::ImageOwned { .. }
             | Self::ContainerUnknown { .. }
@@ -366,7 +376,7 @@ impl Hold {
             | Self::SourceMissing { source }
             | Self::AccessDenied { source }
             | Self::UnusableRelease { source, .. } => source,
-            Self::KindMissing { kind } => kind,
+            Self::KindMissing { kind } | Self::KindForbidden { kind, .. } => kind,
             Self::BackendNotFound { what }
             | Self::DuplicateBinding { what, .. }
             | Self::Refused { what, .. } => what,
@@ -427,6 +437,7 @@ impl Hold {
             Self::KindMissing { kind } => {
                 format!("the kind {kind} is not installed in this cluster; install its CRD")
             }
+            Self::KindForbidden { kind, why } => kind_forbidden(kind, why),
             Self::UnusableRelease { source, why } => {
                 format!("what {source} offers is not a release: {why}")
             }
@@ -466,6 +477,13 @@ fn access_denied(source: &str) -> String {
     format!(
         "{source} is in another namespace; start the controller with \
                  --allow-cross-namespace-refs=<its namespace> or move it here"
+    )
+}
+
+fn kind_forbidden(kind: &str, why: &str) -> String {
+    format!(
+        "the controller may not list and watch the kind {kind}, so that nothing of it is known: \
+         {why}; give its service account the verbs list and watch on it"
     )
 }
 

@@ -85,6 +85,8 @@ pub struct Snapshot {
     pub routes: Vec<Route>,
     /// What is said where labels are to select routes, and there is none.
     pub unmatched: Option<Hold>,
+    /// What is said where a kind that it refers to may not be listed: nothing of it is known.
+    pub denied: Option<Hold>,
     /// An older Rollout that uses one of the Services or routes: object and holder.
     pub duplicate: Option<(String, String)>,
     /// The ids of notices that are known to be sent.

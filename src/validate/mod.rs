@@ -64,6 +64,10 @@ pub fn validate(seen: &Seen) -> Known {
         duplicate: rival::older(seen, &spec, &routes),
         routes,
         unmatched,
+        denied: seen
+            .denied
+            .as_ref()
+            .map(|(kind, why)| Hold::KindForbidden { kind: kind.as_str(), why: why.clone() }),
         sent: seen.sent.clone(),
         refused: seen.refused.clone(),
         rollout,
