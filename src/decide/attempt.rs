@@ -224,9 +224,18 @@ pub fn duplicate(seen: &Snapshot) -> Option<Hold> {
     Some(Hold::DuplicateBinding { what, holder })
 }
 
+/// An older Rollout keeps us from writing to a Service or route. What we had before it we may leave:
+/// on the way back traffic goes to stable, whoever has the object from then on.
+pub fn barred(seen: &Snapshot) -> Option<Hold> {
+    let leaves = seen.status.attempt.as_ref().is_some_and(|attempt| {
+        attempt.routing.is_some() && matches!(attempt.stage, Stage::RollingBack { .. })
+    });
+    duplicate(seen).filter(|_| !leaves)
+}
+
 /// Somebody else has the route.
 pub fn taken(seen: &Snapshot, route: &LiveRoute) -> Option<Hold> {
-    duplicate(seen).or_else(|| owned(route))
+    barred(seen).or_else(|| owned(route))
 }
 
 /// A GitOps tool would put the route back.

@@ -4,7 +4,7 @@
 //! Each function looks at what is, and names the next write or what it waits for.
 
 use crate::decide::act::{Next, Step};
-use crate::decide::attempt::{duplicate, made, not_ours_to_change, ported};
+use crate::decide::attempt::{barred, made, not_ours_to_change, ported};
 use crate::decide::experiment::{self, Needs};
 use crate::decide::weights::{accepted, given_back, lowered, weighed};
 use crate::decide::{birth, routes, side};
@@ -394,7 +394,7 @@ pub fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -
     if live.selects.as_ref() == Some(revision) {
         return Ok(());
     }
-    if let Some(hold) = duplicate(seen).or_else(|| not_ours_to_change(service, live)) {
+    if let Some(hold) = barred(seen).or_else(|| not_ours_to_change(service, live)) {
         return waits(hold);
     }
     writes(vec![Write::Select {
@@ -445,7 +445,7 @@ fn select_canary(seen: &Snapshot, routes: &[&LiveRoute], canary: &Revision) -> S
 }
 
 /// What is needed is there.
-fn ruled(needs: Needs) -> Step {
+pub fn ruled(needs: Needs) -> Step {
     match needs {
         None => Ok(()),
         Some(Ok(all)) => writes(all),

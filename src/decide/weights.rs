@@ -4,7 +4,7 @@
 //! be written, whatever state the others are in.
 
 use crate::decide::act::{Next, Step};
-use crate::decide::attempt::{duplicate, taken};
+use crate::decide::attempt::{barred, taken};
 use crate::decide::{routes, side};
 use crate::model::hold::Hold;
 use crate::model::moves::{WeightEdit, Write};
@@ -86,7 +86,7 @@ pub fn weighed(seen: &Snapshot, routes: &[&LiveRoute], weight: Weight) -> Step {
     if wrong().next().is_none() {
         return Ok(());
     }
-    let held = duplicate(seen).or_else(|| wrong().find_map(|route| taken(seen, route)));
+    let held = barred(seen).or_else(|| wrong().find_map(|route| taken(seen, route)));
     // One route alone may have been refused for what this weight mends.
     let unsure = if routes.len() > 1 { accepted(routes) } else { Ok(()) };
     let together = held.is_none() && unsure.is_ok();
