@@ -90,6 +90,7 @@ pub fn at_rest() -> Snapshot {
             live: Ok(route((100, 0))),
             remnant: None,
         }],
+        renamed: None,
         unmatched: None,
         denied: None,
         duplicate: None,

@@ -83,6 +83,9 @@ pub struct Snapshot {
     /// The routes: those that are named, that their labels select, and that the attempt in progress
     /// uses.
     pub routes: Vec<Route>,
+    /// The rules of its own route with the Services and the port that the spec names, where these
+    /// are not in use yet.
+    pub renamed: Option<FieldEdit>,
     /// What is said where labels are to select routes, and there is none.
     pub unmatched: Option<Hold>,
     /// What is said where a kind that it refers to may not be listed: nothing of it is known.
