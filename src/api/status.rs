@@ -154,6 +154,10 @@ pub struct Attempt {
     /// or false. Example: `true`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unpaused: bool,
+    /// Whether the data decide its experiment, as conclude-experiment with the value true or
+    /// maxDuration asks. Default: false. Range: true or false. Example: `true`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub concludes: bool,
     /// Why it did not reach full traffic. Range: Aborted, Concluded, DeadlineExceeded, Reverted,
     /// StrategyChanged, Superseded. Example: `Aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -125,7 +125,12 @@ pub struct BlueGreen {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.variantAService != self.variantBService").message(
-        "variantAService and variantBService have to be two Services: name another one")
+        "variantAService and variantBService have to be two Services: name another one"),
+    validation = Rule::new(
+        "!has(self.maxDuration) || !has(self.analysis) || !has(self.analysis.minDuration) \
+         || duration(self.analysis.minDuration) < duration(self.maxDuration)"
+    ).message("analysis.minDuration has to be shorter than maxDuration: make it shorter, or \
+        maxDuration longer")
 )]
 pub struct AbTesting {
     /// The Service of variant A, which is stable and carries all other traffic; created where it
@@ -160,9 +165,41 @@ pub struct AbTesting {
              the command conclude-experiment")
     )]
     pub max_duration: Option<String>,
+    /// What the data of the experiment have to be before they decide. Default: none, so that they
+    /// may decide at once. Range: a shortest time and a number of samples. Example:
+    /// `{minDuration: 24h, minSampleSize: 1000}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<AbAnalysis>,
     /// The routes to which the rules of the experiment are added. Range: one or several. Example:
     /// `{gatewayAPI: {httpRoute: shop}}`.
     pub traffic_routing: TrafficRouting,
+}
+
+/// What the data of an experiment have to be before they decide.
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AbAnalysis {
+    /// How long the experiment lasts at least before its data decide, from when variant B is
+    /// reached: the command conclude-experiment with the value true is held until then. A and B,
+    /// promote and abort are not. Default: none. Range: 1ms to 8760h, in h, m, s and ms, and
+    /// shorter than maxDuration. Example: `24h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 28), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[x_kube(
+        validation = Rule::new(SOME_TIME).message(
+            "minDuration has to be longer than 0: write a time such as 24h, or leave it out"),
+        validation = Rule::new(EACH_UNIT_ONCE).message(
+            "minDuration repeats a unit: write each of h, m, s and ms once, such as 1h30m"),
+        validation = Rule::new(A_YEAR_AT_MOST).message(
+            "minDuration is longer than 8760h: write a shorter time, or leave it out")
+    )]
+    pub min_duration: Option<String>,
+    /// How many samples of each variant the data need to name a winner; with fewer they decide for
+    /// variant A. None are measured yet, which the event ExperimentConcluded tells. Default: 30.
+    /// Range: 1 to 1000000000. Example: 1000.
+    #[serde(default = "thirty")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub min_sample_size: i32,
 }
 
 /// Which requests variant B serves.

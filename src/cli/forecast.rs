@@ -16,7 +16,8 @@ use crate::model::spec::{Pause, Spec, Strategy};
 /// The version of the JSON document.
 const FORMAT: u32 = 1;
 /// The holds of a pause.
-const PAUSES: [&str; 4] = ["Paused", "AwaitingPromotion", "Experimenting", "AwaitingConclusion"];
+const PAUSES: [&str; 5] =
+    ["Paused", "AwaitingPromotion", "Experimenting", "Concluding", "AwaitingConclusion"];
 /// The pauses that a person ends: how they are written, and how they are read.
 const BY_PERSON: [(&str, &str); 2] =
     [("untilPromoted", "until promoted"), ("untilConcluded", "until concluded")];

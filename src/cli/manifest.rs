@@ -268,6 +268,7 @@ fn alone(rollout: Rollout) -> Seen {
         routes: Vec::new(),
         grpc_routes: Vec::new(),
         absent: BTreeSet::new(),
+        denied: None,
         kustomizations: Vec::new(),
         rivals: Vec::new(),
         template_refused: None,

@@ -28,7 +28,8 @@ use crate::validate::validate;
 /// Any [`Error`]; what it means for the next turn is said there.
 pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
     let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(gone(ctx, key)) };
-    if !ctx.stores.ready_for(&rollout) {
+    let known = ctx.stores.ready_for(&rollout) || ctx.stores.denied_for(&rollout).is_some();
+    if !known {
         return Ok(Next::Wait(None)); //                       a kind that it names is not listed
     }
     if let Gate::Shut { until } = catch_up(ctx, key, &rollout).await? {

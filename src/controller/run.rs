@@ -217,7 +217,7 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
             let at = if pods { now + SETTLE } else { now };
             touched(&ctx.stores, &change).into_iter().for_each(|key| ctx.queue.push(key, at));
         }
-        Sighting::Listed => {
+        Sighting::Listed | Sighting::Denied => {
             // Rollouts that waited for the list are due, whichever they are.
             let now = ctx.clock.monotonic();
             ctx.stores.rollouts.keys().into_iter().for_each(|key| ctx.queue.push(key, now));

@@ -224,9 +224,18 @@ pub fn duplicate(seen: &Snapshot) -> Option<Hold> {
     Some(Hold::DuplicateBinding { what, holder })
 }
 
+/// An older Rollout keeps us from writing to a Service or route. What we had before it we may leave:
+/// on the way back traffic goes to stable, whoever has the object from then on.
+pub fn barred(seen: &Snapshot) -> Option<Hold> {
+    let leaves = seen.status.attempt.as_ref().is_some_and(|attempt| {
+        attempt.routing.is_some() && matches!(attempt.stage, Stage::RollingBack { .. })
+    });
+    duplicate(seen).filter(|_| !leaves)
+}
+
 /// Somebody else has the route.
 pub fn taken(seen: &Snapshot, route: &LiveRoute) -> Option<Hold> {
-    duplicate(seen).or_else(|| owned(route))
+    barred(seen).or_else(|| owned(route))
 }
 
 /// A GitOps tool would put the route back.
@@ -384,6 +393,7 @@ fn begin(
         highest: weight,
         routing: side::routing(seen),
         unpaused: returns,
+        concludes: false,
     };
     #[cfg(feature = "planted")]
     let unpaused =
@@ -450,7 +460,9 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
         let since = cause.filter(|cause| *cause != Cause::Superseded).map(|_| now);
         #[cfg(feature = "planted")]
         let since = if active(Bug::DrainFromIntent) { Some(now) } else { since };
-        status.draining.push(Draining { revision: attempt.revision.clone(), since });
+        let revision = attempt.revision.clone();
+        status.draining.retain(|draining| draining.revision != revision);
+        status.draining.push(Draining { revision, since });
     }
     status.canary = None;
     status.history.insert(0, entry);

@@ -4,10 +4,11 @@
 //!
 //! It never moves traffic itself.
 
-use crate::decide::act::Act;
+use crate::decide::act::{Act, Next, Step};
 use crate::decide::attempt;
 use crate::decide::drain;
 use crate::decide::experiment;
+use crate::decide::order;
 use crate::decide::routes;
 use crate::decide::side;
 use crate::decide::way::{self, Way};
@@ -16,6 +17,7 @@ use crate::model::moves::Write;
 use crate::model::snapshot::{Acceptance, LiveRoute, Service, Snapshot};
 use crate::model::spec::Routing;
 use crate::model::status::{Cause, Stage};
+use crate::model::template::Revision;
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -32,7 +34,7 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Option<Act> {
         }
         Stage::First { .. } => Some(left(seen, named)),
         Stage::Completed { .. } | Stage::Ended { .. } if settled(seen, now) => {
-            Some(left(seen, named))
+            Some(followed(seen, named).unwrap_or_else(|| left(seen, named)))
         }
         // All traffic is on its way to one side: first it arrives.
         Stage::Promoting { .. }
@@ -53,6 +55,40 @@ fn named_by_routes(seen: &Snapshot, named: &Routing) -> Option<Act> {
     let made = |service| attempt::made(seen, service, stable, named.port).ok();
     let writes: Vec<Write> = missing.filter_map(made).collect();
     (!writes.is_empty()).then_some(Act::Apply(writes))
+}
+
+/// The Rollout's own route leads to the Services that the spec names, once stable answers behind
+/// them.
+fn followed(seen: &Snapshot, named: &Routing) -> Option<Act> {
+    let stable = seen.status.stable.as_ref().map(|side| &side.revision)?;
+    let route = routes::readable(seen).into_iter().next()?;
+    match led(seen, named, (route, stable)) {
+        Ok(()) => None,
+        Err(Next::Write(writes)) => Some(Act::Apply(writes)),
+        Err(Next::Hold(hold)) => Some(Act::hold(hold)),
+    }
+}
+
+fn led(seen: &Snapshot, named: &Routing, (route, stable): (&LiveRoute, &Revision)) -> Step {
+    let Some(edit) = seen.renamed.clone() else { return Ok(()) };
+    let used = [&seen.stable_service, &seen.canary_service].into_iter().flatten();
+    let services: Vec<&Service> = used.chain(&seen.coming).collect();
+    let find = |name: &Option<String>| {
+        services.iter().copied().find(|service| Some(&service.name) == name.as_ref())
+    };
+    let wanted = [find(&named.stable), find(&named.canary)];
+    for service in wanted.into_iter().flatten() {
+        let needs = match service.live {
+            None => Some(attempt::made(seen, service, stable, named.port)),
+            Some(_) => attempt::ported(seen, service, named.port),
+        };
+        order::ruled(needs.map(|needed| needed.map(|write| vec![write])))?;
+        order::select(seen, Some(service), stable)?;
+    }
+    let [first, _] = wanted;
+    order::endpoints(seen, first, stable, seen.spec.replicas)?;
+    let (kind, target) = (route.name.kind, route.target());
+    Err(Next::Write(vec![Write::SetRoute { kind, target, edits: vec![edit] }]))
 }
 
 /// Tells whether all traffic is on one side, and no other side still finishes requests.

@@ -5,6 +5,7 @@
 
 use crate::decide::act::Act;
 use crate::decide::attempt;
+use crate::decide::experiment;
 use crate::decide::notice;
 use crate::decide::restart;
 use crate::decide::side;
@@ -46,8 +47,14 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
             }
             stage::next(seen, &mut status, now);
         }
-        Command::ConcludeA | Command::ConcludeB if !experiments(seen) => return None,
-        Command::ConcludeA => attempt::roll_back(&mut status, Cause::Concluded, now),
+        Command::ConcludeA | Command::ConcludeB | Command::Conclude if !experiments(seen) => {
+            return None;
+        }
+        Command::ConcludeA => {
+            status.attempt.as_mut()?.concludes = false; // A person decides, not the data.
+            attempt::roll_back(&mut status, Cause::Concluded, now);
+        }
+        Command::Conclude => by_data(seen, &mut status, now)?,
         Command::ConcludeB => stage::next(seen, &mut status, now),
         Command::PromoteFull => {
             let Stage::Step { number, .. } = stage_of(seen)? else { return None };
@@ -80,6 +87,17 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         Command::Restart => status = restart::begin(seen, now),
     }
     Some(status)
+}
+
+/// Lets the data decide: at once where they may, else once they may. `None` where they do already.
+fn by_data(seen: &Snapshot, status: &mut Status, now: Timestamp) -> Option<()> {
+    let attempt = status.attempt.as_mut().filter(|attempt| !attempt.concludes)?;
+    attempt.concludes = true;
+    let Stage::Step { paused_at: Some(paused_at), .. } = attempt.stage else { return Some(()) };
+    if experiment::decided_at(seen, paused_at) <= now {
+        experiment::decide(status, now);
+    }
+    Some(())
 }
 
 /// Turns annotations into one token, or drops them with a notice.
@@ -160,8 +178,11 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
     }
     match asked.command {
         Command::Promote => matches!(stage, Stage::Step { paused_at: Some(_), .. }),
-        Command::ConcludeA | Command::ConcludeB => {
-            experiments(seen) && matches!(stage, Stage::Step { paused_at: Some(_), .. })
+        Command::ConcludeA | Command::ConcludeB | Command::Conclude => {
+            let decides = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.concludes);
+            let news = asked.command != Command::Conclude || !decides;
+            let paused = matches!(stage, Stage::Step { paused_at: Some(_), .. });
+            experiments(seen) && paused && news
         }
         Command::PromoteFull => {
             let unpaused = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.unpaused);
@@ -182,7 +203,11 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
 /// Tells whether a command lets the attempt go on, if only to its end.
 fn climbs(command: Command) -> bool {
     match command {
-        Command::Promote | Command::PromoteFull | Command::ConcludeA | Command::ConcludeB => true,
+        Command::Promote
+        | Command::PromoteFull
+        | Command::ConcludeA
+        | Command::ConcludeB
+        | Command::Conclude => true,
         Command::Abort | Command::Retry | Command::Restart => false,
     }
 }
@@ -211,6 +236,7 @@ fn bound(seen: &Snapshot, command: Command) -> Option<(u32, u32)> {
         Command::Abort
         | Command::ConcludeA
         | Command::ConcludeB
+        | Command::Conclude
         | Command::PromoteFull
         | Command::Promote
         | Command::Retry => Some((attempt, step)),

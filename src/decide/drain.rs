@@ -8,7 +8,7 @@ use crate::model::moves::Write;
 use crate::model::snapshot::{Acceptance, LiveRoute, ReplicaSet, Snapshot};
 #[cfg(feature = "planted")]
 use crate::model::spec::DRAIN_DELAY;
-use crate::model::status::{Draining, Stage, Status};
+use crate::model::status::{Attempt, Draining, Stage, Status};
 use crate::model::template::Revision;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -109,8 +109,17 @@ fn begin_again(seen: &Snapshot, revision: &Revision) -> Act {
 /// ReplicaSets with pods that are no side.
 fn leftovers(seen: &Snapshot) -> impl Iterator<Item = &ReplicaSet> {
     let status = &seen.status;
-    let climbing =
-        status.attempt.as_ref().filter(|attempt| attempt.stage.open() || status.stable.is_none());
+    // A step may want no pods of a side that lost its traffic a moment ago: they drain.
+    let idle = seen.spec.replicas > 0
+        && status
+            .attempt
+            .as_ref()
+            .zip(side::rung(seen))
+            .is_some_and(|(attempt, rung)| side::pods(seen, &attempt.revision, &rung) == 0);
+    let climbing = status
+        .attempt
+        .as_ref()
+        .filter(|attempt| !idle && (attempt.stage.open() || status.stable.is_none()));
     let sides = [
         climbing.map(|attempt| attempt.revision.clone()),
         status.stable.as_ref().map(|side| side.revision.clone()),
@@ -122,6 +131,24 @@ fn leftovers(seen: &Snapshot) -> impl Iterator<Item = &ReplicaSet> {
         }
         rs.owned && rs.desired > 0 && !sides.iter().flatten().any(|side| *side == rs.revision)
     })
+}
+
+/// Tells whether the revision of an attempt is a side, which does not drain. A step may want no
+/// pods of one that lost its traffic a moment ago, as where the status was lost: they drain.
+pub fn climbs(seen: &Snapshot, status: &Status, attempt: &Attempt) -> bool {
+    let idle = match attempt.stage {
+        Stage::Step { number, .. } => {
+            let rung = seen.spec.ladder.stands(number);
+            let pods = rung.map(|rung| side::pods(seen, &attempt.revision, &rung));
+            pods == Some(0) && seen.spec.replicas > 0
+        }
+        Stage::First { .. }
+        | Stage::Promoting { .. }
+        | Stage::RollingBack { .. }
+        | Stage::Completed { .. }
+        | Stage::Ended { .. } => false,
+    };
+    !idle && (attempt.stage.open() || status.stable.is_none())
 }
 
 #[cfg(feature = "planted")]

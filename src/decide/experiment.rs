@@ -3,13 +3,15 @@
 //! They appear only on a whole new side, and go before anything turns away from it. Weights stay at
 //! 100/0 meanwhile.
 
-use crate::decide::attempt::taken;
+use crate::decide::act::sooner;
+use crate::decide::attempt::{self, taken};
 use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{NewRule, RuleAt, Write};
 use crate::model::snapshot::{LiveRoute, Snapshot};
 use crate::model::spec::{Pause, Step as Rung};
+use crate::model::status::{Cause, Status};
 use crate::model::template::Revision;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -67,8 +69,24 @@ pub fn removal(route: &LiveRoute) -> Write {
 }
 
 /// When an experiment ends by itself: `None` where it does not, or where the pause is none.
-pub fn ends_at(pause: Pause, paused_at: Timestamp) -> Option<Timestamp> {
-    most(pause).map(|most| paused_at + most)
+pub fn ends_at(seen: &Snapshot, pause: Pause, paused_at: Timestamp) -> Option<Timestamp> {
+    let asked = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.concludes);
+    let data = (asked && pause.experiments()).then(|| decided_at(seen, paused_at));
+    sooner(most(pause).map(|most| paused_at + most), data)
+}
+
+/// From when on the data may decide.
+pub fn decided_at(seen: &Snapshot, paused_at: Timestamp) -> Timestamp {
+    let least = seen.spec.ladder.analysis.and_then(|analysis| analysis.least);
+    paused_at + least.unwrap_or(Duration::ZERO)
+}
+
+/// Ends the experiment as its data say: none are measured, and without any stable stays.
+pub fn decide(status: &mut Status, now: Timestamp) {
+    if let Some(attempt) = &mut status.attempt {
+        attempt.concludes = true;
+    }
+    attempt::roll_back(status, Cause::Concluded, now);
 }
 
 fn most(pause: Pause) -> Option<Duration> {

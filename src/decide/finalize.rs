@@ -49,6 +49,9 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
         return Move::Apply(vec![Write::Finalizer { present: false }]);
     }
     let end = seen.rollout.deleting.map_or(now, |since| since + PATIENCE);
+    if seen.denied.is_some() && now < end {
+        return Move::Wait { hold: seen.denied.clone(), until: Some(end) };
+    }
     // A write that is refused for so long does not keep the Rollout, nor its namespace.
     let refused = seen.refused.is_some() && end <= now;
     match if now < end { whole(seen) } else { Ok(()) } {
@@ -96,14 +99,16 @@ fn whole(seen: &Snapshot) -> Step {
     order::endpoints(seen, seen.stable_service.as_ref(), stable, size)
 }
 
-/// The routes that nobody else puts back.
-fn free(seen: &Snapshot) -> impl Iterator<Item = &LiveRoute> {
-    routes::readable(seen).into_iter().filter(|route| route.owner.is_none())
+/// Tells whether nobody else puts a route back.
+fn free(route: &&LiveRoute) -> bool {
+    route.owner.is_none()
 }
 
-/// Those of them that still split the traffic.
+/// The routes that still split the traffic, and that nobody else puts back.
 fn split(seen: &Snapshot) -> Vec<&LiveRoute> {
-    free(seen).filter(|route| !side::in_place(route, Weight::NONE)).collect()
+    let mut all = routes::readable(seen);
+    all.retain(|route| free(route) && !side::in_place(route, Weight::NONE));
+    all
 }
 
 /// All traffic back to the stable backend, if a ready pod is behind it.
@@ -119,8 +124,8 @@ fn weights(seen: &Snapshot) -> Vec<Write> {
 /// The rules of an experiment go, whatever state the sides are in: the Service that they lead to is
 /// about to go.
 fn rules(seen: &Snapshot) -> Vec<Write> {
-    let on = free(seen).filter(|route| !experiment::is_off(&[route]));
-    on.map(experiment::removal).collect()
+    let all = routes::ruled(seen).into_iter().filter(free);
+    all.filter(|route| !experiment::is_off(&[route])).map(experiment::removal).collect()
 }
 
 /// A Service that is not ours selects the Rollout's pods of any revision again.

@@ -84,8 +84,15 @@ pub fn at_rest() -> Snapshot {
         offer: Offer::NoSource,
         stable_service: Some(service("stable")),
         canary_service: Some(service("canary")),
-        routes: vec![Route { name: http("shop"), there: true, live: Ok(route((100, 0))) }],
+        routes: vec![Route {
+            name: http("shop"),
+            there: true,
+            live: Ok(route((100, 0))),
+            remnant: None,
+        }],
+        renamed: None,
         unmatched: None,
+        denied: None,
         duplicate: None,
         sent: Default::default(),
         refused: None,
@@ -122,6 +129,7 @@ fn spec() -> Spec {
             create: None,
             drain: DRAIN_DELAY,
             experiment: None,
+            analysis: None,
             abort_drain: Some(DRAIN_DELAY),
             dynamic_stable: false,
             rollback_window: 0,
@@ -142,6 +150,7 @@ fn status(revision: &Revision) -> Status {
         highest: Weight::FULL,
         routing: None,
         unpaused: false,
+        concludes: false,
     };
     let release = delivered("shop:1.0.0");
     let stable = Side { revision: revision.clone(), release, replicas: 4, ready: 4 };
@@ -216,6 +225,7 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         highest: weight,
         routing: Some(seen.spec.ladder.routing()),
         unpaused: false,
+        concludes: false,
     });
     seen
 }

@@ -37,6 +37,8 @@ use crate::model::status::Status;
 pub mod act;
 
 #[cfg(test)]
+mod denied;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod tables;
@@ -61,6 +63,9 @@ pub fn decide(known: &Known, now: Timestamp) -> Move {
 }
 
 fn valid(seen: &Snapshot, now: Timestamp) -> Move {
+    if let Some(hold) = &seen.denied {
+        return rest(seen, &act::Waits::of(hold.clone()), now);
+    }
     match act(seen, now) {
         Act::Commit(status) => Move::Commit(Box::new(foretold(seen, *status, now))),
         Act::Apply(writes) => apply(seen, writes, now),

@@ -86,13 +86,21 @@ pub fn failed(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp
     let Some(attempt) = status.attempt.clone() else { return };
     let back = if status.stable.is_some() { "; stable carries all traffic" } else { "" };
     let (number, why) = (attempt.number, cause.as_str());
-    let message = format!("attempt {number}: {} ended, {why}{back}", what(&attempt));
+    let data = verdict(seen, &attempt).filter(|_| cause == Cause::Concluded);
+    let data = data.map(|told| format!(" ({told})")).unwrap_or_default();
+    let message = format!("attempt {number}: {} ended, {why}{data}{back}", what(&attempt));
     let reason = match cause {
         Cause::Aborted | Cause::DeadlineExceeded => "AttemptFailed",
         Cause::Concluded => "ExperimentConcluded",
         Cause::Reverted | Cause::StrategyChanged | Cause::Superseded => "AttemptReverted",
     };
     push(seen, status, (number, 0), (reason, cause.failed(), message), now);
+}
+
+/// Tells what the data were, where they decided and something was asked of them.
+fn verdict(seen: &Snapshot, attempt: &Attempt) -> Option<String> {
+    let asked = seen.spec.ladder.analysis.filter(|_| attempt.concludes)?;
+    Some(format!("no samples were measured, 0 of minSampleSize {}: A", asked.samples))
 }
 
 /// A restart of pods began.

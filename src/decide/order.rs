@@ -4,7 +4,7 @@
 //! Each function looks at what is, and names the next write or what it waits for.
 
 use crate::decide::act::{Next, Step};
-use crate::decide::attempt::{duplicate, made, not_ours_to_change, ported};
+use crate::decide::attempt::{barred, made, not_ours_to_change, ported};
 use crate::decide::experiment::{self, Needs};
 use crate::decide::weights::{accepted, given_back, lowered, weighed};
 use crate::decide::{birth, routes, side};
@@ -63,7 +63,7 @@ pub fn ladder(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
     weighed(seen, routes, weight)?;
     accepted(routes)?;
     ruled(experiment::on(seen, routes, rung))?;
-    resized(seen, canary, pods)?;
+    shrunk(seen, canary, pods)?;
     // At full weight what is left of the old side drains after the promotion.
     if weight == Weight::FULL { Ok(()) } else { resized(seen, stable, rest) }
 }
@@ -168,7 +168,9 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
     let known = routes::readable(seen);
     let routes = known.as_slice();
     let due = birth::due(seen);
+    let off = ruled(experiment::off(seen, &routes::ruled(seen), stable));
     if routes.is_empty() && !due {
+        off?;
         return unusable(seen);
     }
     whole(seen, stable)?;
@@ -177,7 +179,6 @@ pub fn stable(seen: &Snapshot, stable: &Revision) -> Step {
         return birth::route(seen);
     }
 
-    let off = ruled(experiment::off(seen, routes, stable));
     if routes::in_place(routes, Weight::NONE) {
         off?;
     } else {
@@ -248,7 +249,7 @@ pub fn sizes(seen: &Snapshot) -> Step {
             // A route that cannot be read may need those that are there.
             let unknown = routes::unreadable(seen).is_some();
             let pods = if unknown { kept(seen, &attempt.revision, pods) } else { pods };
-            resized(seen, &attempt.revision, pods)
+            shrunk(seen, &attempt.revision, pods)
         }
         Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => Ok(()),
     }
@@ -319,6 +320,12 @@ pub fn resized(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
     writes(vec![Write::Resize { target, replicas, min_ready_secs, quarantine: clear, attempt }])
 }
 
+/// As [`resized`], but the last pods of a side go only once they drained.
+fn shrunk(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
+    let drains = replicas == 0 && seen.spec.replicas > 0;
+    if drains { Ok(()) } else { resized(seen, revision, replicas) }
+}
+
 /// The ReplicaSet of a revision is asked for at least so many pods.
 fn grown(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
     let desired = side::replica_set(seen, revision).map_or(0, |rs| rs.desired);
@@ -387,7 +394,7 @@ pub fn select(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -
     if live.selects.as_ref() == Some(revision) {
         return Ok(());
     }
-    if let Some(hold) = duplicate(seen).or_else(|| not_ours_to_change(service, live)) {
+    if let Some(hold) = barred(seen).or_else(|| not_ours_to_change(service, live)) {
         return waits(hold);
     }
     writes(vec![Write::Select {
@@ -438,7 +445,7 @@ fn select_canary(seen: &Snapshot, routes: &[&LiveRoute], canary: &Revision) -> S
 }
 
 /// What is needed is there.
-fn ruled(needs: Needs) -> Step {
+pub fn ruled(needs: Needs) -> Step {
     match needs {
         None => Ok(()),
         Some(Ok(all)) => writes(all),

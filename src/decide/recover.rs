@@ -87,6 +87,7 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
         highest: weight.unwrap_or(Weight::NONE),
         routing: side::routing(seen),
         unpaused: false,
+        concludes: false,
     }
 }
 

@@ -15,6 +15,13 @@ pub fn readable(seen: &Snapshot) -> Vec<&LiveRoute> {
     seen.routes.iter().filter_map(|route| route.live.as_ref().ok()).collect()
 }
 
+/// Those in which rules of an experiment can be found: such a rule can be taken out of a route that
+/// serves for nothing else.
+pub fn ruled(seen: &Snapshot) -> Vec<&LiveRoute> {
+    let all = seen.routes.iter();
+    all.filter_map(|route| route.live.as_ref().ok().or(route.remnant.as_ref())).collect()
+}
+
 /// All of them, where each can be read.
 ///
 /// # Errors

@@ -163,11 +163,11 @@ fn step(
     };
     #[cfg(feature = "planted")]
     let paused_at = if active(Bug::PauseFromEntry) { entered_at } else { paused_at };
-    let end = experiment::ends_at(pause, paused_at);
+    let end = experiment::ends_at(seen, pause, paused_at);
     match (toward, pause) {
         // Whatever state it is in.
         (_, Pause::UntilConcluded(_)) if end.is_some_and(|end| end <= now) => {
-            commit(seen, |status| attempt::roll_back(status, Cause::Concluded, now))
+            commit(seen, |status| experiment::decide(status, now))
         }
         (Err(Next::Write(writes)), _) => late(seen, now).unwrap_or(Act::Apply(writes)),
         (Err(Next::Hold(hold)), _) => late(seen, now)
@@ -181,6 +181,7 @@ fn step(
         (Ok(()), Pause::For(length)) => Act::Wait(Waits::until(Hold::Paused, paused_at + length)),
         (Ok(()), Pause::UntilPromoted) => Act::hold(Hold::AwaitingPromotion),
         (Ok(()), Pause::UntilConcluded(_)) => match end {
+            Some(end) if attempt.concludes => Act::Wait(Waits::until(Hold::Concluding, end)),
             Some(end) => Act::Wait(Waits::until(Hold::Experimenting, end)),
             None => Act::hold(Hold::AwaitingConclusion),
         },
@@ -266,7 +267,7 @@ pub fn enter(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp) 
     if let Some(attempt) = &mut status.attempt {
         attempt.stage = Stage::Step { number, entered_at: now, paused_at: None };
         let weight = seen.spec.ladder.step(number).map_or(Weight::FULL, |step| step.weight);
-        attempt.weight = weight;
+        (attempt.weight, attempt.concludes) = (weight, false);
         attempt.highest = attempt.highest.max(weight);
     }
     notice::entered(seen, status, number, now);

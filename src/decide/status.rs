@@ -2,6 +2,7 @@
 
 use crate::decide::act::Waits;
 use crate::decide::conditions;
+use crate::decide::drain;
 use crate::decide::side;
 use crate::model::hold::{EndedBy, Hold};
 use crate::model::moment::{Duration, Timestamp};
@@ -31,8 +32,11 @@ pub enum Due {
 pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestamp) -> Status {
     status.observed_generation = seen.rollout.generation;
     status.outbox.retain(|notice| !seen.sent.contains(&notice.id));
+    let climbing = status.attempt.as_ref().filter(|attempt| drain::climbs(seen, &status, attempt));
+    let climbing = climbing.map(|attempt| attempt.revision.clone());
     status.draining.retain(|draining| {
-        side::replica_set(seen, &draining.revision).is_some_and(|rs| rs.desired > 0)
+        let there = side::replica_set(seen, &draining.revision).is_some_and(|rs| rs.desired > 0);
+        there && climbing.as_ref() != Some(&draining.revision)
     });
     let present = side::present(seen);
     if let Some(attempt) = status.attempt.as_mut().filter(|a| a.revision == present) {

@@ -4,7 +4,7 @@
 //! be written, whatever state the others are in.
 
 use crate::decide::act::{Next, Step};
-use crate::decide::attempt::{duplicate, taken};
+use crate::decide::attempt::{barred, taken};
 use crate::decide::{routes, side};
 use crate::model::hold::Hold;
 use crate::model::moves::{WeightEdit, Write};
@@ -90,7 +90,7 @@ pub fn weighed(seen: &Snapshot, routes: &[&LiveRoute], weight: Weight) -> Step {
         return Ok(());
     }
     // One that has the weight already counts too: it could not be taken back from there.
-    let held = duplicate(seen).or_else(|| routes.iter().find_map(|route| taken(seen, route)));
+    let held = barred(seen).or_else(|| routes.iter().find_map(|route| taken(seen, route)));
     // One route alone may have been refused for what this weight mends.
     let unsure = if routes.len() > 1 { accepted(routes) } else { Ok(()) };
     let together = held.is_none() && unsure.is_ok();

@@ -11,6 +11,8 @@ pub enum Command {
     ConcludeA,
     /// End the experiment: the canary side has won.
     ConcludeB,
+    /// End the experiment as its data say, once they may decide.
+    Conclude,
     /// Climb to full traffic without further pauses.
     PromoteFull,
     /// End the pause of the present step.
@@ -23,10 +25,11 @@ pub enum Command {
 
 impl Command {
     /// All commands, the one that wins first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Abort,
         Self::ConcludeA,
         Self::ConcludeB,
+        Self::Conclude,
         Self::PromoteFull,
         Self::Promote,
         Self::Retry,
@@ -39,6 +42,7 @@ impl Command {
             Self::Abort => "abort",
             Self::ConcludeA => "conclude-a",
             Self::ConcludeB => "conclude-b",
+            Self::Conclude => "conclude",
             Self::PromoteFull => "promote-full",
             Self::Promote => "promote",
             Self::Retry => "retry",

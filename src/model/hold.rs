@@ -13,6 +13,8 @@ pub enum Hold {
     AwaitingPromotion,
     /// An experiment runs until its time.
     Experimenting,
+    /// An experiment that its data end, once it lasted long enough.
+    Concluding,
     /// An experiment that a person ends.
     AwaitingConclusion,
     /// `spec.paused` freezes ladder and deliveries.
@@ -74,6 +76,13 @@ pub enum Hold {
     KindMissing {
         /// The kind.
         kind: &'static str,
+    },
+    /// The API server does not let us list the kind of the source, the route or what applies them.
+    KindForbidden {
+        /// The kind.
+        kind: &'static str,
+        /// What it says.
+        why: String,
     },
     /// What the source offers is not a release: its tag or digest is malformed.
     UnusableRelease {
@@ -222,6 +231,7 @@ impl Hold {
             Self::Paused => "Paused",
             Self::AwaitingPromotion => "AwaitingPromotion",
             Self::Experimenting => "Experimenting",
+            Self::Concluding => "Concluding",
             Self::AwaitingConclusion => "AwaitingConclusion",
             Self::Suspended => "Suspended",
             Self::PodsNotReady { .. } => "PodsNotReady",
@@ -235,6 +245,7 @@ impl Hold {
             Self::SourceMissing { .. } => "SourceMissing",
             Self::AccessDenied { .. } => "AccessDenied",
             Self::KindMissing { .. } => "KindMissing",
+            Self::KindForbidden { .. } => "KindForbidden",
             Self::UnusableRelease { .. } => "UnusableRelease",
             Self::ImageMismatch { .. } => "ImageMismatch",
             Self::OutOfRange { .. } => "OutOfRange",
@@ -264,6 +275,7 @@ impl Hold {
         match self {
             Self::Paused
             | Self::Experimenting
+            | Self::Concluding
             | Self::PodsNotReady { .. }
             | Self::EndpointsNotReady { .. }
             | Self::RouteNotAccepted { .. }
@@ -282,6 +294,7 @@ impl Hold {
             | Self::SourceMissing { .. }
             | Self::AccessDenied { .. }
             | Self::KindMissing { .. }
+            | Self::KindForbidden { .. }
             | Self::UnusableRelease { .. }
             | Self::ImageMismatch { .. }
             | Self::OutOfRange { .. }
@@ -305,6 +318,7 @@ impl Hold {
     pub fn blocks(&self) -> bool {
         match self {
             Self::KindMissing { .. }
+            | Self::KindForbidden { .. }
             | Self::ImageMismatch { .. }
             | Self::ImageOwned { .. }
             | Self::ContainerUnknown { .. }
@@ -323,6 +337,7 @@ impl Hold {
             Self::Paused
             | Self::AwaitingPromotion
             | Self::Experimenting
+            | Self::Concluding
             | Self::AwaitingConclusion
             | Self::StrategyChanged { .. }
             | Self::Suspended
@@ -361,7 +376,7 @@ impl Hold {
             | Self::SourceMissing { source }
             | Self::AccessDenied { source }
             | Self::UnusableRelease { source, .. } => source,
-            Self::KindMissing { kind } => kind,
+            Self::KindMissing { kind } | Self::KindForbidden { kind, .. } => kind,
             Self::BackendNotFound { what }
             | Self::DuplicateBinding { what, .. }
             | Self::Refused { what, .. } => what,
@@ -369,6 +384,7 @@ impl Hold {
             Self::Paused
             | Self::AwaitingPromotion
             | Self::Experimenting
+            | Self::Concluding
             | Self::AwaitingConclusion
             | Self::Suspended
             | Self::NoHealthyBackend
@@ -393,6 +409,7 @@ impl Hold {
             Self::Paused => "the pause of this step runs".to_owned(),
             Self::AwaitingPromotion => "waits to be promoted".to_owned(),
             Self::Experimenting => "the experiment runs".to_owned(),
+            Self::Concluding => concluding(),
             Self::AwaitingConclusion => awaiting_conclusion(),
             Self::Suspended => "spec.paused is true; set it to false to go on".to_owned(),
             Self::PodsNotReady { replica_set, available, needed } => {
@@ -420,6 +437,7 @@ impl Hold {
             Self::KindMissing { kind } => {
                 format!("the kind {kind} is not installed in this cluster; install its CRD")
             }
+            Self::KindForbidden { kind, why } => kind_forbidden(kind, why),
             Self::UnusableRelease { source, why } => {
                 format!("what {source} offers is not a release: {why}")
             }
@@ -459,6 +477,13 @@ fn access_denied(source: &str) -> String {
     format!(
         "{source} is in another namespace; start the controller with \
                  --allow-cross-namespace-refs=<its namespace> or move it here"
+    )
+}
+
+fn kind_forbidden(kind: &str, why: &str) -> String {
+    format!(
+        "the controller may not list and watch the kind {kind}, so that nothing of it is known: \
+         {why}; give its service account the verbs list and watch on it"
     )
 }
 
@@ -517,6 +542,12 @@ fn route_taken(route: &RouteName) -> String {
 fn awaiting_conclusion() -> String {
     "the experiment runs until it is concluded: with the value B the new side takes all traffic, \
      with A or true it goes"
+        .to_owned()
+}
+
+fn concluding() -> String {
+    "conclude-experiment=true is held until the experiment has lasted for analysis.minDuration; \
+     the value A or B ends it at once"
         .to_owned()
 }
 

@@ -84,8 +84,13 @@ pub struct Snapshot {
     /// The routes: those that are named, that their labels select, and that the attempt in progress
     /// uses.
     pub routes: Vec<Route>,
+    /// The rules of its own route with the Services and the port that the spec names, where these
+    /// are not in use yet.
+    pub renamed: Option<FieldEdit>,
     /// What is said where labels are to select routes, and there is none.
     pub unmatched: Option<Hold>,
+    /// What is said where a kind that it refers to may not be listed: nothing of it is known.
+    pub denied: Option<Hold>,
     /// An older Rollout that uses one of the Services or routes: object and holder.
     pub duplicate: Option<(String, String)>,
     /// The ids of notices that are known to be sent.
@@ -212,6 +217,8 @@ pub struct Route {
     pub there: bool,
     /// What is known of it, or why it cannot be used.
     pub live: Result<LiveRoute, Hold>,
+    /// Where it cannot be used: what is left in it of the rules of an experiment, without others.
+    pub remnant: Option<LiveRoute>,
 }
 
 /// A route as it is.

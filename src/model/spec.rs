@@ -76,6 +76,8 @@ pub struct Ladder {
     pub drain: Duration,
     /// Which requests an experiment sends to the canary side, where the strategy is one.
     pub experiment: Option<HeaderMatch>,
+    /// What the data of an experiment have to be before they decide.
+    pub analysis: Option<Analysis>,
     /// How long a canary that failed stays after it lost its traffic; none: until the next attempt.
     pub abort_drain: Option<Duration>,
     /// Whether stable has only the pods that its weight needs.
@@ -254,6 +256,15 @@ impl Pause {
             Self::None | Self::For(_) | Self::UntilPromoted => false,
         }
     }
+}
+
+/// What the data of an experiment have to be before they decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Analysis {
+    /// How long it has to have lasted.
+    pub least: Option<Duration>,
+    /// How many samples each variant needs to win.
+    pub samples: u32,
 }
 
 /// A header that a request has to carry.

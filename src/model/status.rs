@@ -121,6 +121,8 @@ pub struct Attempt {
     pub routing: Option<Routing>,
     /// Whether it climbs without further pauses, as the command promote-full asks.
     pub unpaused: bool,
+    /// Whether the data decide its experiment, as soon as they may.
+    pub concludes: bool,
 }
 
 /// What began an attempt.

@@ -46,6 +46,8 @@ struct Shelf<K> {
 #[derive(Debug, Default)]
 struct Sight {
     listed: bool,
+    /// What the API server said, where it does not let us list it.
+    denied: Option<String>,
     /// The highest resourceVersion of which the watch has told: it tells in order, so all that is
     /// older has been told too.
     seen: u64,
@@ -73,6 +75,25 @@ impl<K: Watched> Store<K> {
     pub fn ready(&self) -> bool {
         let shelf = self.read();
         shelf.absent || shelf.scopes.values().all(|sight| sight.listed)
+    }
+
+    /// Tells whether what there is in a namespace has been listed once. One that nobody watches is
+    /// not waited for.
+    pub fn listed(&self, namespace: &str) -> bool {
+        let shelf = self.read();
+        shelf.absent || shelf.sight(namespace).is_none_or(|sight| sight.listed)
+    }
+
+    /// Tells what the API server said, where it does not let us list a namespace.
+    pub fn denied(&self, namespace: &str) -> Option<String> {
+        self.read().sight(namespace)?.denied.clone()
+    }
+
+    /// Notes that the API server does not let us list a scope. Tells whether that is news.
+    pub fn deny(&self, scope: &Scope, said: String) -> bool {
+        let mut shelf = self.write();
+        let sight = shelf.scopes.get_mut(scope);
+        sight.is_some_and(|sight| sight.denied.replace(said.clone()) != Some(said))
     }
 
     /// Tells whether the kind is not installed.
@@ -138,10 +159,7 @@ impl<K: Watched> Store<K> {
 
     /// Tells up to which resourceVersion the changes of a namespace have been told.
     pub fn seen(&self, namespace: &str) -> u64 {
-        let shelf = self.read();
-        let own = Some(namespace.to_owned());
-        let sight = shelf.scopes.get(&own).or_else(|| shelf.scopes.get(&None));
-        sight.map_or(0, |sight| sight.seen)
+        self.read().sight(namespace).map_or(0, |sight| sight.seen)
     }
 
     /// Tells how many objects cannot be read.
@@ -206,6 +224,7 @@ impl<K: Watched> Store<K> {
         let Some(sight) = shelf.scopes.get_mut(scope) else { return Vec::new() };
         let listed = std::mem::take(&mut sight.listing);
         sight.listed = true;
+        sight.denied = None;
         sight.seen = sight.seen.max(sight.highest);
         let within = |key: &&Key| scope.as_ref().is_none_or(|name| *name == key.namespace);
         let known = shelf.objects.keys().chain(&shelf.malformed);
@@ -247,6 +266,11 @@ impl<K: Watched> Store<K> {
 }
 
 impl<K: Watched> Shelf<K> {
+    /// What is known of the scope that holds a namespace.
+    fn sight(&self, namespace: &str) -> Option<&Sight> {
+        self.scopes.get(&Some(namespace.to_owned())).or_else(|| self.scopes.get(&None))
+    }
+
     /// The references to a kind; they stand together.
     fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Reference> {
         let all = self.by.range(Reference::new(kind, "", "")..);

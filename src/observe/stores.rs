@@ -112,25 +112,62 @@ impl Stores {
     /// cannot be listed stops those that refer to it, and no other.
     pub fn ready_for(&self, rollout: &Rollout) -> bool {
         let refs = self.uses(rollout);
-        let listed = |reference: &Reference| match reference.kind {
-            Kind::ImagePolicy => self.policies.ready(),
-            Kind::HttpRoute => self.routes.ready() && self.applied(&self.routes, &reference.key),
-            Kind::GrpcRoute => {
-                self.grpc_routes.ready() && self.applied(&self.grpc_routes, &reference.key)
-            }
-            Kind::Kustomization => self.kustomizations.ready(),
-            Kind::Service => self.applied(&self.services, &reference.key),
-            Kind::Rollout | Kind::ReplicaSet | Kind::Pod | Kind::EndpointSlice | Kind::Event => {
-                true
+        let listed = |reference: &Reference| {
+            let namespace = &reference.key.namespace;
+            match reference.kind {
+                Kind::ImagePolicy => self.policies.listed(namespace),
+                Kind::HttpRoute => self.routes.listed(namespace),
+                Kind::GrpcRoute => self.grpc_routes.listed(namespace),
+                Kind::Kustomization => self.kustomizations.listed(namespace),
+                Kind::Service
+                | Kind::Rollout
+                | Kind::ReplicaSet
+                | Kind::Pod
+                | Kind::EndpointSlice
+                | Kind::Event => true,
             }
         };
-        refs.iter().all(listed)
+        refs.iter().chain(&self.applied(&refs)).all(listed)
     }
 
-    /// Tells whether the Kustomization that applies an object, if any does, could have been read.
-    fn applied<K: Watched>(&self, store: &Store<K>, key: &Key) -> bool {
-        let free = |object: Arc<K>| applied(object.as_ref()).is_none();
-        self.kustomizations.ready() || store.get(key).is_none_or(free)
+    /// Tells which of the further kinds that a Rollout refers to the API server does not let us
+    /// list, and what it said.
+    pub fn denied_for(&self, rollout: &Rollout) -> Option<(Kind, String)> {
+        let refs = self.uses(rollout);
+        let denied = |reference: &Reference| {
+            let namespace = &reference.key.namespace;
+            let said = match reference.kind {
+                Kind::ImagePolicy => self.policies.denied(namespace),
+                Kind::HttpRoute => self.routes.denied(namespace),
+                Kind::GrpcRoute => self.grpc_routes.denied(namespace),
+                Kind::Kustomization => self.kustomizations.denied(namespace),
+                Kind::Service
+                | Kind::Rollout
+                | Kind::ReplicaSet
+                | Kind::Pod
+                | Kind::EndpointSlice
+                | Kind::Event => None,
+            };
+            Some((reference.kind, said?))
+        };
+        refs.iter().chain(&self.applied(&refs)).find_map(denied)
+    }
+
+    /// Tells the Kustomizations that apply what is referred to.
+    fn applied(&self, refs: &[Reference]) -> Vec<Reference> {
+        let of = |reference: &Reference| match reference.kind {
+            Kind::HttpRoute => applied(self.routes.get(&reference.key)?.as_ref()),
+            Kind::GrpcRoute => applied(self.grpc_routes.get(&reference.key)?.as_ref()),
+            Kind::Service => applied(self.services.get(&reference.key)?.as_ref()),
+            Kind::Rollout
+            | Kind::ReplicaSet
+            | Kind::Pod
+            | Kind::EndpointSlice
+            | Kind::ImagePolicy
+            | Kind::Kustomization
+            | Kind::Event => None,
+        };
+        refs.iter().filter_map(of).collect()
     }
 
     /// Tells what a Rollout refers to, with the routes that its labels select: those of the kind

@@ -38,6 +38,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(800);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
 /// How long a watch has to do well for its pauses to begin anew.
 const PAUSE_FORGET: Duration = Duration::from_secs(120);
+/// The longest answer of the API server that is kept, in characters.
+const ANSWER_MAX: usize = 200;
 /// Objects in a page of a list: what is held twice while it is decoded.
 const PAGE_SIZE: u32 = 250;
 /// The mark of a streamed list's end.
@@ -57,6 +59,8 @@ pub enum Sighting {
         /// Why.
         error: Box<watcher::Error>,
     },
+    /// The API server does not let us list a scope of a kind: what refers to it is to tell so.
+    Denied,
     /// An object cannot be read; told once for each object.
     Malformed {
         /// Its kind.
@@ -251,16 +255,29 @@ impl Watches {
         K: Watched + DeserializeOwned + Clone + Debug,
         K::DynamicType: Clone,
     {
-        let mut events = watcher_of(api, config).backoff(pauses()).boxed();
+        let mut pause = PAUSE_MIN;
+        let mut events = watcher_of(api.clone(), config.clone()).backoff(pauses()).boxed();
         while let Some(event) = events.next().await {
             match event {
-                Ok(event) => self.take(event, scope, store),
+                Ok(event) => {
+                    pause = PAUSE_MIN;
+                    self.take(event, scope, store);
+                }
                 Err(error) if gone(&error) => return,
                 #[cfg(feature = "planted")]
                 Err(_) if active(Bug::WatchEndsOnError) => return,
                 Err(error) => {
+                    let said = denied(&error);
                     let error = Box::new(error);
                     (self.tell)(Sighting::Restarted { kind: K::KIND, error });
+                    let Some(said) = said else { continue };
+                    if store.deny(scope, said) {
+                        (self.tell)(Sighting::Denied);
+                    }
+                    // Only a list tells that we may: a watch that goes on would tell nothing.
+                    tokio::time::sleep(pause).await;
+                    pause = PAUSE_MAX.min(pause * 2);
+                    events = watcher_of(api.clone(), config.clone()).backoff(pauses()).boxed();
                 }
             }
         }
@@ -372,6 +389,22 @@ fn missing(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
+/// Tells what the API server said that does not let us list or watch.
+fn denied(error: &watcher::Error) -> Option<String> {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => return None,
+    };
+    let said = status.message.chars().filter(|c| !c.is_control());
+    (status.code == 403).then(|| said.take(ANSWER_MAX).collect())
+}
+
 /// Tells whether the kind that was watched is not there any more.
 fn gone(error: &watcher::Error) -> bool {
     match error {
@@ -382,3 +415,6 @@ fn gone(error: &watcher::Error) -> bool {
         watcher::Error::NoResourceVersion => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,7 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         highest,
         routing,
         unpaused,
+        concludes,
     } = attempt;
     let (name, step, cause, paused_at) = match stage {
         Stage::First { .. } => (wire::Attempt::FIRST, 0, None, None),
@@ -91,6 +92,7 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         weight: i64::from(weight.percent()),
         highest_weight: i64::from(highest.percent()),
         unpaused: *unpaused,
+        concludes: *concludes,
         routing: routing.as_ref().map(|routing| wire::Routing {
             strategy: routing.strategy.as_str().to_owned(),
             http_route: named(routing, RouteKind::Http),
@@ -321,6 +323,7 @@ mod tests {
             highest: weight,
             routing: Some(routing()),
             unpaused: true,
+            concludes: true,
         };
         Status {
             observed_generation: 3,

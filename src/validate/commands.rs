@@ -27,7 +27,7 @@ pub fn asked(rollout: &Rollout) -> Commands {
         .filter_map(|(key, command)| {
             let text = annotations.get(key)?;
             let (command, value) = match command {
-                Command::ConcludeA | Command::ConcludeB => winner(text),
+                Command::ConcludeA | Command::ConcludeB | Command::Conclude => winner(text),
                 Command::Abort
                 | Command::PromoteFull
                 | Command::Promote
@@ -43,11 +43,11 @@ pub fn asked(rollout: &Rollout) -> Commands {
     Commands { asked, accepted }
 }
 
-/// Reads the winner of an experiment. With `true` the data decides, and there is none yet: stable
-/// stays.
+/// Reads the winner of an experiment, whom the data tell with `true`.
 fn winner(text: &str) -> (Command, Value) {
     match text {
-        "A" | "true" => (Command::ConcludeA, Value::Present),
+        "A" => (Command::ConcludeA, Value::Present),
+        "true" => (Command::Conclude, Value::Present),
         "B" => (Command::ConcludeB, Value::Present),
         other => (Command::ConcludeA, Value::unknown(other)),
     }
@@ -96,8 +96,8 @@ mod tests {
                 json!({"stairlock.dev/conclude-experiment": "B",
                     "kulta.io/conclude-experiment": "true"}),
                 vec![
-                    asked(Command::ConcludeA, "kulta.io/conclude-experiment", Value::Present),
                     asked(Command::ConcludeB, "stairlock.dev/conclude-experiment", Value::Present),
+                    asked(Command::Conclude, "kulta.io/conclude-experiment", Value::Present),
                 ],
             ),
             (

@@ -70,6 +70,7 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         routes: Vec::new(),
         grpc_routes: Vec::new(),
         absent: BTreeSet::new(),
+        denied: None,
         kustomizations: Vec::new(),
         rivals: Vec::new(),
         template_refused: None,
@@ -134,6 +135,7 @@ pub fn climbing(routing: Routing) -> Status {
         highest: Weight::NONE,
         routing: Some(routing),
         unpaused: false,
+        concludes: false,
     };
     Status { attempt: Some(attempt), ..Status::default() }
 }

@@ -34,13 +34,20 @@ use crate::validate::seen::Seen;
 pub fn validate(seen: &Seen) -> Known {
     let rollout = rollout::identity(&seen.rollout);
     let status = status::parse(seen.rollout.status.as_ref());
-    let (mut spec, instead) = match rollout::spec(&seen.rollout) {
-        Ok(spec) => in_use(spec, &status),
+    let (mut spec, instead, ours) = match rollout::spec(&seen.rollout) {
+        Ok(spec) => {
+            let own = Some(spec.ladder.routes.clone()).filter(|_| spec.ladder.create.is_some());
+            let (spec, instead) = in_use(spec, &status);
+            let ours = own.is_some_and(|own| own == spec.ladder.routes);
+            (spec, instead, ours)
+        }
         Err(problem) => return Known::Invalid { rollout, status: Box::new(status), problem },
     };
     let template = template::with_owners(&seen.rollout, &seen.kustomizations);
     let replica_sets = replica_set::of_rollout(&rollout, &template, &seen.replica_sets);
     let (routes, unmatched) = routes_in_use(seen, &rollout, (&mut spec, &status), instead.as_ref());
+    let named = instead.as_ref().filter(|_| ours);
+    let renamed = named.and_then(|named| own::renamed(seen, &rollout, (&spec.ladder, named)));
     let scene = service::Scene { seen, rollout: &rollout, spec: &spec, sets: &replica_sets };
     let stable_service = spec.ladder.stable_service.as_deref().map(|name| scene.service(name));
     let canary_service = spec.ladder.canary_service.as_deref().map(|name| scene.service(name));
@@ -66,7 +73,12 @@ pub fn validate(seen: &Seen) -> Known {
         canary_service,
         duplicate: rival::older(seen, &spec, &routes),
         routes,
+        renamed,
         unmatched,
+        denied: seen
+            .denied
+            .as_ref()
+            .map(|(kind, why)| Hold::KindForbidden { kind: kind.as_str(), why: why.clone() }),
         sent: seen.sent.clone(),
         refused: seen.refused.clone(),
         rollout,

@@ -1,12 +1,13 @@
 //! Own: whether a route is the Rollout's own, and what of it is not as the spec asks. It never
-//! looks at rules.
+//! weighs rules.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 use crate::model::moves::FieldEdit;
 use crate::model::snapshot::Identity;
-use crate::model::spec::NewRoute;
+use crate::model::spec::{Ladder, NewRoute, RouteKind, Routing};
+use crate::validate::seen::Seen;
 
 /// Tells whether a Rollout is the controller of an object.
 pub fn made_for(meta: &ObjectMeta, rollout: &Identity) -> bool {
@@ -22,6 +23,57 @@ pub fn strays(spec: &Value, asked: &NewRoute) -> Vec<FieldEdit> {
     let edits = wanted.map(|(field, to)| FieldEdit { field, from: spec.get(field).cloned(), to });
     let stray = |edit: &FieldEdit| edit.from.clone().filter(|all| *all != json!([])) != edit.to;
     edits.into_iter().filter(stray).collect()
+}
+
+/// The rules of the route that a Rollout made, with other Services and another port in each rule that
+/// holds both of those that are in use; none where they are there already.
+pub fn renamed(
+    seen: &Seen,
+    rollout: &Identity,
+    (used, named): (&Ladder, &Routing),
+) -> Option<FieldEdit> {
+    let route = used.routes.first()?;
+    let here =
+        |meta: &ObjectMeta| meta.name.as_ref() == Some(&route.name) && made_for(meta, rollout);
+    let spec = match route.kind {
+        RouteKind::Http => &seen.routes.iter().find(|route| here(&route.metadata))?.spec,
+        RouteKind::Grpc => &seen.grpc_routes.iter().find(|route| here(&route.metadata))?.spec.0,
+    };
+    let from = spec.get("rules")?;
+    let rules = from.as_array()?.iter();
+    let (stable, canary) = (&used.stable_service, &used.canary_service);
+    // Two that change places stand there already: weights move the traffic.
+    let turned = (stable, canary) == (&named.canary, &named.stable);
+    let pairs = if turned {
+        [(stable, stable), (canary, canary)]
+    } else {
+        [(stable, &named.stable), (canary, &named.canary)]
+    };
+    let to: Vec<Value> = rules.map(|rule| rule_with(rule, pairs, (named.port, rollout))).collect();
+    let to = Value::Array(to);
+    (to != *from).then(|| FieldEdit { field: "rules", from: Some(from.clone()), to: Some(to) })
+}
+
+type Renamed<'a> = [(&'a Option<String>, &'a Option<String>); 2];
+
+/// A rule that leads to the new Services in place of the old ones, where it holds both.
+fn rule_with(rule: &Value, pairs: Renamed<'_>, (port, rollout): (u16, &Identity)) -> Value {
+    let (old, mut found) = (rule, 0);
+    let mut rule = rule.clone();
+    let backends = rule.get_mut("backendRefs").and_then(Value::as_array_mut);
+    for backend in backends.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let text = |key: &str| backend.get(key).and_then(Value::as_str);
+        let service = text("kind").unwrap_or("Service") == "Service"
+            && text("group").unwrap_or_default().is_empty()
+            && text("namespace").unwrap_or(&rollout.namespace) == rollout.namespace;
+        let pair = pairs.iter().find(|(old, _)| service && old.as_deref() == text("name"));
+        if let Some((_, Some(new))) = pair {
+            backend.insert("name".to_owned(), json!(new));
+            backend.insert("port".to_owned(), json!(port));
+            found += 1;
+        }
+    }
+    if found < 2 { old.clone() } else { rule }
 }
 
 #[cfg(test)]
@@ -90,6 +142,42 @@ mod tests {
                 want.into_iter().map(|(field, from, to)| FieldEdit { field, from, to }).collect();
             assert_eq!(live.strays, want, "{case}");
         }
+    }
+
+    #[test]
+    fn rules_follow_the_services_that_the_spec_names() {
+        let own = json!({"parentRefs": [{"name": "gw"}]});
+        let backend = |name: &str, port: u16| json!({"name": name, "port": port, "weight": 7});
+        let pair = |stable: &str, canary: &str, port| json!({"backendRefs": [backend(stable, port), backend(canary, port)]});
+        let alone = json!({"backendRefs": [backend("shop-stable", 8080)]});
+        let route = |rule: Value, uid: &str| {
+            json!({"metadata": {"name": "shop", "namespace": "prod", "ownerReferences": [
+                {"apiVersion": "stairlock.dev/v1alpha1", "kind": "Rollout", "name": "shop",
+                    "uid": uid, "controller": true}]},
+                "spec": {"rules": [alone, rule]}})
+        };
+        let api = json!({"httpRoute": null, "createRoute": own});
+        let canary = json!({"trafficRouting": {"gatewayAPI": api}});
+        let rollout = fixture::rollout(json!({"spec": {"strategy": {"canary": canary}}}));
+        let used = crate::validate::rollout::spec(&rollout).unwrap().ladder;
+        let told = |uid: &str, rule: Value, (stable, canary, port): (&str, &str, u16)| {
+            let (stable, canary) = (Some(stable.to_owned()), Some(canary.to_owned()));
+            let named = Routing { stable, canary, port, ..used.routing() };
+            let mut seen = fixture::seen(rollout.clone());
+            seen.routes = vec![fixture::object(route(rule, uid))];
+            let identity = crate::validate::rollout::identity(&seen.rollout);
+            renamed(&seen, &identity, (&used, &named)).map(|edit| edit.to.unwrap())
+        };
+        let old = || pair("shop-stable", "shop-canary", 8080);
+        let new = ("a", "b", 9090);
+        assert_eq!(told("u1", old(), new), Some(json!([alone, pair("a", "b", 9090)])));
+        assert_eq!(told("u0", old(), new), None, "a route of somebody else");
+        assert_eq!(told("u1", pair("a", "b", 9090), new), None, "it follows already");
+        assert_eq!(told("u1", alone.clone(), new), None, "no rule holds both");
+        let turned = ("shop-canary", "shop-stable", 8080);
+        assert_eq!(told("u1", old(), turned), None, "they change places by weights");
+        let half = ("shop-canary", "b", 8080);
+        assert_eq!(told("u1", old(), half), Some(json!([alone, pair("shop-canary", "b", 8080)])));
     }
 
     #[test]

@@ -80,7 +80,9 @@ pub fn of_rollout(
             let backends = Backends::new(&name, rollout, known);
             let live = route.ok_or_else(|| missing(seen, &name));
             let live = live.and_then(|route| live_of(seen, route, &backends));
-            Route { there: route.is_some(), name, live }
+            let remnant = route.filter(|_| live.is_err());
+            let remnant = remnant.and_then(|route| remnant_of(seen, route, &backends));
+            Route { there: route.is_some(), name, live, remnant }
         })
         .collect();
     let unmatched = unmatched.filter(|_| used.is_empty() || routes.is_empty());
@@ -266,12 +268,6 @@ fn live_of(seen: &Seen, route: &Read, wanted: &Backends) -> Result<LiveRoute, Ho
     if wanted.own.is_some_and(|(_, rollout)| !own::made_for(route.meta, rollout)) {
         return Err(Hold::RouteTaken { route: wanted.route.clone() });
     }
-    let object = owner::Object {
-        group: keys::GATEWAY_GROUP,
-        version: version(route),
-        kind: wanted.route.kind.as_str(),
-        meta: route.meta,
-    };
     let mut rules: Vec<Rule> = Vec::new();
     let all = route.spec.get("rules").and_then(Value::as_array);
     for (index, item) in all.into_iter().flatten().enumerate() {
@@ -287,7 +283,27 @@ fn live_of(seen: &Seen, route: &Read, wanted: &Backends) -> Result<LiveRoute, Ho
         let what = format!("a rule of {route} that holds both Services {stable} and {canary}");
         return Err(Hold::BackendNotFound { what });
     }
-    Ok(LiveRoute {
+    Ok(known(seen, route, wanted, rules))
+}
+
+/// What is left of the rules of an experiment in a route that cannot be used.
+fn remnant_of(seen: &Seen, route: &Read, wanted: &Backends) -> Option<LiveRoute> {
+    if wanted.own.is_some_and(|(_, rollout)| !own::made_for(route.meta, rollout)) {
+        return None;
+    }
+    let known = known(seen, route, wanted, Vec::new());
+    (!known.experiment.there.is_empty()).then_some(known)
+}
+
+fn known(seen: &Seen, route: &Read, wanted: &Backends, rules: Vec<Rule>) -> LiveRoute {
+    let object = owner::Object {
+        group: keys::GATEWAY_GROUP,
+        version: version(route),
+        kind: wanted.route.kind.as_str(),
+        meta: route.meta,
+    };
+    let all = route.spec.get("rules").and_then(Value::as_array);
+    LiveRoute {
         name: wanted.route.clone(),
         uid: route.meta.uid.clone().unwrap_or_default(),
         resource_version: route.meta.resource_version.clone().unwrap_or_default(),
@@ -297,7 +313,7 @@ fn live_of(seen: &Seen, route: &Read, wanted: &Backends) -> Result<LiveRoute, Ho
         owner: owner::of_field(&object, "/spec/rules", &seen.kustomizations)
             .filter(|_| wanted.own.is_none()),
         strays: wanted.own.map_or_else(Vec::new, |(create, _)| own::strays(route.spec, create)),
-    })
+    }
 }
 
 /// The rules of an experiment, where the strategy is one.

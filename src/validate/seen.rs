@@ -34,6 +34,8 @@ pub struct Seen {
     pub grpc_routes: Vec<Arc<GrpcRoute>>,
     /// The kinds of routes that are not installed.
     pub absent: BTreeSet<Kind>,
+    /// A kind that the Rollout refers to and the API server does not let us list, with its words.
+    pub denied: Option<(Kind, String)>,
     /// The Kustomizations that the labels of the Rollout, the Services or the routes name.
     pub kustomizations: Vec<Arc<Kustomization>>,
     /// Other Rollouts of the namespace that use one of the Services or routes.

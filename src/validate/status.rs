@@ -79,6 +79,7 @@ fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
         weight: weight(stored.weight)?,
         highest: weight(stored.highest_weight.max(stored.weight))?,
         unpaused: stored.unpaused,
+        concludes: stored.concludes,
         routing: readable(stored.routing.as_ref(), routing)?,
     })
 }

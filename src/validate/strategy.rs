@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::api::strategy as wire;
 use crate::model::moment::Duration;
 use crate::model::problem::Problem;
-use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, Scale, Step, Strategy};
+use crate::model::spec::{Analysis, DRAIN_DELAY, Ladder, Pause, Scale, Step, Strategy};
 use crate::model::weight::{Quantity, Weight};
 use crate::validate::{routing, variant};
 
@@ -21,6 +21,8 @@ const YEAR_SECS: u32 = 31_536_000;
 const DAY_SECS: u32 = 86_400;
 /// Most revisions of a rollback window, as in the CRD.
 const REVISIONS_MAX: u32 = 100;
+/// Most samples that an experiment may ask for, as in the CRD.
+const SAMPLES_MAX: u32 = 1_000_000_000;
 /// Pods beyond the wanted replicas, and pods that may lack of them.
 type Room = (Quantity, Quantity);
 
@@ -60,16 +62,37 @@ fn experiment(chosen: &wire::AbTesting, rollout: &str) -> Result<Ladder, Problem
         return Err(Problem::new(field("variantBService"), why));
     }
     let most = chosen.max_duration.as_deref();
-    let most = most.map(|text| length(field("maxDuration"), text, "conclude-experiment"));
-    let pause = Pause::UntilConcluded(most.transpose()?);
+    let most = most.map(|text| {
+        length(field("maxDuration"), text, "to wait for the command conclude-experiment")
+    });
+    let most = most.transpose()?;
+    let pause = Pause::UntilConcluded(most);
+    let analysis = chosen.analysis.as_ref().map(|asked| analysis(asked, most)).transpose()?;
     let scale = Some(Scale::Full);
     let services = [&chosen.variant_a_service, &chosen.variant_b_service];
     Ok(Ladder {
         port,
+        analysis,
         experiment: Some(variant::of(&field("variantBMatch"), &chosen.variant_b_match)?),
         ..whole_sides(Strategy::AbTesting, services, Step { weight: Weight::NONE, scale, pause })
     }
     .through(routing::of(AB_TESTING, rollout, Some(&chosen.traffic_routing))?))
+}
+
+/// What the data of an experiment have to be before they decide. `most`: how long it lasts.
+fn analysis(asked: &wire::AbAnalysis, most: Option<Duration>) -> Result<Analysis, Problem> {
+    let field = |name: &str| format!("{AB_TESTING}.analysis.{name}");
+    let least = asked.min_duration.as_deref();
+    let least = least.map(|text| length(field("minDuration"), text, "for none")).transpose()?;
+    if let Some((least, most)) = least.zip(most).filter(|(least, most)| most <= least) {
+        let why = format!(
+            "is {least} and has to be shorter than {AB_TESTING}.maxDuration, which is {most}; \
+             make it shorter, or maxDuration longer"
+        );
+        return Err(Problem::new(field("minDuration"), why));
+    }
+    let samples = bounded(field("minSampleSize"), asked.min_sample_size, 1, SAMPLES_MAX)?;
+    Ok(Analysis { least, samples })
 }
 
 /// Two whole sides behind two Services: a step on which the new one has no weight, and one to all
@@ -101,6 +124,7 @@ fn plain(strategy: Strategy, (surge, unavailable): Room, steps: Vec<Step>) -> La
         dynamic_stable: false,
         rollback_window: 0,
         experiment: None,
+        analysis: None,
     }
 }
 
@@ -340,15 +364,15 @@ fn scale(step: &str, set: &wire::CanaryScale, routed: bool) -> Result<Option<Sca
 fn pause(step: &str, pause: Option<&wire::Pause>) -> Result<Pause, Problem> {
     let Some(pause) = pause else { return Ok(Pause::None) };
     let Some(text) = &pause.duration else { return Ok(Pause::UntilPromoted) };
-    length(format!("{step}.pause.duration"), text, "promote").map(Pause::For)
+    length(format!("{step}.pause.duration"), text, "to wait for the command promote")
+        .map(Pause::For)
 }
 
 /// Reads a length of time; without one a command is waited for.
-fn length(field: String, text: &str, command: &str) -> Result<Duration, Problem> {
+fn length(field: String, text: &str, without: &str) -> Result<Duration, Problem> {
     match Duration::parse(text) {
         Ok(Duration::ZERO) => {
-            let why =
-                format!("has to be longer than 0; leave it out to wait for the command {command}");
+            let why = format!("has to be longer than 0; leave it out {without}");
             Err(Problem::new(field, why))
         }
         Ok(duration) => Ok(duration),
@@ -457,9 +481,39 @@ mod tests {
             (json!({"port": 0}), "port"),
             (json!({"maxDuration": "0s"}), "maxDuration"),
             (json!({"maxDuration": "7d"}), "maxDuration"),
+            (json!({"analysis": {"minDuration": "0s"}}), "analysis.minDuration"),
+            (json!({"analysis": {"minDuration": "1d"}}), "analysis.minDuration"),
+            (json!({"analysis": {"minSampleSize": 0}}), "analysis.minSampleSize"),
+            (
+                json!({"maxDuration": "1h", "analysis": {"minDuration": "60m"}}),
+                "analysis.minDuration",
+            ),
             (json!({"variantBMatch": {"header": null}}), "variantBMatch"),
         ] {
             assert_eq!(with(patch).unwrap_err().field, format!("{AB_TESTING}.{field}"));
+        }
+    }
+
+    #[test]
+    fn data_decide_an_experiment_once_they_may() {
+        let with = |patch: Value| {
+            let chosen = json!({"variantAService": "shop", "variantBService": "shop-b",
+                "variantBMatch": {"header": {"name": "x-group", "value": "b"}},
+                "trafficRouting": {"gatewayAPI": {"httpRoute": "shop"}}});
+            only(json!({"abTesting": fixture::merged(&chosen, &patch)})).map(|l| l.analysis)
+        };
+        let minutes = |count: u64| Some(Duration::from_secs(60 * count));
+        let read = |least, samples| Ok(Some(Analysis { least, samples }));
+        assert_eq!(with(json!({})), Ok(None));
+        assert_eq!(with(json!({"analysis": {}})), read(None, 30));
+        let asked = json!({"minDuration": "59m", "minSampleSize": 7});
+        let both = json!({"maxDuration": "1h", "analysis": asked});
+        assert_eq!(with(both), read(minutes(59), 7));
+        let longer = json!({"maxDuration": "1h", "analysis": {"minDuration": "2h"}});
+        let problem = with(longer).unwrap_err().to_string();
+        for part in ["minDuration: is 2h", "abTesting.maxDuration, which is 1h", "make it shorter"]
+        {
+            assert!(problem.contains(part), "{problem}");
         }
     }
 

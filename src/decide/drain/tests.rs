@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::decide::fixture::{at, at_rest, climbing, route};
+use crate::decide::{stage, status};
 use crate::model::moves::Write;
 use crate::model::snapshot::Snapshot;
+use crate::model::spec::Scale;
 use crate::model::status::{Cause, Quarantined};
 use crate::model::weight::Weight;
 
@@ -77,4 +79,35 @@ fn pods_that_are_kept_go_with_the_next_attempt() {
     let mut seen = kept();
     seen.status.attempt = at_rest().status.attempt;
     assert!(shown(&seen, 2).starts_with("drains since"), "another attempt began");
+}
+
+#[test]
+fn a_step_that_wants_no_pods_drains_those_that_are_left() {
+    let idle = || {
+        let mut seen = climbing(1, Some(at(0)));
+        let step = &mut seen.spec.ladder.steps[0];
+        (step.weight, step.scale) = (Weight::NONE, Some(Scale::Count(0)));
+        seen.routes[0].live = Ok(route((100, 0)));
+        seen
+    };
+    let since = |since: u64| {
+        let mut seen = idle();
+        let revision = seen.status.attempt.as_ref().unwrap().revision.clone();
+        seen.status.draining.push(Draining { revision, since: Some(at(since)) });
+        seen.spec.ladder.drain = Duration::from_secs(120);
+        seen
+    };
+    assert!(shown(&idle(), 2).starts_with("drains since"), "its traffic just went");
+    assert_eq!(shown(&since(1), 2), "until minute 3");
+    assert_eq!(shown(&since(1), 3), "0, None");
+    let step = |seen: &Snapshot| match stage::advance(seen, at(2)) {
+        Act::Wait(waits) => waits.holds.first().map(|(hold, _)| hold.code()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(step(&since(1)), Some("Paused"), "the step is in force meanwhile");
+    let mut climbed = since(1);
+    climbed.spec.ladder.steps[0].weight = Weight::FULL;
+    assert_eq!(shown(&climbed, 9), "stays", "it is to have traffic again");
+    let projected = status::project(&climbed, climbed.status.clone(), &Default::default(), at(9));
+    assert_eq!(projected.draining, [], "and its time begins anew");
 }

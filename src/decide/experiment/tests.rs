@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::decide::act::{Act, Waits};
+use crate::decide::act::{self, Act, Waits};
 use crate::decide::fixture::{at, climbing, http, route, shown};
 use crate::decide::order;
-use crate::decide::{command, stage, status};
+use crate::decide::{command, finalize, stage, status};
 use crate::model::command::{Asked, Command, Token, Value};
+use crate::model::moves::Move;
 use crate::model::snapshot::Experiment;
-use crate::model::spec::{HeaderMatch, MatchKind, Scale, Strategy};
+use crate::model::spec::{Analysis, HeaderMatch, MatchKind, Scale, Strategy};
 use crate::model::status::{Cause, Phase, Stage, Trigger};
 use crate::model::weight::Weight;
 
@@ -272,6 +273,74 @@ fn a_command_names_the_winner() {
 }
 
 #[test]
+fn data_decide_no_sooner_than_they_may() {
+    let analysed = |concludes: bool, most: Option<Duration>| {
+        let mut seen = experiment(Some(at(0)));
+        there(&mut seen, true);
+        seen.spec.ladder.steps[0].pause = Pause::UntilConcluded(most);
+        let least = Some(Duration::from_secs(30 * 60));
+        seen.spec.ladder.analysis = Some(Analysis { least, samples: 7 });
+        seen.status.attempt.as_mut().unwrap().concludes = concludes;
+        seen
+    };
+    let obeyed = |seen: &Snapshot, command, minute| {
+        let mut seen = seen.clone();
+        let token = Some(Token { command, attempt: 2, step: 1 });
+        seen.commands.accepted = Some(("accepted".to_owned(), token));
+        match command::obey(&seen, at(minute)).unwrap() {
+            Act::Commit(status) => {
+                let concludes = status.attempt.as_ref().unwrap().concludes;
+                format!("{} {concludes}", told(&Act::Commit(status)))
+            }
+            other => told(&other),
+        }
+    };
+    let fresh = analysed(false, Some(HOUR));
+    for (case, command, minute, want) in [
+        ("too early: it is held", Command::Conclude, 29, "1 true true"),
+        ("they may", Command::Conclude, 30, "Concluded true"),
+        ("A ends it at once", Command::ConcludeA, 1, "Concluded false"),
+        ("B ends it at once", Command::ConcludeB, 1, "2 false false"),
+        ("a promotion does", Command::Promote, 1, "2 false false"),
+        ("an abort does", Command::Abort, 1, "Aborted false"),
+    ] {
+        assert_eq!(obeyed(&fresh, command, minute), want, "{case}");
+    }
+    let held = analysed(true, Some(HOUR));
+    assert_eq!(obeyed(&held, Command::Conclude, 5), "1 writes", "asked twice is asked once");
+    assert_eq!(obeyed(&held, Command::ConcludeA, 5), "Concluded false", "a person overrules");
+    assert_eq!(obeyed(&held, Command::ConcludeB, 5), "2 false false");
+    for (case, seen, minute, want) in [
+        ("it waits", &held, 29, "Concluding true"),
+        ("and ends", &held, 30, "Concluded"),
+        ("nobody asked", &fresh, 30, "Experimenting true"),
+        ("its time is over", &fresh, 60, "Concluded"),
+        ("it has no time of its own", &analysed(true, None), 29, "Concluding true"),
+        ("and ends by the data", &analysed(true, None), 30, "Concluded"),
+    ] {
+        assert_eq!(told(&stage::advance(seen, at(minute))), want, "{case}");
+    }
+}
+
+#[test]
+fn the_end_by_data_tells_what_was_measured() {
+    let told = |asked: bool, analysed: bool| {
+        let mut seen = experiment(Some(at(0)));
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        (attempt.trigger, attempt.concludes) = (Trigger::Template, asked);
+        attempt.stage = Stage::RollingBack { entered_at: at(1), cause: Cause::Concluded };
+        let analysis = Analysis { least: None, samples: 7 };
+        seen.spec.ladder.analysis = Some(analysis).filter(|_| analysed);
+        let Act::Commit(ended) = stage::advance(&seen, at(61)) else { panic!() };
+        ended.outbox[0].message.clone()
+    };
+    let data = "(no samples were measured, 0 of minSampleSize 7: A)";
+    assert!(told(true, true).contains(data), "{}", told(true, true));
+    assert!(!told(false, true).contains("samples"), "a person named A");
+    assert!(!told(true, false).contains("samples"), "nothing was asked of the data");
+}
+
+#[test]
 fn who_does_not_win_is_noted_and_no_failure() {
     let mut seen = experiment(Some(at(0)));
     seen.status.attempt.as_mut().unwrap().trigger = Trigger::Template;
@@ -288,4 +357,27 @@ fn who_does_not_win_is_noted_and_no_failure() {
     let last = Snapshot { status: shown, ..then };
     let hold = side::quarantined(&last, "shop:1.1.0".to_owned(), 2);
     assert!(hold.message().contains("did not win the experiment of attempt 2"));
+}
+
+#[test]
+fn a_rule_goes_from_a_route_that_serves_for_nothing_else() {
+    let mut seen = experiment(Some(at(0)));
+    there(&mut seen, true);
+    let mut remnant = live_route(&mut seen).clone();
+    remnant.rules.clear();
+    let lost = Hold::BackendNotFound { what: "a rule".to_owned() };
+    (seen.routes[0].live, seen.routes[0].remnant) = (Err(lost), Some(remnant));
+    let stable = seen.status.stable.clone().unwrap().revision;
+    assert_eq!(shown(order::stable(&seen, &stable)), "-1 +0");
+    seen.rollout.deleting = Some(at(1));
+    assert_eq!(shown_move(finalize::next(&seen, at(1))), "-1 +0");
+    seen.routes[0].remnant = None;
+    assert_eq!(shown(order::stable(&seen, &stable)), "BackendNotFound");
+}
+
+fn shown_move(next: Move) -> String {
+    match next {
+        Move::Apply(writes) => shown(Err(act::Next::Write(writes))),
+        other => panic!("{other:?}"),
+    }
 }

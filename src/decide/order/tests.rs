@@ -18,7 +18,7 @@ fn a_scale_gives_the_canary_more_pods_than_its_weight_needs() {
         ("and then", (25, Scale::Count(1)), (3, 3), 25, "1 pods"),
         ("a share", (0, share(75)), (0, 0), 0, "3 pods"),
         ("its pods too are waited for", (0, share(75)), (3, 1), 0, "PodsNotReady"),
-        ("none at all", (0, none), (3, 3), 0, "0 pods"),
+        ("none at all: what is there drains", (0, none), (3, 3), 0, "in force"),
         ("too few for the weight are not made", (75, Scale::Count(1)), (1, 1), 0, "3 pods"),
         ("nor waited for alone", (75, Scale::Count(1)), (3, 1), 0, "PodsNotReady"),
         ("more than a full side are not made", (50, Scale::Count(9)), (3, 3), 50, "4 pods"),

@@ -34,7 +34,7 @@ fn other(is: Is) -> Route {
         Is::Unreadable => Err(hold),
         Is::Gone => Err(missing),
     };
-    Route { name: name.clone(), there: !matches!(is, Is::Gone), live: found }
+    Route { name: name.clone(), there: !matches!(is, Is::Gone), live: found, remnant: None }
 }
 
 /// On the step of weight 50, with a second route.
@@ -158,4 +158,17 @@ fn what_labels_select_joins_an_attempt_before_it_is_written_to() {
     assert!(uses(&seen));
     seen.spec.ladder.routes = vec![http("third")];
     assert!(!uses(&seen), "a name that it did not begin with");
+}
+
+#[test]
+fn what_an_older_rollout_took_is_left() {
+    let mut seen = climbing(1, Some(at(0)));
+    seen.duplicate = Some(("HTTPRoute shop".to_owned(), "older".to_owned()));
+    let stable = seen.status.stable.clone().unwrap().revision;
+    assert_eq!(shown(order::stable(&seen, &stable)), "DuplicateBinding");
+    let attempt = seen.status.attempt.as_mut().unwrap();
+    attempt.stage = Stage::RollingBack { entered_at: at(1), cause: Cause::Aborted };
+    assert_eq!(shown(order::stable(&seen, &stable)), "weigh 0");
+    seen.status.attempt.as_mut().unwrap().routing = None;
+    assert_eq!(shown(order::stable(&seen, &stable)), "DuplicateBinding", "it had nothing");
 }

@@ -71,3 +71,38 @@ fn a_kind_is_referred_to_directly_or_by_what_a_rollout_uses() {
     stores.rollouts.apply(&None, rollout(canary, flux("apps")));
     assert!(referred(Kind::Kustomization), "by the Rollout itself");
 }
+
+#[test]
+fn a_kind_that_may_not_be_listed_stops_those_that_refer_to_it() {
+    let namespaces = ["prod", "dev"].map(str::to_owned).into();
+    let stores = Stores::new(Reach { namespaces, ..Reach::default() });
+    let rollout = |namespace: &str, route: &str| -> Rollout {
+        let api = json!({route: "shop"});
+        let canary = json!({"steps": [], "stableService": "a", "canaryService": "b",
+            "trafficRouting": {"gatewayAPI": api}});
+        serde_json::from_value(json!({
+            "apiVersion": "stairlock.dev/v1alpha1", "kind": "Rollout",
+            "metadata": {"name": "shop", "namespace": namespace},
+            "spec": {"selector": {"matchLabels": {}}, "template": {},
+                "strategy": {"canary": canary}},
+        }))
+        .unwrap()
+    };
+    let (prod, dev) = (Some("prod".to_owned()), Some("dev".to_owned()));
+    for scope in [&prod, &dev] {
+        stores.routes.finish(scope);
+    }
+    stores.grpc_routes.finish(&dev);
+    let known = |rollout: &Rollout| (stores.ready_for(rollout), stores.denied_for(rollout));
+    let denied = Some((Kind::GrpcRoute, "forbidden".to_owned()));
+    assert_eq!(known(&rollout("prod", "grpcRoute")), (false, None), "it is not listed yet");
+    assert!(stores.grpc_routes.deny(&prod, "forbidden".to_owned()));
+    assert!(!stores.grpc_routes.deny(&prod, "forbidden".to_owned()), "it is told once");
+    assert_eq!(known(&rollout("prod", "grpcRoute")), (false, denied.clone()));
+    assert_eq!(known(&rollout("prod", "httpRoute")), (true, None), "another kind");
+    assert_eq!(known(&rollout("dev", "grpcRoute")), (true, None), "another namespace");
+    stores.grpc_routes.finish(&prod);
+    assert_eq!(known(&rollout("prod", "grpcRoute")), (true, None));
+    assert!(stores.grpc_routes.deny(&prod, "forbidden".to_owned()));
+    assert_eq!(known(&rollout("prod", "grpcRoute")), (true, denied), "from then on it is old");
+}

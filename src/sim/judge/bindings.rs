@@ -79,7 +79,9 @@ fn route(case: &Case<'_>, found: &mut Found) {
         })
     };
     let writers: Vec<&Seen<'_>> = users.iter().filter(|seen| moved(seen)).collect();
-    let barred = |writer: &&Seen<'_>| users.iter().any(|other| holds(other, writer, named));
+    let barred = |writer: &&Seen<'_>| {
+        !leaves(writer) && users.iter().any(|other| holds(other, writer, named))
+    };
     let fine = writers.is_empty() || writers.iter().any(|writer| !barred(writer));
     found.unless(fine, "S15", || format!("{} belongs to an older Rollout", case.name()));
 }
@@ -102,9 +104,19 @@ fn selects(case: &Case<'_>, revision: &str, found: &mut Found) {
         seen.states().any(status)
     };
     let writers: Vec<&Seen<'_>> = users.iter().filter(has).collect();
-    let barred = |writer: &&Seen<'_>| users.iter().any(|other| holds(other, writer, named));
+    let barred = |writer: &&Seen<'_>| {
+        !leaves(writer) && users.iter().any(|other| holds(other, writer, named))
+    };
     let fine = writers.is_empty() || writers.iter().any(|writer| !barred(writer));
     found.unless(fine, "S15", || format!("{} belongs to an older Rollout", case.name()));
+}
+
+/// Whether a Rollout goes back to stable by what it had: it may leave that.
+fn leaves(seen: &Seen<'_>) -> bool {
+    seen.stages().any(|state| {
+        let open = state.open().filter(|open| open.routing.is_some());
+        open.is_some_and(|open| open.stage() == Stage::RollingBack)
+    })
 }
 
 /// Whether a Rollout is older than another and names the object in every state of the window; one

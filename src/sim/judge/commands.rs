@@ -97,6 +97,9 @@ impl Commands {
         } else if same && new.unpaused && !old.unpaused {
             by(&["promote-full"], "pauses are left out");
         }
+        if same && new.concludes && !old.concludes && !new.lost() {
+            by(&["conclude"], "the data of an experiment decide");
+        }
         let aborted = |attempt: &Attempt| attempt.cause.as_deref() == Some("Aborted");
         if same && aborted(new) && !aborted(old) {
             by(&["abort"], "the attempt is aborted");
@@ -150,7 +153,7 @@ fn possible(rollout: &Rollout, word: &str, value: &str) -> bool {
         digits(a) && digits(s) && a.parse() == Ok(number) && s.parse() == Ok(step)
     });
     let named = match word {
-        "conclude-a" => ["A", "true"].contains(&value),
+        "conclude-a" => value == "A",
         "conclude-b" => value == "B",
         _ => value == "true" || named,
     };
@@ -159,7 +162,7 @@ fn possible(rollout: &Rollout, word: &str, value: &str) -> bool {
     named
         && match word {
             "promote" => paused && !stands(rollout),
-            "conclude-a" | "conclude-b" => paused && could_act(rollout, word),
+            "conclude-a" | "conclude-b" | "conclude" => paused && could_act(rollout, word),
             "retry" => rollout.status.pin.is_some() || (failed && !attempt.open()),
             word => could_act(rollout, word),
         }
@@ -177,9 +180,10 @@ fn could_act(rollout: &Rollout, word: &str) -> bool {
     let step = attempt.stage() == Stage::Step;
     match word {
         "promote" => step && !stands(rollout),
-        "conclude-a" | "conclude-b" => {
+        "conclude-a" | "conclude-b" | "conclude" => {
             let pause = rollout.spec.step(attempt.step).pause;
-            step && matches!(pause, Pause::UntilConcluded(_)) && !stands(rollout)
+            let news = word != "conclude" || !attempt.concludes;
+            news && step && matches!(pause, Pause::UntilConcluded(_)) && !stands(rollout)
         }
         "promote-full" => step && !attempt.unpaused && !stands(rollout),
         "restart" => true,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::moment::{Duration, Timestamp};
 use crate::sim::judge::facts::rollout::Rollout;
+use crate::sim::judge::facts::route::Route;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh, Name, Scene};
 use crate::sim::world::fields::ROUTES;
@@ -100,11 +101,13 @@ impl Drains {
         let shares: Vec<(String, u32)> = match (rollout.routing(), &rollout.spec.stable_service) {
             (Some(routing), _) => {
                 let routes = scene.routes_of(&name.0, &routing);
-                let share = |service: String| {
-                    let shares = routes.iter().map(|(_, r)| r.map_or(0, |r| r.share(&service)));
+                let share = |service: &String| {
+                    let share =
+                        |route: Option<&Route>| route.map_or(0, |r| r.share(service, &routing));
+                    let shares = routes.iter().map(|(_, route)| share(*route));
                     (service.clone(), shares.max().unwrap_or(0))
                 };
-                [routing.stable_service, routing.canary_service].map(share).into()
+                [&routing.stable_service, &routing.canary_service].map(share).into()
             }
             (None, Some(service)) if rollout.spec.switch => vec![(service.clone(), 100)],
             (None, _) => return,

@@ -6,6 +6,7 @@ use crate::api::keys;
 use crate::sim::judge::experiments;
 use crate::sim::judge::facts::rollout::{COMMANDS, Spec};
 use crate::sim::judge::facts::route::told;
+use crate::sim::judge::facts::status::Routing;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::read::{at, list, owner, text};
 use crate::sim::judge::scene::Case;
@@ -107,7 +108,7 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
                 .into_iter()
                 .any(|key| keyed(path, &["metadata", key])),
             resource if ROUTES.contains(&resource) => {
-                of_route(path, new, &services) || of_own(case, path, new)
+                of_route(path, new, &services) || of_own(case, path, new) || led(case, path, new)
             }
             _ => false,
         };
@@ -228,6 +229,38 @@ fn of_own(case: &Case<'_>, path: &[Token<'_>], route: &Value) -> bool {
         "parentRefs" => parents == *wanted,
         "hostnames" => hosts == *names,
         _ => false,
+    })
+}
+
+/// A rule of a route that is the Rollout's own leads to the Services that the spec names, where others
+/// are in use yet.
+fn led(case: &Case<'_>, path: &[Token<'_>], route: &Value) -> bool {
+    let [
+        Token::Key("spec"),
+        Token::Key("rules"),
+        Token::Index(rule),
+        Token::Key("backendRefs"),
+        Token::Index(_),
+        Token::Key("name" | "port"),
+    ] = path
+    else {
+        return false;
+    };
+    let rule = list(route, &["spec", "rules"]).get(*rule).unwrap_or(&Value::Null);
+    let holds = |service: &String, port: i64| {
+        list(rule, &["backendRefs"]).iter().any(|backend| {
+            let same = at(backend, &["port"]).and_then(Value::as_i64) == Some(port);
+            same && text(backend, &["name"]) == service
+        })
+    };
+    let owner = owner(route);
+    let mut all = case.rollouts().filter(|seen| owner.as_ref() == Some(&seen.now.uid));
+    all.any(|seen| {
+        seen.states().any(|state| {
+            let Routing { stable_service, canary_service, port, .. } = &*state.named;
+            let named = [stable_service, canary_service].into_iter().all(|s| holds(s, *port));
+            state.renamed() && named
+        })
     })
 }
 

@@ -44,12 +44,13 @@ const UNHEALTHY: [&str; 6] = [
     "Draining",
 ];
 /// Holds that end at a time.
-const TIMED: [&str; 2] = ["Paused", "Experimenting"];
+const TIMED: [&str; 3] = ["Paused", "Experimenting", "Concluding"];
 /// Holds of an attempt that a newer release ends.
-const PASSING: [&str; 9] = [
+const PASSING: [&str; 10] = [
     "Paused",
     "AwaitingPromotion",
     "Experimenting",
+    "Concluding",
     "AwaitingConclusion",
     "PodsNotReady",
     "EndpointsNotReady",
@@ -320,6 +321,7 @@ fn overdue(rollout: &Rollout, since: Timestamp, at: Timestamp) -> Option<String>
     let pause = match rollout.spec.step(attempt.step).pause {
         Pause::For(length) if step && !attempt.unpaused && first.kind == "Paused" => Some(length),
         Pause::UntilConcluded(most) if step && first.kind == "Experimenting" => most,
+        Pause::UntilConcluded(_) if step && first.kind == "Concluding" => Some(rollout.spec.least),
         Pause::For(_) | Pause::None | Pause::UntilPromoted | Pause::UntilConcluded(_) => None,
     };
     let unhealthy = climbs && UNHEALTHY.contains(&first.kind.as_str());

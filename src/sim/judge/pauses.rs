@@ -101,7 +101,8 @@ impl Known {
         let (length, ends) = match was.spec.step(old.step).pause {
             Pause::For(length) => (length, new.left(old) && !was.promotes(old)),
             Pause::UntilConcluded(most) => {
-                (most.unwrap_or(Duration::MAX), new.lost() && !was.concludes(old))
+                let least = if was.by_data(old) { was.spec.least } else { Duration::MAX };
+                (most.unwrap_or(Duration::MAX).min(least), new.lost() && !was.concludes(old))
             }
             Pause::None | Pause::UntilPromoted => return,
         };

@@ -51,11 +51,14 @@ fn turned(
     if seen.states().any(|state| state.deleting) || replicas == 0 || !remembers {
         return true;
     }
-    let least = |route: &String| {
+    let least = |route: &String, routing: &Routing| {
         let states = case.route_states(route).into_iter();
-        states.map(|route| route.map_or(0, |route| route.share(name))).min()
+        states.map(|route| route.map_or(0, |route| route.share(name, routing))).min()
     };
-    let of = |routing: &Routing| case.routes_of(routing).iter().filter_map(least).max();
+    let of = |routing: &Routing| {
+        let routes = case.routes_of(routing);
+        routes.iter().filter_map(|route| least(route, routing)).max()
+    };
     let share = routings.iter().filter_map(of).min();
     let plain = seen.states().any(|state| state.routing().is_none());
     let from = before.selects.as_deref();

@@ -2,7 +2,7 @@
 
 use crate::sim::judge::facts::pods::Set;
 use crate::sim::judge::facts::rollout::Rollout;
-use crate::sim::judge::facts::route::part;
+use crate::sim::judge::facts::route::{Route, part};
 use crate::sim::judge::facts::status::Routing;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh, Seen};
@@ -81,7 +81,8 @@ impl Resize<'_, '_> {
             for route in self.case.routes_of(&routing) {
                 let states = self.case.route_states(&route);
                 for service in [&routing.stable_service, &routing.canary_service] {
-                    let shares = states.iter().map(|route| route.map_or(0, |r| r.share(service)));
+                    let share = |route: &Route| route.share(service, &routing);
+                    let shares = states.iter().map(|route| route.map_or(0, share));
                     let share = shares.min().unwrap_or(0);
                     if share > 0 && selects(service) {
                         needed = part(replicas, share).max(1).max(needed);
@@ -152,7 +153,7 @@ impl Resize<'_, '_> {
             self.case.routes_of(routing).iter().all(|name| {
                 let routes = self.case.route_states(name);
                 routes.into_iter().flatten().any(|route| {
-                    let rest = part(replicas, route.share(&routing.stable_service));
+                    let rest = part(replicas, route.share(&routing.stable_service, routing));
                     route.accepted_since.is_some() && rest <= after
                 })
             })

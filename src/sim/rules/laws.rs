@@ -36,6 +36,7 @@ const BLUE_GREEN: &str = "/spec/strategy/blueGreen";
 const AB_TESTING: &str = "/spec/strategy/abTesting";
 const VARIANT: &str = "/spec/strategy/abTesting/variantBMatch";
 const LONGEST: &str = "/spec/strategy/abTesting/maxDuration";
+const SHORTEST: &str = "/spec/strategy/abTesting/analysis/minDuration";
 const CANARY_ROUTE: &str = "/spec/strategy/canary/trafficRouting/gatewayAPI";
 const BLUE_GREEN_ROUTE: &str = "/spec/strategy/blueGreen/trafficRouting/gatewayAPI";
 const AB_TESTING_ROUTE: &str = "/spec/strategy/abTesting/trafficRouting/gatewayAPI";
@@ -77,6 +78,10 @@ const LAWS: &[Law] = &[
     Law { said: "maxDuration has to be longer", place: Place::At(LONGEST), broken: zero },
     Law { said: "maxDuration repeats a unit", place: Place::At(LONGEST), broken: repeats },
     Law { said: "maxDuration is longer", place: Place::At(LONGEST), broken: endless },
+    Law { said: "minDuration has to be longer", place: Place::At(SHORTEST), broken: zero },
+    Law { said: "minDuration repeats a unit", place: Place::At(SHORTEST), broken: repeats },
+    Law { said: "minDuration is longer", place: Place::At(SHORTEST), broken: endless },
+    Law { said: "analysis.minDuration has", place: Place::At(AB_TESTING), broken: not_shorter },
     Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },
     Law { said: "dynamicStableScale needs", place: Place::At(CANARY), broken: unrouted_rest },
     Law { said: "setCanaryScale needs", place: Place::At(CANARY), broken: unrouted_scale },
@@ -247,6 +252,12 @@ fn same_variants(chosen: &Value, _: Option<&Value>) -> bool {
     chosen.get("variantAService") == chosen.get("variantBService")
 }
 
+fn not_shorter(chosen: &Value, _: Option<&Value>) -> bool {
+    let length = |pointer: &str| chosen.pointer(pointer).map(millis);
+    let both = length("/analysis/minDuration").zip(length("/maxDuration"));
+    both.is_some_and(|(least, most)| most <= least)
+}
+
 fn not_one_match(chosen: &Value, _: Option<&Value>) -> bool {
     chosen.get("header").is_some() == chosen.get("cookie").is_some()
 }
@@ -308,6 +319,11 @@ fn repeats(pause: &Value, _: Option<&Value>) -> bool {
 }
 
 fn endless(pause: &Value, _: Option<&Value>) -> bool {
+    PAUSE_MAX < millis(pause)
+}
+
+/// A length of time in milliseconds.
+fn millis(pause: &Value) -> u64 {
     let millis = |(count, unit): (u64, String)| {
         let each = match unit.as_str() {
             "h" => 3_600_000,
@@ -317,7 +333,7 @@ fn endless(pause: &Value, _: Option<&Value>) -> bool {
         };
         count.saturating_mul(each)
     };
-    PAUSE_MAX < parts(pause).into_iter().map(millis).fold(0, u64::saturating_add)
+    parts(pause).into_iter().map(millis).fold(0, u64::saturating_add)
 }
 
 /// The numbers of a length of time and their units.

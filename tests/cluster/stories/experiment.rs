@@ -122,6 +122,38 @@ async fn an_experiment_that_is_not_won_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn data_decide_no_sooner_than_they_may() {
+    let story = Story::begin("data", 120).await;
+    story.cluster.add(route()).await;
+    let analysis = json!({"minDuration": "8s", "minSampleSize": 100});
+    let asked = json!({"maxDuration": "1h", "analysis": analysis});
+    story.cluster.add(shop(&story, &asked)).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let before = rules(&story).await;
+
+    // Asked too early: held, and obeyed by whoever leads then.
+    story.set_image(&story.image("1.1.0")).await;
+    story.experimenting(2).await;
+    story.command("stairlock.dev/conclude-experiment", "true").await;
+    let held = story.until("it is held", |r| holds(r) == ["Concluding"]).await;
+    assert_eq!(held["status"]["attempt"]["concludes"], true);
+    let ended = story.until("the time is over", |r| text(r, "/status/phase") == "Concluded").await;
+    assert_eq!(text(&ended, "/status/history/0/outcome"), "Concluded");
+    assert_eq!(rules(&story).await, before);
+
+    // A person's word is not held.
+    story.set_image(&story.image("1.2.0")).await;
+    story.experimenting(3).await;
+    story.command("stairlock.dev/conclude-experiment", "true").await;
+    story.until("it is held", |r| holds(r) == ["Concluding"]).await;
+    story.command("stairlock.dev/conclude-experiment", "B").await;
+    story.completed(3).await;
+    assert_eq!(rules(&story).await, before);
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_route_without_room_keeps_an_experiment_from_starting() {
     let story = Story::begin("noroom", 120).await;
     let mut full = route();

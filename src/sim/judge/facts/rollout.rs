@@ -26,8 +26,16 @@ pub const COMMANDS: [(&str, &str); 8] = [
 /// What the annotations ask for that end an experiment: their value tells the winner.
 const CONCLUDE: &str = "conclude";
 /// What commands ask for, the one that wins first.
-const RANKS: [&str; 7] =
-    ["abort", "conclude-a", "conclude-b", "promote-full", "promote", "retry", "restart"];
+const RANKS: [&str; 8] = [
+    "abort",
+    "conclude-a",
+    "conclude-b",
+    "conclude",
+    "promote-full",
+    "promote",
+    "retry",
+    "restart",
+];
 
 const BLUE_GREEN: &str = "blueGreen";
 const AB_TESTING: &str = "abTesting";
@@ -89,6 +97,8 @@ pub struct Spec {
     pub switch: bool,
     /// Which requests an experiment sends to the canary.
     pub experiment: Option<Variant>,
+    /// How long an experiment lasts before its data decide.
+    pub least: Duration,
     /// How long pods stay after the route accepted weight 0 for them.
     pub drain: Duration,
     /// How long those of a canary that failed stay: `None` until the next attempt.
@@ -225,6 +235,12 @@ impl Rollout {
         self.accepted.as_ref() == Some(&token)
     }
 
+    /// Whether it is accepted that the data of the experiment decide.
+    pub fn by_data(&self, attempt: &Attempt) -> bool {
+        let token = format!("conclude {}/{}", attempt.number, attempt.step);
+        attempt.concludes || self.accepted.as_ref() == Some(&token)
+    }
+
     /// How long the pods of a revision stay after they lost their traffic: `None` until the next
     /// attempt, or until what splits the traffic is left.
     pub fn stays(&self, revision: &str) -> Option<Duration> {
@@ -322,6 +338,9 @@ impl Spec {
             switch: blue_green.is_some() && route.is_none(),
             routes: route,
             experiment: ab.and_then(variant),
+            least: ab
+                .and_then(|ab| Duration::parse(text(ab, &["analysis", "minDuration"])).ok())
+                .unwrap_or(Duration::ZERO),
             drain: Duration::from_secs(u64::from(delay)),
             abort_drain: (!kept).then(|| Duration::from_secs(u64::from(aborted))),
             surge,
@@ -461,6 +480,7 @@ fn routes(api: &Value, rollout: &str) -> Routing {
 fn asked(word: &'static str, value: &str) -> &'static str {
     match (word, value) {
         (CONCLUDE, "B") => "conclude-b",
+        (CONCLUDE, "true") => "conclude",
         (CONCLUDE, _) => "conclude-a",
         (other, _) => other,
     }

@@ -1,6 +1,6 @@
 //! Route: the weights of a route, whether the gateways took them, and which may be in force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -44,6 +44,10 @@ impl Pair {
     }
 }
 
+/// A Service among the backends of a rule: that Service, those beside it, and the headers that each
+/// match of the rule asks for.
+type Led = (String, BTreeSet<String>, Vec<Variant>);
+
 /// A route of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -54,9 +58,9 @@ pub struct Route {
     alone: Vec<(String, Vec<Variant>)>,
     /// Since when every gateway takes what stands there; absent: not yet.
     pub accepted_since: Option<Timestamp>,
-    /// The highest share of traffic, in percent, that each backend may have in any rule at
+    /// The highest share of traffic, in percent, that each backend may have in rules of its kind at
     /// present: what stands there, and what was in force before until it is accepted.
-    pub traffic: BTreeMap<String, u32>,
+    traffic: BTreeMap<Led, u32>,
     /// Whether a GitOps tool applies it.
     pub applied: bool,
     /// Its Gateways, without what the API server says of each, and its host names.
@@ -75,21 +79,13 @@ impl Route {
                 list(rule, &["backendRefs"]).iter().map(|b| backend(b, namespace)).collect()
             })
             .collect();
-        let mut traffic = BTreeMap::new();
-        for rule in &rules {
-            let sum = rule.iter().fold(0_u32, |sum, b| sum.saturating_add(b.counts()));
-            for backend in rule.iter().filter(|backend| !backend.service.is_empty()) {
-                let share = percent(backend.counts(), sum);
-                let most = traffic.entry(backend.service.clone()).or_insert(0_u32);
-                *most = share.max(*most);
-            }
-        }
+        let mut traffic = traffic(object, &rules);
         let accepted = accepted(object);
         let same = before.filter(|before| before.rules == rules);
         let since = same.and_then(|before| before.accepted_since).unwrap_or(now);
         if !accepted {
-            for (service, share) in before.iter().flat_map(|before| &before.traffic) {
-                let most = traffic.entry(service.clone()).or_insert(0);
+            for (led, share) in before.iter().flat_map(|before| &before.traffic) {
+                let most = traffic.entry(led.clone()).or_insert(0);
                 *most = (*share).max(*most);
             }
         }
@@ -134,10 +130,38 @@ impl Route {
         self.alone.iter().filter(ours).count()
     }
 
-    /// The highest share that a backend may have at present, in percent.
-    pub fn share(&self, service: &str) -> u32 {
-        self.traffic.get(service).copied().unwrap_or(0)
+    /// The highest share that a backend may have at present, in percent, as a Service of a routing.
+    ///
+    /// Beside the rules that hold both Services people may lead requests to the canary Service
+    /// alone, to look at what comes: these follow it wherever it turns, and are not managed.
+    pub fn share(&self, service: &str, routing: &Routing) -> u32 {
+        let (stable, canary) = (&routing.stable_service, &routing.canary_service);
+        let paired = !self.pairs(stable, canary).is_empty();
+        let managed = |(_, beside, headers): &Led| {
+            let wanted = routing.variant_match.as_ref();
+            let ours = wanted.is_some_and(|wanted| headers.contains(wanted));
+            !paired || service != canary || ours || beside.contains(stable)
+        };
+        let of = self.traffic.iter().filter(|(led, _)| led.0 == service && managed(led));
+        of.map(|(_, share)| *share).max().unwrap_or(0)
     }
+}
+
+/// The highest share of each backend in rules of a kind.
+fn traffic(object: &Value, rules: &[Vec<Backend>]) -> BTreeMap<Led, u32> {
+    let mut traffic = BTreeMap::new();
+    for (rule, backends) in list(object, &["spec", "rules"]).iter().zip(rules) {
+        let sum = backends.iter().fold(0_u32, |sum, b| sum.saturating_add(b.counts()));
+        let named = || backends.iter().filter(|backend| !backend.service.is_empty());
+        for backend in named() {
+            let beside = named().map(|other| other.service.clone());
+            let beside = beside.filter(|other| *other != backend.service).collect();
+            let led = (backend.service.clone(), beside, headers(rule));
+            let most = traffic.entry(led).or_insert(0_u32);
+            *most = percent(backend.counts(), sum).max(*most);
+        }
+    }
+    traffic
 }
 
 /// The Gateways of a route or of what asks for one, without what the API server says of each, and
@@ -160,6 +184,12 @@ pub fn texts(map: Option<&Value>) -> BTreeMap<String, String> {
 /// The Service that is the only backend of a rule, and the headers that each match asks for.
 fn alone(rule: &Value) -> Option<(String, Vec<Variant>)> {
     let [backend] = list(rule, &["backendRefs"]) else { return None };
+    list(rule, &["matches"]).first()?;
+    Some((text(backend, &["name"]).to_owned(), headers(rule)))
+}
+
+/// The headers that each match of a rule asks for.
+fn headers(rule: &Value) -> Vec<Variant> {
     let headers = |test: &Value| -> Vec<Variant> {
         let all = list(test, &["headers"]).iter();
         let header = |header: &Value| Variant {
@@ -170,11 +200,11 @@ fn alone(rule: &Value) -> Option<(String, Vec<Variant>)> {
         all.map(header).collect()
     };
     let mut tests = list(rule, &["matches"]).iter().map(headers);
-    let mut common = tests.next()?;
+    let mut common = tests.next().unwrap_or_default();
     for test in tests {
         common.retain(|header| test.contains(header));
     }
-    Some((text(backend, &["name"]).to_owned(), common))
+    common
 }
 
 /// Whether a rule of a route is one of an experiment: it leads the header to the canary alone.

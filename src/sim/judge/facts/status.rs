@@ -73,6 +73,8 @@ pub struct Attempt {
     pub routing: Option<Routing>,
     /// Whether it climbs without pauses.
     pub unpaused: bool,
+    /// Whether the data decide its experiment.
+    pub concludes: bool,
     /// Why it did not reach full traffic.
     pub cause: Option<String>,
     /// When it began.

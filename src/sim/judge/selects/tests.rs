@@ -1,5 +1,7 @@
 //! S1 and S2 of Services.
 
+use serde_json::json;
+
 use crate::sim::judge::tale::{NEW, OLD, Row, Tale, check, selector};
 
 fn unrouted() -> Tale {
@@ -57,4 +59,27 @@ fn a_service_with_traffic_does_not_turn_away() {
         &["S2"],
     )];
     check(rows);
+}
+
+#[test]
+fn a_rule_to_the_canary_alone_follows_its_service() {
+    let looked_at = |weight: u32| {
+        let mut tale = Tale::awaiting();
+        let backend = |name: &str, weight: u32| json!({"name": name, "port": 80, "weight": weight});
+        let pair = json!([backend("stable", 100 - weight), backend("canary", weight)]);
+        let rules = json!([{"backendRefs": [backend("canary", 1)]}, {"backendRefs": pair}]);
+        tale.merge("person", "httproutes/shop", json!({"spec": {"rules": rules}}));
+        tale.accept();
+        tale
+    };
+    let turns = |t: &mut Tale| t.merge("controller", "services/canary", selector(OLD));
+    for (case, weight, want) in [
+        ("another rule gives it a share", 50, vec!["S2"]),
+        ("it has traffic only of those who look at it", 0, vec![]),
+    ] {
+        let mut tale = looked_at(weight);
+        tale.calm();
+        turns(&mut tale);
+        assert_eq!(tale.broken(), want, "{case}");
+    }
 }

@@ -91,6 +91,23 @@ fn a_strategy_is_one_and_has_two_sides() {
             json!({"abTesting": variants(json!({"maxDuration": "0s"}))}),
             Some("abTesting.maxDuration"),
         ),
+        (
+            "data that decide at once",
+            json!({"abTesting": variants(json!({"analysis": {"minDuration": "0m"}}))}),
+            Some("abTesting.analysis.minDuration"),
+        ),
+        (
+            "data that decide before the end",
+            json!({"abTesting": variants(json!({"maxDuration": "1h",
+                "analysis": {"minDuration": "59m59s999ms"}}))}),
+            None,
+        ),
+        (
+            "data that decide with the end",
+            json!({"abTesting": variants(json!({"maxDuration": "1h",
+                "analysis": {"minDuration": "60m"}}))}),
+            Some("abTesting"),
+        ),
         ("none", json!({}), Some("strategy")),
         ("two", json!({"blueGreen": sides, "simple": {}}), Some("strategy")),
         ("one Service", json!({"blueGreen": alike}), Some("blueGreen")),
