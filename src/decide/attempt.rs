@@ -224,8 +224,8 @@ pub fn duplicate(seen: &Snapshot) -> Option<Hold> {
     Some(Hold::DuplicateBinding { what, holder })
 }
 
-/// An older Rollout keeps us from writing to a Service or route. What we had before it we may leave:
-/// on the way back traffic goes to stable, whoever has the object from then on.
+/// An older Rollout keeps us from writing to a Service or route. What we had before it we may
+/// leave: on the way back traffic goes to stable, whoever has the object from then on.
 pub fn barred(seen: &Snapshot) -> Option<Hold> {
     let leaves = seen.status.attempt.as_ref().is_some_and(|attempt| {
         attempt.routing.is_some() && matches!(attempt.stage, Stage::RollingBack { .. })

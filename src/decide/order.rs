@@ -7,7 +7,7 @@ use crate::decide::act::{Next, Step};
 use crate::decide::attempt::{barred, made, not_ours_to_change, ported};
 use crate::decide::experiment::{self, Needs};
 use crate::decide::weights::{accepted, given_back, lowered, weighed};
-use crate::decide::{birth, routes, side};
+use crate::decide::{birth, restart, routes, side};
 use crate::model::hold::Hold;
 use crate::model::moves::Write;
 use crate::model::snapshot::{LiveRoute, Service, Snapshot};
@@ -311,6 +311,7 @@ pub fn created(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
 /// attempt that uses it: a lost status is numbered on from there.
 pub fn resized(seen: &Snapshot, revision: &Revision, replicas: u32) -> Step {
     let Some(rs) = side::replica_set(seen, revision) else { return Ok(()) };
+    let replicas = restart::spared(seen, rs, replicas);
     let clear = rs.quarantined.filter(|attempt| *attempt > 0).map(|_| 0);
     if side::asked_for(seen, rs, replicas) && clear.is_none() {
         return Ok(());

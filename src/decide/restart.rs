@@ -5,6 +5,7 @@
 use crate::decide::act::{Act, Waits, sooner};
 use crate::decide::notice;
 use crate::decide::status::unhealthy;
+use crate::decide::way;
 use crate::model::hold::Hold;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
@@ -58,6 +59,18 @@ pub fn beside(seen: &Snapshot, act: Act, now: Timestamp) -> Act {
             Act::Wait(waits).with(Hold::Restarting).with(hold.unwrap_or(Hold::Restarting))
         }
     }
+}
+
+/// How many pods a side is asked for while pods are replaced, where it needs so many: one more
+/// where the only one is to go, so that its users are not left without any. Where the number of
+/// pods splits the traffic the other pods take it over.
+pub fn spared(seen: &Snapshot, rs: &ReplicaSet, replicas: u32) -> u32 {
+    let (Some(restart), Some(Ok(pods))) = (seen.status.restart, &seen.pods) else {
+        return replicas;
+    };
+    let stands = |pod: &Pod| pod.owner == rs.uid && !pod.ending && pod.created_at < restart.since;
+    let alone = replicas == 1 && way::of(seen).drains() && serves(seen, rs);
+    replicas + u32::from(alone && pods.iter().any(stands))
 }
 
 /// What a restart needs next.

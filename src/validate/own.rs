@@ -25,8 +25,8 @@ pub fn strays(spec: &Value, asked: &NewRoute) -> Vec<FieldEdit> {
     edits.into_iter().filter(stray).collect()
 }
 
-/// The rules of the route that a Rollout made, with other Services and another port in each rule that
-/// holds both of those that are in use; none where they are there already.
+/// The rules of the route that a Rollout made, with other Services and another port in each rule
+/// that holds both of those that are in use; none where they are there already.
 pub fn renamed(
     seen: &Seen,
     rollout: &Identity,
@@ -148,7 +148,10 @@ mod tests {
     fn rules_follow_the_services_that_the_spec_names() {
         let own = json!({"parentRefs": [{"name": "gw"}]});
         let backend = |name: &str, port: u16| json!({"name": name, "port": port, "weight": 7});
-        let pair = |stable: &str, canary: &str, port| json!({"backendRefs": [backend(stable, port), backend(canary, port)]});
+        let pair = |stable: &str, canary: &str, port| {
+            let both = [backend(stable, port), backend(canary, port)];
+            json!({"backendRefs": both})
+        };
         let alone = json!({"backendRefs": [backend("shop-stable", 8080)]});
         let route = |rule: Value, uid: &str| {
             json!({"metadata": {"name": "shop", "namespace": "prod", "ownerReferences": [

@@ -62,7 +62,9 @@ impl Default for World {
             stable_service: None,
             canary_service: None,
             routes: Vec::new(),
+            renamed: None,
             unmatched: None,
+            denied: None,
             duplicate: None,
             sent: Default::default(),
             refused: None,
@@ -97,6 +99,7 @@ fn spec() -> Spec {
             create: None,
             drain: DRAIN_DELAY,
             experiment: None,
+            analysis: None,
             abort_drain: Some(DRAIN_DELAY),
             dynamic_stable: false,
             rollback_window: 0,
@@ -250,7 +253,8 @@ impl World {
             owner: None,
             strays: Vec::new(),
         };
-        self.seen.routes = vec![Route { name: live.name.clone(), there: true, live: Ok(live) }];
+        self.seen.routes =
+            vec![Route { name: live.name.clone(), there: true, live: Ok(live), remnant: None }];
     }
 
     fn offer(&mut self, text: &str) {

@@ -292,7 +292,7 @@ fn data_decide_no_sooner_than_they_may() {
                 let concludes = status.attempt.as_ref().unwrap().concludes;
                 format!("{} {concludes}", told(&Act::Commit(status)))
             }
-            other => told(&other),
+            other @ (Act::Apply(_) | Act::Wait(_)) => told(&other),
         }
     };
     let fresh = analysed(false, Some(HOUR));
@@ -378,6 +378,8 @@ fn a_rule_goes_from_a_route_that_serves_for_nothing_else() {
 fn shown_move(next: Move) -> String {
     match next {
         Move::Apply(writes) => shown(Err(act::Next::Write(writes))),
-        other => panic!("{other:?}"),
+        other @ (Move::Commit(_) | Move::Report(_) | Move::Announce(_) | Move::Wait { .. }) => {
+            panic!("{other:?}")
+        }
     }
 }

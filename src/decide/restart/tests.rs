@@ -55,6 +55,39 @@ fn shown(act: &Act) -> String {
     }
 }
 
+#[test]
+fn the_only_pod_of_a_side_gets_another_one_first() {
+    let asked = |kinds: &str, replicas: u32, change: fn(&mut Snapshot)| {
+        let mut seen = restarting(kinds);
+        change(&mut seen);
+        spared(&seen, &seen.replica_sets[0], replicas)
+    };
+    let same: fn(&mut Snapshot) = |_| {};
+    for (case, kinds, replicas, change, want) in [
+        ("it stands from before", "o", 1, same, 2),
+        ("beside its replacement", "oy", 1, same, 2),
+        ("it goes", "-y", 1, same, 1),
+        ("it is gone", "y", 1, same, 1),
+        ("it has others", "oo", 2, same, 2),
+        ("none is wanted", "o", 0, same, 0),
+        ("no restart is under way", "o", 1, |s| s.status.restart = None, 1),
+        ("its pods are not known", "o", 1, |s| s.pods = None, 1),
+        ("all pods share the traffic", "o", 1, |s| s.spec.ladder.routes.clear(), 1),
+        (
+            "it drains",
+            "o",
+            1,
+            |s| {
+                let revision = s.replica_sets[0].revision.clone();
+                s.status.draining = vec![Draining { revision, since: None }];
+            },
+            1,
+        ),
+    ] {
+        assert_eq!(asked(kinds, replicas, change), want, "{case}");
+    }
+}
+
 fn turn(seen: &Snapshot) -> String {
     shown(&beside(seen, Act::Wait(Waits::default()), at(20)))
 }

@@ -232,8 +232,8 @@ fn of_own(case: &Case<'_>, path: &[Token<'_>], route: &Value) -> bool {
     })
 }
 
-/// A rule of a route that is the Rollout's own leads to the Services that the spec names, where others
-/// are in use yet.
+/// A rule of a route that is the Rollout's own leads to the Services that the spec names, where
+/// others are in use yet.
 fn led(case: &Case<'_>, path: &[Token<'_>], route: &Value) -> bool {
     let [
         Token::Key("spec"),
