@@ -109,17 +109,7 @@ fn begin_again(seen: &Snapshot, revision: &Revision) -> Act {
 /// ReplicaSets with pods that are no side.
 fn leftovers(seen: &Snapshot) -> impl Iterator<Item = &ReplicaSet> {
     let status = &seen.status;
-    // A step may want no pods of a side that lost its traffic a moment ago: they drain.
-    let idle = seen.spec.replicas > 0
-        && status
-            .attempt
-            .as_ref()
-            .zip(side::rung(seen))
-            .is_some_and(|(attempt, rung)| side::pods(seen, &attempt.revision, &rung) == 0);
-    let climbing = status
-        .attempt
-        .as_ref()
-        .filter(|attempt| !idle && (attempt.stage.open() || status.stable.is_none()));
+    let climbing = status.attempt.as_ref().filter(|attempt| climbs(seen, status, attempt));
     let sides = [
         climbing.map(|attempt| attempt.revision.clone()),
         status.stable.as_ref().map(|side| side.revision.clone()),
