@@ -17,7 +17,6 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
 use kube::client::{Body, DynBody};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, sleep_until};
 use tower::{BoxError, Service};
@@ -30,6 +29,7 @@ use crate::sim::history::{Place, Sight, Writer};
 use crate::sim::judge::Violation;
 use crate::sim::manners::{Deed, Manners};
 use crate::sim::resource::RESOURCES;
+use crate::sim::rules::meta;
 use crate::sim::server::ApiServer;
 use crate::sim::server::call::Reply;
 use crate::sim::server::target::Target;
@@ -257,8 +257,7 @@ impl Wire {
     ) -> Asked {
         let revision = |place: &Place| {
             let object = self.shared.cluster.read(place)?;
-            let revision = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
-            revision.and_then(|text| text.parse::<u64>().ok())
+            meta::text(&object, "resourceVersion").and_then(|text| text.parse::<u64>().ok())
         };
         let before = place.as_ref().and_then(revision);
         if !write && let Some(All(resource)) = all(head) {

@@ -28,7 +28,8 @@ impl Node {
         Self { member: true, below: Fields::default() }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Tells whether nothing at or below it is a member.
+    pub fn is_empty(&self) -> bool {
         !self.member && self.below.is_empty()
     }
 }
