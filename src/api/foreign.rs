@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::Resource;
 use kube::core::Object;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -29,39 +30,49 @@ pub struct ReplicaSet {
     pub made_of: OnceLock<Option<MadeOf>>,
 }
 
+/// Metadata as it is read: without what nobody asks for, and with `M` of `managedFields`.
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct Lean<M> {
+    annotations: Option<BTreeMap<String, String>>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    finalizers: Option<Vec<String>>,
+    generation: Option<i64>,
+    labels: Option<BTreeMap<String, String>>,
+    managed_fields: Option<M>,
+    name: Option<String>,
+    namespace: Option<String>,
+    owner_references: Option<Vec<OwnerReference>>,
+    resource_version: Option<String>,
+    uid: Option<String>,
+}
+
+impl<M> Lean<M> {
+    /// Returns the metadata, and apart from it what was read of `managedFields`.
+    pub fn split(self) -> (ObjectMeta, Option<M>) {
+        let meta = ObjectMeta {
+            annotations: self.annotations,
+            creation_timestamp: self.creation_timestamp,
+            deletion_timestamp: self.deletion_timestamp,
+            finalizers: self.finalizers,
+            generation: self.generation,
+            labels: self.labels,
+            name: self.name,
+            namespace: self.namespace,
+            owner_references: self.owner_references,
+            resource_version: self.resource_version,
+            uid: self.uid,
+            ..ObjectMeta::default()
+        };
+        (meta, self.managed_fields)
+    }
+}
+
 /// Reads metadata without `managedFields`: they are half of an object, and of these kinds nobody
 /// asks for them.
 fn lean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Lean {
-        annotations: Option<BTreeMap<String, String>>,
-        creation_timestamp: Option<Time>,
-        deletion_timestamp: Option<Time>,
-        finalizers: Option<Vec<String>>,
-        generation: Option<i64>,
-        labels: Option<BTreeMap<String, String>>,
-        name: Option<String>,
-        namespace: Option<String>,
-        owner_references: Option<Vec<OwnerReference>>,
-        resource_version: Option<String>,
-        uid: Option<String>,
-    }
-    let lean = Lean::deserialize(deserializer)?;
-    Ok(ObjectMeta {
-        annotations: lean.annotations,
-        creation_timestamp: lean.creation_timestamp,
-        deletion_timestamp: lean.deletion_timestamp,
-        finalizers: lean.finalizers,
-        generation: lean.generation,
-        labels: lean.labels,
-        name: lean.name,
-        namespace: lean.namespace,
-        owner_references: lean.owner_references,
-        resource_version: lean.resource_version,
-        uid: lean.uid,
-        ..ObjectMeta::default()
-    })
+    Ok(Lean::<IgnoredAny>::deserialize(deserializer)?.split().0)
 }
 
 /// What a template annotation says.

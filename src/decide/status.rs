@@ -220,9 +220,10 @@ pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
     let stored = &seen.status;
     let open = stored.attempt.as_ref().is_some_and(|attempt| attempt.stage.open());
     let news = shown.outbox.iter().any(|notice| !stored.outbox.contains(notice));
-    let quiet = !news && calm(stored) == calm(shown);
     let outboxless = |status: &Status| Status { outbox: Vec::new(), ..status.clone() };
     let same = outboxless(stored) == outboxless(shown);
+    // Most often nothing is another than before.
+    let quiet = !news && (same || calm(stored) == calm(shown));
     if !open {
         // Sent notices are crossed out once all are; numbers are shown once they stand still.
         let told = shown.outbox.len() < stored.outbox.len() && shown.outbox.is_empty();

@@ -81,8 +81,12 @@ impl Revision {
 
     /// Tells what the names of its pods begin with.
     pub fn pod_base(&self, rollout: &str) -> String {
-        let base = format!("{}-", self.replica_set(rollout));
-        base.chars().take(Self::GENERATED_MAX).collect()
+        let mut base = self.replica_set(rollout);
+        base.push('-');
+        if let Some((end, _)) = base.char_indices().nth(Self::GENERATED_MAX) {
+            base.truncate(end);
+        }
+        base
     }
 
     /// Tells the name of its ReplicaSet.

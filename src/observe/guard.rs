@@ -7,9 +7,11 @@ use std::borrow::Cow;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::de::{DeserializeOwned, Error};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use crate::observe::refs::Watched;
 
 /// An object, or what is known of one that cannot be read.
 #[derive(Debug, Clone)]
@@ -24,7 +26,7 @@ pub struct Malformed {
     pub error: String,
 }
 
-impl<'de, K: DeserializeOwned> Deserialize<'de> for Guard<K> {
+impl<'de, K: Watched> Deserialize<'de> for Guard<K> {
     /// Fails only where not even the metadata can be read.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -32,7 +34,7 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Guard<K> {
             metadata: ObjectMeta,
         }
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(match serde_json::from_str(text.get()) {
+        Ok(Self(match K::read(text.get()) {
             Ok(object) => Ok(object),
             Err(fault) => {
                 let named: Named = serde_json::from_str(text.get()).map_err(D::Error::custom)?;

@@ -3,7 +3,9 @@
 //! It never writes to the cluster and never decides.
 
 pub mod barrier;
+pub mod beside;
 pub mod guard;
+pub mod light;
 pub mod pods;
 pub mod refs;
 pub mod seen;

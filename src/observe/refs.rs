@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use kube::Resource;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::foreign::{
@@ -12,24 +13,40 @@ use crate::api::foreign::{
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
 use crate::api::rollout::Rollout;
+use crate::observe::light;
 
 /// The copy of the whole object that client-side apply leaves on it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A kind that a store holds.
-pub trait Watched: Resource + Send + Sync + 'static {
+pub trait Watched: Resource + DeserializeOwned + Send + Sync + 'static {
     /// The kind.
     const KIND: Kind;
+
+    /// Reads one from JSON.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    fn read(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
 
     /// Tells which objects it names; a store finds it by each of them.
     fn refs(&self) -> Vec<Reference>;
 
     /// Drops what nobody reads.
     fn trim(&mut self);
+
+    /// Takes over what is known of its last version and is as true of this one.
+    fn inherit(&mut self, _last: &Self) {}
 }
 
 impl Watched for Rollout {
     const KIND: Kind = Kind::Rollout;
+
+    fn read(text: &str) -> serde_json::Result<Self> {
+        light::rollout(text)
+    }
 
     fn refs(&self) -> Vec<Reference> {
         let own = namespace(&self.metadata);
@@ -57,6 +74,18 @@ impl Watched for Rollout {
         }
         drop_last_applied(&mut self.metadata);
     }
+
+    /// Most writes are of status: its template need not be hashed anew.
+    fn inherit(&mut self, last: &Self) {
+        if self.spec.template == last.spec.template {
+            self.spec.template_id.clone_from(&last.spec.template_id);
+        }
+    }
+}
+
+/// The template that a ReplicaSet was made of, as its annotation tells it.
+fn template(set: &ReplicaSet) -> Option<&String> {
+    set.metadata.annotations.as_ref()?.get(keys::ANNOTATION_TEMPLATE)
 }
 
 impl Watched for ReplicaSet {
@@ -77,6 +106,13 @@ impl Watched for ReplicaSet {
 
     fn trim(&mut self) {
         self.metadata.managed_fields = None;
+    }
+
+    /// Most changes are of numbers of pods: what it was made of need not be read anew.
+    fn inherit(&mut self, last: &Self) {
+        if template(self) == template(last) {
+            self.made_of.clone_from(&last.made_of);
+        }
     }
 }
 
@@ -227,7 +263,9 @@ fn drop_last_applied(meta: &mut ObjectMeta) {
 /// Tells whether a manager owns the image of a container, or the template as a whole.
 fn owns_image(entry: &ManagedFieldsEntry) -> bool {
     let Some(fields) = &entry.fields_v1 else { return false };
-    let Some(template) = fields.0.pointer("/f:spec/f:template") else { return false };
+    let Some(template) = fields.0.get("f:spec").and_then(|spec| spec.get("f:template")) else {
+        return false;
+    };
     let Some(spec) = template.get("f:spec") else {
         return template.as_object().is_some_and(|fields| fields.is_empty());
     };

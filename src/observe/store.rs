@@ -297,6 +297,9 @@ impl<K: Watched> Shelf<K> {
                 return None;
             }
         }
+        if let Some(last) = self.objects.get(&key) {
+            object.inherit(last);
+        }
         object.trim();
         let new = object.refs();
         let mut refs = self.take(&key).map(|change| change.refs).unwrap_or_default();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use kube::api::Api;
 use kube::core::{ApiResource, NamespaceScope};
 use kube::{Client, Resource};
-use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use crate::api::foreign::{
@@ -322,7 +321,7 @@ async fn fetch<K, D>(
     store: &Store<K>,
 ) -> Result<Option<Change>, kube::Error>
 where
-    K: Watched + Resource<DynamicType = D> + DeserializeOwned + Clone + std::fmt::Debug,
+    K: Watched + Resource<DynamicType = D> + Clone + std::fmt::Debug,
     K::Scope: NamespaceScope,
 {
     let key = &reference.key;

@@ -9,18 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, WatchEvent, WatchParams};
 use kube::core::{NamespaceScope, PartialObjectMeta};
 use kube::runtime::utils::ResetTimerBackoff;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watcher_of};
 use kube::{Client, Resource};
-use serde::de::DeserializeOwned;
 
 use crate::api::keys;
 use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
+use crate::observe::beside::Beside;
 use crate::observe::guard::Guard;
 use crate::observe::refs::Watched;
 use crate::observe::store::{Change, Scope, Store, key};
@@ -130,23 +130,24 @@ pub async fn run(watches: Watches) {
     rollouts.label_selector.clone_from(&watches.selector);
     let labelled = watches.config.clone().labels(keys::LABEL_ROLLOUT);
     let plain = &watches.config;
-    tokio::join!(
-        watches.all(&stores.rollouts, &(), &rollouts),
-        watches.all(&stores.replica_sets, &(), &labelled),
-        watches.all(&stores.services, &(), plain),
-        watches.all(&stores.slices, &(), plain),
-        watches.installed(&stores.policies),
-        watches.installed(&stores.routes),
-        watches.installed(&stores.grpc_routes),
-        watches.installed(&stores.kustomizations),
-    );
+    Beside::new([
+        watches.all(&stores.rollouts, &(), &rollouts).boxed(),
+        watches.all(&stores.replica_sets, &(), &labelled).boxed(),
+        watches.all(&stores.services, &(), plain).boxed(),
+        watches.all(&stores.slices, &(), plain).boxed(),
+        watches.installed(&stores.policies).boxed(),
+        watches.installed(&stores.routes).boxed(),
+        watches.installed(&stores.grpc_routes).boxed(),
+        watches.installed(&stores.kustomizations).boxed(),
+    ])
+    .await;
 }
 
 impl Watches {
     /// Watches all scopes of a kind that every cluster has.
     async fn all<K, D>(&self, store: &Store<K>, resource: &D, config: &watcher::Config)
     where
-        K: Watched + Resource<DynamicType = D> + DeserializeOwned + Clone + Debug,
+        K: Watched + Resource<DynamicType = D> + Clone + Debug,
         K::Scope: NamespaceScope,
         D: Clone + Send + Sync,
     {
@@ -160,7 +161,7 @@ impl Watches {
     /// Watches a kind while it is installed.
     async fn installed<K>(&self, store: &Store<K>)
     where
-        K: Watched + Resource<DynamicType = ApiResource> + DeserializeOwned + Clone + Debug,
+        K: Watched + Resource<DynamicType = ApiResource> + Clone + Debug,
         K::Scope: NamespaceScope,
     {
         // Few clusters route gRPC: nobody is asked about it before a Rollout does.
@@ -232,7 +233,7 @@ impl Watches {
     /// Watches all scopes of a kind until the kind is gone.
     async fn scopes<K, D>(&self, store: &Store<K>, resource: &D, config: &watcher::Config)
     where
-        K: Watched + Resource<DynamicType = D> + DeserializeOwned + Clone + Debug,
+        K: Watched + Resource<DynamicType = D> + Clone + Debug,
         K::Scope: NamespaceScope,
         D: Clone + Send + Sync,
     {
@@ -252,7 +253,7 @@ impl Watches {
         scope: &Scope,
         store: &Store<K>,
     ) where
-        K: Watched + DeserializeOwned + Clone + Debug,
+        K: Watched + Clone + Debug,
         K::DynamicType: Clone,
     {
         let mut pause = PAUSE_MIN;

@@ -343,7 +343,7 @@ impl Cluster {
         if part != Part::Status
             && resource.is_some_and(|known| settle::counts(known, &before.value, &object))
         {
-            let generation = before.value.pointer("/metadata/generation").and_then(Value::as_i64);
+            let generation = meta::get(&before.value, "generation").and_then(Value::as_i64);
             let next = generation.unwrap_or_default() + 1;
             meta::set(&mut object, "generation", Some(json!(next)));
         }
@@ -381,7 +381,7 @@ impl Cluster {
             Claim::Told(managers) => return managers,
         };
         // What nobody was told to manage is nobody's, until somebody applies.
-        let fresh = before.pointer("/metadata/uid").is_none();
+        let fresh = !meta::has(before, "uid");
         if base.is_empty() && !fresh {
             return base;
         }
@@ -390,7 +390,7 @@ impl Cluster {
             api_version: &resource.api_version(),
             subresource: part.name(),
             time: &self.seconds(),
-            reset: &settle::reset(resource, part),
+            reset: settle::reset(resource, part),
         };
         base.track(&registry::known(resource).schema, &writing, before, after)
     }
@@ -454,9 +454,7 @@ impl Cluster {
             if meta::grace(object).is_none_or(|given| given <= grace) {
                 return;
             }
-        } else if let Some(generation) =
-            object.pointer("/metadata/generation").and_then(Value::as_i64)
-        {
+        } else if let Some(generation) = meta::get(object, "generation").and_then(Value::as_i64) {
             // Being deleted counts as a change of what is wanted.
             meta::set(object, "generation", Some(json!(generation + 1)));
         }

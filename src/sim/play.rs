@@ -15,6 +15,7 @@ use crate::runtime::clock::Clock;
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::faults::Faults;
 use crate::sim::history::{Change, Place};
+use crate::sim::judge::read::at;
 use crate::sim::judge::{Judge, Note, Violation};
 use crate::sim::process::{Host, Process};
 use crate::sim::resource::Resource;
@@ -49,8 +50,8 @@ pub enum Trouble {
 
 /// Tells whether the deadline of an attempt runs: it is under way, and no person is waited for.
 fn hurries(rollout: &Value) -> bool {
-    let stage = rollout.pointer("/status/attempt/stage").and_then(Value::as_str);
-    let holds = rollout.pointer("/status/waitingFor").and_then(Value::as_array);
+    let stage = at(rollout, &["status", "attempt", "stage"]).and_then(Value::as_str);
+    let holds = at(rollout, &["status", "waitingFor"]).and_then(Value::as_array);
     let automatic = |hold: &Value| hold.get("automatic").and_then(Value::as_bool) == Some(true);
     stage.is_some_and(|stage| [Attempt::FIRST, Attempt::STEP, Attempt::PROMOTING].contains(&stage))
         && holds.is_some_and(|holds| !holds.is_empty() && holds.iter().all(automatic))
@@ -392,10 +393,10 @@ impl<'a> Stage<'a> {
         let rollouts = self.ends.cluster.list("rollouts", None);
         let deadlines = rollouts.iter().filter(|(_, rollout)| hurries(rollout));
         let deadlines = deadlines.filter_map(|(_, rollout)| {
-            rollout.pointer("/spec/progressDeadlineSeconds").map_or(Some(600), Value::as_u64)
+            at(rollout, &["spec", "progressDeadlineSeconds"]).map_or(Some(600), Value::as_u64)
         });
         let drains = rollouts.iter().filter(|(_, rollout)| {
-            rollout.pointer("/status/draining").is_some_and(|sides| sides.is_array())
+            at(rollout, &["status", "draining"]).is_some_and(|sides| sides.is_array())
         });
         let delay = |(_, rollout): &(Place, Arc<Value>)| {
             let fields = [
@@ -412,7 +413,7 @@ impl<'a> Stage<'a> {
     fn timed(&self, now: Timestamp) -> bool {
         let rollouts = self.ends.cluster.list("rollouts", None);
         let mut holds = rollouts.iter().flat_map(|(_, rollout)| {
-            let holds = rollout.pointer("/status/waitingFor").and_then(Value::as_array);
+            let holds = at(rollout, &["status", "waitingFor"]).and_then(Value::as_array);
             holds.cloned().unwrap_or_default()
         });
         holds.any(|hold| {

@@ -1,6 +1,7 @@
 //! Wire: the way between one controller and the API server, with its delays and its faults. It
 //! never changes what is asked or answered.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,8 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
 use kube::client::{Body, DynBody};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, sleep_until};
 use tower::{BoxError, Service};
 
@@ -27,6 +29,7 @@ use crate::sim::history::{Place, Sight, Writer};
 use crate::sim::judge::Violation;
 use crate::sim::manners::{Deed, Manners};
 use crate::sim::resource::RESOURCES;
+use crate::sim::rules::meta;
 use crate::sim::server::ApiServer;
 use crate::sim::server::call::Reply;
 use crate::sim::server::target::Target;
@@ -180,8 +183,9 @@ impl Wire {
         self.line().manners.asks(self.now());
         let write = counts(&head.method, &head.uri);
         let disturbance = write.then(|| self.shared.faults.write(self.now())).flatten();
-        let tried = write.then(|| self.tries(&head, &body)).flatten();
-        let ask = || self.ask(&head, &body, (write, &sight));
+        let place = place(&head, &body);
+        let tried = place.as_ref().filter(|_| write).map(|place| self.tries(place, &body));
+        let ask = || self.ask(&head, &body, place.clone(), (write, &sight));
         let revision = self.shared.cluster.revision();
         let Asked { reply, about } = match disturbance {
             None => ask(),
@@ -225,11 +229,11 @@ impl Wire {
     }
 
     /// Notes that a write arrived; tells its object and the version that it demands.
-    fn tries(&self, head: &Parts, body: &Bytes) -> Option<(Place, Option<u64>)> {
-        let (place, version) = (place(head, body)?, demanded(body));
+    fn tries(&self, place: &Place, body: &Bytes) -> (Place, Option<u64>) {
+        let version = demanded(body);
         let alone = self.shared.cluster.list("rollouts", None).len() < 2;
-        self.line().manners.tries(&place, version, self.now(), alone);
-        Some((place, version))
+        self.line().manners.tries(place, version, self.now(), alone);
+        (place.clone(), version)
     }
 
     /// Notes that a write is answered by nobody, or so without a look at it.
@@ -244,12 +248,16 @@ impl Wire {
     }
 
     /// Asks the server, and notes what a write did.
-    fn ask(&self, head: &Parts, body: &Bytes, (write, sight): (bool, &Arc<Sight>)) -> Asked {
-        let place = place(head, body);
+    fn ask(
+        &self,
+        head: &Parts,
+        body: &Bytes,
+        place: Option<Place>,
+        (write, sight): (bool, &Arc<Sight>),
+    ) -> Asked {
         let revision = |place: &Place| {
             let object = self.shared.cluster.read(place)?;
-            let revision = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
-            revision.and_then(|text| text.parse::<u64>().ok())
+            meta::text(&object, "resourceVersion").and_then(|text| text.parse::<u64>().ok())
         };
         let before = place.as_ref().and_then(revision);
         if !write && let Some(All(resource)) = all(head) {
@@ -410,6 +418,26 @@ impl Service<Request<Body>> for Wire {
 /// All objects of a resource, by its plural.
 struct All(&'static str);
 
+/// What is read of an object that is to be created.
+#[derive(Deserialize)]
+struct Named {
+    metadata: Name,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
+}
+
+/// What is read of an operation of a JSON patch.
+#[derive(Deserialize)]
+struct Operation<'a> {
+    #[serde(borrow)]
+    path: Cow<'a, str>,
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
+}
+
 /// Tells the resource that a request lists or watches.
 fn all(head: &Parts) -> Option<All> {
     let last = head.uri.path().rsplit('/').next().unwrap_or_default();
@@ -424,9 +452,8 @@ fn place(head: &Parts, body: &Bytes) -> Option<Place> {
             Some(Place::new(resource.plural, namespace, name))
         }
         Target::All { resource, namespace } if head.method == Method::POST => {
-            let object: Value = serde_json::from_slice(body).ok()?;
-            let name = object.pointer("/metadata/name").and_then(Value::as_str)?;
-            Some(Place::new(resource.plural, namespace?, name))
+            let Named { metadata } = serde_json::from_slice(body).ok()?;
+            Some(Place::new(resource.plural, namespace?, metadata.name))
         }
         Target::All { .. } | Target::Group { .. } | Target::Document(_) => None,
     }
@@ -477,14 +504,11 @@ fn expired() -> Bytes {
     Bytes::from(format!("{event}\n"))
 }
 
-/// The resourceVersion that a JSON patch demands.
+/// The resourceVersion that a JSON patch demands. Nothing else of it is read: patches are long.
 fn demanded(patch: &Bytes) -> Option<u64> {
-    let patch: Value = serde_json::from_slice(patch).ok()?;
-    let all = patch.as_array()?.iter();
-    let mut versions = all.filter(|operation| {
-        operation.get("path").and_then(Value::as_str) == Some("/metadata/resourceVersion")
-    });
-    versions.next()?.get("value")?.as_str()?.parse().ok()
+    let all: Vec<Operation<'_>> = serde_json::from_slice(patch).ok()?;
+    let version = all.iter().find(|one| one.path == "/metadata/resourceVersion")?.value?;
+    serde_json::from_str::<String>(version.get()).ok()?.parse().ok()
 }
 
 fn span(length: Length) -> Duration {

@@ -128,7 +128,8 @@ fn labels(template: &Value, selector: &BTreeMap<String, String>) -> Result<(), P
     if selector.is_empty() || selector.len() > LABELS_MAX {
         return Err(Problem::new(field, format!("has to hold 1 to {LABELS_MAX} labels")));
     }
-    let labels = template.pointer("/metadata/labels").and_then(Value::as_object);
+    let labels = template.get("metadata").and_then(|meta| meta.get("labels"));
+    let labels = labels.and_then(Value::as_object);
     let ours = |key: &&String| key.strip_prefix(keys::GROUP).is_some_and(|k| k.starts_with('/'));
     if let Some(key) = labels.and_then(|labels| labels.keys().find(ours)) {
         let why = format!("{key} is set by Stairlock; remove it");

@@ -51,13 +51,10 @@ impl Garbage {
         let uid = |object: &Value| meta::text(object, "uid").unwrap_or_default().to_owned();
         let before = change.before.as_deref();
         let after = change.after.as_deref();
-        let same = |key: &str| {
-            let field = |object: Option<&Value>| {
-                object.and_then(|object| object.get("metadata")?.get(key)).cloned()
-            };
-            field(before) == field(after)
-        };
-        if before.is_none() || after.is_none() || !same("ownerReferences") {
+        let owned_by = [before, after]
+            .map(|state| state.and_then(|state| meta::get(state, "ownerReferences")));
+        let [old, new] = owned_by;
+        if before.is_none() || after.is_none() || old != new {
             for owner in before.map(owners).unwrap_or_default() {
                 self.part(&owner.uid, place);
             }
@@ -157,7 +154,7 @@ struct Owner {
 }
 
 fn owners(object: &Value) -> Vec<Owner> {
-    let all = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let all = meta::get(object, "ownerReferences").and_then(Value::as_array);
     let owner = |value: &Value| {
         let blocks = value.get("blockOwnerDeletion").and_then(Value::as_bool).unwrap_or_default();
         Some(Owner { uid: value.get("uid")?.as_str()?.to_owned(), blocks })
@@ -167,7 +164,7 @@ fn owners(object: &Value) -> Vec<Owner> {
 
 /// Tells whether an object has a finalizer.
 pub fn has_finalizer(object: &Value, name: &str) -> bool {
-    let all = object.pointer("/metadata/finalizers").and_then(Value::as_array);
+    let all = meta::get(object, "finalizers").and_then(Value::as_array);
     all.into_iter().flatten().any(|finalizer| finalizer == name)
 }
 

@@ -28,15 +28,17 @@ struct Pair {
 
 /// Compares two states.
 pub fn compare(schema: &Schema, before: &Value, after: &Value) -> Difference {
-    let pair = pair(schema, Some(before), Some(after));
+    // Most of those who ask know that they differ.
+    let pair = unequal(schema, Some(before), Some(after));
     Difference { changed: pair.changed.below, removed: pair.removed.below }
 }
 
 fn pair(schema: &Schema, before: Option<&Value>, after: Option<&Value>) -> Pair {
     // Most of an object is as it was.
-    if before == after {
-        return Pair::default();
-    }
+    if before == after { Pair::default() } else { unequal(schema, before, after) }
+}
+
+fn unequal(schema: &Schema, before: Option<&Value>, after: Option<&Value>) -> Pair {
     match (&schema.form, before, after) {
         (Form::Map(shape), _, _) => map(shape, before, after),
         (Form::List(list), _, _) => lines(list, before, after),
@@ -80,17 +82,22 @@ fn map(shape: &Struct, before: Option<&Value>, after: Option<&Value>) -> Pair {
     let kept = right.iter().map(|(key, value)| (key, left.get(key), Some(value)));
     for (key, before, after) in kept.chain(gone) {
         let schema = shape.field(key).unwrap_or(&ANY);
-        put(&mut found, || format!("f:{key}"), pair(schema, before, after));
+        put(&mut found, || ["f:", key].concat(), pair(schema, before, after));
     }
     whole(found, before, after)
 }
 
 fn put(found: &mut Pair, step: impl FnOnce() -> String, pair: Pair) {
     let Pair { changed, removed } = pair;
-    if changed != Node::default() || removed != Node::default() {
-        let step = step();
-        found.changed.below.put(step.clone(), changed);
-        found.removed.below.put(step, removed);
+    match (changed.is_empty(), removed.is_empty()) {
+        (true, true) => {}
+        (false, true) => found.changed.below.put(step(), changed),
+        (true, false) => found.removed.below.put(step(), removed),
+        (false, false) => {
+            let step = step();
+            found.changed.below.put(step.clone(), changed);
+            found.removed.below.put(step, removed);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 /// A set of fields, as a tree. The root is never a member.
@@ -27,7 +28,8 @@ impl Node {
         Self { member: true, below: Fields::default() }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Tells whether nothing at or below it is a member.
+    pub fn is_empty(&self) -> bool {
         !self.member && self.below.is_empty()
     }
 }
@@ -156,20 +158,6 @@ impl Fields {
         }
     }
 
-    /// Returns the set as `FieldsV1`.
-    pub fn to_json(&self) -> Value {
-        let node = |(step, node): (&String, &Node)| {
-            let mut below = node.below.to_json();
-            if let (true, false, Value::Object(fields)) =
-                (node.member, node.below.is_empty(), &mut below)
-            {
-                fields.insert(".".to_owned(), Value::Object(Map::new()));
-            }
-            (step.clone(), below)
-        };
-        Value::Object(self.0.iter().map(node).collect())
-    }
-
     /// Reads a set from `FieldsV1`; nothing, if it is none.
     pub fn from_json(value: &Value) -> Option<Self> {
         let mut set = Self::default();
@@ -182,6 +170,33 @@ impl Fields {
             set.put(step.clone(), Node { member, below: Self::from_json(below)? });
         }
         Some(set)
+    }
+}
+
+/// As `FieldsV1`.
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Below { member: false, fields: self }.serialize(serializer)
+    }
+}
+
+/// What is at a place and below it. A member with nothing below it is an empty map.
+struct Below<'a> {
+    member: bool,
+    fields: &'a Fields,
+}
+
+impl Serialize for Below<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        // The dot comes before the marks of all steps, as the server sorts.
+        if self.member && !self.fields.is_empty() {
+            map.serialize_entry(".", &Map::new())?;
+        }
+        for (step, node) in &self.fields.0 {
+            map.serialize_entry(step, &Below { member: node.member, fields: &node.below })?;
+        }
+        map.end()
     }
 }
 

@@ -82,7 +82,7 @@ impl Owned {
     }
 
     fn text(&self) -> &str {
-        self.text.get_or_init(|| self.fields.to_json().to_string())
+        self.text.get_or_init(|| serde_json::to_string(&self.fields).unwrap_or_default())
     }
 }
 

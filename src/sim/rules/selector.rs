@@ -7,6 +7,7 @@ pub mod unreadable;
 use serde_json::Value;
 
 use crate::sim::resource::Resource;
+use crate::sim::rules::meta;
 use fields::FieldTerm;
 use labels::Term;
 use unreadable::Unreadable;
@@ -35,7 +36,7 @@ impl Selector {
     /// Tells whether an object is selected.
     pub fn selects(&self, object: &Value) -> bool {
         self.fields.iter().all(|term| term.holds(object)) && {
-            let labels = object.pointer("/metadata/labels");
+            let labels = meta::get(object, "labels");
             let label = |key: &str| labels.and_then(|all| all.get(key)).and_then(Value::as_str);
             self.labels.iter().all(|term| term.holds(label))
         }

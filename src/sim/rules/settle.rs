@@ -1,8 +1,11 @@
 //! Settle: what of an object a write may set and what stays, whatever the write says.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 
-use crate::sim::resource::Resource;
+use crate::sim::resource::{RESOURCES, Resource};
 use crate::sim::rules::fields::Fields;
 use crate::sim::rules::meta;
 use crate::sim::rules::schema::builtin::normalise;
@@ -28,6 +31,21 @@ impl Part {
             Self::Status => "status",
             Self::Scale => "scale",
         }
+    }
+}
+
+/// The same for what is to be written to a part of an object. Of a custom object nothing but the
+/// status counts there: all else is put back.
+pub fn shape_part(resource: &Resource, part: Part, object: &mut Value) {
+    let known = known(resource);
+    match (known.schema.field("status"), object.get_mut("status")) {
+        (Some(schema), Some(status @ Value::Object(_)))
+            if part == Part::Status && !known.builtin =>
+        {
+            definition::prune(schema, status);
+            definition::fill(schema, status);
+        }
+        (_, _) => shape(resource, object),
     }
 }
 
@@ -86,25 +104,22 @@ pub fn begin(resource: &Resource, object: &mut Value, number: u64) {
 pub fn update(resource: &Resource, part: Part, before: &Value, object: &mut Value, number: u64) {
     match part {
         Part::Main | Part::Scale if resource.status => {
-            meta::put(object, "status", before.get("status").cloned());
+            meta::keep(object, before, "status");
         }
         Part::Main | Part::Scale => {}
         Part::Status if known(resource).builtin => {
-            meta::put(object, "spec", before.get("spec").cloned());
+            meta::keep(object, before, "spec");
         }
-        Part::Status => {
-            let status = object.get_mut("status").map(Value::take);
-            object.clone_from(before);
-            meta::put(object, "status", status);
-            return;
-        }
+        Part::Status => return keep_but_status(before, object),
     }
     if part == Part::Main {
         kinds::go_on(resource.plural, before, object, number);
     }
-    let kept = |key: &str| before.get("metadata").and_then(|meta| meta.get(key)).cloned();
+    let kept = |key: &str| meta::get(before, key).cloned();
     for key in ["creationTimestamp", "generation", "resourceVersion"] {
-        meta::set(object, key, kept(key));
+        if meta::get(before, key) != meta::get(object, key) {
+            meta::set(object, key, kept(key));
+        }
     }
     for key in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
         if let Some(value) = kept(key) {
@@ -118,16 +133,39 @@ pub fn update(resource: &Resource, part: Part, before: &Value, object: &mut Valu
     }
 }
 
+/// Puts back all but the status. What is as before is not copied.
+fn keep_but_status(before: &Value, object: &mut Value) {
+    let (Some(old), Some(new)) = (before.as_object(), object.as_object_mut()) else { return };
+    new.retain(|key, _| key == "status" || old.contains_key(key));
+    for key in old.keys().filter(|key| *key != "status") {
+        meta::keep(object, before, key);
+    }
+}
+
 /// Tells whether a change counts as one of what is wanted.
 pub fn counts(resource: &Resource, before: &Value, after: &Value) -> bool {
-    let labels = |object: &Value| object.pointer("/metadata/labels").cloned();
+    let labels = |object: &Value| meta::get(object, "labels").cloned();
     // Labels of an EndpointSlice are a part of what it says.
     let labelled = resource.kind == "EndpointSlice" && labels(before) != labels(after);
     resource.generation && (labelled || !meta::alike(before, after))
 }
 
 /// Returns what a write to a part cannot change, and so does not own.
-pub fn reset(resource: &Resource, part: Part) -> Fields {
+pub fn reset(resource: &Resource, part: Part) -> &'static Fields {
+    static NONE: OnceLock<Fields> = OnceLock::new();
+    static ALL: OnceLock<BTreeMap<(&str, &str), Fields>> = OnceLock::new();
+    let all = ALL.get_or_init(|| {
+        let parts = [Part::Main, Part::Status, Part::Scale];
+        let of = |one: &'static Resource| {
+            parts.map(|part| ((one.plural, part.name()), unwritten(one, part)))
+        };
+        RESOURCES.iter().flat_map(of).collect()
+    });
+    let none = || NONE.get_or_init(Fields::default);
+    all.get(&(resource.plural, part.name())).unwrap_or_else(none)
+}
+
+fn unwritten(resource: &Resource, part: Part) -> Fields {
     let mut set = Fields::default();
     match part {
         Part::Main if resource.status => set.add(Fields::path(&["status"])),

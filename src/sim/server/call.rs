@@ -268,10 +268,10 @@ impl<'a> Call<'a> {
         read::get(self.cluster, write.resource, write.place, &Query::default())?;
         let patch = patch(self.body)?;
         if write.part == Part::Scale {
-            let stored = scale::set(write, scale::Wish::Patch(&patch))?;
+            let stored = scale::set(write, scale::Wish::Patch(patch))?;
             return Ok(Written::there(stored));
         }
-        write.patch(&patch, self.body)
+        write.patch(patch, self.body)
     }
 
     fn apply(&self, write: &Write) -> Result<Written, Failure> {

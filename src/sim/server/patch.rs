@@ -3,7 +3,7 @@
 //! It stores nothing. Source: evanphx/json-patch v4.
 
 use hyper::body::Bytes;
-use json_patch::PatchOperation;
+use json_patch::{AddOperation, PatchOperation, ReplaceOperation, TestOperation};
 use serde_json::Value;
 
 use crate::sim::rules::schema::shape::Schema;
@@ -36,7 +36,7 @@ impl Patch {
                  []handlers.jsonPatchOp"
             )));
         };
-        let read = |value| serde_json::from_value(value).map_err(|_| Failure::unfit());
+        let read = |value| operation(value).map_err(|_| Failure::unfit());
         Ok(Self::Json(all.into_iter().map(read).collect::<Result<_, _>>()?))
     }
 
@@ -60,18 +60,18 @@ impl Patch {
     ///
     /// # Errors
     /// [`Failure`] 422 if it does not fit.
-    pub fn apply(&self, schema: &Schema, object: &mut Value) -> Result<(), Failure> {
+    pub fn apply(self, schema: &Schema, object: &mut Value) -> Result<(), Failure> {
         match self {
             Self::Strategic(patch) => {
-                strategic::merge(schema, object, patch);
+                strategic::merge(schema, object, &patch);
                 Ok(())
             }
             Self::Merge(patch) => {
-                json_patch::merge(object, patch);
+                json_patch::merge(object, &patch);
                 Ok(())
             }
             Self::Json(operations) => {
-                operations.iter().try_for_each(|operation| step(object, operation))
+                operations.into_iter().try_for_each(|operation| step(object, operation))
             }
         }
     }
@@ -90,33 +90,62 @@ fn object(bytes: &Bytes) -> Result<Value, Failure> {
     )))
 }
 
-fn step(object: &mut Value, operation: &PatchOperation) -> Result<(), Failure> {
+/// Reads an operation. Its value is set aside meanwhile: what reads tagged unions copies twice.
+fn operation(mut value: Value) -> Result<PatchOperation, serde_json::Error> {
+    let set = value.get_mut("value").map(Value::take);
+    let mut operation: PatchOperation = serde_json::from_value(value)?;
+    match &mut operation {
+        PatchOperation::Add(AddOperation { value, .. })
+        | PatchOperation::Replace(ReplaceOperation { value, .. })
+        | PatchOperation::Test(TestOperation { value, .. }) => {
+            *value = set.unwrap_or_default();
+        }
+        PatchOperation::Remove(_) | PatchOperation::Move(_) | PatchOperation::Copy(_) => {}
+    }
+    Ok(operation)
+}
+
+fn step(object: &mut Value, operation: PatchOperation) -> Result<(), Failure> {
     // The server's library takes a key that is missing for null, and sets it where it replaces.
-    match operation {
+    let operation = match operation {
         PatchOperation::Test(test) if test.value.is_null() => {
             let (parent, key) = split(test.path.as_str());
             match object.pointer(parent) {
                 Some(Value::Object(fields)) if !fields.contains_key(&key) => return Ok(()),
-                Some(_) | None => {}
+                Some(_) | None => PatchOperation::Test(test),
             }
         }
-        PatchOperation::Replace(replace) => {
-            let (parent, key) = split(replace.path.as_str());
-            if let Some(Value::Object(fields)) = object.pointer_mut(parent)
-                && !replace.path.as_str().is_empty()
-            {
-                fields.insert(key, replace.value.clone());
-                return Ok(());
+        PatchOperation::Replace(ReplaceOperation { path, value }) => {
+            match set(object, path.as_str(), value) {
+                None => return Ok(()),
+                Some(value) => PatchOperation::Replace(ReplaceOperation { path, value }),
             }
         }
-        PatchOperation::Test(_)
-        | PatchOperation::Add(_)
+        PatchOperation::Add(AddOperation { path, value }) => {
+            match set(object, path.as_str(), value) {
+                None => return Ok(()),
+                Some(value) => PatchOperation::Add(AddOperation { path, value }),
+            }
+        }
+        other @ (PatchOperation::Test(_)
         | PatchOperation::Remove(_)
         | PatchOperation::Move(_)
-        | PatchOperation::Copy(_) => {}
-    }
+        | PatchOperation::Copy(_)) => other,
+    };
     // What a patch that fails leaves is thrown away: nothing has to be undone.
-    json_patch::patch_unsafe(object, std::slice::from_ref(operation)).map_err(|_| Failure::unfit())
+    json_patch::patch_unsafe(object, &[operation]).map_err(|_| Failure::unfit())
+}
+
+/// Sets a key of a map that is there; returns the value where there is no such map.
+fn set(object: &mut Value, path: &str, value: Value) -> Option<Value> {
+    let (parent, key) = split(path);
+    match object.pointer_mut(parent) {
+        Some(Value::Object(fields)) if !path.is_empty() => {
+            fields.insert(key, value);
+            None
+        }
+        Some(_) | None => Some(value),
+    }
 }
 
 /// Takes the last key off a pointer.

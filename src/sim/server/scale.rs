@@ -17,11 +17,11 @@ use crate::sim::server::write::Write;
 
 /// What is asked of the number of replicas.
 #[derive(Debug)]
-pub enum Wish<'a> {
+pub enum Wish {
     /// That it be this.
     Replace(Value),
     /// That it be changed.
-    Patch(&'a Patch),
+    Patch(Patch),
 }
 
 /// Shows an object as its number of replicas.

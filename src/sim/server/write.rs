@@ -155,7 +155,7 @@ impl Write<'_> {
     ///
     /// # Errors
     /// [`Failure`] 400, 404, 409, 422.
-    pub fn patch(&self, patch: &Patch, bytes: &Bytes) -> Result<Written, Failure> {
+    pub fn patch(&self, patch: Patch, bytes: &Bytes) -> Result<Written, Failure> {
         // Only a patch that speaks of them has to see who manages what.
         let speaks = bytes.windows(13).any(|window| window == b"managedFields");
         let mut warnings = Vec::new();
@@ -176,7 +176,7 @@ impl Write<'_> {
                 return Err(refused(&format!("strict decoding error: {}", warnings.join(", "))));
             }
             self.check_names(&object)?;
-            settle::shape(self.resource, &mut object);
+            settle::shape_part(self.resource, self.part, &mut object);
             let base = if speaks { told(&object) } else { None };
             Ok((object, base.map_or(Claim::Change, Claim::ChangeFrom)))
         })?;
@@ -202,7 +202,7 @@ impl Write<'_> {
             api_version: &resource.api_version(),
             subresource: self.part.name(),
             time: &time,
-            reset: &settle::reset(resource, self.part),
+            reset: settle::reset(resource, self.part),
         };
         let merged = |managers: Managers, live: &Value| {
             let applied = managers.apply(&known.schema, &writing, live, &applied, force);

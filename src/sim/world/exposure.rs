@@ -105,8 +105,9 @@ impl Exposure {
 
     fn hear_rollout(&mut self, change: &Change) -> BTreeSet<Place> {
         let place = &change.place;
-        let spec = |object: &Option<Arc<Value>>| object.as_ref().map(|o| o.get("spec").cloned());
-        if change.before.is_some() && spec(&change.before) == spec(&change.after) {
+        let [before, after] = [&change.before, &change.after]
+            .map(|state| state.as_ref().map(|object| object.get("spec")));
+        if before.is_some() && before == after {
             return BTreeSet::new();
         }
         for rollouts in self.naming.values_mut() {

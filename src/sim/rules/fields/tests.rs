@@ -14,7 +14,7 @@ fn a_set_is_read_and_written_as_fields_v1() {
         json!({"f:spec": {"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {"f:port": {}}}}}),
         json!({"f:metadata": {"f:finalizers": {"v:\"a/b\"": {}}}}),
     ] {
-        assert_eq!(set(value.clone()).to_json(), value);
+        assert_eq!(json!(set(value.clone())), value);
     }
     for garbage in [json!([]), json!({"data": {}}), json!({"f:a": 1}), json!({"f:a": {"x": {}}})] {
         assert_eq!(Fields::from_json(&garbage), None, "{garbage}");
@@ -28,16 +28,16 @@ fn sets_are_joined_cut_and_compared() {
     let mut union = set(all.clone());
     union.add(set(some.clone()));
     let joined = json!({"f:a": {".": {}, "f:x": {}, "f:y": {}}, "f:b": {}, "f:c": {}});
-    assert_eq!(union.to_json(), joined);
+    assert_eq!(json!(union), joined);
     let mut rest = set(all.clone());
     rest.subtract(&set(some.clone()));
-    assert_eq!(rest.to_json(), json!({"f:a": {".": {}, "f:y": {}}, "f:b": {}}));
+    assert_eq!(json!(rest), json!({"f:a": {".": {}, "f:y": {}}, "f:b": {}}));
     rest.subtract(&set(json!({"f:a": {}})));
-    assert_eq!(rest.to_json(), json!({"f:a": {"f:y": {}}, "f:b": {}}), "what is below stays");
+    assert_eq!(json!(rest), json!({"f:a": {"f:y": {}}, "f:b": {}}), "what is below stays");
     rest.cut(&set(json!({"f:a": {}})));
-    assert_eq!(rest.to_json(), json!({"f:b": {}}), "what is below goes too");
+    assert_eq!(json!(rest), json!({"f:b": {}}), "what is below goes too");
     let shared = set(all.clone()).shared(&set(some.clone()));
-    assert_eq!(shared.to_json(), json!({"f:a": {"f:x": {}}}));
+    assert_eq!(json!(shared), json!({"f:a": {"f:x": {}}}));
     for (one, other, meets, covers) in [
         (all.clone(), some.clone(), true, false),
         (joined.clone(), some, true, true),

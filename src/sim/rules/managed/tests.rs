@@ -24,7 +24,7 @@ impl Desk {
 
     fn update(&mut self, manager: &str, time: &str, after: Value) {
         let reset = settle::reset(self.resource, settle::Part::Main);
-        let writing = self.writing(manager, time, &reset);
+        let writing = self.writing(manager, time, reset);
         let managers = std::mem::take(&mut self.managers);
         let schema = &known(self.resource).schema;
         let mut after = after;
@@ -45,7 +45,7 @@ impl Desk {
         force: bool,
     ) -> Result<(), Vec<Conflict>> {
         let reset = settle::reset(self.resource, settle::Part::Main);
-        let writing = self.writing(manager, time, &reset);
+        let writing = self.writing(manager, time, reset);
         let schema = &known(self.resource).schema;
         let managers = self.managers.clone();
         let made = managers.apply(schema, &writing, &self.object, &applied, force)?;
