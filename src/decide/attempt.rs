@@ -85,10 +85,15 @@ fn later(stage: &Stage, length: Duration) -> Stage {
     }
 }
 
-/// Tells whether a new attempt starts. A template edit goes before a release of the source.
+/// Tells whether a new attempt starts. A template edit goes before a release of the source, but not
+/// one that failed: another release is what mends it.
 pub fn start(seen: &Snapshot, now: Timestamp) -> Start {
     match of_template(seen, now) {
         Start::Nothing => of_release(seen, now),
+        Start::Stop(hold @ Hold::Quarantined { .. }) => match of_release(seen, now) {
+            start @ (Start::Commit(_) | Start::Apply(_)) => start,
+            Start::Nothing | Start::Hold(_) | Start::Stop(_) => Start::Stop(hold),
+        },
         start @ (Start::Commit(_) | Start::Apply(_) | Start::Hold(_) | Start::Stop(_)) => start,
     }
 }
