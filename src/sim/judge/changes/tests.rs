@@ -58,6 +58,19 @@ fn what_was_used_is_left_at_rest_and_whole() {
         ),
         ("a Service that is named is not let go", Tale::paused, |t| free(t, "stable"), &["S5"]),
         (
+            "a Service that a lost status forgot",
+            || {
+                let mut tale = Tale::paused();
+                tale.merge("restore", "rollouts/shop", json!({"status": null}));
+                let canary = json!({"stableService": "a", "canaryService": "b"});
+                let spec = json!({"strategy": {"canary": canary}});
+                tale.merge("person", "rollouts/shop", json!({"spec": spec}));
+                tale
+            },
+            |t| free(t, "stable"),
+            &[],
+        ),
+        (
             "what is used is not named",
             calm,
             |t| {
