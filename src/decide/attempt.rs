@@ -242,7 +242,7 @@ pub fn barred(seen: &Snapshot) -> Option<Hold> {
 
 /// An older Rollout turned a Service to its own pods: our traffic is not there any more, and two
 /// that write would undo each other's writes without end.
-pub fn lost_service(seen: &Snapshot, service: &Option<Service>) -> bool {
+fn lost_service(seen: &Snapshot, service: &Option<Service>) -> bool {
     let ours = |revision: &Revision| side::replica_set(seen, revision).is_some();
     seen.duplicate.is_some() && side::selected(service.as_ref()).is_some_and(|to| !ours(to))
 }

@@ -1,7 +1,6 @@
 //! Finalize: what is put back when a Rollout is deleted, and when that has to be guarded.
 
 use crate::decide::act::{Act, Next, Step};
-use crate::decide::attempt;
 use crate::decide::experiment;
 use crate::decide::order;
 use crate::decide::{routes, side, weights};
@@ -74,8 +73,7 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Move {
     if pending && now < end {
         return Move::Wait { hold: None, until: Some(end) };
     }
-    let mut services = vec![&seen.stable_service, &seen.canary_service];
-    services.retain(|service| !attempt::lost_service(seen, service));
+    let services = [&seen.stable_service, &seen.canary_service];
     let released: Vec<_> = services.into_iter().flatten().filter_map(released).collect();
     if !released.is_empty() && !refused {
         return Move::Apply(released);
@@ -116,8 +114,7 @@ fn split(seen: &Snapshot) -> Vec<&LiveRoute> {
 /// All traffic back to the stable backend, if a ready pod is behind it.
 fn weights(seen: &Snapshot) -> Vec<Write> {
     let ready = side::ready_of_any(seen.stable_service.as_ref());
-    let theirs = attempt::lost_service(seen, &seen.canary_service);
-    if theirs || (ready == 0 && seen.spec.replicas > 0) {
+    if ready == 0 && seen.spec.replicas > 0 {
         return Vec::new();
     }
     let split = split(seen).into_iter();
