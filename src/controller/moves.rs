@@ -17,6 +17,7 @@ use crate::controller::context::Context;
 use crate::controller::error::{Error, backoff, outcome, unanswered};
 use crate::controller::memory::{Memory, Verdict};
 use crate::controller::triggers::touched;
+use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
 use crate::model::notice::Notice;
 use crate::model::status::Status;
@@ -142,14 +143,17 @@ async fn check_template(
     Ok(refused)
 }
 
-/// Asks for the pods while a restart is under way, and at no other time.
+/// Asks for the pods while a restart is under way, and at no other time. Before the second is over
+/// in which it began none is to be replaced, and one that is made is taken for an old one.
 async fn check_pods(
     ctx: &Context,
     key: &Key,
     rollout: &Rollout,
 ) -> Result<Option<Result<Vec<Pod>, String>>, Error> {
-    let restarts = rollout.status.as_ref().is_some_and(|status| status.restart.is_some());
-    if !restarts || rollout.metadata.deletion_timestamp.is_some() {
+    let restart = rollout.status.as_ref().and_then(|status| status.restart.as_ref());
+    let since = restart.and_then(|restart| Timestamp::parse(&restart.since));
+    let began = since.is_some_and(|since| since <= ctx.now());
+    if !began || rollout.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
     let asked = pods::of_rollout(&ctx.client, key).await;

@@ -85,10 +85,15 @@ fn later(stage: &Stage, length: Duration) -> Stage {
     }
 }
 
-/// Tells whether a new attempt starts. A template edit goes before a release of the source.
+/// Tells whether a new attempt starts. A template edit goes before a release of the source, but not
+/// one that failed: another release is what mends it.
 pub fn start(seen: &Snapshot, now: Timestamp) -> Start {
     match of_template(seen, now) {
         Start::Nothing => of_release(seen, now),
+        Start::Stop(hold @ Hold::Quarantined { .. }) => match of_release(seen, now) {
+            start @ (Start::Commit(_) | Start::Apply(_)) => start,
+            Start::Nothing | Start::Hold(_) | Start::Stop(_) => Start::Stop(hold),
+        },
         start @ (Start::Commit(_) | Start::Apply(_) | Start::Hold(_) | Start::Stop(_)) => start,
     }
 }
@@ -225,12 +230,21 @@ pub fn duplicate(seen: &Snapshot) -> Option<Hold> {
 }
 
 /// An older Rollout keeps us from writing to a Service or route. What we had before it we may
-/// leave: on the way back traffic goes to stable, whoever has the object from then on.
+/// leave: on the way back traffic goes to stable, as long as the other did not take it.
 pub fn barred(seen: &Snapshot) -> Option<Hold> {
     let leaves = seen.status.attempt.as_ref().is_some_and(|attempt| {
         attempt.routing.is_some() && matches!(attempt.stage, Stage::RollingBack { .. })
     });
-    duplicate(seen).filter(|_| !leaves)
+    let taken =
+        || [&seen.stable_service, &seen.canary_service].iter().any(|s| lost_service(seen, s));
+    duplicate(seen).filter(|_| !leaves || taken())
+}
+
+/// An older Rollout turned a Service to its own pods: our traffic is not there any more, and two
+/// that write would undo each other's writes without end.
+fn lost_service(seen: &Snapshot, service: &Option<Service>) -> bool {
+    let ours = |revision: &Revision| side::replica_set(seen, revision).is_some();
+    seen.duplicate.is_some() && side::selected(service.as_ref()).is_some_and(|to| !ours(to))
 }
 
 /// Somebody else has the route.

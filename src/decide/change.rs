@@ -32,7 +32,7 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Option<Act> {
             attempt::roll_back(&mut status, Cause::StrategyChanged, now);
             Some(Act::Commit(Box::new(status)))
         }
-        Stage::First { .. } => Some(left(seen, named)),
+        Stage::First { .. } => Some(followed(seen, named).unwrap_or_else(|| left(seen, named))),
         Stage::Completed { .. } | Stage::Ended { .. } if settled(seen, now) => {
             Some(followed(seen, named).unwrap_or_else(|| left(seen, named)))
         }
@@ -58,19 +58,21 @@ fn named_by_routes(seen: &Snapshot, named: &Routing) -> Option<Act> {
 }
 
 /// The Rollout's own route leads to the Services that the spec names, once stable answers behind
-/// them.
+/// them. Where no revision proved itself yet nobody is answered either: it is not waited for.
 fn followed(seen: &Snapshot, named: &Routing) -> Option<Act> {
-    let stable = seen.status.stable.as_ref().map(|side| &side.revision)?;
+    let attempt = seen.status.attempt.as_ref().map(|attempt| &attempt.revision)?;
+    let stable = seen.status.stable.as_ref().map(|side| &side.revision);
     let route = routes::readable(seen).into_iter().next()?;
-    match led(seen, named, (route, stable)) {
+    match led(seen, named, (route, stable.unwrap_or(attempt))) {
         Ok(()) => None,
         Err(Next::Write(writes)) => Some(Act::Apply(writes)),
-        Err(Next::Hold(hold)) => Some(Act::hold(hold)),
+        Err(Next::Hold(hold)) => stable.map(|_| Act::hold(hold)),
     }
 }
 
-fn led(seen: &Snapshot, named: &Routing, (route, stable): (&LiveRoute, &Revision)) -> Step {
+fn led(seen: &Snapshot, named: &Routing, (route, revision): (&LiveRoute, &Revision)) -> Step {
     let Some(edit) = seen.renamed.clone() else { return Ok(()) };
+    let proven = seen.status.stable.is_some();
     let used = [&seen.stable_service, &seen.canary_service].into_iter().flatten();
     let services: Vec<&Service> = used.chain(&seen.coming).collect();
     let find = |name: &Option<String>| {
@@ -79,14 +81,18 @@ fn led(seen: &Snapshot, named: &Routing, (route, stable): (&LiveRoute, &Revision
     let wanted = [find(&named.stable), find(&named.canary)];
     for service in wanted.into_iter().flatten() {
         let needs = match service.live {
-            None => Some(attempt::made(seen, service, stable, named.port)),
+            None => Some(attempt::made(seen, service, revision, named.port)),
             Some(_) => attempt::ported(seen, service, named.port),
         };
         order::ruled(needs.map(|needed| needed.map(|write| vec![write])))?;
-        order::select(seen, Some(service), stable)?;
+        if proven {
+            order::select(seen, Some(service), revision)?;
+        }
     }
     let [first, _] = wanted;
-    order::endpoints(seen, first, stable, seen.spec.replicas)?;
+    if proven {
+        order::endpoints(seen, first, revision, seen.spec.replicas)?;
+    }
     let (kind, target) = (route.name.kind, route.target());
     Err(Next::Write(vec![Write::SetRoute { kind, target, edits: vec![edit] }]))
 }

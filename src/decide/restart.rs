@@ -91,7 +91,7 @@ fn next(seen: &Snapshot, restart: Restart, now: Timestamp) -> Next<'_> {
             let what = format!("Pods of {}/{}", seen.rollout.namespace, seen.rollout.name);
             return Next::Wait(Some(Hold::Refused { what, why: why.clone() }), later);
         }
-        None => return Next::Wait(None, later),
+        None => return Next::Wait(None, if now < restart.since { restart.since } else { later }),
     };
     let sides: Vec<Side> = seen
         .replica_sets

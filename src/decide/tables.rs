@@ -182,6 +182,30 @@ fn an_attempt_starts_only_where_it_can_be_proven() {
 }
 
 #[test]
+fn another_release_goes_past_a_template_that_failed() {
+    let failed: Change = |s| {
+        s.status.quarantine.push(Quarantined {
+            revision: s.template.id.revision("shop", 0),
+            release: delivered("shop:2.0.0"),
+            trigger: Trigger::Release,
+            attempt: 5,
+            since: at(0),
+        });
+    };
+    for (case, offered, want) in [
+        ("the source still offers what failed", "2.0.0", "Quarantined"),
+        ("it offers an older one", "1.9.0", "Quarantined"),
+        ("it offers another one", "2.0.1", "commit"),
+    ] {
+        let mut seen = at_rest();
+        seen.template = template("shop:2.0.0");
+        failed(&mut seen);
+        seen.offer = Offer::Release(release(offered));
+        assert_eq!(started(&seen), want, "{case}");
+    }
+}
+
+#[test]
 fn an_attempt_starts_only_where_nobody_will_saw_through_the_ladder() {
     starts(&[
         (
@@ -240,13 +264,16 @@ fn starts(rows: &[(&str, Change, &str)]) {
             seen.template = template("shop:2.0.0");
         }
         change(&mut seen);
-        let got = match attempt::start(&seen, at(1)) {
-            Start::Nothing => "nothing",
-            Start::Commit(_) => "commit",
-            Start::Apply(_) => "apply",
-            Start::Hold(hold) | Start::Stop(hold) => hold.code(),
-        };
-        assert_eq!(got, *want, "{case}");
+        assert_eq!(started(&seen), *want, "{case}");
+    }
+}
+
+fn started(seen: &Snapshot) -> &'static str {
+    match attempt::start(seen, at(1)) {
+        Start::Nothing => "nothing",
+        Start::Commit(_) => "commit",
+        Start::Apply(_) => "apply",
+        Start::Hold(hold) | Start::Stop(hold) => hold.code(),
     }
 }
 

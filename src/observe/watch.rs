@@ -261,7 +261,10 @@ impl Watches {
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
-                    pause = PAUSE_MIN;
+                    // A list that is denied begins all the same.
+                    if !matches!(event, Event::Init) {
+                        pause = PAUSE_MIN;
+                    }
                     self.take(event, scope, store);
                 }
                 Err(error) if gone(&error) => return,

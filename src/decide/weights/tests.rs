@@ -169,6 +169,10 @@ fn what_an_older_rollout_took_is_left() {
     let attempt = seen.status.attempt.as_mut().unwrap();
     attempt.stage = Stage::RollingBack { entered_at: at(1), cause: Cause::Aborted };
     assert_eq!(shown(order::stable(&seen, &stable)), "weigh 0");
+    let mut gone = seen.clone();
+    let live = gone.canary_service.as_mut().unwrap().live.as_mut().unwrap();
+    live.selects = Revision::parse("0123456789");
+    assert_eq!(shown(order::stable(&gone, &stable)), "DuplicateBinding", "it has been turned");
     seen.status.attempt.as_mut().unwrap().routing = None;
     assert_eq!(shown(order::stable(&seen, &stable)), "DuplicateBinding", "it had nothing");
 }

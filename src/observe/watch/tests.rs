@@ -9,8 +9,8 @@ use crate::api::foreign::HttpRoute;
 use crate::observe::stores::Reach;
 
 /// Lists are denied so often, then there is one route; a watch tells nothing.
-fn server(denials: u32) -> Client {
-    let asked = Arc::new(AtomicU32::new(0));
+fn server(denials: u32, asked: &Arc<AtomicU32>) -> Client {
+    let asked = Arc::clone(asked);
     Client::new(
         tower::service_fn(move |request: Request<Body>| {
             let asked = Arc::clone(&asked);
@@ -48,7 +48,7 @@ async fn a_kind_that_may_not_be_listed_is_told_and_asked_for_again() {
     let told = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&told);
     let watches = Watches {
-        client: server(3),
+        client: server(3, &Arc::default()),
         config: watcher::Config::default(),
         selector: None,
         stores: Arc::clone(&stores),
@@ -77,4 +77,26 @@ async fn a_kind_that_may_not_be_listed_is_told_and_asked_for_again() {
         () = one => panic!("the watch ended"),
         () = look => {}
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_may_not_be_listed_is_asked_for_ever_more_rarely() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let watches = Watches {
+        client: server(u32::MAX, &asked),
+        config: watcher::Config::default(),
+        selector: None,
+        stores: Arc::new(Stores::new(Reach::default())),
+        tell: Arc::new(|_| {}),
+    };
+    let resource = Kind::HttpRoute.resource();
+    let api: Api<Guard<HttpRoute>> = Api::all_with(watches.client.clone(), &resource);
+    let one = watches.one(api, watches.config.clone(), &None, &watches.stores.routes);
+    tokio::select! {
+        biased;
+        () = one => panic!("the watch ended"),
+        () = tokio::time::sleep(Duration::from_secs(120)) => {}
+    }
+    let asked = asked.load(Ordering::Relaxed);
+    assert!((8..=15).contains(&asked), "{asked} requests in two minutes");
 }

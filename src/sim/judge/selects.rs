@@ -65,7 +65,8 @@ fn turned(
     let Some(to) = after.selects.as_deref() else {
         let left = |state: &Rollout| {
             let named = [&state.named.stable_service, &state.named.canary_service];
-            state.renamed() && !named.iter().any(|service| *service == name)
+            let forgotten = state.status.attempt.is_none();
+            (state.renamed() || forgotten) && !named.iter().any(|service| *service == name)
         };
         found.unless(seen.states().any(left), "S5", || {
             format!("{name} is let go while {} stands", seen.now.name)

@@ -228,6 +228,20 @@ fn steps_and_weights_do_not_fall() {
             },
             &["S9"],
         ),
+        (
+            "to what the step was edited to before",
+            || {
+                let mut tale = Tale::awaiting();
+                let steps = json!([{"setWeight": 20}, {"setWeight": 20, "pause": {}}]);
+                let strategy = json!({"canary": {"steps": steps}});
+                tale.merge("person", "rollouts/shop", json!({"spec": {"strategy": strategy}}));
+                tale
+            },
+            |t| {
+                t.status(json!({"attempt": {"weight": 20}}));
+            },
+            &[],
+        ),
     ];
     check(rows);
 }

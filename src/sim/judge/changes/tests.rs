@@ -27,6 +27,16 @@ fn uses(tale: &mut Tale, routing: &Value) {
 }
 
 #[test]
+fn a_service_that_a_lost_status_forgot_is_let_go() {
+    let mut tale = Tale::paused();
+    tale.merge("restore", "rollouts/shop", json!({"status": null}));
+    let canary = json!({"stableService": "a", "canaryService": "b"});
+    tale.merge("person", "rollouts/shop", json!({"spec": {"strategy": {"canary": canary}}}));
+    free(&mut tale, "stable");
+    assert_eq!(tale.broken(), Vec::<&str>::new());
+}
+
+#[test]
 fn what_was_used_is_left_at_rest_and_whole() {
     fn calm() -> Tale {
         let mut tale = Tale::completed();
