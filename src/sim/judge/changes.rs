@@ -41,8 +41,9 @@ fn drained(case: &Case<'_>, was: &Rollout, from: &Routing, found: &mut Found) {
     for (name, states) in case.sets_of(&was.uid) {
         let mut known = states.iter().flatten();
         let other = known.clone().any(|set| set.revision != stable.revision);
-        let kept = known.clone().any(|set| was.stays(&set.revision).is_none());
-        let there = known.all(|set| set.desired > 0);
+        let kept = known.any(|set| was.stays(&set.revision).is_none());
+        // One that the writer has not been told of cannot drain.
+        let there = states.iter().all(|set| set.is_some_and(|set| set.desired > 0));
         found.unless(!other || kept || !there, "S2", || {
             format!("{}: {name} has pods and what led to it is left", was.name)
         });
