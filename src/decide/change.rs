@@ -26,16 +26,15 @@ use crate::planted::{Bug, active};
 pub fn next(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     let named = seen.instead.as_ref().filter(|_| !seen.spec.paused)?;
     let attempt = seen.status.attempt.as_ref()?;
+    let goes = || followed(seen, named).unwrap_or_else(|| left(seen, named));
     match attempt.stage {
         Stage::Step { .. } => {
             let mut status = seen.status.clone();
             attempt::roll_back(&mut status, Cause::StrategyChanged, now);
             Some(Act::Commit(Box::new(status)))
         }
-        Stage::First { .. } => Some(followed(seen, named).unwrap_or_else(|| left(seen, named))),
-        Stage::Completed { .. } | Stage::Ended { .. } if settled(seen, now) => {
-            Some(followed(seen, named).unwrap_or_else(|| left(seen, named)))
-        }
+        Stage::First { .. } => Some(goes()),
+        Stage::Completed { .. } | Stage::Ended { .. } if settled(seen, now) => Some(goes()),
         // All traffic is on its way to one side: first it arrives.
         Stage::Promoting { .. }
         | Stage::RollingBack { .. }
@@ -80,11 +79,7 @@ fn led(seen: &Snapshot, named: &Routing, (route, revision): (&LiveRoute, &Revisi
     };
     let wanted = [find(&named.stable), find(&named.canary)];
     for service in wanted.into_iter().flatten() {
-        let needs = match service.live {
-            None => Some(attempt::made(seen, service, revision, named.port)),
-            Some(_) => attempt::ported(seen, service, named.port),
-        };
-        order::ruled(needs.map(|needed| needed.map(|write| vec![write])))?;
+        order::provided(seen, (service, named.port), revision)?;
         if proven {
             order::select(seen, Some(service), revision)?;
         }

@@ -379,7 +379,12 @@ fn healthy(seen: &Snapshot, canary: &Revision, rung: &Rung) -> Step {
 
 /// A Service exists; a new one selects this revision. One that we made has the port of the spec.
 pub fn create_service(seen: &Snapshot, service: Option<&Service>, revision: &Revision) -> Step {
-    let (Some(service), port) = (service, seen.spec.ladder.port) else { return Ok(()) };
+    let Some(service) = service else { return Ok(()) };
+    provided(seen, (service, seen.spec.ladder.port), revision)
+}
+
+/// As [`create_service`], with a port.
+pub fn provided(seen: &Snapshot, (service, port): (&Service, u16), revision: &Revision) -> Step {
     let needs = match service.live {
         None => Some(made(seen, service, revision, port)),
         Some(_) => ported(seen, service, port),
@@ -446,7 +451,7 @@ fn select_canary(seen: &Snapshot, routes: &[&LiveRoute], canary: &Revision) -> S
 }
 
 /// What is needed is there.
-pub fn ruled(needs: Needs) -> Step {
+fn ruled(needs: Needs) -> Step {
     match needs {
         None => Ok(()),
         Some(Ok(all)) => writes(all),

@@ -61,7 +61,7 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         routes,
         grpc_routes,
         absent,
-        denied: stores.denied_for(rollout),
+        denied: stores.denied_among(&refs),
         kustomizations: kustomizations.filter_map(|key| stores.kustomizations.get(key)).collect(),
         rivals: rivals(stores, &own, &refs),
         template_refused: remembered.template_refused,

@@ -132,7 +132,11 @@ impl Stores {
     /// Tells which of the further kinds that a Rollout refers to the API server does not let us
     /// list, and what it said.
     pub fn denied_for(&self, rollout: &Rollout) -> Option<(Kind, String)> {
-        let refs = self.uses(rollout);
+        self.denied_among(&self.uses(rollout))
+    }
+
+    /// As [`Self::denied_for`], of what it uses.
+    pub fn denied_among(&self, refs: &[Reference]) -> Option<(Kind, String)> {
         let denied = |reference: &Reference| {
             let namespace = &reference.key.namespace;
             let said = match reference.kind {
@@ -149,7 +153,7 @@ impl Stores {
             };
             Some((reference.kind, said?))
         };
-        refs.iter().chain(&self.applied(&refs)).find_map(denied)
+        refs.iter().chain(&self.applied(refs)).find_map(denied)
     }
 
     /// Tells the Kustomizations that apply what is referred to.

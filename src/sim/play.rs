@@ -15,13 +15,13 @@ use crate::runtime::clock::Clock;
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::faults::Faults;
 use crate::sim::history::{Change, Place};
-use crate::sim::judge::read::at;
 use crate::sim::judge::{Judge, Note, Violation};
 use crate::sim::process::{Host, Process};
 use crate::sim::resource::Resource;
 use crate::sim::story::{Event, Story};
 use crate::sim::wire::Ends;
 use crate::sim::world::World;
+use crate::sim::world::fields::at;
 
 /// When every story begins: 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600_000;

@@ -61,19 +61,25 @@ fn rule_with(rule: &Value, pairs: Renamed<'_>, (port, rollout): (u16, &Identity)
     let (old, mut found) = (rule, 0);
     let mut rule = rule.clone();
     let backends = rule.get_mut("backendRefs").and_then(Value::as_array_mut);
-    for backend in backends.into_iter().flatten().filter_map(Value::as_object_mut) {
-        let text = |key: &str| backend.get(key).and_then(Value::as_str);
-        let service = text("kind").unwrap_or("Service") == "Service"
-            && text("group").unwrap_or_default().is_empty()
-            && text("namespace").unwrap_or(&rollout.namespace) == rollout.namespace;
-        let pair = pairs.iter().find(|(old, _)| service && old.as_deref() == text("name"));
-        if let Some((_, Some(new))) = pair {
-            backend.insert("name".to_owned(), json!(new));
-            backend.insert("port".to_owned(), json!(port));
+    for backend in backends.into_iter().flatten() {
+        let is = |old: &String| leads_to(backend, &rollout.namespace, old);
+        let pair = pairs.iter().find(|(old, _)| old.as_ref().is_some_and(is));
+        if let (Some((_, Some(new))), Some(fields)) = (pair, backend.as_object_mut()) {
+            fields.insert("name".to_owned(), json!(new));
+            fields.insert("port".to_owned(), json!(port));
             found += 1;
         }
     }
     if found < 2 { old.clone() } else { rule }
+}
+
+/// Tells whether a backendRef is a Service of a namespace.
+pub fn leads_to(backend: &Value, namespace: &str, service: &str) -> bool {
+    let text = |key: &str| backend.get(key).and_then(Value::as_str);
+    text("name") == Some(service)
+        && text("kind").unwrap_or("Service") == "Service"
+        && text("group").unwrap_or_default().is_empty()
+        && text("namespace").unwrap_or(namespace) == namespace
 }
 
 #[cfg(test)]

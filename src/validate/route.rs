@@ -256,11 +256,7 @@ impl<'a> Backends<'a> {
 
     /// Tells whether a backendRef is a Service of our namespace.
     fn names(&self, backend: &Value, service: &str) -> bool {
-        let text = |key: &str| backend.get(key).and_then(Value::as_str);
-        text("name") == Some(service)
-            && text("kind").unwrap_or("Service") == "Service"
-            && text("group").unwrap_or_default().is_empty()
-            && text("namespace").unwrap_or(self.namespace) == self.namespace
+        own::leads_to(backend, self.namespace, service)
     }
 }
 

@@ -79,10 +79,7 @@ fn route(case: &Case<'_>, found: &mut Found) {
         })
     };
     let writers: Vec<&Seen<'_>> = users.iter().filter(|seen| moved(seen)).collect();
-    let barred = |writer: &&Seen<'_>| {
-        !leaves(writer) && users.iter().any(|other| holds(other, writer, named))
-    };
-    let fine = writers.is_empty() || writers.iter().any(|writer| !barred(writer));
+    let fine = writers.is_empty() || writers.iter().any(|writer| may(writer, &users, named));
     found.unless(fine, "S15", || format!("{} belongs to an older Rollout", case.name()));
 }
 
@@ -104,11 +101,13 @@ fn selects(case: &Case<'_>, revision: &str, found: &mut Found) {
         seen.states().any(status)
     };
     let writers: Vec<&Seen<'_>> = users.iter().filter(has).collect();
-    let barred = |writer: &&Seen<'_>| {
-        !leaves(writer) && users.iter().any(|other| holds(other, writer, named))
-    };
-    let fine = writers.is_empty() || writers.iter().any(|writer| !barred(writer));
+    let fine = writers.is_empty() || writers.iter().any(|writer| may(writer, &users, named));
     found.unless(fine, "S15", || format!("{} belongs to an older Rollout", case.name()));
+}
+
+/// Whether a Rollout may write to an object: no older user holds it, or it leaves it.
+fn may(writer: &Seen<'_>, users: &[Seen<'_>], named: impl Fn(&Rollout) -> bool + Copy) -> bool {
+    leaves(writer) || !users.iter().any(|other| holds(other, writer, named))
 }
 
 /// Whether a Rollout goes back to stable by what it had: it may leave that.

@@ -24,7 +24,7 @@ mod liveness;
 mod notices;
 mod past;
 mod pauses;
-pub mod read;
+mod read;
 mod restarts;
 mod scene;
 mod selects;
