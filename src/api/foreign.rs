@@ -312,12 +312,68 @@ pub struct RouteParent {
     pub conditions: Option<Vec<Condition>>,
 }
 
+/// Flux's copy of an artifact. Its spec stays JSON. Its served version is discovered.
+pub type OciRepository = Object<Value, OciRepositoryStatus>;
+
+/// What was copied last.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct OciRepositoryStatus {
+    /// The artifact; kept by Flux while Ready is False.
+    #[serde(default)]
+    pub artifact: Option<Artifact>,
+    /// The generation that this speaks of.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+    /// Ready among them.
+    #[serde(default)]
+    pub conditions: Option<Vec<Condition>>,
+}
+
+/// A copy of an artifact.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct Artifact {
+    /// `<tag>@<digest>`, or the digest alone where no tag was asked for.
+    #[serde(default)]
+    pub revision: String,
+    /// The annotations of its manifest.
+    #[serde(default)]
+    pub metadata: Option<BTreeMap<String, String>>,
+}
+
 /// A Flux Kustomization.
-pub type Kustomization = Object<KustomizationSpec, Value>;
+pub type Kustomization = Object<KustomizationSpec, KustomizationStatus>;
+
+/// What was applied last.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct KustomizationStatus {
+    /// The revision of the source that was last applied as a whole.
+    #[serde(default)]
+    pub last_applied_revision: Option<String>,
+    /// The generation that this speaks of.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+    /// Ready among them.
+    #[serde(default)]
+    pub conditions: Option<Vec<Condition>>,
+}
+
+/// What is done to manifests after they are built.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct PostBuild {
+    /// Variables and their values.
+    #[serde(default)]
+    pub substitute: Option<BTreeMap<String, String>>,
+}
 
 /// What is read of a Kustomization.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct KustomizationSpec {
+    /// The variables in its manifests.
+    #[serde(default)]
+    pub post_build: Option<PostBuild>,
     /// Fields that it leaves alone.
     #[serde(default)]
     pub ignore: Option<Vec<IgnoreRule>>,

@@ -54,9 +54,23 @@ pub const FLUX_NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
 pub const FLUX_SSA: &str = "kustomize.toolkit.fluxcd.io/ssa";
 /// The group of ImagePolicies.
 pub const FLUX_IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
+/// The group of OCIRepositories.
+pub const FLUX_SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
 /// The group of Kustomizations.
 pub const FLUX_KUSTOMIZE_GROUP: &str = "kustomize.toolkit.fluxcd.io";
 /// The group of HTTPRoutes and GRPCRoutes.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
+/// Annotation on a Flux object that makes it a target: the Rollout whose releases it takes, with or
+/// without a namespace. Written by people.
+pub const BIND_ROLLOUT: &str = "stairlock.dev/rollout";
+/// The beginning of the annotation on a Kustomization that makes one of its variables a target:
+/// `<VAR>.from` follows. Written by people.
+pub const BIND_SUBSTITUTE: &str = "stairlock.dev/substitute.";
+/// kuberik's spelling of [`BIND_ROLLOUT`].
+pub const BIND_ROLLOUT_KUBERIK: &str = "rollout.kuberik.com/rollout";
+/// kuberik's spelling of [`BIND_SUBSTITUTE`].
+pub const BIND_SUBSTITUTE_KUBERIK: &str = "rollout.kuberik.com/substitute.";
+/// The OCI annotation that tells a version. Written by who builds the artifact.
+pub const OCI_VERSION: &str = "org.opencontainers.image.version";
 /// The label of an EndpointSlice that names its Service. Written by Kubernetes.
 pub const SLICE_SERVICE: &str = "kubernetes.io/service-name";

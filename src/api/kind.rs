@@ -22,6 +22,8 @@ pub enum Kind {
     EndpointSlice,
     /// Flux's choice of one tag.
     ImagePolicy,
+    /// Flux's copy of an artifact.
+    OciRepository,
     /// A route of the Gateway API.
     HttpRoute,
     /// A route of the Gateway API for gRPC.
@@ -42,6 +44,7 @@ impl Kind {
             | Self::Pod
             | Self::EndpointSlice
             | Self::ImagePolicy
+            | Self::OciRepository
             | Self::Kustomization
             | Self::Event => false,
         }
@@ -56,6 +59,7 @@ impl Kind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::ImagePolicy => "ImagePolicy",
+            Self::OciRepository => "OCIRepository",
             Self::HttpRoute => "HTTPRoute",
             Self::GrpcRoute => "GRPCRoute",
             Self::Kustomization => "Kustomization",
@@ -74,6 +78,7 @@ impl Kind {
             Self::ImagePolicy => {
                 (keys::FLUX_IMAGE_GROUP, &["v1", "v1beta2", "v1beta1"], "imagepolicies")
             }
+            Self::OciRepository => (keys::FLUX_SOURCE_GROUP, &["v1", "v1beta2"], "ocirepositories"),
             Self::HttpRoute => (keys::GATEWAY_GROUP, &["v1"], "httproutes"),
             Self::GrpcRoute => (keys::GATEWAY_GROUP, &["v1"], "grpcroutes"),
             Self::Kustomization => (keys::FLUX_KUSTOMIZE_GROUP, &["v1"], "kustomizations"),

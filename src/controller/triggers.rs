@@ -18,7 +18,9 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
         }
         Kind::ReplicaSet => named(Kind::Rollout).map(|rollout| rollout.key.clone()).collect(),
         Kind::EndpointSlice => named(Kind::Service).flat_map(users).collect(),
-        Kind::Service | Kind::ImagePolicy => users(&change.reference).into_iter().collect(),
+        Kind::Service | Kind::ImagePolicy | Kind::OciRepository => {
+            users(&change.reference).into_iter().collect()
+        }
         Kind::HttpRoute | Kind::GrpcRoute => {
             let named = users(&change.reference).into_iter();
             named.chain(selecting(stores, change)).collect()

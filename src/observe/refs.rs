@@ -8,11 +8,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, OciRepository, ReplicaSet,
+    Service,
 };
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
-use crate::api::rollout::Rollout;
+use crate::api::rollout::{Rollout, SourceKind};
 use crate::observe::light;
 
 /// The copy of the whole object that client-side apply leaves on it.
@@ -60,11 +61,10 @@ impl Watched for Rollout {
             routes.extend(api.labelled().map(|(kind, _)| Reference::any(kind, own)));
         }
         refs.extend(routes);
-        if let Some(source) = &self.spec.source_ref {
-            let namespace = source.namespace.as_deref().unwrap_or(own);
-            refs.push(Reference::new(Kind::ImagePolicy, namespace, &source.name));
-        }
-        refs.extend(kustomization(&self.metadata));
+        let source = source(self);
+        let applied = kustomization(&self.metadata).filter(|one| Some(one) != source.as_ref());
+        refs.extend(source);
+        refs.extend(applied);
         refs
     }
 
@@ -162,6 +162,20 @@ impl Watched for ImagePolicy {
     }
 }
 
+impl Watched for OciRepository {
+    const KIND: Kind = Kind::OciRepository;
+
+    fn refs(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        keep_bindings(&mut self.metadata);
+        self.spec = Value::Null;
+    }
+}
+
 impl Watched for HttpRoute {
     const KIND: Kind = Kind::HttpRoute;
 
@@ -197,8 +211,32 @@ impl Watched for Kustomization {
 
     fn trim(&mut self) {
         self.metadata.managed_fields = None;
-        self.metadata.annotations = None;
-        self.status = None;
+        keep_bindings(&mut self.metadata);
+    }
+}
+
+/// Names the object that offers the releases of a Rollout.
+pub fn source(rollout: &Rollout) -> Option<Reference> {
+    let source = rollout.spec.source_ref.as_ref()?;
+    let kind = match source.kind {
+        SourceKind::ImagePolicy => Kind::ImagePolicy,
+        SourceKind::OCIRepository => Kind::OciRepository,
+        SourceKind::Kustomization => Kind::Kustomization,
+    };
+    let own = namespace(&rollout.metadata);
+    Some(Reference::new(kind, source.namespace.as_deref().unwrap_or(own), &source.name))
+}
+
+/// Drops the annotations of an object that others apply, but those that bind it to a Rollout.
+fn keep_bindings(meta: &mut ObjectMeta) {
+    let prefixes = [
+        keys::BIND_ROLLOUT,
+        keys::BIND_SUBSTITUTE,
+        keys::BIND_ROLLOUT_KUBERIK,
+        keys::BIND_SUBSTITUTE_KUBERIK,
+    ];
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.retain(|key, _| prefixes.iter().any(|prefix| key.starts_with(prefix)));
     }
 }
 

@@ -9,7 +9,8 @@ use kube::{Client, Resource};
 use tokio::sync::Notify;
 
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, OciRepository, ReplicaSet,
+    Service,
 };
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
@@ -34,7 +35,7 @@ impl Reach {
             return vec![None];
         }
         let shared = match kind {
-            Kind::ImagePolicy | Kind::Kustomization => self.shared.clone(),
+            Kind::ImagePolicy | Kind::OciRepository | Kind::Kustomization => self.shared.clone(),
             Kind::Rollout
             | Kind::ReplicaSet
             | Kind::Pod
@@ -68,6 +69,8 @@ pub struct Stores {
     pub slices: Store<EndpointSlice>,
     /// ImagePolicies.
     pub policies: Store<ImagePolicy>,
+    /// OCIRepositories.
+    pub artifacts: Store<OciRepository>,
     /// HTTPRoutes.
     pub routes: Store<HttpRoute>,
     /// GRPCRoutes.
@@ -87,6 +90,7 @@ impl Stores {
             services: Store::new(reach.scopes(Kind::Service)),
             slices: Store::new(reach.scopes(Kind::EndpointSlice)),
             policies: Store::new(reach.scopes(Kind::ImagePolicy)),
+            artifacts: Store::new(reach.scopes(Kind::OciRepository)),
             routes: Store::new(reach.scopes(Kind::HttpRoute)),
             grpc_routes: Store::new(reach.scopes(Kind::GrpcRoute)),
             kustomizations: Store::new(reach.scopes(Kind::Kustomization)),
@@ -115,6 +119,7 @@ impl Stores {
             let namespace = &reference.key.namespace;
             match reference.kind {
                 Kind::ImagePolicy => self.policies.listed(namespace),
+                Kind::OciRepository => self.artifacts.listed(namespace),
                 Kind::HttpRoute => self.routes.listed(namespace),
                 Kind::GrpcRoute => self.grpc_routes.listed(namespace),
                 Kind::Kustomization => self.kustomizations.listed(namespace),
@@ -141,6 +146,7 @@ impl Stores {
             let namespace = &reference.key.namespace;
             let said = match reference.kind {
                 Kind::ImagePolicy => self.policies.denied(namespace),
+                Kind::OciRepository => self.artifacts.denied(namespace),
                 Kind::HttpRoute => self.routes.denied(namespace),
                 Kind::GrpcRoute => self.grpc_routes.denied(namespace),
                 Kind::Kustomization => self.kustomizations.denied(namespace),
@@ -167,6 +173,7 @@ impl Stores {
             | Kind::Pod
             | Kind::EndpointSlice
             | Kind::ImagePolicy
+            | Kind::OciRepository
             | Kind::Kustomization
             | Kind::Event => None,
         };
@@ -224,6 +231,7 @@ impl Stores {
             Kind::Service => self.services.version(key),
             Kind::EndpointSlice => self.slices.version(key),
             Kind::ImagePolicy => self.policies.version(key),
+            Kind::OciRepository => self.artifacts.version(key),
             Kind::HttpRoute => self.routes.version(key),
             Kind::GrpcRoute => self.grpc_routes.version(key),
             Kind::Kustomization => self.kustomizations.version(key),
@@ -240,6 +248,7 @@ impl Stores {
             Kind::Service => self.services.seen(namespace),
             Kind::EndpointSlice => self.slices.seen(namespace),
             Kind::ImagePolicy => self.policies.seen(namespace),
+            Kind::OciRepository => self.artifacts.seen(namespace),
             Kind::HttpRoute => self.routes.seen(namespace),
             Kind::GrpcRoute => self.grpc_routes.seen(namespace),
             Kind::Kustomization => self.kustomizations.seen(namespace),
@@ -296,6 +305,7 @@ impl Stores {
             Kind::Pod
             | Kind::EndpointSlice
             | Kind::ImagePolicy
+            | Kind::OciRepository
             | Kind::Kustomization
             | Kind::Event => None,
         };

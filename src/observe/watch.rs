@@ -136,6 +136,7 @@ pub async fn run(watches: Watches) {
         watches.all(&stores.services, &(), plain).boxed(),
         watches.all(&stores.slices, &(), plain).boxed(),
         watches.installed(&stores.policies).boxed(),
+        watches.installed(&stores.artifacts).boxed(),
         watches.installed(&stores.routes).boxed(),
         watches.installed(&stores.grpc_routes).boxed(),
         watches.installed(&stores.kustomizations).boxed(),
@@ -164,8 +165,8 @@ impl Watches {
         K: Watched + Resource<DynamicType = ApiResource> + Clone + Debug,
         K::Scope: NamespaceScope,
     {
-        // Few clusters route gRPC: nobody is asked about it before a Rollout does.
-        if K::KIND == Kind::GrpcRoute {
+        // Few clusters have these: nobody is asked about them before a Rollout does.
+        if matches!(K::KIND, Kind::GrpcRoute | Kind::OciRepository) {
             self.until_referred(K::KIND).await;
         }
         loop {

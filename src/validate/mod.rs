@@ -1,5 +1,7 @@
 //! Validate: wire to model, once. Every error carries a field path. It never reads or writes.
 
+mod artifact;
+mod bound;
 mod commands;
 mod excerpt;
 #[cfg(test)]
@@ -7,6 +9,7 @@ mod fixture;
 mod own;
 mod owner;
 mod pod;
+mod ready;
 pub mod replica_set;
 mod rival;
 mod rollout;
@@ -61,6 +64,7 @@ pub fn validate(seen: &Seen) -> Known {
     };
     let coming = beside(instead.as_ref().filter(|named| !named.routes.is_empty()));
     Known::Valid(Box::new(Snapshot {
+        offer: source::offer(&seen.source, &spec, &rollout, &template),
         template,
         former,
         coming,
@@ -68,7 +72,6 @@ pub fn validate(seen: &Seen) -> Known {
         status,
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
-        offer: source::offer(&seen.source, &spec),
         stable_service,
         canary_service,
         duplicate: rival::older(seen, &spec, &routes),
