@@ -3,6 +3,7 @@
 use crate::decide::act::Waits;
 use crate::decide::conditions;
 use crate::decide::drain;
+use crate::decide::pick;
 use crate::decide::side;
 use crate::model::hold::{EndedBy, Hold};
 use crate::model::moment::{Duration, Timestamp};
@@ -56,6 +57,8 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
         attempt.weight = step.weight;
         attempt.highest = attempt.highest.max(step.weight);
     }
+    status.available = pick::available(seen);
+    (status.candidates, status.gated) = pick::candidates(seen);
     status.counts = counts(seen);
     status.selector = selector(seen);
     for side in [&mut status.stable, &mut status.canary].into_iter().flatten() {
@@ -254,6 +257,9 @@ fn calm(status: &Status) -> Status {
             ..attempt
         }),
         outbox: Vec::new(),
+        available: Vec::new(),
+        candidates: Vec::new(),
+        gated: Vec::new(),
         counts: Counts::default(),
         observed_generation: 0,
         stable: None,
