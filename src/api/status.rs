@@ -84,8 +84,8 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub waiting_for: Vec<Waiting>,
-    /// Ready, Completed, and Reconciling and Stalled while they are true. Range: at most 8.
-    /// Example: `[{type: Ready, status: "True"}]`.
+    /// Ready, Completed, and Reconciling, RegistryUnreadable and Stalled while they are true.
+    /// Range: at most 8. Example: `[{type: Ready, status: "True"}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -7,6 +7,7 @@ use tracing::info;
 
 use crate::controller::context::Parts;
 use crate::controller::run::{self, End, Scope};
+use crate::observe::reader::reader;
 use crate::observe::stores::Reach;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
@@ -61,7 +62,8 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let listener = router::bind(settings.bind_address).await?;
     let serving = router::serve(listener, router::router(probes), shutdown.clone());
     let identity = settings.identity.clone();
-    let parts = Parts { client, clock, leadership, metrics, health, identity };
+    let fetch = Some(reader(client.clone()));
+    let parts = Parts { client, clock, leadership, metrics, health, identity, fetch };
     #[cfg(feature = "planted")]
     tracing::warn!("{}", crate::planted::MARK);
     info!(version = env!("CARGO_PKG_VERSION"), address = %settings.bind_address, "started");

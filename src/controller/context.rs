@@ -13,6 +13,7 @@ use crate::controller::error::Failures;
 use crate::controller::memory::Memory;
 use crate::controller::queue::Queue;
 use crate::model::moment::Timestamp;
+use crate::observe::reading::{Fetch, Readings};
 use crate::observe::stores::Stores;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
@@ -37,6 +38,10 @@ pub struct Context {
     pub health: Health,
     /// The name of this process, for Events.
     pub identity: String,
+    /// What is known of registries.
+    pub readings: Readings,
+    /// Whether registries are asked.
+    pub reads: bool,
     memories: Mutex<BTreeMap<Key, Memory>>,
 }
 
@@ -54,6 +59,8 @@ pub struct Parts {
     pub health: Health,
     /// The name of this process.
     pub identity: String,
+    /// Asks registries; none: only what sources show is known.
+    pub fetch: Option<Fetch>,
 }
 
 impl fmt::Debug for Context {
@@ -71,7 +78,7 @@ impl fmt::Debug for Parts {
 impl Context {
     /// Puts a context together.
     pub fn new(parts: Parts, stores: Arc<Stores>) -> Self {
-        let Parts { client, clock, leadership, metrics, health, identity } = parts;
+        let Parts { client, clock, leadership, metrics, health, identity, fetch } = parts;
         Self {
             client,
             clock,
@@ -81,6 +88,8 @@ impl Context {
             metrics,
             health,
             identity,
+            readings: Readings::default(),
+            reads: fetch.is_some(),
             memories: Mutex::default(),
         }
     }

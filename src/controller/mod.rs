@@ -5,6 +5,7 @@ pub mod error;
 pub mod memory;
 pub mod moves;
 pub mod queue;
+mod read;
 pub mod reconcile;
 pub mod run;
 pub mod triggers;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::api::foreign::Pod;
+use crate::api::foreign::{ImagePolicy, Pod};
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::apply::announce::{Announced, announce as send};
@@ -25,8 +25,8 @@ use crate::model::template::TemplateId;
 #[cfg(feature = "planted")]
 use crate::observe::barrier::Barrier;
 use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
-use crate::observe::pods;
 use crate::observe::seen::{Remembered, gather};
+use crate::observe::{pods, refs};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::runtime::metrics::WriteResult;
@@ -109,12 +109,21 @@ pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result
     let template_refused = check_template(ctx, key, rollout, now).await?;
     let pods = check_pods(ctx, key, rollout).await?;
     let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
+    let reading = ctx.reads.then(|| policy(ctx, key, rollout)).flatten();
+    let reading = reading.and_then(|policy| ctx.readings.look(&policy, now));
     let remembered = ctx.remember(key, |memory| {
         let refusal = memory.refusal(rollout, version, now);
         let refused = refusal.map(|refusal| (refusal.target.to_string(), refusal.why));
-        Remembered { template_refused, pods, sent: memory.sent.clone(), refused }
+        Remembered { template_refused, pods, reading, sent: memory.sent.clone(), refused }
     });
     Ok(gather(&ctx.stores, rollout, remembered))
+}
+
+/// The ImagePolicy whose registry may tell of more releases.
+fn policy(ctx: &Context, key: &Key, rollout: &Rollout) -> Option<Arc<ImagePolicy>> {
+    let source = refs::source(rollout).filter(|source| source.kind == Kind::ImagePolicy)?;
+    let reached = ctx.stores.reach.allows(&key.namespace, &source.key.namespace);
+    ctx.stores.policies.get(&source.key).filter(|_| reached)
 }
 
 async fn check_template(

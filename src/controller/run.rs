@@ -17,6 +17,7 @@ use crate::api::kind::{Key, Kind};
 use crate::controller::context::{Context, Parts};
 use crate::controller::error::{Error, Retry};
 use crate::controller::moves::Next;
+use crate::controller::read;
 use crate::controller::reconcile::reconcile;
 use crate::controller::triggers::touched;
 use crate::observe::stores::{Reach, Stores};
@@ -62,6 +63,7 @@ pub enum End {
 /// Runs until the end is requested, or the watches end.
 pub async fn run(parts: Parts, scope: Scope, shutdown: Shutdown) -> End {
     let stores = Arc::new(Stores::new(scope.reach));
+    let fetch = parts.fetch.clone();
     let ctx = Arc::new(Context::new(parts, Arc::clone(&stores)));
     let told = Arc::clone(&ctx);
     let complained = Mutex::new(BTreeMap::new());
@@ -75,6 +77,9 @@ pub async fn run(parts: Parts, scope: Scope, shutdown: Shutdown) -> End {
     // Whoever drops this run ends its watches with it.
     let mut watching = JoinSet::new();
     watching.spawn(watch::run(watches));
+    if let Some(fetch) = fetch {
+        watching.spawn(read::run(Arc::clone(&ctx), fetch));
+    }
     tokio::select! {
         biased;
         end = turns(&ctx, scope.concurrency, &shutdown) => end,

@@ -44,14 +44,15 @@ pub fn of(seen: &Snapshot, status: &Status, waits: &Waits, at: At) -> Vec<Condit
         let word = status.phase.as_str();
         ("False", (word, "the present template does not carry all traffic".to_owned()))
     };
-    assemble(&status.conditions, at, (ready, completed), (reconciling, stalled))
+    let unread = seen.unread.clone();
+    assemble(&status.conditions, at, (ready, completed), (reconciling, unread, stalled))
 }
 
 /// The conditions of a Rollout whose spec cannot be used.
 pub fn invalid(status: &Status, problem: &Problem, at: At) -> Vec<Condition> {
     let said = (problem.code(), problem.to_string());
     let completed = ("False", (problem.code(), "the spec cannot be used".to_owned()));
-    assemble(&status.conditions, at, (("False", said.clone()), completed), (None, Some(said)))
+    assemble(&status.conditions, at, (("False", said.clone()), completed), (None, None, Some(said)))
 }
 
 /// The same conditions, whatever generation they speak of.
@@ -84,12 +85,13 @@ fn assemble(
     old: &[Condition],
     (generation, now): At,
     (ready, completed): (Told, Told),
-    (reconciling, stalled): (Option<Said>, Option<Said>),
+    (reconciling, unread, stalled): (Option<Said>, Option<Said>, Option<Said>),
 ) -> Vec<Condition> {
     let rows = [
         Some(("Completed", completed)),
         Some(("Ready", ready)),
         reconciling.map(|said| ("Reconciling", ("True", said))),
+        unread.map(|said| ("RegistryUnreadable", ("True", said))),
         stalled.map(|said| ("Stalled", ("True", said))),
     ];
     let condition = |(kind, (status, (reason, message))): (&str, Told)| {

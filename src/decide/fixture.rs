@@ -86,6 +86,7 @@ pub fn at_rest() -> Snapshot {
         replica_sets: vec![replica_set(&stable, 4, 4)],
         pods: None,
         offer: Offer::NoSource,
+        unread: None,
         stable_service: Some(service("stable")),
         canary_service: Some(service("canary")),
         routes: vec![Route {

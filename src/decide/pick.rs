@@ -85,6 +85,9 @@ fn named(seen: &Snapshot, release: Release) -> Pick {
 
 /// The newest release that nothing refuses; else why the newest is.
 fn newest(seen: &Snapshot, releases: &Releases) -> Pick {
+    if let Some(tag) = &releases.suspect {
+        return Pick::Hold(Hold::SourceSuspect { tag: tag.clone() });
+    }
     let mut refused = None;
     for release in releases.newest_first() {
         let targets = match targets(seen, &release.image) {
@@ -242,6 +245,9 @@ pub fn available(seen: &Snapshot) -> Vec<Listed> {
             Offer::Nothing(_) | Offer::Releases(_) => seen.status.available.clone(),
         };
     };
+    if releases.suspect.is_some() {
+        return seen.status.available.clone();
+    }
     let mut all: Vec<Listed> = releases.newest_first().map(Listed::of).collect();
     if !releases.whole {
         let older = seen.status.available.iter();
@@ -267,6 +273,9 @@ fn order(a: &Listed, b: &Listed) -> std::cmp::Ordering {
 /// that nothing refuses.
 pub fn candidates(seen: &Snapshot) -> (Vec<Listed>, Vec<Listed>) {
     let Offer::Releases(releases) = &seen.offer else { return (Vec::new(), Vec::new()) };
+    if releases.suspect.is_some() {
+        return (Vec::new(), Vec::new());
+    }
     let (mut all, mut open) = (Vec::new(), Vec::new());
     for release in releases.newest_first() {
         let Ok(targets) = targets(seen, &release.image) else { break };

@@ -103,6 +103,11 @@ pub enum Hold {
         /// What the template has.
         present: String,
     },
+    /// The list of the source has lost what runs: it is not believed.
+    SourceSuspect {
+        /// The tag that is missing.
+        tag: String,
+    },
     /// The version that is wanted is not known.
     VersionNotFound {
         /// The version.
@@ -259,6 +264,7 @@ impl Hold {
             Self::SelfReference { .. } => "SelfReference",
             Self::UnusableRelease { .. } => "UnusableRelease",
             Self::ImageMismatch { .. } => "ImageMismatch",
+            Self::SourceSuspect { .. } => "SourceSuspect",
             Self::VersionNotFound { .. } => "VersionNotFound",
             Self::OutOfRange { .. } => "OutOfRange",
             Self::OlderRelease { .. } => "OlderRelease",
@@ -310,6 +316,7 @@ impl Hold {
             | Self::SelfReference { .. }
             | Self::UnusableRelease { .. }
             | Self::ImageMismatch { .. }
+            | Self::SourceSuspect { .. }
             | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
@@ -365,6 +372,7 @@ impl Hold {
             | Self::Draining
             | Self::NoRelease
             | Self::SourceNotReady { .. }
+            | Self::SourceSuspect { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
             | Self::ManualImage { .. }
@@ -408,6 +416,7 @@ impl Hold {
             | Self::Draining
             | Self::NoRelease
             | Self::ImageMismatch { .. }
+            | Self::SourceSuspect { .. }
             | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
@@ -461,6 +470,7 @@ impl Hold {
                 format!("what {source} offers is not a release: {why}")
             }
             Self::ImageMismatch { offered, present } => image_mismatch(offered, present),
+            Self::SourceSuspect { tag } => source_suspect(tag),
             Self::VersionNotFound { version } => version_not_found(version),
             Self::OutOfRange { version, range } => {
                 format!("version {version} is outside spec.semver {range:?}")
@@ -518,6 +528,13 @@ fn image_mismatch(offered: &str, present: &str) -> String {
     format!(
         "the source offers {offered}, the template has {present}; use a source of the \
                  same repository"
+    )
+}
+
+fn source_suspect(tag: &str) -> String {
+    format!(
+        "the list of the registry has lost {tag}, which runs and was in it: no release is taken \
+         until it is back, or one is named by spec.wantedVersion or the command force-deploy"
     )
 }
 

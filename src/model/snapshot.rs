@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub pods: Option<Result<Vec<Pod>, String>>,
     /// What the source offers.
     pub offer: Offer,
+    /// Why less is known of the source's registry than could be: a word and a sentence.
+    pub unread: Option<(&'static str, String)>,
     /// The stable Service.
     pub stable_service: Option<Service>,
     /// Services that were in use until they were changed in spec and route together, or that a lost
@@ -173,19 +175,26 @@ pub struct Releases {
     rest: Vec<Release>,
     /// Whether these are all that there are; else the source shows the newest only.
     pub whole: bool,
+    /// A tag that runs and that the list has lost: what it tells is not believed.
+    pub suspect: Option<String>,
 }
 
 impl Releases {
-    /// All that there are, in any order; `None` where there are none.
-    pub fn all(mut list: Vec<Release>) -> Option<Self> {
-        list.sort_by(|a, b| b.version.precedence(&a.version));
-        let mut list = list.into_iter();
-        Some(Self { first: list.next()?, rest: list.collect(), whole: true })
+    /// The newest one, and the others in the order of their versions.
+    pub fn newest(first: Release, rest: Vec<Release>) -> Self {
+        Self { first, rest, whole: false, suspect: None }
     }
 
     /// The one that a source shows.
     pub fn one(first: Release) -> Self {
-        Self { first, rest: Vec::new(), whole: false }
+        Self::newest(first, Vec::new())
+    }
+
+    /// Those of them that pass, `None` where none does.
+    pub fn only(self, passes: impl Fn(&Release) -> bool) -> Option<Self> {
+        let Self { first, rest, whole, suspect } = self;
+        let mut list = std::iter::once(first).chain(rest).filter(passes);
+        Some(Self { first: list.next()?, rest: list.collect(), whole, suspect })
     }
 
     /// Tells them in the order of their versions.

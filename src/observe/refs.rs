@@ -19,6 +19,9 @@ use crate::observe::light;
 /// The copy of the whole object that client-side apply leaves on it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// What is read of the spec of an ImagePolicy: how it chooses.
+const CHOICE: [&str; 3] = ["imageRepositoryRef", "policy", "filterTags"];
+
 /// A kind that a store holds.
 pub trait Watched: Resource + DeserializeOwned + Send + Sync + 'static {
     /// The kind.
@@ -158,7 +161,9 @@ impl Watched for ImagePolicy {
     fn trim(&mut self) {
         self.metadata.managed_fields = None;
         self.metadata.annotations = None;
-        self.spec = Value::Null;
+        if let Value::Object(fields) = &mut self.spec {
+            fields.retain(|key, _| CHOICE.contains(&key.as_str()));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::api::rollout::Rollout;
 use crate::observe::refs::{self, Watched, applied};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
-use crate::validate::seen::{Found, Seen, Source};
+use crate::validate::seen::{Found, Reading, Seen, Source};
 
 /// What is remembered of a Rollout and is in no store.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub struct Remembered {
     pub template_refused: Option<String>,
     /// The Rollout's pods, where they were asked for, or why they cannot be read.
     pub pods: Option<Result<Vec<Pod>, String>>,
+    /// What is known of the registry of its ImagePolicy.
+    pub reading: Option<Reading>,
     /// The ids of notices that are known to be sent.
     pub sent: BTreeSet<String>,
     /// A write that the API server refused: object and answer.
@@ -56,6 +58,7 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         replica_sets,
         pods: remembered.pods,
         source: source(stores, &own, rollout),
+        reading: remembered.reading,
         services,
         slices,
         routes,

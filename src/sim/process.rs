@@ -103,7 +103,15 @@ fn main(host: &Host, identity: &str, wire: &Wire) -> impl Future<Output = ()> + 
     };
     let client = client(wire, &Fence::leading(clock.clone(), leadership.clone()));
     let (metrics, health) = (Metrics::new(), Health::new(clock.clone()));
-    let parts = Parts { client, clock, leadership, metrics, health, identity: identity.to_owned() };
+    let parts = Parts {
+        client,
+        clock,
+        leadership,
+        metrics,
+        health,
+        identity: identity.to_owned(),
+        fetch: None,
+    };
     let scope = Scope {
         reach: Default::default(),
         selector: None,

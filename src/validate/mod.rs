@@ -6,6 +6,7 @@ mod commands;
 mod excerpt;
 #[cfg(test)]
 mod fixture;
+mod listing;
 mod own;
 mod owner;
 mod pod;
@@ -64,7 +65,8 @@ pub fn validate(seen: &Seen) -> Known {
     };
     let coming = beside(instead.as_ref().filter(|named| !named.routes.is_empty()));
     Known::Valid(Box::new(Snapshot {
-        offer: source::offer(&seen.source, &spec, &rollout, &template),
+        offer: source::offer(seen, &spec, &rollout, (&template, &status)),
+        unread: source::unread(seen.reading.as_ref()),
         template,
         former,
         coming,

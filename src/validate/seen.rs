@@ -23,6 +23,8 @@ pub struct Seen {
     pub pods: Option<Result<Vec<Pod>, String>>,
     /// The object of `spec.sourceRef`.
     pub source: Source,
+    /// What is known of the registry of an ImagePolicy: `None` where nobody was asked yet.
+    pub reading: Option<Reading>,
     /// The Services that the strategy or the attempt in progress names, as far as they exist; where
     /// there is no attempt, also those whose selector we wrote and that no Rollout names.
     pub services: Vec<Arc<Service>>,
@@ -60,6 +62,25 @@ pub enum Source {
     Artifact(Found<OciRepository>),
     /// A Kustomization.
     Kustomization(Found<Kustomization>),
+}
+
+/// What is known of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// The tags of the repository.
+    Tags {
+        /// Each once.
+        tags: Arc<BTreeSet<String>>,
+        /// Whether there are more.
+        truncated: bool,
+    },
+    /// Nothing.
+    Unread {
+        /// A CamelCase word.
+        reason: &'static str,
+        /// A sentence.
+        why: String,
+    },
 }
 
 /// An object that is referred to.

@@ -9,6 +9,7 @@ use crate::model::image::{Image, parse_digest, parse_tag};
 use crate::model::release::{About, Release};
 use crate::model::snapshot::{Identity, Offer, Releases};
 use crate::model::spec::{SourceRef, Spec};
+use crate::model::status::Status;
 use crate::model::template::Template;
 use crate::model::version::Version;
 #[cfg(feature = "planted")]
@@ -16,23 +17,46 @@ use crate::planted::{Bug, active};
 use crate::validate::artifact;
 use crate::validate::bound;
 use crate::validate::excerpt::excerpt;
+use crate::validate::listing;
 use crate::validate::ready::{Stated, not_ready, unready};
-use crate::validate::seen::{Found, Source};
+use crate::validate::seen::{Found, Reading, Seen, Source};
 
 /// Reads what the source of a Rollout offers.
-pub fn offer(seen: &Source, spec: &Spec, rollout: &Identity, template: &Template) -> Offer {
+pub fn offer(
+    seen: &Seen,
+    spec: &Spec,
+    rollout: &Identity,
+    (template, status): (&Template, &Status),
+) -> Offer {
     let Some(source) = &spec.source else { return Offer::NoSource };
     let with = (spec, template);
-    let release = match seen {
+    let releases = match &seen.source {
         Source::None => Err(not_ready(source, "it was not read yet")),
-        Source::Policy(found) => is(found, source).and_then(|policy| release(policy, source)),
+        Source::Policy(found) => is(found, source).and_then(|policy| {
+            let (latest, known) = (release(policy, source)?, seen.reading.as_ref());
+            Ok(listing::releases(policy, latest, known, (template, status)))
+        }),
         Source::Artifact(found) => foreign(found, source, rollout)
-            .and_then(|object| artifact::of_repository(object, source, with)),
+            .and_then(|object| artifact::of_repository(object, source, with))
+            .map(Releases::one),
         Source::Kustomization(found) => foreign(found, source, rollout)
-            .and_then(|object| artifact::of_kustomization(object, source, with)),
+            .and_then(|object| artifact::of_kustomization(object, source, with))
+            .map(Releases::one),
     };
-    let release = release.and_then(|release| in_range(release, spec));
-    release.map_or_else(Offer::Nothing, |release| Offer::Releases(Releases::one(release)))
+    releases.and_then(|list| in_range(list, spec)).map_or_else(Offer::Nothing, Offer::Releases)
+}
+
+/// Tells why less is known of the registry than could be.
+pub fn unread(reading: Option<&Reading>) -> Option<(&'static str, String)> {
+    match reading? {
+        Reading::Unread { reason, why } => Some((reason, excerpt(why))),
+        Reading::Tags { truncated: true, .. } => Some((
+            "TagListTruncated",
+            "the repository has more tags than are read: only what the source shows is known"
+                .to_owned(),
+        )),
+        Reading::Tags { truncated: false, .. } => None,
+    }
 }
 
 fn is<'a, K>(found: &'a Found<K>, source: &SourceRef) -> Result<&'a K, Hold> {
@@ -59,13 +83,12 @@ fn foreign<'a, K: Resource>(
     Ok(object)
 }
 
-fn in_range(release: Release, spec: &Spec) -> Result<Release, Hold> {
-    match &spec.range {
-        Some(range) if !range.allows(&release.version) => {
-            Err(Hold::OutOfRange { version: release.version.to_string(), range: range.to_string() })
-        }
-        Some(_) | None => Ok(release),
-    }
+fn in_range(releases: Releases, spec: &Spec) -> Result<Releases, Hold> {
+    let Some(range) = &spec.range else { return Ok(releases) };
+    let newest = releases.newest_first().next().map(|release| release.version.to_string());
+    let outside =
+        Hold::OutOfRange { version: newest.unwrap_or_default(), range: range.to_string() };
+    releases.only(|release| range.allows(&release.version)).ok_or(outside)
 }
 
 /// The latest reference, only while the policy is Ready at its generation: Flux keeps it when the
@@ -101,6 +124,8 @@ fn release(policy: &ImagePolicy, source: &SourceRef) -> Result<Release, Hold> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -133,7 +158,9 @@ mod tests {
     fn offered(source: &Source, spec: &Spec) -> Offer {
         let shop = fixture::rollout(json!({}));
         let template = template::with_owners(&shop, &[]);
-        offer(source, spec, &rollout::identity(&shop), &template)
+        let seen = Seen { source: source.clone(), ..fixture::seen(Arc::clone(&shop)) };
+        let status = Status::default();
+        offer(&seen, spec, &rollout::identity(&shop), (&template, &status))
     }
 
     fn said(offer: &Offer) -> String {

@@ -60,6 +60,7 @@ impl Default for World {
             replica_sets: Vec::new(),
             pods: None,
             offer: Offer::NoSource,
+            unread: None,
             stable_service: None,
             canary_service: None,
             routes: Vec::new(),

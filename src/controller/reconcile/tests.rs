@@ -31,6 +31,7 @@ fn context(stores: Stores, code: u16, answer: Value) -> Context {
         health: Health::new(clock.clone()),
         clock,
         identity: "test".to_owned(),
+        fetch: None,
     };
     Context::new(parts, Arc::new(stores))
 }

@@ -5,10 +5,17 @@ use crate::decide::fixture::{at, at_rest, delivered, release, template};
 fn offered(tags: &[&str], whole: bool) -> Snapshot {
     let mut seen = at_rest();
     seen.template = template("shop:1.1.0");
-    let mut releases = Releases::all(tags.iter().map(|tag| release(tag)).collect()).unwrap();
-    releases.whole = whole;
-    seen.offer = Offer::Releases(releases);
+    seen.offer = all(tags, whole);
     seen
+}
+
+fn all(tags: &[&str], whole: bool) -> Offer {
+    let mut list: Vec<_> = tags.iter().map(|tag| release(tag)).collect();
+    list.sort_by(|a, b| b.version.precedence(&a.version));
+    let first = list.remove(0);
+    let mut releases = Releases::newest(first, list);
+    releases.whole = whole;
+    Offer::Releases(releases)
 }
 
 fn told(pick: &Pick) -> String {
@@ -139,11 +146,24 @@ fn a_forced_version_is_taken_once_and_stays_until_a_newer_one() {
     let mut runs = seen.clone();
     runs.template = template("shop:1.0.0");
     assert_eq!(told(&pick(&runs)), "ManualImage", "what was known is not taken");
-    runs.offer = Offer::Releases(Releases::all(vec![release("1.3.0")]).unwrap());
+    runs.offer = all(&["1.3.0"], true);
     assert_eq!(told(&pick(&runs)), "shop:1.3.0", "a newer one is");
 
     seen.status.quarantine.push(failure("1.0.0"));
     assert_eq!(told(&pick(&seen)), "ManualImage", "it failed: nothing else is taken by itself");
+}
+
+#[test]
+fn a_list_that_lost_what_runs_moves_nothing_by_itself() {
+    let mut seen = offered(&["1.2.0", "1.0.0"], true);
+    seen.status.available = vec![Listed::of(&release("1.1.0"))];
+    let Offer::Releases(releases) = &mut seen.offer else { panic!("no releases") };
+    releases.suspect = Some("1.1.0".to_owned());
+    assert_eq!(told(&pick(&seen)), "SourceSuspect");
+    assert_eq!(candidates(&seen), (vec![], vec![]));
+    assert_eq!(available(&seen), seen.status.available, "it is not forgotten that it was there");
+    seen.spec.wanted_version = Some("1.2.0".to_owned());
+    assert_eq!(told(&pick(&seen)), "shop:1.2.0", "a person may");
 }
 
 #[test]
@@ -156,12 +176,12 @@ fn status_lists_what_is_known_and_what_may_come() {
     seen.status.quarantine.push(failure("1.3.0"));
     seen.status.available.push(Listed::of(&release("0.1.0")));
     assert_eq!(tags(&available(&seen)), "1.0.0 1.1.0 1.2.0 1.3.0", "what is gone is not listed");
-    let (all, open) = candidates(&seen);
-    assert_eq!((tags(&all).as_str(), tags(&open).as_str()), ("1.2.0", "1.2.0"));
+    let (newer, open) = candidates(&seen);
+    assert_eq!((tags(&newer).as_str(), tags(&open).as_str()), ("1.2.0", "1.2.0"));
 
     seen.template.containers[0].foreign_owners = vec!["helm".into()];
-    let (all, open) = candidates(&seen);
-    assert_eq!((tags(&all).as_str(), tags(&open).as_str()), ("1.2.0", ""));
+    let (newer, open) = candidates(&seen);
+    assert_eq!((tags(&newer).as_str(), tags(&open).as_str()), ("1.2.0", ""));
 
     let mut shown = offered(&["1.2.0"], false);
     shown.status.available = ["1.0.0", "1.10.0", "1.2.0"].map(|t| Listed::of(&release(t))).into();

@@ -158,7 +158,9 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
     let mut offers = offers.into_iter();
     let shown = offers.any(|o| o.tag == release.tag && o.digest == release.digest);
     let chosen = is.chosen(&release.tag);
-    found.unless(shown || chosen || !remembers(case, is), "S18", || {
+    // A registry tells of more than its policy shows.
+    let listed = was.status.available_releases.iter().any(|known| known.tag == release.tag);
+    found.unless(shown || chosen || listed || !remembers(case, is), "S18", || {
         format!(
             "{}: attempt {} takes {}, which its source does not show",
             is.name, attempt.number, release.image

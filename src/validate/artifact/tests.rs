@@ -2,7 +2,8 @@ use serde_json::{Value, json};
 
 use crate::model::snapshot::Offer;
 use crate::model::spec::SourceKind;
-use crate::validate::seen::{Found, Source};
+use crate::model::status::Status;
+use crate::validate::seen::{Found, Seen, Source};
 use crate::validate::{fixture, rollout, source, template};
 
 /// What a Rollout with such a source and such containers is offered.
@@ -21,7 +22,8 @@ fn offered(source_ref: &Value, containers: &Value, object: &Value) -> String {
         SourceKind::ImagePolicy => panic!("tested elsewhere"),
     };
     let with = (rollout::identity(&shop), template::with_owners(&shop, &[]));
-    match source::offer(&seen, &spec, &with.0, &with.1) {
+    let seen = Seen { source: seen, ..fixture::seen(shop) };
+    match source::offer(&seen, &spec, &with.0, (&with.1, &Status::default())) {
         Offer::NoSource => "no source".to_owned(),
         Offer::Nothing(hold) => format!("{}: {}", hold.code(), hold.message()),
         Offer::Releases(releases) => {

@@ -135,6 +135,53 @@ async fn a_variable_of_a_kustomization_tells_the_version() {
 }
 
 #[tokio::test]
+async fn a_version_that_only_the_registry_knows_can_be_wanted() {
+    let story = Story::begin("listed", 90).await;
+    story.push("1.0.0").await;
+    story.push("1.0.5").await;
+    story.offer("1.1.0").await;
+    story.cluster.add(sourced(rollout(&story, "1.1.0", quick()))).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let lists = |r: &Value| list(r, "/status/availableReleases").len() == 3;
+    let listed = story.until("the registry is listed", lists).await;
+    let tags = list(&listed, "/status/availableReleases").iter().map(|known| text(known, "/tag"));
+    assert_eq!(tags.collect::<Vec<_>>(), ["1.0.0", "1.0.5", "1.1.0"]);
+
+    let wanted = json!({"spec": {"wantedVersion": "1.0.5"}});
+    story.cluster.merge("Rollout", SHOP, wanted).await;
+
+    let done = story.completed(2).await;
+    assert_eq!(text(&done, IMAGE), story.image("1.0.5"));
+    assert_eq!(text(&done, "/status/releaseCandidates/0/tag"), "1.1.0");
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_secret_that_no_role_grants_leaves_what_the_policy_shows() {
+    let story = Story::begin("secret", 90).await;
+    story.push("1.0.0").await;
+    let config = json!({"auths": {}}).to_string();
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pull"},
+        "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": config}});
+    story.cluster.add(secret).await;
+    let private = json!({"spec": {"secretRef": {"name": "pull"}}});
+    story.cluster.add(merged(image_repository(&story), &private)).await;
+    story.cluster.add(image_policy()).await;
+    story.cluster.add(sourced(rollout(&story, "0.9.0", quick()))).await;
+    let _controller = story.controller().await;
+
+    let told = |r: &Value| condition(r, "RegistryUnreadable") == "True";
+    let unread = story.until("it is told", told).await;
+    let all = list(&unread, "/status/conditions");
+    let said = all.iter().find(|c| text(c, "/type") == "RegistryUnreadable").unwrap();
+    assert_eq!(text(said, "/reason"), "Forbidden");
+    assert!(text(said, "/message").contains("Secret"), "{said}");
+    let done = story.until("what is shown is taken", |r| attempt_is(r, 2)).await;
+    assert_eq!(text(&done, "/status/attempt/release/tag"), "1.0.0");
+}
+
+#[tokio::test]
 async fn an_older_release_is_never_taken() {
     let story = Story::begin("older", 60).await;
     story.offer("1.0.0").await;

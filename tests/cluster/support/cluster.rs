@@ -16,6 +16,7 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("v1", "Pod", "pods"),
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     ("v1", "Service", "services"),
+    ("v1", "Secret", "secrets"),
     ("v1", "Namespace", "namespaces"),
     ("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     ("events.k8s.io/v1", "Event", "events"),

@@ -27,6 +27,8 @@ pub struct Status {
     pub quarantine: Vec<Failed>,
     /// A pinned image.
     pub pin: Option<Pin>,
+    /// The releases that are known.
+    pub available_releases: Vec<Known>,
     /// The restart of pods that is under way.
     pub restart: Option<Restart>,
     /// Since when the attempt is frozen.
@@ -37,6 +39,14 @@ pub struct Status {
     pub waiting_for: Vec<Waiting>,
     /// The conditions.
     pub conditions: Vec<Condition>,
+}
+
+/// A release that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Known {
+    /// Its tag.
+    pub tag: String,
 }
 
 /// A restart of pods.

@@ -1,0 +1,116 @@
+use http::{Request, Response};
+use kube::client::Body;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A client of an API server that has these objects, by the end of their path; others are denied.
+fn client(objects: Vec<(&'static str, Value)>) -> Client {
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let path = request.uri().path().to_owned();
+        let found = objects.iter().find(|(end, _)| path.ends_with(end));
+        let (code, body) = match found {
+            Some((_, Value::Null)) => (404, failure(404)),
+            Some((_, object)) => (200, object.clone()),
+            None => (403, failure(403)),
+        };
+        let body = Body::from(serde_json::to_vec(&body).unwrap());
+        let reply = Response::builder().status(code).body(body).unwrap();
+        std::future::ready(Ok::<_, std::convert::Infallible>(reply))
+    });
+    Client::new(service, "default")
+}
+
+fn failure(code: u16) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+        "reason": if code == 404 { "NotFound" } else { "Forbidden" }, "message": "x"})
+}
+
+fn repository(spec: Value) -> (&'static str, Value) {
+    let object = json!({"apiVersion": "image.toolkit.fluxcd.io/v1", "kind": "ImageRepository",
+        "metadata": {"name": "shop", "namespace": "flux"}, "spec": spec});
+    ("/v1/namespaces/flux/imagerepositories/shop", object)
+}
+
+async fn said(objects: Vec<(&'static str, Value)>) -> String {
+    let fetched = read(&client(objects), &Key::new("flux", "shop")).await;
+    match fetched.reading {
+        None => format!("nothing {}", fetched.again),
+        Some(Reading::Tags { tags, truncated }) => format!("{tags:?} {truncated}"),
+        Some(Reading::Unread { reason, why }) => format!("{reason} {}: {why}", fetched.again),
+    }
+}
+
+#[tokio::test]
+async fn what_keeps_a_repository_from_being_listed_is_told() {
+    let image = json!({"image": "registry.example/shop", "insecure": true});
+    let with = |key: &str, value: Value| {
+        let mut spec = image.clone();
+        json_patch::merge(&mut spec, &json!({key: value}));
+        repository(spec)
+    };
+    let none: Vec<_> = VERSIONS.iter().map(|_| ("/imagerepositories/shop", Value::Null)).collect();
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "sa"}, "imagePullSecrets": [{"name": "pull"}]});
+    for (case, objects, want) in [
+        ("none", none, "nothing false"),
+        (
+            "forbidden",
+            vec![],
+            "Forbidden true: the controller may not get ImageRepository flux/shop",
+        ),
+        (
+            "a cloud",
+            vec![with("provider", json!("aws"))],
+            "Unsupported false: the ImageRepository has provider aws",
+        ),
+        ("a proxy", vec![with("proxySecretRef", json!({"name": "p"}))], "Unsupported false"),
+        (
+            "a Secret that may not be read",
+            vec![with("secretRef", json!({"name": "pull"}))],
+            "Forbidden true: the controller may not get Secret flux/pull; grant",
+        ),
+        (
+            "a Secret that is not there",
+            vec![with("secretRef", json!({"name": "pull"})), ("/secrets/pull", Value::Null)],
+            "SecretMissing true: Secret flux/pull",
+        ),
+        (
+            "a certificate that may not be read",
+            vec![with("certSecretRef", json!({"name": "ca"}))],
+            "Forbidden true: the controller may not get Secret flux/ca",
+        ),
+        (
+            "the Secret of an account",
+            vec![with("serviceAccountName", json!("sa")), ("/serviceaccounts/sa", account)],
+            "Forbidden true: the controller may not get Secret flux/pull",
+        ),
+    ] {
+        let got = said(objects).await;
+        assert!(got.starts_with(want), "{case}: {got}");
+    }
+}
+
+#[test]
+fn a_login_is_found_by_the_host() {
+    let config = json!({"auths": {
+        "https://index.docker.io/v1/": {"auth": "YTpi"},
+        "ghcr.io": {"username": "me", "password": "it"},
+        "other.example/team": {"auth": "Yzpk"},
+        "broken.example": {"auth": "?"},
+    }});
+    let data = Filled::from([(".dockerconfigjson".to_owned(), config.to_string().into_bytes())]);
+    for (host, want) in [
+        ("docker.io", Some(("a", "b"))),
+        ("registry-1.docker.io", Some(("a", "b"))),
+        ("ghcr.io", Some(("me", "it"))),
+        ("other.example", Some(("c", "d"))),
+        ("broken.example", None),
+        ("evil.example", None),
+    ] {
+        let login = docker_login(&data, host);
+        let got = login.as_ref().map(|login| (login.user.as_str(), login.password.as_str()));
+        assert_eq!(got, want, "{host}");
+    }
+    assert_eq!(docker_login(&Filled::new(), "ghcr.io"), None);
+}

@@ -1,0 +1,222 @@
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::extract::Request as Asked;
+use axum::http::Response;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A reply: code, headers, body.
+type Reply = (u16, Vec<(&'static str, String)>, String);
+/// What the registry answers to a path with its query and the header Authorization.
+type Answer = dyn Fn(&str, Option<&str>) -> Reply + Send + Sync;
+
+/// A path that was asked for, and the header Authorization.
+type Heard = (String, Option<String>);
+
+/// A registry on this machine, and what it was asked.
+struct Mock {
+    place: Place,
+    asked: Arc<Mutex<Vec<Heard>>>,
+}
+
+impl Mock {
+    async fn start(
+        answer: impl Fn(&str, &str, Option<&str>) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (heard, own) = (Arc::clone(&asked), host.clone());
+        let answer: Arc<Answer> = Arc::new(move |path, pass| answer(&own, path, pass));
+        let service = axum::Router::new().fallback(move |request: Asked| {
+            let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+            let pass = request.headers().get(AUTHORIZATION);
+            let pass = pass.map(|pass| pass.to_str().unwrap().to_owned());
+            let (code, headers, body) = answer(&path, pass.as_deref());
+            heard.lock().unwrap().push((path, pass));
+            let mut reply = Response::builder().status(code);
+            for (key, value) in headers {
+                reply = reply.header(key, value);
+            }
+            std::future::ready(reply.body(Body::from(body)).unwrap())
+        });
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        let place = Place { host, path: "team/shop".to_owned(), insecure: true };
+        Self { place, asked }
+    }
+
+    async fn list(&self, login: Option<&Login>) -> Result<Tags, Fault> {
+        list_tags(&self.place, login, &trust()).await
+    }
+
+    fn asked(&self) -> Vec<Heard> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// A machine for tests need not trust anybody: these registries speak without TLS.
+fn trust() -> Trust {
+    Trust::default()
+}
+
+fn login() -> Login {
+    Login { user: "me".to_owned(), password: "secret".to_owned() }
+}
+
+fn page(tags: Value) -> String {
+    json!({"name": "team/shop", "tags": tags}).to_string()
+}
+
+fn ok(body: String) -> Reply {
+    (200, Vec::new(), body)
+}
+
+#[tokio::test]
+async fn one_page_of_tags_whatever_it_looks_like() {
+    for (case, code, body, want) in [
+        ("tags", 200, page(json!(["1.0.0", "1.1.0", "1.0.0"])), Ok(2)),
+        ("null", 200, page(Value::Null), Ok(0)),
+        ("none", 200, json!({"name": "team/shop"}).to_string(), Ok(0)),
+        (
+            "another repository",
+            200,
+            json!({"name": "x", "tags": ["1"]}).to_string(),
+            Err("another"),
+        ),
+        ("no JSON", 200, "<html>".to_owned(), Err("no list")),
+        ("numbers", 200, page(json!([1])), Err("no list")),
+        ("too long", 200, "x".repeat(BODY_MAX + 1), Err("too long")),
+        ("not known", 404, String::new(), Err("does not know")),
+        ("it fails", 500, String::new(), Err("HTTP 500")),
+        ("it leads elsewhere", 307, String::new(), Err("HTTP 307")),
+        ("forbidden", 403, String::new(), Err("HTTP 403")),
+        ("no challenge", 401, String::new(), Err("HTTP 401")),
+    ] {
+        let reply = body.clone();
+        let mock = Mock::start(move |_, _, _| (code, Vec::new(), reply.clone())).await;
+        let got = mock.list(None).await.map(|tags| tags.tags.len()).map_err(|f| f.to_string());
+        match want {
+            Ok(count) => assert_eq!(got, Ok(count), "{case}"),
+            Err(part) => assert!(got.as_ref().is_err_and(|e| e.contains(part)), "{case}: {got:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_are_followed_to_their_end_and_no_further() {
+    let link = |to: String| vec![("link", format!("<{to}>; rel=\"next\""))];
+    let more = |path: &str| path.contains("last=");
+    let mock = Mock::start(move |_, path, _| match more(path) {
+        false => (200, link("/v2/team/shop/tags/list?n=2&last=b".into()), page(json!(["a", "b"]))),
+        true => ok(page(json!(["c"]))),
+    });
+    let mock = mock.await;
+    assert_eq!(mock.list(None).await.unwrap().tags.len(), 3);
+    assert_eq!(mock.asked().len(), 2);
+
+    let circle =
+        Mock::start(move |_, path, _| (200, link(path.to_owned()), page(json!(["a", "b"]))));
+    let circle = circle.await;
+    assert_eq!(circle.list(None).await.unwrap().tags.len(), 2);
+    assert_eq!(circle.asked().len(), 2, "a circle ends where nothing new comes");
+
+    let away = Mock::start(move |_, _, _| {
+        (200, link("http://evil.example/v2/x".into()), page(json!(["a"])))
+    });
+    let away = away.await.list(None).await;
+    assert_eq!(away, Err(Fault::Malformed("a next page on another host")));
+
+    // A registry that cuts its pages and names no next one, with more tags than are kept.
+    let many = Mock::start(move |_, path, _| {
+        let from =
+            path.split_once("last=t").map_or(0, |(_, last)| last.parse::<usize>().unwrap() + 1);
+        let tags: Vec<_> = (from..from + PAGE_SIZE).map(|at| format!("t{at:07}")).collect();
+        ok(page(json!(tags)))
+    });
+    let found = many.await.list(None).await.unwrap();
+    assert_eq!((found.tags.len(), found.truncated), (TAGS_MAX, true));
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_where_the_registry_says_and_is_its_own() {
+    let bearer = |realm: String| {
+        let value = format!("Bearer realm=\"{realm}\",service=\"reg\",scope=\"repository:a:pull\"");
+        (401, vec![("www-authenticate", value)], String::new())
+    };
+    let mock = Mock::start(move |own, path, pass| match (path.starts_with("/token"), pass) {
+        (true, Some(pass)) => {
+            assert_eq!(pass, "Basic bWU6c2VjcmV0");
+            ok(json!({"token": "abc"}).to_string())
+        }
+        (false, Some("Bearer abc")) => ok(page(json!(["1.0.0"]))),
+        _ => bearer(format!("http://{own}/token")),
+    });
+    let mock = mock.await;
+    assert_eq!(mock.list(Some(&login())).await.unwrap().tags.len(), 1);
+    let asked = mock.asked();
+    assert_eq!(asked[1].0, "/token?service=reg&scope=repository:a:pull");
+
+    let basic = Mock::start(|_, _, pass| match pass {
+        Some("Basic bWU6c2VjcmV0") => ok(page(json!(["1.0.0"]))),
+        _ => (401, vec![("www-authenticate", "Basic realm=\"r\"".to_owned())], String::new()),
+    });
+    let basic = basic.await;
+    assert_eq!(basic.list(Some(&login())).await.unwrap().tags.len(), 1);
+    assert_eq!(basic.list(None).await, Err(Fault::Unauthorized(401)));
+
+    let spy = Mock::start(|_, _, _| ok(json!({"token": "abc"}).to_string())).await;
+    let there = format!("http://{}/token", spy.place.host);
+    let foreign = Mock::start(move |_, _, _| bearer(there.clone())).await;
+    let got = foreign.list(Some(&login())).await;
+    assert!(matches!(got, Err(Fault::ForeignRealm(_))), "{got:?}");
+    assert_eq!(spy.asked(), [], "nobody else is told who we are");
+
+    let wrong = Mock::start(move |own, path, _| match path.starts_with("/token") {
+        true => (401, Vec::new(), String::new()),
+        false => bearer(format!("http://{own}/token")),
+    });
+    assert_eq!(wrong.await.list(Some(&login())).await, Err(Fault::Unauthorized(401)));
+    assert_eq!(format!("{:?}", login()), "Login");
+}
+
+#[tokio::test]
+async fn a_registry_that_asks_for_patience_gets_some() {
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    let mock = Mock::start(move |_, _, _| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        match *count {
+            1 => (429, vec![("retry-after", "1".to_owned())], String::new()),
+            _ => ok(page(json!(["1.0.0"]))),
+        }
+    });
+    let mock = mock.await;
+    assert_eq!(mock.list(None).await.unwrap().tags.len(), 1);
+    assert_eq!(mock.asked().len(), 2);
+    let busy = Mock::start(|_, _, _| (503, vec![("retry-after", "0".to_owned())], String::new()));
+    assert_eq!(busy.await.list(None).await, Err(Fault::Failing(503)));
+
+    let header = |value: &str| HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+    for (value, seconds) in [("5", 5), ("86400", 30), ("Fri, 31 Dec 1999 23:59:59 GMT", 30)] {
+        assert_eq!(patience(&header(value)).as_secs(), seconds, "{value}");
+    }
+    assert_eq!(patience(&HeaderMap::new()).as_secs(), 1);
+}
+
+#[test]
+fn a_repository_is_host_and_path() {
+    for (text, host, path) in [
+        ("nginx", "registry-1.docker.io", "library/nginx"),
+        ("a/b", "registry-1.docker.io", "a/b"),
+        ("docker.io/a/b", "registry-1.docker.io", "a/b"),
+        ("ghcr.io/a/b/c", "ghcr.io", "a/b/c"),
+        ("localhost/a", "localhost", "a"),
+        ("127.0.0.1:5055/a", "127.0.0.1:5055", "a"),
+    ] {
+        let place = Place::of(text, false);
+        assert_eq!((place.server(), place.path.as_str()), (host, path), "{text}");
+    }
+}
