@@ -13,7 +13,8 @@ pub struct RolloutStatus {
     #[serde(default = "never")]
     pub observed_generation: i64,
     /// Where the Rollout stands. Default: none, before the first look. Range: Initializing,
-    /// Progressing, Paused, Preview, Experimenting, Baking, Concluded, Completed, Failed. Example: Paused.
+    /// Progressing, Paused, Preview, Experimenting, Baking, Concluded, Completed, Failed. Example:
+    /// Paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// The present or last attempt to bring a release or template to full traffic. Range: one
@@ -43,8 +44,9 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub quarantine: Vec<Quarantined>,
-    /// The fields of Flux objects that hold what was delivered. Range: at most 64. Example: `[{kind:
-    /// Kustomization, namespace: flux-system, name: apps, variable: SHOP_TAG, value: 1.2.3}]`.
+    /// The fields of Flux objects that hold what was delivered. Range: at most 64. Example:
+    /// `[{kind: Kustomization, namespace: flux-system, name: apps, variable: SHOP_TAG, value:
+    /// 1.2.3}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub targets: Vec<Target>,

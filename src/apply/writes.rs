@@ -9,7 +9,7 @@ use crate::api::kind::{Kind, Reference, version_number};
 use crate::api::rollout::Rollout;
 use crate::apply::error::{Error, printable};
 use crate::apply::send::{self, Claim, Effect, Part, Run, Written};
-use crate::model::binding::TargetKind;
+use crate::model::binding::{Field, TargetKind};
 use crate::model::moves::{Target, Write};
 use crate::model::spec::RouteKind;
 use crate::model::template::TemplateId;
@@ -110,23 +110,8 @@ pub async fn apply(
     let owner = Owner::of(rollout);
     let reference = target(rollout, write);
     match write {
-        Write::CreateReplicaSet {
-            revision,
-            attempt,
-            replicas,
-            min_ready_secs,
-            selector,
-            template,
-        } => {
-            let birth = replica_set::Birth {
-                revision,
-                attempt: *attempt,
-                replicas: *replicas,
-                min_ready_secs: *min_ready_secs,
-                selector,
-                template,
-            };
-            create_replica_set(client, reference, &owner, &birth).await
+        Write::CreateReplicaSet { .. } => {
+            create_replica_set(client, reference, &owner, write).await
         }
         Write::Resize { target, replicas, min_ready_secs, quarantine, attempt } => {
             let marks = replica_set::Marks { quarantine: *quarantine, attempt: *attempt };
@@ -136,12 +121,6 @@ pub async fn apply(
         Write::DeleteReplicaSet(target) => send::delete(client, &reference, target).await.map(Some),
         Write::AdoptReplicaSet(target) => {
             patched(client, reference, replica_set::adopt(&owner, target), target).await
-        }
-        Write::Deliver { field, target, manager, value, force } => {
-            let body = flux::field(&reference, field, target, value);
-            let claim = Claim { manager, force: *force };
-            let stale = &target.resource_version;
-            send::apply(client, &reference, &body, claim, stale).await.map(Some)
         }
         Write::Evict { pod, uid } => {
             let body = eviction::of(&owner.namespace, pod, uid);
@@ -173,10 +152,24 @@ pub async fn apply(
         Write::SetRules { target, out, into, .. } => {
             patched(client, reference, route::set_rules(target, out, into), target).await
         }
+        Write::Deliver { field, target, manager, value, force } => {
+            let claim = Claim { manager, force: *force };
+            deliver(client, &reference, (field, target, value), claim).await
+        }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => {
             on_itself(client, rollout, write).await
         }
     }
+}
+
+async fn deliver(
+    client: &Client,
+    reference: &Reference,
+    (field, target, value): (&Field, &Target, &str),
+    claim: Claim<'_>,
+) -> Result<Option<Written>, Error> {
+    let body = flux::field(reference, field, target, value);
+    send::apply(client, reference, &body, claim, &target.resource_version).await.map(Some)
 }
 
 /// Carries out a write to the Rollout itself.
@@ -233,10 +226,23 @@ async fn create_replica_set(
     client: &Client,
     target: Reference,
     owner: &Owner,
-    birth: &replica_set::Birth<'_>,
+    write: &Write,
 ) -> Result<Option<Written>, Error> {
+    let Write::CreateReplicaSet { revision, attempt, replicas, min_ready_secs, selector, template } =
+        write
+    else {
+        return Ok(None);
+    };
+    let birth = replica_set::Birth {
+        revision,
+        attempt: *attempt,
+        replicas: *replicas,
+        min_ready_secs: *min_ready_secs,
+        selector,
+        template,
+    };
     let error =
-        match send::create(client, &target, replica_set::create(owner, birth), Run::Real).await {
+        match send::create(client, &target, replica_set::create(owner, &birth), Run::Real).await {
             Ok(written) => return Ok(Some(written)),
             Err(error) => error,
         };

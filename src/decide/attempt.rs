@@ -115,7 +115,7 @@ fn of_template(seen: &Snapshot, now: Timestamp) -> Start {
     if let Some(attempt) = &status.attempt {
         let same = present == attempt.revision;
         let failed = matches!(attempt.stage, Stage::Ended { .. });
-        if same && (attempt.stage.open() || !failed) {
+        if same && (attempt.stage.open() || !failed || attempt.kept) {
             return Start::Nothing;
         }
         if let Stage::Promoting { .. } = attempt.stage {
@@ -401,27 +401,11 @@ fn begin(
     };
     let returns = returns(seen, &status, &revision);
     let first = if returns { seen.spec.ladder.last() } else { 1 };
-    let stage = match &status.stable {
-        _ if !seen.spec.workload => Stage::Baking { entered_at: now, since: None },
-        Some(stable) if stable.revision == revision => {
-            Stage::Baking { entered_at: now, since: None }
-        }
-        None => Stage::First { entered_at: now },
-        Some(_) => Stage::Step { number: first, entered_at: now, paused_at: None },
-    };
+    let (stage, weight) = foot(seen, &status, (&revision, first), now);
     let baking = matches!(stage, Stage::Baking { .. });
     status.draining.retain(|draining| draining.revision != revision);
     let climbs = status.stable.as_ref().filter(|_| !baking);
     status.canary = climbs.map(|_| side::shown(seen, &revision, &release));
-    let weight = match stage {
-        Stage::Step { .. } => seen.spec.ladder.step(first).map_or(Weight::NONE, |step| step.weight),
-        Stage::Baking { .. } => Weight::FULL,
-        Stage::First { .. }
-        | Stage::Promoting { .. }
-        | Stage::RollingBack { .. }
-        | Stage::Completed { .. }
-        | Stage::Ended { .. } => Weight::NONE,
-    };
     let attempt = Attempt {
         number,
         release,
@@ -448,6 +432,25 @@ fn begin(
     status.attempt = Some(attempt);
     status.frozen_since = None;
     status
+}
+
+/// Where an attempt begins, with its weight: at a step, as the first revision, or, where the
+/// revision has all traffic already or there are no pods, with its bake.
+fn foot(
+    seen: &Snapshot,
+    status: &Status,
+    (revision, first): (&Revision, u32),
+    now: Timestamp,
+) -> (Stage, Weight) {
+    let stable = status.stable.as_ref().map(|side| &side.revision);
+    if !seen.spec.workload || stable == Some(revision) {
+        return (Stage::Baking { entered_at: now, since: None }, Weight::FULL);
+    }
+    if stable.is_none() {
+        return (Stage::First { entered_at: now }, Weight::NONE);
+    }
+    let weight = seen.spec.ladder.step(first).map_or(Weight::NONE, |step| step.weight);
+    (Stage::Step { number: first, entered_at: now, paused_at: None }, weight)
 }
 
 /// Another attempt at a release that failed and stays: it bakes again.

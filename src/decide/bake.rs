@@ -170,15 +170,7 @@ fn failed(seen: &Snapshot, (cause, message): (Cause, String), now: Timestamp) ->
     let mut status = seen.status.clone();
     let checks = seen.checks.iter().flatten();
     let Some(attempt) = &mut status.attempt else { return Act::Wait(Waits::default()) };
-    let since = match attempt.stage {
-        Stage::Baking { since, .. } => since,
-        Stage::First { .. }
-        | Stage::Step { .. }
-        | Stage::Promoting { .. }
-        | Stage::RollingBack { .. }
-        | Stage::Completed { .. }
-        | Stage::Ended { .. } => None,
-    };
+    let since = attempt.stage.bakes_since();
     let blamed = checks.filter(|check| !healthy(check, attempt) || check.error_at.is_some());
     let blamed = blamed.map(|check| FailedCheck {
         namespace: check.namespace.clone(),

@@ -465,15 +465,9 @@ impl Hold {
             Self::EndpointsNotReady { service, ready, needed } => {
                 format!("{ready} of {needed} endpoints of Service {service} are ready")
             }
-            Self::RouteNotAccepted { route } => {
-                format!("no gateway has accepted the present {route} yet")
-            }
-            Self::RouteRefused { route, why } => {
-                format!("the gateway refuses {route}: {why}")
-            }
-            Self::NoHealthyBackend => {
-                "the stable side has too few ready endpoints to take the traffic back".to_owned()
-            }
+            Self::RouteNotAccepted { route } => not_accepted(route),
+            Self::RouteRefused { route, why } => format!("the gateway refuses {route}: {why}"),
+            Self::NoHealthyBackend => no_healthy_backend(),
             Self::Draining => "the old side finishes its requests".to_owned(),
             Self::NoRelease => {
                 "the template has no image and the source offers no release yet".to_owned()
@@ -523,6 +517,14 @@ impl Hold {
             Self::Refused { what, why } => format!("the API server refuses {what}: {why}"),
         }
     }
+}
+
+fn not_accepted(route: &RouteName) -> String {
+    format!("no gateway has accepted the present {route} yet")
+}
+
+fn no_healthy_backend() -> String {
+    "the stable side has too few ready endpoints to take the traffic back".to_owned()
 }
 
 fn access_denied(source: &str) -> String {

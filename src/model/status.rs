@@ -513,6 +513,19 @@ impl Stage {
         }
     }
 
+    /// Tells since when all is healthy, where it bakes and all is.
+    pub fn bakes_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Baking { since, .. } => *since,
+            Self::First { .. }
+            | Self::Step { .. }
+            | Self::Promoting { .. }
+            | Self::RollingBack { .. }
+            | Self::Completed { .. }
+            | Self::Ended { .. } => None,
+        }
+    }
+
     /// Tells since when it stands where it stands.
     pub fn entered_at(&self) -> Timestamp {
         match self {

@@ -4,7 +4,7 @@ use crate::api::status as wire;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
-use crate::model::spec::{RouteKind, RouteName, Routing};
+use crate::model::spec::{HeaderMatch, RouteKind, RouteName, Routing};
 use crate::model::status::{
     Attempt, Bake, Condition, Counts, Delivered, Draining, Entry, FailedCheck, Pin, Quarantined,
     Rejected, Restart, Side, Stage, Status, Trigger, Waiting,
@@ -76,15 +76,6 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         bake: baked,
         kept,
     } = attempt;
-    let since = match stage {
-        Stage::Baking { since, .. } => *since,
-        Stage::First { .. }
-        | Stage::Step { .. }
-        | Stage::Promoting { .. }
-        | Stage::RollingBack { .. }
-        | Stage::Completed { .. }
-        | Stage::Ended { .. } => None,
-    };
     let (name, step, cause, paused_at) = match stage {
         Stage::Baking { .. } => (wire::Attempt::BAKING, 0, None, None),
         Stage::First { .. } => (wire::Attempt::FIRST, 0, None, None),
@@ -108,28 +99,33 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         highest_weight: i64::from(highest.percent()),
         unpaused: *unpaused,
         concludes: *concludes,
-        routing: routing.as_ref().map(|routing| wire::Routing {
-            strategy: routing.strategy.as_str().to_owned(),
-            http_route: named(routing, RouteKind::Http),
-            grpc_route: named(routing, RouteKind::Grpc),
-            routes: several(routing),
-            stable_service: routing.stable.clone(),
-            canary_service: routing.canary.clone(),
-            port: i32::from(routing.port),
-            variant_match: routing.experiment.as_ref().map(|header| wire::HeaderMatch {
-                kind: header.kind.as_str().to_owned(),
-                name: header.name.clone(),
-                value: header.value.clone(),
-            }),
-        }),
+        routing: routing.as_ref().map(used),
         cause: cause.map(|cause| cause.as_str().to_owned()),
-        bake_start_time: time(since),
+        bake_start_time: time(stage.bakes_since()),
         previous: previous.as_ref().map(side),
         bake: baked.as_ref().map(bake),
         kept: *kept,
         started_at: started_at.to_string(),
         entered_at: stage.entered_at().to_string(),
         paused_at: time(paused_at),
+    }
+}
+
+fn used(routing: &Routing) -> wire::Routing {
+    let header = |header: &HeaderMatch| wire::HeaderMatch {
+        kind: header.kind.as_str().to_owned(),
+        name: header.name.clone(),
+        value: header.value.clone(),
+    };
+    wire::Routing {
+        strategy: routing.strategy.as_str().to_owned(),
+        http_route: named(routing, RouteKind::Http),
+        grpc_route: named(routing, RouteKind::Grpc),
+        routes: several(routing),
+        stable_service: routing.stable.clone(),
+        canary_service: routing.canary.clone(),
+        port: i32::from(routing.port),
+        variant_match: routing.experiment.as_ref().map(header),
     }
 }
 
@@ -325,7 +321,7 @@ mod tests {
     use super::*;
     use crate::model::binding::{Field, TargetKind};
     use crate::model::moment::Timestamp;
-    use crate::model::spec::{HeaderMatch, MatchKind, Strategy};
+    use crate::model::spec::{MatchKind, Strategy};
     use crate::model::status::{BakeResult, Cause, Phase};
     use crate::model::template::Revision;
     use crate::model::weight::Weight;

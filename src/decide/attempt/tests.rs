@@ -1,8 +1,8 @@
 //! Which revisions come back without the steps.
 
 use super::*;
-use crate::model::status::Entry;
 use crate::decide::fixture::{at, at_rest, delivered, replica_set, template};
+use crate::model::status::Entry;
 
 /// The template becomes that of `shop:0.9.0`, while `shop:1.0.0` is stable; before it ended, newest
 /// first, attempts at these versions. So many revisions may come back.
