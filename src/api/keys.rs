@@ -78,5 +78,7 @@ pub const FLUX_IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
 pub const FLUX_KUSTOMIZE_GROUP: &str = "kustomize.toolkit.fluxcd.io";
 /// The group of HTTPRoutes and GRPCRoutes.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
+/// The OCI annotation that tells a version. Written by who builds the artifact.
+pub const OCI_VERSION: &str = "org.opencontainers.image.version";
 /// The label of an EndpointSlice that names its Service. Written by Kubernetes.
 pub const SLICE_SERVICE: &str = "kubernetes.io/service-name";

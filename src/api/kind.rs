@@ -22,12 +22,12 @@ pub enum Kind {
     EndpointSlice,
     /// Flux's choice of one tag.
     ImagePolicy,
+    /// Flux's copy of an artifact.
+    OciRepository,
     /// A route of the Gateway API.
     HttpRoute,
     /// A route of the Gateway API for gRPC.
     GrpcRoute,
-    /// What Flux fetches from a registry.
-    OciRepository,
     /// What Flux applies.
     Kustomization,
     /// kuberik's own.
@@ -82,9 +82,9 @@ impl Kind {
             Self::ImagePolicy => {
                 (keys::FLUX_IMAGE_GROUP, &["v1", "v1beta2", "v1beta1"], "imagepolicies")
             }
+            Self::OciRepository => (keys::FLUX_SOURCE_GROUP, &["v1", "v1beta2"], "ocirepositories"),
             Self::HttpRoute => (keys::GATEWAY_GROUP, &["v1"], "httproutes"),
             Self::GrpcRoute => (keys::GATEWAY_GROUP, &["v1"], "grpcroutes"),
-            Self::OciRepository => (keys::FLUX_SOURCE_GROUP, &["v1"], "ocirepositories"),
             Self::Kustomization => (keys::FLUX_KUSTOMIZE_GROUP, &["v1"], "kustomizations"),
             Self::KuberikRollout => (keys::KUBERIK_GROUP, &["v1alpha1"], "rollouts"),
             Self::Event => ("events.k8s.io", &["v1"], "events"),

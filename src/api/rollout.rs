@@ -78,8 +78,9 @@ use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
 )]
 pub struct RolloutSpec {
     /// The Flux object that offers releases. Default: none; then every edit of the template is a
-    /// new revision and the version is read from the image tag. Range: one ImagePolicy. Example:
-    /// `{kind: ImagePolicy, name: shop, namespace: flux-system}`.
+    /// new revision and the version is read from the image tag. Range: one ImagePolicy,
+    /// OCIRepository or Kustomization. Example: `{kind: ImagePolicy, name: shop, namespace:
+    /// flux-system}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ref: Option<SourceRef>,
     /// A further range that the version of a release has to lie in, in the grammar of Flux:
@@ -210,10 +211,20 @@ pub enum ReadyWhen {
 }
 
 /// The Flux object that offers releases.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.kind == 'Kustomization' || !has(self.substitute)").message(
+        "spec.sourceRef.substitute names a variable of a Kustomization: remove it, or set kind to \
+         Kustomization"),
+    validation = Rule::new("self.kind != 'ImagePolicy' || !has(self.image)").message(
+        "spec.sourceRef.image is for sources that tell no image: remove it, the ImagePolicy tells \
+         its own")
+)]
 pub struct SourceRef {
-    /// Its kind. Range: `ImagePolicy`. Example: `ImagePolicy`.
+    /// Its kind. An ImagePolicy tells an image; an OCIRepository, by the tag of its artifact, and
+    /// a Kustomization tell a version only. Range: `ImagePolicy`, `OCIRepository`,
+    /// `Kustomization`. Example: `ImagePolicy`.
     pub kind: SourceKind,
     /// Its name. Range: 1 to 253 characters. Example: `shop`.
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
@@ -224,6 +235,18 @@ pub struct SourceRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub namespace: Option<String>,
+    /// The variable in `spec.postBuild.substitute` of a Kustomization whose value is the version.
+    /// Default: the tag in its `status.lastAppliedRevision`. Range: a variable name of Flux, at
+    /// most 128 characters. Example: `SHOP_VERSION`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[_a-zA-Z][_a-zA-Z0-9]*$"))]
+    pub substitute: Option<String>,
+    /// The repository of the image whose tag is the version, where the source tells a version
+    /// only. Default: that of the container that takes releases. Range: a repository without tag,
+    /// at most 512 characters. Example: `registry.example/shop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
 }
 
 /// The kinds that offer releases.
@@ -231,6 +254,10 @@ pub struct SourceRef {
 pub enum SourceKind {
     /// Flux's choice of one tag out of a registry.
     ImagePolicy,
+    /// Flux's copy of an artifact.
+    OCIRepository,
+    /// What Flux applies.
+    Kustomization,
 }
 
 /// Labels that select pods.

@@ -85,6 +85,11 @@ pub enum Hold {
         /// What it says.
         why: String,
     },
+    /// The source takes what this Rollout releases: it would follow itself.
+    SelfReference {
+        /// The source.
+        source: String,
+    },
     /// What the source offers is not a release: its tag or digest is malformed.
     UnusableRelease {
         /// The source.
@@ -272,6 +277,7 @@ impl Hold {
             Self::AccessDenied { .. } => "AccessDenied",
             Self::KindMissing { .. } => "KindMissing",
             Self::KindForbidden { .. } => "KindForbidden",
+            Self::SelfReference { .. } => "SelfReference",
             Self::UnusableRelease { .. } => "UnusableRelease",
             Self::ImageMismatch { .. } => "ImageMismatch",
             Self::OutOfRange { .. } => "OutOfRange",
@@ -332,6 +338,7 @@ impl Hold {
             | Self::AccessDenied { .. }
             | Self::KindMissing { .. }
             | Self::KindForbidden { .. }
+            | Self::SelfReference { .. }
             | Self::UnusableRelease { .. }
             | Self::ImageMismatch { .. }
             | Self::OutOfRange { .. }
@@ -371,6 +378,7 @@ impl Hold {
             | Self::AccessDenied { .. }
             | Self::SourceMissing { .. }
             | Self::Binding(_)
+            | Self::SelfReference { .. }
             | Self::UnusableRelease { .. } => true,
             Self::Paused
             | Self::AwaitingPromotion
@@ -417,6 +425,7 @@ impl Hold {
             Self::SourceNotReady { source, .. }
             | Self::SourceMissing { source }
             | Self::AccessDenied { source }
+            | Self::SelfReference { source }
             | Self::UnusableRelease { source, .. } => source,
             Self::KindMissing { kind } | Self::KindForbidden { kind, .. } => kind,
             Self::BackendNotFound { what }
@@ -479,6 +488,7 @@ impl Hold {
                 format!("the kind {kind} is not installed in this cluster; install its CRD")
             }
             Self::KindForbidden { kind, why } => kind_forbidden(kind, why),
+            Self::SelfReference { source } => self_reference(source),
             Self::UnusableRelease { source, why } => {
                 format!("what {source} offers is not a release: {why}")
             }
@@ -531,6 +541,13 @@ fn access_denied(source: &str) -> String {
     format!(
         "{source} is in another namespace; start the controller with \
                  --allow-cross-namespace-refs=<its namespace> or move it here"
+    )
+}
+
+fn self_reference(source: &str) -> String {
+    format!(
+        "{source} takes the releases of this Rollout by its annotation and is its source too; \
+         remove the annotation, or name another source"
     )
 }
 

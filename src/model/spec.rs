@@ -62,10 +62,44 @@ pub enum OnFailure {
 /// The ImagePolicy that offers releases.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceRef {
+    /// Its kind.
+    pub kind: SourceKind,
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// The variable that holds the version, of a Kustomization.
+    pub substitute: Option<String>,
+    /// The repository of the image, where the source tells a version only.
+    pub image: Option<String>,
+}
+
+impl fmt::Display for SourceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+    }
+}
+
+/// The kinds of Flux objects that offer releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceKind {
+    /// It tells an image.
+    ImagePolicy,
+    /// It tells a version by the tag of an artifact.
+    OciRepository,
+    /// It tells a version by a variable or by the tag of what it applied.
+    Kustomization,
+}
+
+impl SourceKind {
+    /// Tells the name, as Kubernetes spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ImagePolicy => "ImagePolicy",
+            Self::OciRepository => "OCIRepository",
+            Self::Kustomization => "Kustomization",
+        }
+    }
 }
 
 /// A strategy, as the steps that it takes and what it takes them with.

@@ -13,7 +13,7 @@ use crate::api::foreign::{
 };
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
-use crate::api::rollout::Rollout;
+use crate::api::rollout::{Rollout, SourceKind};
 use crate::observe::light;
 use crate::validate::binding::{self, Claim};
 
@@ -62,11 +62,10 @@ impl Watched for Rollout {
             routes.extend(api.labelled().map(|(kind, _)| Reference::any(kind, own)));
         }
         refs.extend(routes);
-        if let Some(source) = &self.spec.source_ref {
-            let namespace = source.namespace.as_deref().unwrap_or(own);
-            refs.push(Reference::new(Kind::ImagePolicy, namespace, &source.name));
-        }
-        refs.extend(kustomization(&self.metadata));
+        let source = source(self);
+        let applied = kustomization(&self.metadata).filter(|one| Some(one) != source.as_ref());
+        refs.extend(source);
+        refs.extend(applied);
         refs
     }
 
@@ -237,6 +236,18 @@ impl Watched for KuberikRollout {
         bare(&mut self.metadata);
         (self.spec, self.status) = (Value::Null, None);
     }
+}
+
+/// Names the object that offers the releases of a Rollout.
+pub fn source(rollout: &Rollout) -> Option<Reference> {
+    let source = rollout.spec.source_ref.as_ref()?;
+    let kind = match source.kind {
+        SourceKind::ImagePolicy => Kind::ImagePolicy,
+        SourceKind::OCIRepository => Kind::OciRepository,
+        SourceKind::Kustomization => Kind::Kustomization,
+    };
+    let own = namespace(&rollout.metadata);
+    Some(Reference::new(kind, source.namespace.as_deref().unwrap_or(own), &source.name))
 }
 
 /// The Rollouts that annotations name; by kuberik's spelling one of kuberik's, too.

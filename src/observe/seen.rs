@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::api::foreign::{Pod, Service};
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
-use crate::observe::refs::{Watched, applied};
+use crate::observe::refs::{self, Watched, applied};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
-use crate::validate::seen::{Bound, Found, Seen};
+use crate::validate::seen::{Bound, Found, Seen, Source};
 
 /// What is remembered of a Rollout and is in no store.
 #[derive(Debug, Clone, Default)]
@@ -59,7 +59,7 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         rollout: Arc::clone(rollout),
         replica_sets,
         pods: remembered.pods,
-        source: source(stores, &own, of(Kind::ImagePolicy).next()),
+        source: source(stores, &own, rollout),
         services,
         slices,
         routes,
@@ -115,24 +115,35 @@ fn forgotten(stores: &Stores, namespace: &str) -> Vec<Arc<Service>> {
     stores.services.within(namespace).into_iter().filter(ours).collect()
 }
 
-fn source(
-    stores: &Stores,
-    own: &Reference,
-    source: Option<&Reference>,
-) -> Found<crate::api::foreign::ImagePolicy> {
-    match source {
-        Some(source) if !stores.reach.allows(&own.key.namespace, &source.key.namespace) => {
-            Found::Denied
-        }
-        source => find(&stores.policies, source.map(|reference| &reference.key)),
+/// The object that offers releases, as far as the Rollout may name it.
+fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
+    let Some(source) = refs::source(rollout) else { return Source::None };
+    let Reference { kind, key } = &source;
+    let reached = stores.reach.allows(&own.key.namespace, &key.namespace);
+    match kind {
+        Kind::OciRepository => Source::Artifact(find(&stores.repositories, reached, key)),
+        Kind::Kustomization => Source::Kustomization(find(&stores.kustomizations, reached, key)),
+        Kind::ImagePolicy
+        | Kind::Rollout
+        | Kind::ReplicaSet
+        | Kind::Pod
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::HttpRoute
+        | Kind::GrpcRoute
+        | Kind::KuberikRollout
+        | Kind::Event => Source::Policy(find(&stores.policies, reached, key)),
     }
 }
 
-fn find<K: Watched>(store: &Store<K>, key: Option<&Key>) -> Found<K> {
-    match key {
-        None => Found::NotAsked,
-        Some(_) if store.absent() => Found::KindMissing,
-        Some(key) => store.get(key).map_or(Found::Missing, Found::Is),
+fn find<K: Watched>(store: &Store<K>, reached: bool, key: &Key) -> Found<K> {
+    if !reached {
+        return Found::Denied;
+    }
+    match store.get(key) {
+        Some(object) => Found::Is(object),
+        None if store.absent() => Found::KindMissing,
+        None => Found::Missing,
     }
 }
 

@@ -33,6 +33,7 @@ pub const RESOURCES: &[Resource] = &[
     resource(keys::GATEWAY_GROUP, "v1", "httproutes", "HTTPRoute", true, true),
     resource(keys::FLUX_IMAGE_GROUP, "v1", "imagepolicies", "ImagePolicy", true, true),
     resource(keys::FLUX_KUSTOMIZE_GROUP, "v1", "kustomizations", "Kustomization", true, true),
+    resource(keys::FLUX_SOURCE_GROUP, "v1", "ocirepositories", "OCIRepository", true, true),
     resource(keys::GROUP, keys::VERSION, "rollouts", "Rollout", true, true),
 ];
 
@@ -77,8 +78,14 @@ impl Resource {
 
     /// Tells whether a definition says what the kind is; the others are built in.
     pub fn custom(&self) -> bool {
-        [keys::GATEWAY_GROUP, keys::FLUX_IMAGE_GROUP, keys::FLUX_KUSTOMIZE_GROUP, keys::GROUP]
-            .contains(&self.group)
+        [
+            keys::GATEWAY_GROUP,
+            keys::FLUX_IMAGE_GROUP,
+            keys::FLUX_KUSTOMIZE_GROUP,
+            keys::FLUX_SOURCE_GROUP,
+            keys::GROUP,
+        ]
+        .contains(&self.group)
     }
 
     /// Returns the path under which the server stores it.

@@ -13,7 +13,7 @@ use crate::model::spec::Routing;
 use crate::model::status::{Attempt, Stage, Status, Trigger};
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
-use crate::validate::seen::{Bound, Found, Seen};
+use crate::validate::seen::{Bound, Seen, Source};
 
 /// The revisions that the tests know.
 pub const REVISIONS: [&str; 2] = ["aaaaaaaaaa", "bbbbbbbbbb"];
@@ -64,7 +64,7 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         rollout,
         replica_sets: Vec::new(),
         pods: None,
-        source: Found::NotAsked,
+        source: Source::None,
         services: Vec::new(),
         slices: Vec::new(),
         routes: Vec::new(),

@@ -1,5 +1,6 @@
 //! Validate: wire to model, once. Every error carries a field path. It never reads or writes.
 
+mod artifact;
 pub mod binding;
 mod commands;
 mod excerpt;
@@ -8,6 +9,7 @@ mod fixture;
 mod own;
 mod owner;
 mod pod;
+mod ready;
 pub mod replica_set;
 mod rival;
 mod rollout;
@@ -62,6 +64,7 @@ pub fn validate(seen: &Seen) -> Known {
     };
     let coming = beside(instead.as_ref().filter(|named| !named.routes.is_empty()));
     Known::Valid(Box::new(Snapshot {
+        offer: source::offer(&seen.source, &spec, &rollout, &template),
         template,
         former,
         coming,
@@ -69,7 +72,6 @@ pub fn validate(seen: &Seen) -> Known {
         status,
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
-        offer: source::offer(&seen.source, &spec),
         bindings: binding::all(seen, &rollout, spec.workload),
         checks: None,
         stable_service,

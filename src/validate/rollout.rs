@@ -7,12 +7,13 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use crate::api::keys;
-use crate::api::rollout::{OnFailure, ReadyWhen, Rollout};
+use crate::api::rollout::{OnFailure, ReadyWhen, Rollout, SourceKind as Wire};
+use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::problem::Problem;
 use crate::model::range::Range;
 use crate::model::snapshot::Identity;
-use crate::model::spec::{self, SourceRef, Spec};
+use crate::model::spec::{self, SourceKind, SourceRef, Spec};
 use crate::validate::strategy::{self, bounded};
 
 /// Longest name: a label value of 63 characters, less a dash and the ten digits of a revision.
@@ -125,7 +126,28 @@ fn source(rollout: &Rollout) -> Result<Option<SourceRef>, Problem> {
             return Err(Problem::new(format!("spec.sourceRef.{field}"), "is empty"));
         }
     }
-    Ok(Some(SourceRef { namespace, name: source.name.clone() }))
+    if source.substitute.is_some() && source.kind != Wire::Kustomization {
+        let why = "names a variable of a Kustomization; remove it, or set kind to Kustomization";
+        return Err(Problem::new("spec.sourceRef.substitute", why));
+    }
+    if source.image.is_some() && source.kind == Wire::ImagePolicy {
+        let why = "is for sources that tell no image; remove it, the ImagePolicy tells its own";
+        return Err(Problem::new("spec.sourceRef.image", why));
+    }
+    if let Some(image) = &source.image {
+        let plain = Image::parse(image).is_ok_and(|i| i.tag.is_none() && i.digest.is_none());
+        if !plain {
+            let why = "is no repository (registry and path, without tag and digest)";
+            return Err(Problem::new("spec.sourceRef.image", why));
+        }
+    }
+    let kind = match source.kind {
+        Wire::ImagePolicy => SourceKind::ImagePolicy,
+        Wire::OCIRepository => SourceKind::OciRepository,
+        Wire::Kustomization => SourceKind::Kustomization,
+    };
+    let (substitute, image) = (source.substitute.clone(), source.image.clone());
+    Ok(Some(SourceRef { kind, namespace, name: source.name.clone(), substitute, image }))
 }
 
 fn range(text: Option<&str>) -> Result<Option<Range>, Problem> {
@@ -235,6 +257,11 @@ mod tests {
             (spec(json!({"bakeTime": "0s"})), "spec.bakeTime", "longer than 0"),
             (spec(json!({"deployTimeout": "5M"})), "spec.deployTimeout", "unit"),
             (
+                spec(json!({"sourceRef": {"kind": "OCIRepository", "name": "a", "image": "a:1"}})),
+                "spec.sourceRef.image",
+                "is no repository",
+            ),
+            (
                 spec(json!({"selector": {"matchLabels": {"app": "cart"}}})),
                 labels,
                 "the pods do not carry app: cart; add it to spec.template.metadata.labels",
@@ -271,7 +298,13 @@ mod tests {
             "sourceRef": {"kind": "ImagePolicy", "name": "shop"}, "container": "app",
             "semver": "^1", "paused": true, "minReadySeconds": 7}});
         let spec = spec(&fixture::rollout(patch)).unwrap();
-        let source = SourceRef { namespace: "prod".into(), name: "shop".into() };
+        let source = SourceRef {
+            kind: SourceKind::ImagePolicy,
+            namespace: "prod".into(),
+            name: "shop".into(),
+            substitute: None,
+            image: None,
+        };
         assert_eq!(spec.source, Some(source), "the namespace defaults to the Rollout's");
         assert_eq!((spec.replicas, spec.min_ready_secs, spec.paused), (5, 7, true));
         assert_eq!((spec.revisions_max, spec.history_max), (10, 10));

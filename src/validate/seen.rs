@@ -21,8 +21,8 @@ pub struct Seen {
     /// The pods that carry our label with the Rollout's name, or why they cannot be read; `None`
     /// unless a restart is under way.
     pub pods: Option<Result<Vec<Pod>, String>>,
-    /// The ImagePolicy of `spec.sourceRef`.
-    pub source: Found<ImagePolicy>,
+    /// The object of `spec.sourceRef`.
+    pub source: Source,
     /// The Services that the strategy or the attempt in progress names, as far as they exist; where
     /// there is no attempt, also those whose selector we wrote and that no Rollout names.
     pub services: Vec<Arc<Service>>,
@@ -67,6 +67,19 @@ pub struct Bound {
     pub kuberik: BTreeSet<Key>,
     /// Namespaces whose objects may be bound from others.
     pub shared: BTreeSet<String>,
+}
+
+/// The object that offers releases.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// None is named.
+    None,
+    /// An ImagePolicy.
+    Policy(Found<ImagePolicy>),
+    /// An OCIRepository.
+    Artifact(Found<OciRepository>),
+    /// A Kustomization.
+    Kustomization(Found<Kustomization>),
 }
 
 /// An object that is referred to.

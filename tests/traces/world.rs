@@ -15,8 +15,8 @@ use stairlock::model::snapshot::{
     Rule, Service, Snapshot,
 };
 use stairlock::model::spec::{
-    DRAIN_DELAY, Ladder, OnFailure, Pause, RouteKind, RouteName, Routing, SourceRef, Spec, Step,
-    Strategy,
+    DRAIN_DELAY, Ladder, OnFailure, Pause, RouteKind, RouteName, Routing, SourceKind, SourceRef,
+    Spec, Step, Strategy,
 };
 use stairlock::model::status::{Stage, Status};
 use stairlock::model::template::{Revision, Template};
@@ -220,7 +220,13 @@ impl World {
                 "unavailable" => spec.ladder.unavailable = Quantity::Count(value.parse().unwrap()),
                 "steps" => spec.ladder.steps = value.split(',').map(step).collect(),
                 "source" => {
-                    spec.source = Some(SourceRef { namespace: "flux".into(), name: "shop".into() });
+                    spec.source = Some(SourceRef {
+                        kind: SourceKind::ImagePolicy,
+                        namespace: "flux".into(),
+                        name: "shop".into(),
+                        substitute: None,
+                        image: None,
+                    });
                     spec.range = Some(Range::parse(">=1.0.0").unwrap());
                     let why = "nothing scanned".into();
                     let source = "ImagePolicy flux/shop".into();

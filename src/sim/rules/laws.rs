@@ -32,6 +32,7 @@ enum Place {
 
 const BAKE: &str = "/spec/bakeTime";
 const TIMEOUT: &str = "/spec/deployTimeout";
+const SOURCE: &str = "/spec/sourceRef";
 const STRATEGY: &str = "/spec/strategy";
 const CANARY: &str = "/spec/strategy/canary";
 const BLUE_GREEN: &str = "/spec/strategy/blueGreen";
@@ -57,6 +58,8 @@ const LAWS: &[Law] = &[
     Law { said: "spec.selector.matchLabels has", place: Place::At("/spec"), broken: unmatched },
     Law { said: "spec.template.metadata.labels has", place: Place::At("/spec"), broken: ours },
     Law { said: "a container and an init", place: Place::At("/spec"), broken: same_containers },
+    Law { said: "spec.sourceRef.substitute names", place: Place::At(SOURCE), broken: no_variables },
+    Law { said: "spec.sourceRef.image is", place: Place::At(SOURCE), broken: own_image },
     Law { said: "spec.selector is immutable", place: Place::At("/spec/selector"), broken: changed },
     Law { said: "trafficRouting needs both", place: Place::At(CANARY), broken: no_services },
     Law {
@@ -214,6 +217,14 @@ fn unmatched(spec: &Value, _: Option<&Value>) -> bool {
         carried.is_none_or(|carried| carried.get(key) != Some(value))
     };
     carried.is_none() || wanted.is_some_and(|wanted| wanted.iter().any(missing))
+}
+
+fn no_variables(source: &Value, _: Option<&Value>) -> bool {
+    source.get("substitute").is_some() && source.get("kind") != Some(&Value::from("Kustomization"))
+}
+
+fn own_image(source: &Value, _: Option<&Value>) -> bool {
+    source.get("image").is_some() && source.get("kind") == Some(&Value::from("ImagePolicy"))
 }
 
 fn ours(spec: &Value, _: Option<&Value>) -> bool {

@@ -85,6 +85,7 @@ fn names(plural: &str) -> (&[&str], &[&str], &str) {
             (&["imgpol", "imagepol"], &["all", "fluxcd", "fluxcd-images"], "uwF8vvAU/Jc=")
         }
         "kustomizations" => (&["ks"], &["all", "fluxcd", "fluxcd-appliers"], "GozwzC4McTQ="),
+        "ocirepositories" => (&["ocirepo"], &["all", "fluxcd", "fluxcd-sources"], "IMGfi0gOS8U="),
         "rollouts" => (&["slr"], &["stairlock"], "Guw1I+QJ9bQ="),
         _ => (&[], &[], ""),
     }

@@ -25,6 +25,7 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("image.toolkit.fluxcd.io/v1", "ImageRepository", "imagerepositories"),
     ("image.toolkit.fluxcd.io/v1", "ImagePolicy", "imagepolicies"),
     ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations"),
+    ("source.toolkit.fluxcd.io/v1", "OCIRepository", "ocirepositories"),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"),
 ];
 
