@@ -9,6 +9,7 @@ mod crash;
 mod experiment;
 mod failure;
 mod fault;
+mod flux;
 mod kubectl;
 mod leader;
 mod loss;

@@ -16,6 +16,7 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("v1", "Pod", "pods"),
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     ("v1", "Service", "services"),
+    ("v1", "ConfigMap", "configmaps"),
     ("v1", "Namespace", "namespaces"),
     ("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     ("events.k8s.io/v1", "Event", "events"),
@@ -24,6 +25,7 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes"),
     ("image.toolkit.fluxcd.io/v1", "ImageRepository", "imagerepositories"),
     ("image.toolkit.fluxcd.io/v1", "ImagePolicy", "imagepolicies"),
+    ("source.toolkit.fluxcd.io/v1", "OCIRepository", "ocirepositories"),
     ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations"),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"),
 ];

@@ -21,7 +21,7 @@ use super::watch::{Change, Seen, Watch};
 pub const SHOP: &str = "shop";
 
 /// Asks for a source to be read at once.
-const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
