@@ -6,6 +6,7 @@ mod change;
 mod command;
 mod cost;
 mod crash;
+mod delivery;
 mod experiment;
 mod failure;
 mod fault;

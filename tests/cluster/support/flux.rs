@@ -23,7 +23,7 @@ pub fn oci_repository(story: &Story, name: &str, reference: Value) -> Value {
         "metadata": {"name": name, "labels": real()},
         "spec": {
             "interval": "10m",
-            "url": format!("oci://{}/{}/{name}", rig().registry(), story.namespace()),
+            "url": format!("oci://{}", story.repository_of(name)),
             "insecure": true,
             "ref": reference,
         },
@@ -82,7 +82,7 @@ impl Story {
         tar.args(["--sort=name", "--owner=0", "--group=0", "--mtime=@0", "-C"]).arg(&folder);
         succeeded("tar", tar.arg("-cf").arg(&layer).arg(".").output().await.unwrap());
         // A tag is never seen without its annotations: they are laid on elsewhere.
-        let repository = format!("{}/{}/{name}", rig().registry(), self.namespace());
+        let repository = self.repository_of(name);
         let (draft, image) = (format!("{repository}-draft:{tag}"), format!("{repository}:{tag}"));
         let mut append = rig().program("crane");
         append.args(["append", "--insecure", "--oci-empty-base", "-t", &draft, "-f"]).arg(&layer);
