@@ -46,6 +46,26 @@ pub const COMMAND_CONCLUDE_KULTA: &str = "kulta.io/conclude-experiment";
 /// Annotation on a Rollout: the command that was accepted, as `promote 7/2`. Written by us.
 pub const ACCEPTED: &str = "stairlock.dev/accepted";
 
+/// What the key of an annotation on a Kustomization begins with that binds a variable:
+/// `stairlock.dev/substitute.<VAR>.from: [<namespace>/]<rollout>`. Written by people.
+pub const BIND_VARIABLE: &str = "stairlock.dev/substitute.";
+/// Annotation on an OCIRepository that binds its tag: `[<namespace>/]<rollout>`. Written by people.
+pub const BIND_TAG: &str = "stairlock.dev/rollout";
+/// Annotation on a bound object: `Start` or `Promoted`. Written by people.
+pub const DELIVER: &str = "stairlock.dev/deliver";
+/// kuberik's spelling of [`BIND_VARIABLE`].
+pub const BIND_VARIABLE_KUBERIK: &str = "rollout.kuberik.com/substitute.";
+/// kuberik's spelling of [`BIND_TAG`].
+pub const BIND_TAG_KUBERIK: &str = "rollout.kuberik.com/rollout";
+/// The field manager of Flux's kustomize-controller.
+pub const FLUX_MANAGER: &str = "kustomize-controller";
+/// kuberik's field manager on the objects that it delivered to.
+pub const KUBERIK_MANAGER: &str = "rollout-controller";
+/// The group of kuberik's Rollouts.
+pub const KUBERIK_GROUP: &str = "kuberik.com";
+/// The group of OCIRepositories.
+pub const FLUX_SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
+
 /// Label on objects that a Flux Kustomization applies: its name. Written by kustomize-controller.
 pub const FLUX_NAME: &str = "kustomize.toolkit.fluxcd.io/name";
 /// Label on objects that a Flux Kustomization applies: its namespace.

@@ -26,8 +26,12 @@ pub enum Kind {
     HttpRoute,
     /// A route of the Gateway API for gRPC.
     GrpcRoute,
+    /// What Flux fetches from a registry.
+    OciRepository,
     /// What Flux applies.
     Kustomization,
+    /// kuberik's own.
+    KuberikRollout,
     /// What people are told.
     Event,
 }
@@ -42,7 +46,9 @@ impl Kind {
             | Self::Pod
             | Self::EndpointSlice
             | Self::ImagePolicy
+            | Self::OciRepository
             | Self::Kustomization
+            | Self::KuberikRollout
             | Self::Event => false,
         }
     }
@@ -58,7 +64,9 @@ impl Kind {
             Self::ImagePolicy => "ImagePolicy",
             Self::HttpRoute => "HTTPRoute",
             Self::GrpcRoute => "GRPCRoute",
+            Self::OciRepository => "OCIRepository",
             Self::Kustomization => "Kustomization",
+            Self::KuberikRollout => "Rollout",
             Self::Event => "Event",
         }
     }
@@ -76,7 +84,9 @@ impl Kind {
             }
             Self::HttpRoute => (keys::GATEWAY_GROUP, &["v1"], "httproutes"),
             Self::GrpcRoute => (keys::GATEWAY_GROUP, &["v1"], "grpcroutes"),
+            Self::OciRepository => (keys::FLUX_SOURCE_GROUP, &["v1"], "ocirepositories"),
             Self::Kustomization => (keys::FLUX_KUSTOMIZE_GROUP, &["v1"], "kustomizations"),
+            Self::KuberikRollout => (keys::KUBERIK_GROUP, &["v1alpha1"], "rollouts"),
             Self::Event => ("events.k8s.io", &["v1"], "events"),
         }
     }

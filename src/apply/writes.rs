@@ -8,12 +8,13 @@ use crate::api::keys;
 use crate::api::kind::{Kind, Reference, version_number};
 use crate::api::rollout::Rollout;
 use crate::apply::error::{Error, printable};
-use crate::apply::send::{self, Effect, Part, Run, Written};
+use crate::apply::send::{self, Claim, Effect, Part, Run, Written};
+use crate::model::binding::TargetKind;
 use crate::model::moves::{Target, Write};
 use crate::model::spec::RouteKind;
 use crate::model::template::TemplateId;
 use crate::render::owner::Owner;
-use crate::render::{eviction, replica_set, rollout as own_patch, route, service};
+use crate::render::{eviction, flux, replica_set, rollout as own_patch, route, service};
 
 /// Names the object that a write is about, so that it can be looked at again when its answer is
 /// lost.
@@ -36,7 +37,18 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         Write::SetWeights { kind, target, .. }
         | Write::SetRules { kind, target, .. }
         | Write::SetRoute { kind, target, .. } => named(splits(*kind), &target.name),
+        Write::Deliver { field, .. } => {
+            Reference::new(bound(field.kind), field.namespace.as_str(), field.name.as_str())
+        }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => own(rollout),
+    }
+}
+
+/// The kind of objects that bind a field.
+fn bound(kind: TargetKind) -> Kind {
+    match kind {
+        TargetKind::Kustomization => Kind::Kustomization,
+        TargetKind::OciRepository => Kind::OciRepository,
     }
 }
 
@@ -125,6 +137,12 @@ pub async fn apply(
         Write::AdoptReplicaSet(target) => {
             patched(client, reference, replica_set::adopt(&owner, target), target).await
         }
+        Write::Deliver { field, target, manager, value, force } => {
+            let body = flux::field(&reference, field, target, value);
+            let claim = Claim { manager, force: *force };
+            let stale = &target.resource_version;
+            send::apply(client, &reference, &body, claim, stale).await.map(Some)
+        }
         Write::Evict { pod, uid } => {
             let body = eviction::of(&owner.namespace, pod, uid);
             send::evict(client, &reference, uid, body).await.map(Some)
@@ -178,6 +196,7 @@ async fn on_itself(
         | Write::DeleteReplicaSet(_)
         | Write::AdoptReplicaSet(_)
         | Write::Evict { .. }
+        | Write::Deliver { .. }
         | Write::CreateService { .. }
         | Write::AddPort { .. }
         | Write::Select { .. }

@@ -29,6 +29,7 @@ pub fn started(seen: &Snapshot, status: &mut Status, attempt: &Attempt, now: Tim
         }
         Stage::Step { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => format!(
@@ -90,7 +91,11 @@ pub fn failed(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp
     let data = data.map(|told| format!(" ({told})")).unwrap_or_default();
     let message = format!("attempt {number}: {} ended, {why}{data}{back}", what(&attempt));
     let reason = match cause {
-        Cause::Aborted | Cause::DeadlineExceeded => "AttemptFailed",
+        Cause::Aborted
+        | Cause::BakeFailed
+        | Cause::DeadlineExceeded
+        | Cause::DeliveryFailed
+        | Cause::DeployTimeout => "AttemptFailed",
         Cause::Concluded => "ExperimentConcluded",
         Cause::Reverted | Cause::StrategyChanged | Cause::Superseded => "AttemptReverted",
     };

@@ -1,5 +1,6 @@
 //! Hold: why nothing moves. A closed list; each says who or what ends it.
 
+use crate::model::binding::Trouble;
 use crate::model::spec::RouteName;
 
 /// Why nothing moves.
@@ -202,6 +203,31 @@ pub enum Hold {
         /// Whether it did not win its experiment there, which is no failure.
         lost: bool,
     },
+    /// A bound field of a Flux object cannot be written.
+    Binding(Trouble),
+    /// Flux has not applied what was delivered yet.
+    AwaitingDelivery {
+        /// The object.
+        object: String,
+        /// What it waits for.
+        why: String,
+    },
+    /// HealthChecks are not healthy since the delivery.
+    AwaitingHealth {
+        /// The first of them.
+        check: String,
+        /// What it says.
+        why: String,
+    },
+    /// The release bakes until its time.
+    Baking,
+    /// A release failed and stays, as `spec.onFailure: Hold` asks; others wait.
+    FailedRelease {
+        /// What failed.
+        what: String,
+        /// Its attempt.
+        attempt: u32,
+    },
     /// Pods are replaced, as the command restart asks.
     Restarting,
     /// The API server refuses a write.
@@ -265,6 +291,11 @@ impl Hold {
             Self::StrategyChanged { .. } => "StrategyChanged",
             Self::ScaledToZero => "ScaledToZero",
             Self::Quarantined { .. } => "Quarantined",
+            Self::Binding(trouble) => trouble.code(),
+            Self::AwaitingDelivery { .. } => "AwaitingDelivery",
+            Self::AwaitingHealth { .. } => "AwaitingHealth",
+            Self::Baking => "Baking",
+            Self::FailedRelease { .. } => "FailedRelease",
             Self::Restarting => "Restarting",
             Self::Refused { .. } => "Refused",
         }
@@ -284,12 +315,18 @@ impl Hold {
             | Self::NoRelease
             | Self::SourceNotReady { .. }
             | Self::StrategyChanged { .. }
+            | Self::AwaitingDelivery { .. }
+            | Self::AwaitingHealth { .. }
+            | Self::Baking
             | Self::Restarting
             | Self::Refused { .. } => EndedBy::Itself,
             Self::AwaitingPromotion => EndedBy::Command("promote"),
             Self::AwaitingConclusion => EndedBy::Command("conclude-experiment"),
-            Self::ManualImage { .. } | Self::Quarantined { .. } => EndedBy::Command("retry"),
+            Self::ManualImage { .. } | Self::Quarantined { .. } | Self::FailedRelease { .. } => {
+                EndedBy::Command("retry")
+            }
             Self::Suspended
+            | Self::Binding(_)
             | Self::RouteRefused { .. }
             | Self::SourceMissing { .. }
             | Self::AccessDenied { .. }
@@ -333,6 +370,7 @@ impl Hold {
             | Self::DuplicateBinding { .. }
             | Self::AccessDenied { .. }
             | Self::SourceMissing { .. }
+            | Self::Binding(_)
             | Self::UnusableRelease { .. } => true,
             Self::Paused
             | Self::AwaitingPromotion
@@ -354,6 +392,10 @@ impl Hold {
             | Self::ManualImage { .. }
             | Self::ScaledToZero
             | Self::Quarantined { .. }
+            | Self::AwaitingDelivery { .. }
+            | Self::AwaitingHealth { .. }
+            | Self::Baking
+            | Self::FailedRelease { .. }
             | Self::Restarting
             | Self::Refused { .. } => false,
         }
@@ -381,6 +423,9 @@ impl Hold {
             | Self::DuplicateBinding { what, .. }
             | Self::Refused { what, .. } => what,
             Self::ImageOwned { container, .. } => container,
+            Self::Binding(trouble) => trouble.object(),
+            Self::AwaitingDelivery { object, .. } => object,
+            Self::AwaitingHealth { check, .. } => check,
             Self::Paused
             | Self::AwaitingPromotion
             | Self::Experimenting
@@ -398,6 +443,8 @@ impl Hold {
             | Self::InvalidTemplate { .. }
             | Self::StrategyChanged { .. }
             | Self::ScaledToZero
+            | Self::Baking
+            | Self::FailedRelease { .. }
             | Self::Restarting
             | Self::Quarantined { .. } => "",
         }
@@ -467,6 +514,11 @@ impl Hold {
                 "spec.replicas is 0, so no pod can prove the new revision".to_owned()
             }
             Self::Quarantined { what, attempt, lost } => quarantined(what, *attempt, *lost),
+            Self::Binding(trouble) => trouble.message(),
+            Self::AwaitingDelivery { object, why } => format!("{object}: {why}"),
+            Self::AwaitingHealth { check, why } => format!("HealthCheck {check}: {why}"),
+            Self::Baking => "the release has to stay healthy until the end of its bake".to_owned(),
+            Self::FailedRelease { what, attempt } => failed_release(what, *attempt),
             Self::Restarting => "pods are replaced one after another, as asked".to_owned(),
             Self::Refused { what, why } => format!("the API server refuses {what}: {why}"),
         }
@@ -556,6 +608,13 @@ fn quarantined(what: &str, attempt: u32, lost: bool) -> String {
     format!(
         "{what} {how} attempt {attempt} and is not tried again until the command \
                  retry or another release"
+    )
+}
+
+fn failed_release(what: &str, attempt: u32) -> String {
+    format!(
+        "{what} failed in attempt {attempt} and stays, as spec.onFailure asks; others wait until \
+         the command retry"
     )
 }
 

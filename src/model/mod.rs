@@ -2,7 +2,9 @@
 //!
 //! Start at [`snapshot`] (what a turn knows) and [`moves`] (what it may do).
 
+pub mod binding;
 pub mod command;
+pub mod health;
 pub mod hold;
 pub mod image;
 pub mod moment;

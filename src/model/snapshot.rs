@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::binding::Binding;
 use crate::model::command::Commands;
+use crate::model::health::Check;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::moves::{FieldEdit, NewRule, RuleAt, Target};
@@ -72,6 +74,10 @@ pub struct Snapshot {
     pub pods: Option<Result<Vec<Pod>, String>>,
     /// What the source offers.
     pub offer: Offer,
+    /// The fields of Flux objects that are bound to it, in the order of delivery.
+    pub bindings: Vec<Binding>,
+    /// The HealthChecks that it selects; `None`: it selects none.
+    pub checks: Option<Vec<Check>>,
     /// The stable Service.
     pub stable_service: Option<Service>,
     /// Services that were in use until they were changed in spec and route together, or that a lost

@@ -8,12 +8,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, OciRepository,
+    ReplicaSet, Service,
 };
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::observe::light;
+use crate::validate::binding::{self, Claim};
 
 /// The copy of the whole object that client-side apply leaves on it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -188,18 +190,97 @@ impl Watched for GrpcRoute {
     }
 }
 
+impl Watched for OciRepository {
+    const KIND: Kind = Kind::OciRepository;
+
+    fn refs(&self) -> Vec<Reference> {
+        let own = kustomization(&self.metadata).into_iter();
+        own.chain(claimed(binding::tags(&self.metadata))).collect()
+    }
+
+    fn trim(&mut self) {
+        bound(&mut self.metadata, &["f:spec", "f:ref"]);
+    }
+}
+
 impl Watched for Kustomization {
     const KIND: Kind = Kind::Kustomization;
+
+    fn refs(&self) -> Vec<Reference> {
+        let own = kustomization(&self.metadata).into_iter();
+        let source = self.spec.source_ref.iter().filter(|source| source.kind == "OCIRepository");
+        let source = source.map(|source| {
+            let namespace = source.namespace.as_deref().unwrap_or(namespace(&self.metadata));
+            Reference::new(Kind::OciRepository, namespace, &source.name)
+        });
+        own.chain(source).chain(claimed(binding::variables(&self.metadata))).collect()
+    }
+
+    fn trim(&mut self) {
+        bound(&mut self.metadata, &["f:spec", "f:postBuild"]);
+        let inventory = self.status.as_mut().and_then(|status| status.inventory.as_mut());
+        if let Some(inventory) = inventory {
+            let rollout = format!("_{}_Rollout", keys::GROUP);
+            inventory.entries.retain(|entry| entry.id.ends_with(&rollout));
+        }
+    }
+}
+
+impl Watched for KuberikRollout {
+    const KIND: Kind = Kind::KuberikRollout;
 
     fn refs(&self) -> Vec<Reference> {
         Vec::new()
     }
 
     fn trim(&mut self) {
-        self.metadata.managed_fields = None;
-        self.metadata.annotations = None;
-        self.status = None;
+        bare(&mut self.metadata);
+        (self.spec, self.status) = (Value::Null, None);
     }
+}
+
+/// The Rollouts that annotations name; by kuberik's spelling one of kuberik's, too.
+fn claimed(claims: Vec<Claim>) -> Vec<Reference> {
+    let both = |claim: Claim| {
+        let Claim { rollout: key, alias, .. } = claim;
+        let kuberik = Reference { kind: Kind::KuberikRollout, key: key.clone() };
+        [Some(Reference { kind: Kind::Rollout, key }), Some(kuberik).filter(|_| alias)]
+    };
+    let mut all: Vec<Reference> = claims.into_iter().flat_map(both).flatten().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Drops what nobody reads of the metadata of an object that may bind a field: who has the field is
+/// read only where it does.
+fn bound(meta: &mut ObjectMeta, path: &[&str]) {
+    let annotations = meta.annotations.get_or_insert_default();
+    annotations.retain(|key, _| {
+        let ours = key.split_once('/').is_some_and(|(group, _)| group == keys::GROUP);
+        ours || key == keys::FLUX_SSA
+            || key.starts_with(keys::BIND_VARIABLE_KUBERIK)
+            || key == keys::BIND_TAG_KUBERIK
+    });
+    let binds = annotations.keys().any(|key| key != keys::FLUX_SSA);
+    if let Some(entries) = meta.managed_fields.as_mut().filter(|_| binds) {
+        entries.retain(|entry| has(entry, path));
+    } else {
+        meta.managed_fields = None;
+    }
+}
+
+/// Tells whether a manager has a field, or a part of it, or a whole that holds it.
+fn has(entry: &ManagedFieldsEntry, path: &[&str]) -> bool {
+    let Some(fields) = &entry.fields_v1 else { return false };
+    let mut node = &fields.0;
+    for part in path {
+        match node.get(part) {
+            Some(below) => node = below,
+            None => return node.as_object().is_some_and(|parts| parts.is_empty()),
+        }
+    }
+    true
 }
 
 /// The routes that the attempt in progress of a Rollout uses.

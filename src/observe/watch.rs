@@ -138,7 +138,9 @@ pub async fn run(watches: Watches) {
         watches.installed(&stores.policies).boxed(),
         watches.installed(&stores.routes).boxed(),
         watches.installed(&stores.grpc_routes).boxed(),
+        watches.installed(&stores.repositories).boxed(),
         watches.installed(&stores.kustomizations).boxed(),
+        watches.installed(&stores.kuberik).boxed(),
     ])
     .await;
 }
@@ -164,8 +166,8 @@ impl Watches {
         K: Watched + Resource<DynamicType = ApiResource> + Clone + Debug,
         K::Scope: NamespaceScope,
     {
-        // Few clusters route gRPC: nobody is asked about it before a Rollout does.
-        if K::KIND == Kind::GrpcRoute {
+        // Few clusters route gRPC or had kuberik: nobody is asked about it before it is named.
+        if [Kind::GrpcRoute, Kind::KuberikRollout].contains(&K::KIND) {
             self.until_referred(K::KIND).await;
         }
         loop {

@@ -1,5 +1,6 @@
 //! Validate: wire to model, once. Every error carries a field path. It never reads or writes.
 
+pub mod binding;
 mod commands;
 mod excerpt;
 #[cfg(test)]
@@ -69,6 +70,8 @@ pub fn validate(seen: &Seen) -> Known {
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
         offer: source::offer(&seen.source, &spec),
+        bindings: binding::all(seen, &rollout, spec.workload),
+        checks: None,
         stable_service,
         canary_service,
         duplicate: rival::older(seen, &spec, &routes),
@@ -144,6 +147,7 @@ fn unhurried(stage: &Stage) -> bool {
         Stage::RollingBack { cause, .. } => !cause.failed(),
         Stage::First { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => false,
     }
