@@ -22,6 +22,7 @@ pub mod release;
 pub mod replicas;
 pub mod restart;
 pub mod routes;
+pub mod schedule;
 pub mod side;
 pub mod stage;
 pub mod status;
