@@ -466,3 +466,6 @@ fn progress(object: &Kustomization, inside: bool) -> Applied {
 fn fails(reason: &str) -> bool {
     ["BuildFailed", "ReconciliationFailed", "HealthCheckFailed", "PruneFailed"].contains(&reason)
 }
+
+#[cfg(test)]
+mod tests;
