@@ -234,7 +234,6 @@ impl Watched for KuberikRollout {
 
     fn trim(&mut self) {
         bare(&mut self.metadata);
-        (self.spec, self.status) = (Value::Null, None);
     }
 }
 

@@ -256,7 +256,7 @@ impl Flux {
                 return;
             }
             let fetched = self.fetched(place, kustomization);
-            let bad = breaks(kustomization) || fetched.is_some_and(|revision| bad(revision));
+            let bad = breaks(kustomization) || fetched.is_some_and(bad);
             applied(kustomization, (fetched, bad), ground)
         } else if let Some(artifact) = self.artifacts.get(place) {
             self.copied(artifact, None, ground)
