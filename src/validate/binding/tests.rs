@@ -211,6 +211,15 @@ fn who_has_a_field_is_read_of_its_managers() {
 }
 
 #[test]
+fn a_map_without_keys_is_not_the_variable() {
+    let empty = json!({"f:spec": {"f:postBuild": {"f:substitute": {}}}});
+    let entry = json!({"manager": "kustomize-controller", "operation": "Apply",
+        "fieldsType": "FieldsV1", "fieldsV1": empty});
+    let binding = one(json!({"metadata": {"managedFields": [entry]}}));
+    assert_eq!((binding.ours, binding.yields, binding.rival), (false, false, None));
+}
+
+#[test]
 fn a_kustomization_has_applied_what_it_says_of_its_generation() {
     let ready = |status: &str, reason: &str, generation: i64| {
         json!({"status": {"conditions": [{"type": "Ready", "status": status, "reason": reason,

@@ -9,6 +9,7 @@ use crate::support::json::{list, merged, name, text, version};
 use crate::support::rig::{rig, succeeded};
 use crate::support::shop::{image_policy, image_repository, rollout, sourced};
 use crate::support::story::{SHOP, Story};
+use crate::support::watch::Seen;
 
 const APPS: &str = "apps";
 const VARIABLE: &str = "SHOP_VERSION";
@@ -324,6 +325,9 @@ async fn two_rollouts_never_touch_each_others_variable_in_200_releases() {
     let [shop, cart] = variables.map(|variable| format!("/spec/postBuild/substitute/{variable}"));
     tokio::join!(releases(&story, SHOP, &shop), releases(&story, "cart", &cart));
 
+    let last = format!("1.0.{ROUNDS}");
+    let both = |seen: &Seen| [&shop, &cart].iter().all(|value| text(&seen.object, value) == last);
+    apps.until(story.end, "both last values are there", both).await;
     for value in [&shop, &cart] {
         let states = apps.states(APPS);
         let mut values: Vec<&str> = states.iter().map(|state| text(state, value)).collect();
