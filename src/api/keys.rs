@@ -39,6 +39,10 @@ pub const COMMAND_RETRY: &str = "stairlock.dev/retry";
 pub const COMMAND_RESTART: &str = "stairlock.dev/restart";
 /// Annotation on a Rollout: end the experiment, with the winner as value. Written by people.
 pub const COMMAND_CONCLUDE: &str = "stairlock.dev/conclude-experiment";
+/// Annotation on a Rollout: take this version at once. Written by people.
+pub const COMMAND_FORCE: &str = "stairlock.dev/force-deploy";
+/// kuberik's spelling of [`COMMAND_FORCE`].
+pub const COMMAND_FORCE_KUBERIK: &str = "rollout.kuberik.com/force-deploy";
 /// KULTA's spelling of [`COMMAND_PROMOTE`].
 pub const COMMAND_PROMOTE_KULTA: &str = "kulta.io/promote";
 /// KULTA's spelling of [`COMMAND_CONCLUDE`].

@@ -137,6 +137,17 @@ pub struct Commands {
     pub asked: Vec<Asked>,
     /// The annotation that holds an accepted token: its key, and the token where it can be read.
     pub accepted: Option<(String, Option<Token>)>,
+    /// The version that is to be taken at once.
+    pub force: Option<Force>,
+}
+
+/// An annotation that asks for a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Force {
+    /// The annotation's key, which may be an alias.
+    pub key: String,
+    /// The version, or its tag.
+    pub version: String,
 }
 
 #[cfg(test)]

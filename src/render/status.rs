@@ -3,7 +3,7 @@
 use crate::api::status as wire;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::model::release::ReleaseRef;
+use crate::model::release::{About, Listed, ReleaseRef};
 use crate::model::spec::{HeaderMatch, RouteKind, RouteName, Routing};
 use crate::model::status::{
     Attempt, Bake, Condition, Counts, Delivered, Draining, Entry, FailedCheck, Pin, Quarantined,
@@ -23,6 +23,9 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         quarantine,
         targets,
         pin: pinned,
+        available: known,
+        candidates,
+        gated,
         restart: restarts,
         frozen_since,
         outbox,
@@ -44,6 +47,9 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         quarantine: quarantine.iter().map(quarantined).collect(),
         targets: targets.iter().map(target).collect(),
         pin: pinned.as_ref().map(pin),
+        available_releases: known.iter().map(listed).collect(),
+        release_candidates: candidates.iter().map(listed).collect(),
+        gated_release_candidates: gated.iter().map(listed).collect(),
         restart: restarts.as_ref().map(restart),
         frozen_since: time(*frozen_since),
         outbox: outbox.iter().map(notice).collect(),
@@ -219,11 +225,23 @@ fn quarantined(quarantined: &Quarantined) -> wire::Quarantined {
 }
 
 fn pin(pin: &Pin) -> wire::Pin {
-    let Pin { image, until_newer_than, since } = pin;
+    let Pin { image, until_newer_than, since, forced } = pin;
     wire::Pin {
         image: image.clone(),
         until_newer_than: until_newer_than.clone(),
         since: since.to_string(),
+        forced: *forced,
+    }
+}
+
+fn listed(listed: &Listed) -> wire::Listed {
+    let Listed { tag, digest, version, about: About { revision, created } } = listed;
+    wire::Listed {
+        tag: tag.clone(),
+        digest: digest.clone(),
+        version: version.clone(),
+        revision: revision.clone(),
+        created: created.clone(),
     }
 }
 
@@ -421,7 +439,11 @@ mod tests {
                 image: "shop:1".into(),
                 until_newer_than: "1.2.3".into(),
                 since: at(9),
+                forced: true,
             }),
+            available: vec![known()],
+            candidates: vec![known()],
+            gated: vec![known()],
             restart: Some(Restart { since: at(13), number: 2 }),
             frozen_since: Some(at(10)),
             outbox: [true, false].map(said).to_vec(),
@@ -430,6 +452,15 @@ mod tests {
             conditions: vec![ready()],
             counts: Counts { replicas: 4, ready: 3, available: 2, updated: 1 },
             selector: "app=shop".into(),
+        }
+    }
+
+    fn known() -> Listed {
+        Listed {
+            tag: "v1.2.3".into(),
+            digest: Some("sha256:1".into()),
+            version: "1.2.3".into(),
+            about: About { revision: "5f6c0a9".into(), created: "2026-01-02T03:04:05Z".into() },
         }
     }
 

@@ -4,7 +4,7 @@ use kube::ResourceExt;
 
 use crate::api::keys;
 use crate::api::rollout::Rollout;
-use crate::model::command::{Asked, Command, Commands, Token, Value};
+use crate::model::command::{Asked, Command, Commands, Force, Token, Value};
 
 /// Every annotation that asks for a command, aliases included; those that conclude an experiment
 /// name its winner.
@@ -40,7 +40,12 @@ pub fn asked(rollout: &Rollout) -> Commands {
     asked.sort_by(|a, b| a.command.cmp(&b.command).then_with(|| a.key.cmp(&b.key)));
     let accepted = annotations.get(keys::ACCEPTED);
     let accepted = accepted.map(|text| (keys::ACCEPTED.to_owned(), Token::parse(text)));
-    Commands { asked, accepted }
+    let keys = [keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK];
+    let force = keys.into_iter().find_map(|key| {
+        let version = annotations.get(key).filter(|version| !version.is_empty())?.clone();
+        Some(Force { key: key.to_owned(), version })
+    });
+    Commands { asked, accepted, force }
 }
 
 /// Reads the winner of an experiment, whom the data tell with `true`.
