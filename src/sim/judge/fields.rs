@@ -148,7 +148,16 @@ fn without_experiments(experiments: &[Routing], route: &Value) -> Value {
 
 /// Whether an annotation is a command, or one that was accepted.
 fn commands(key: &str) -> bool {
-    let others = [keys::ACCEPTED, keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK];
+    let others = [
+        keys::ACCEPTED,
+        keys::COMMAND_FORCE,
+        keys::COMMAND_FORCE_KUBERIK,
+        keys::COMMAND_ROLLBACK,
+        keys::DEPLOY_USER,
+        keys::DEPLOY_USER_KUBERIK,
+        keys::DEPLOY_MESSAGE,
+        keys::DEPLOY_MESSAGE_KUBERIK,
+    ];
     others.contains(&key) || COMMANDS.iter().any(|(known, _)| *known == key)
 }
 
