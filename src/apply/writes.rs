@@ -232,8 +232,14 @@ async fn create_replica_set(
     owner: &Owner,
     write: &Write,
 ) -> Result<Option<Written>, Error> {
-    let Write::CreateReplicaSet { revision, attempt, replicas, min_ready_secs, selector, template } =
-        write
+    let Write::CreateReplicaSet {
+        revision,
+        attempt,
+        replicas,
+        min_ready_secs: seconds,
+        selector,
+        template,
+    } = write
     else {
         return Ok(None);
     };
