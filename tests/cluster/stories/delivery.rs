@@ -4,40 +4,15 @@
 use serde_json::{Value, json};
 
 use crate::support::controller::Controller;
-use crate::support::flux::{applied, config_map, oci_repository, ready};
+use crate::support::flux::{APPS, VARIABLE, applied, bound, config_map, delivering};
+use crate::support::flux::{oci_repository, ready, shown};
 use crate::support::json::{list, merged, name, text, version};
 use crate::support::rig::{rig, succeeded};
 use crate::support::shop::{image_policy, image_repository, rollout, sourced};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::Seen;
 
-const APPS: &str = "apps";
-const VARIABLE: &str = "SHOP_VERSION";
 const VALUE: &str = "/spec/postBuild/substitute/SHOP_VERSION";
-const REFERENCE: &str = "${SHOP_VERSION:=0.0.0}";
-
-/// A Rollout that delivers only.
-fn delivering(name: &str) -> Value {
-    json!({
-        "apiVersion": "stairlock.dev/v1alpha1",
-        "kind": "Rollout",
-        "metadata": {"name": name},
-        "spec": {"sourceRef": {"kind": "ImagePolicy", "name": name}, "bakeTime": "1s"},
-    })
-}
-
-/// A Flux object whose variable follows the shop.
-fn bound(object: Value) -> Value {
-    let key = format!("stairlock.dev/substitute.{VARIABLE}.from");
-    merged(object, &json!({"metadata": {"annotations": {key: SHOP}}}))
-}
-
-/// A ConfigMap that shows which version is applied; no object may have a name in capitals, so a
-/// version in capitals cannot be applied.
-fn shown() -> Vec<Value> {
-    let versions = config_map("versions", "shop", REFERENCE);
-    vec![versions, config_map(&format!("shop-{REFERENCE}"), "any", "thing")]
-}
 
 /// The artifact 1.0.0 of these manifests, and what applies it.
 async fn staged(story: &Story, manifests: &[Value], kustomization: Value) {
