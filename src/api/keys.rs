@@ -39,6 +39,30 @@ pub const COMMAND_RETRY: &str = "stairlock.dev/retry";
 pub const COMMAND_RESTART: &str = "stairlock.dev/restart";
 /// Annotation on a Rollout: end the experiment, with the winner as value. Written by people.
 pub const COMMAND_CONCLUDE: &str = "stairlock.dev/conclude-experiment";
+/// Annotation on a Rollout: take this version at once. Written by people.
+pub const COMMAND_FORCE: &str = "stairlock.dev/force-deploy";
+/// Annotation on a Rollout: deliver again what an attempt of the history delivered. Written by
+/// people.
+pub const COMMAND_ROLLBACK: &str = "stairlock.dev/rollback";
+/// Annotation on a Rollout: take the release for a success. Written by people.
+pub const COMMAND_MARK: &str = "stairlock.dev/mark-successful";
+/// Annotation on a Rollout: let other releases be taken beside one that failed and stays. Written by
+/// people.
+pub const COMMAND_UNBLOCK: &str = "stairlock.dev/unblock-failed";
+/// kuberik's spelling of [`COMMAND_UNBLOCK`].
+pub const COMMAND_UNBLOCK_KUBERIK: &str = "rollout.kuberik.com/unblock-failed";
+/// kuberik's spelling of [`COMMAND_RETRY`]: whatever its value, it is asked for.
+pub const COMMAND_RETRY_KUBERIK: &str = "rollout.kuberik.com/retry";
+/// Annotation on a Rollout: who asks for the release that is chosen with it. Written by people.
+pub const DEPLOY_USER: &str = "stairlock.dev/deploy-user";
+/// Annotation on a Rollout: why. Written by people.
+pub const DEPLOY_MESSAGE: &str = "stairlock.dev/deploy-message";
+/// kuberik's spelling of [`DEPLOY_USER`].
+pub const DEPLOY_USER_KUBERIK: &str = "rollout.kuberik.com/deploy-user";
+/// kuberik's spelling of [`DEPLOY_MESSAGE`].
+pub const DEPLOY_MESSAGE_KUBERIK: &str = "rollout.kuberik.com/deploy-message";
+/// kuberik's spelling of [`COMMAND_FORCE`].
+pub const COMMAND_FORCE_KUBERIK: &str = "rollout.kuberik.com/force-deploy";
 /// KULTA's spelling of [`COMMAND_PROMOTE`].
 pub const COMMAND_PROMOTE_KULTA: &str = "kulta.io/promote";
 /// KULTA's spelling of [`COMMAND_CONCLUDE`].

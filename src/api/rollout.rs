@@ -70,6 +70,8 @@ use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
          || self.template.metadata.labels.all(key, !key.startsWith('{GROUP}/'))"
     )).message(format!("spec.template.metadata.labels has keys that begin with {GROUP}/: \
         remove them, Stairlock sets its own").as_str()),
+    validation = Rule::new("!has(self.wantedVersion) || has(self.sourceRef)").message(
+        "spec.wantedVersion needs a source: set spec.sourceRef, or edit the image in the template"),
     validation = Rule::new(
         "!has(self.template) || !has(self.template.spec.initContainers) \
          || self.template.spec.initContainers.all(init, \
@@ -90,6 +92,13 @@ pub struct RolloutSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub semver: Option<String>,
+    /// The version to run, whatever else is offered: it goes before force-deploy and before newer
+    /// releases, and may be older than what runs. Default: none; the newest release is taken.
+    /// Range: the version or the tag of a release that is known, at most 128 characters. Example:
+    /// `"2.1.0"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[a-zA-Z0-9_][a-zA-Z0-9_.+-]*$"))]
+    pub wanted_version: Option<String>,
     /// The container or init container whose image takes the releases. Default: every one whose
     /// image is of the release's repository. Range: a container name of the template, at most 63
     /// characters. Example: `app`.

@@ -3,7 +3,7 @@
 use crate::decide::act::Act;
 use crate::model::binding::{Applied, Binding, Trouble};
 use crate::model::hold::Hold;
-use crate::model::moment::Timestamp;
+use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{Target, Write};
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::Snapshot;
@@ -186,7 +186,7 @@ pub fn awaited(seen: &Snapshot) -> Option<Hold> {
         }
         match &binding.applied {
             Applied::Done => None,
-            Applied::Pending(why) | Applied::Failed(why) => {
+            Applied::Pending(why) | Applied::Failed { why, .. } => {
                 Some(Hold::AwaitingDelivery { object, why: why.clone() })
             }
         }
@@ -200,13 +200,27 @@ pub fn refused(seen: &Snapshot) -> Option<String> {
     let failed = |binding: &Binding| {
         let value = wanted(status, binding)?;
         match &binding.applied {
-            Applied::Failed(why) if holds(binding, value) => {
-                Some(format!("{}: {why}", binding.field))
+            Applied::Failed { why, since } if holds(binding, value) => {
+                let fresh = fresh(status, binding, *since);
+                fresh.then(|| format!("{}: {why}", binding.field))
             }
-            Applied::Failed(_) | Applied::Done | Applied::Pending(_) => None,
+            Applied::Failed { .. } | Applied::Done | Applied::Pending(_) => None,
         }
     };
     seen.bindings.iter().find_map(failed)
+}
+
+/// Tells whether a failure is one of this attempt. Of a value that was there before, as where it is
+/// tried again, Flux still says what it said then.
+fn fresh(status: &Status, binding: &Binding, since: Option<Timestamp>) -> bool {
+    let Some(attempt) = &status.attempt else { return false };
+    let value = binding.value.as_deref();
+    let old = known(status, binding).is_some_and(|known| {
+        Some(known.value.as_str()) == value && known.since < attempt.started_at
+    });
+    // It is told in whole seconds.
+    let again = since.is_some_and(|since| attempt.started_at < since + Duration::from_secs(1));
+    !old || again
 }
 
 /// The fields as they are remembered: those that hold what they should, and those that do not bind

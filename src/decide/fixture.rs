@@ -10,7 +10,7 @@ use crate::model::command::Commands;
 use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
-use crate::model::release::{Release, ReleaseRef};
+use crate::model::release::{About, Release, ReleaseRef};
 use crate::model::snapshot::{
     Acceptance, Experiment, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule,
     Service, Snapshot,
@@ -37,7 +37,11 @@ pub fn template(image: &str) -> Template {
 
 pub fn release(tag: &str) -> Release {
     let image = Image::parse(&format!("shop:{tag}")).unwrap();
-    Release { version: Version::from_tag(image.tag.as_deref().unwrap()).unwrap(), image }
+    Release {
+        version: Version::from_tag(image.tag.as_deref().unwrap()).unwrap(),
+        image,
+        about: About::default(),
+    }
 }
 
 pub fn delivered(image: &str) -> ReleaseRef {
@@ -114,6 +118,7 @@ fn spec() -> Spec {
         history_max: 10,
         paused: false,
         source: None,
+        wanted_version: None,
         range: None,
         container: None,
         workload: true,
@@ -163,6 +168,8 @@ fn status(revision: &Revision) -> Status {
         previous: None,
         bake: None,
         kept: false,
+        unblocked: false,
+        intent: None,
     };
     let release = delivered("shop:1.0.0");
     let stable = Side { revision: revision.clone(), release, replicas: 4, ready: 4 };
@@ -241,6 +248,8 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         previous: None,
         bake: None,
         kept: false,
+        unblocked: false,
+        intent: None,
     });
     seen
 }

@@ -16,6 +16,7 @@ pub mod finalize;
 pub mod invariant;
 pub mod notice;
 pub mod order;
+pub mod pick;
 pub mod pods;
 pub mod recover;
 pub mod release;
@@ -27,6 +28,7 @@ pub mod side;
 pub mod stage;
 pub mod status;
 pub mod switch;
+pub mod target;
 pub mod way;
 pub mod weights;
 

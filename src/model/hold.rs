@@ -104,6 +104,11 @@ pub enum Hold {
         /// What the template has.
         present: String,
     },
+    /// The version that is wanted is not known.
+    VersionNotFound {
+        /// The version.
+        version: String,
+    },
     /// The offered version lies outside `spec.semver`.
     OutOfRange {
         /// The version.
@@ -280,6 +285,7 @@ impl Hold {
             Self::SelfReference { .. } => "SelfReference",
             Self::UnusableRelease { .. } => "UnusableRelease",
             Self::ImageMismatch { .. } => "ImageMismatch",
+            Self::VersionNotFound { .. } => "VersionNotFound",
             Self::OutOfRange { .. } => "OutOfRange",
             Self::OlderRelease { .. } => "OlderRelease",
             Self::ManualImage { .. } => "ManualImage",
@@ -341,6 +347,7 @@ impl Hold {
             | Self::SelfReference { .. }
             | Self::UnusableRelease { .. }
             | Self::ImageMismatch { .. }
+            | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
             | Self::ImageOwned { .. }
@@ -364,6 +371,7 @@ impl Hold {
             Self::KindMissing { .. }
             | Self::KindForbidden { .. }
             | Self::ImageMismatch { .. }
+            | Self::VersionNotFound { .. }
             | Self::ImageOwned { .. }
             | Self::ContainerUnknown { .. }
             | Self::InvalidTemplate { .. }
@@ -445,6 +453,7 @@ impl Hold {
             | Self::Draining
             | Self::NoRelease
             | Self::ImageMismatch { .. }
+            | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
             | Self::ManualImage { .. }
@@ -493,6 +502,7 @@ impl Hold {
                 format!("what {source} offers is not a release: {why}")
             }
             Self::ImageMismatch { offered, present } => image_mismatch(offered, present),
+            Self::VersionNotFound { version } => version_not_found(version),
             Self::OutOfRange { version, range } => {
                 format!("version {version} is outside spec.semver {range:?}")
             }
@@ -565,8 +575,15 @@ fn image_mismatch(offered: &str, present: &str) -> String {
     )
 }
 
+fn version_not_found(version: &str) -> String {
+    format!(
+        "spec.wantedVersion {version:?} is none of the releases that are known; name one of \
+         status.availableReleases, or remove it"
+    )
+}
+
 fn manual_image(image: &str) -> String {
-    format!("{image} was set by hand and stays until a newer release or the command retry")
+    format!("{image} was chosen by hand and stays until a newer release or the command retry")
 }
 
 fn image_owned(container: &str, manager: &str) -> String {

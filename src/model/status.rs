@@ -1,9 +1,10 @@
 //! Status: what is stored about a Rollout, parsed. Its resourceVersion is the only lock.
 
 use crate::model::binding::Field;
+use crate::model::command::Intent;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::model::release::ReleaseRef;
+use crate::model::release::{Listed, ReleaseRef};
 use crate::model::spec::Routing;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
@@ -29,8 +30,16 @@ pub struct Status {
     pub quarantine: Vec<Quarantined>,
     /// The fields of Flux objects that hold what was delivered.
     pub targets: Vec<Delivered>,
+    /// Who asks for the next release that people choose, and why.
+    pub intent: Option<Intent>,
     /// An image set by hand.
     pub pin: Option<Pin>,
+    /// The releases that are known, oldest first.
+    pub available: Vec<Listed>,
+    /// Those that are newer than what runs and did not fail, newest first.
+    pub candidates: Vec<Listed>,
+    /// Those of them that nothing keeps from being taken.
+    pub gated: Vec<Listed>,
     /// The restart of pods that is under way.
     pub restart: Option<Restart>,
     /// Since when `spec.paused` freezes the attempt.
@@ -136,6 +145,10 @@ pub struct Attempt {
     pub bake: Option<Bake>,
     /// Whether its release stays although it failed, until a person decides.
     pub kept: bool,
+    /// Whether others may be taken all the same.
+    pub unblocked: bool,
+    /// Who asked for it, and why, where people chose it.
+    pub intent: Option<Intent>,
 }
 
 /// What a bake came to.
@@ -391,6 +404,8 @@ pub struct Entry {
     pub weight: Weight,
     /// What its bake came to, if it had one.
     pub bake: Option<Bake>,
+    /// Who asked for it, and why, where people chose it.
+    pub intent: Option<Intent>,
 }
 
 /// What failed, or did not win its experiment, and is not tried again.
@@ -417,6 +432,8 @@ pub struct Pin {
     pub until_newer_than: String,
     /// Since when.
     pub since: Timestamp,
+    /// Whether the command force-deploy chose it: then it is delivered.
+    pub forced: bool,
 }
 
 /// A restart of pods that is under way.

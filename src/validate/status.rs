@@ -3,9 +3,10 @@
 
 use crate::api::status as wire;
 use crate::model::binding::{Field, TargetKind};
+use crate::model::command::Intent;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::model::release::ReleaseRef;
+use crate::model::release::{About, Listed, ReleaseRef};
 use crate::model::spec::{HeaderMatch, MatchKind, RouteKind, RouteName, Routing, Strategy};
 use crate::model::status::{
     Attempt, Bake, BakeResult, Cause, Condition, Counts, Delivered, Draining, Entry, FailedCheck,
@@ -41,7 +42,11 @@ fn known(stored: &wire::RolloutStatus) -> Option<Status> {
         history: stored.history.iter().filter_map(entry).collect(),
         quarantine: stored.quarantine.iter().filter_map(quarantined).collect(),
         targets: stored.targets.iter().filter_map(target).collect(),
+        intent: stored.intent.as_ref().map(intent),
         pin: stored.pin.as_ref().and_then(pin),
+        available: stored.available_releases.iter().map(listed).collect(),
+        candidates: stored.release_candidates.iter().map(listed).collect(),
+        gated: stored.gated_release_candidates.iter().map(listed).collect(),
         restart: stored.restart.as_ref().and_then(restart),
         frozen_since: stored.frozen_since.as_deref().and_then(Timestamp::parse),
         outbox: stored.outbox.iter().filter_map(notice).collect(),
@@ -86,7 +91,21 @@ fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
         previous: readable(stored.previous.as_ref(), side)?,
         bake: stored.bake.as_ref().and_then(bake),
         kept: stored.kept,
+        unblocked: stored.unblocked,
+        intent: stored.intent.as_ref().map(intent),
     })
+}
+
+fn intent(stored: &wire::Intent) -> Intent {
+    Intent { user: stored.user.clone(), message: stored.message.clone() }
+}
+
+/// Who asked for an ended attempt, and why; by itself nobody did.
+fn asked(stored: &wire::Entry) -> Option<Intent> {
+    let by = stored.triggered_by.as_ref().filter(|by| by.kind == wire::TriggeredBy::USER);
+    let user = by.map(|by| by.name.clone()).unwrap_or_default();
+    let intent = Intent { user, message: stored.message.clone() };
+    (intent != Intent::default()).then_some(intent)
 }
 
 fn bake(stored: &wire::Bake) -> Option<Bake> {
@@ -194,6 +213,7 @@ fn entry(stored: &wire::Entry) -> Option<Entry> {
         cause,
         weight: weight(stored.weight)?,
         bake: baked(stored),
+        intent: asked(stored),
     })
 }
 
@@ -227,7 +247,17 @@ fn pin(stored: &wire::Pin) -> Option<Pin> {
         image: stored.image.clone(),
         until_newer_than: stored.until_newer_than.clone(),
         since: Timestamp::parse(&stored.since)?,
+        forced: stored.forced,
     })
+}
+
+fn listed(stored: &wire::Listed) -> Listed {
+    Listed {
+        tag: stored.tag.clone(),
+        digest: stored.digest.clone(),
+        version: stored.version.clone(),
+        about: About { revision: stored.revision.clone(), created: stored.created.clone() },
+    }
 }
 
 fn notice(stored: &wire::Notice) -> Option<Notice> {

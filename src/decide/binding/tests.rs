@@ -169,9 +169,24 @@ fn a_delivery_is_believed_as_flux_says() {
         seen.status.attempt.as_mut().unwrap().trigger = Trigger::Release;
         assert_eq!(awaited(&seen).as_ref().map(Hold::code), want, "{case}");
     }
-    let failed = Binding { applied: Applied::Failed("why".to_owned()), ..bound(Some("1.0.0")) };
+    let failed = Binding {
+        applied: Applied::Failed { why: "why".to_owned(), since: None },
+        ..bound(Some("1.0.0"))
+    };
     let seen = with(at_rest(), failed.clone());
     assert_eq!(refused(&seen).unwrap(), "Kustomization flux-system/apps TAG: why");
+    for (case, known, since, want) in [
+        ("written in this attempt", 2, None, true),
+        ("it was there before", 0, None, false),
+        ("and failed before", 0, Some(0), false),
+        ("and failed again", 0, Some(1), true),
+    ] {
+        let applied = Applied::Failed { why: "why".to_owned(), since: since.map(at) };
+        let mut seen = with(at_rest(), Binding { applied, ..failed.clone() });
+        seen.status.attempt.as_mut().unwrap().started_at = at(1);
+        seen.status.targets = remembered(&seen, &seen.status, at(known));
+        assert_eq!(refused(&seen).is_some(), want, "{case}");
+    }
     let old = Binding { value: Some("0.9.0".to_owned()), ..failed };
     assert_eq!(refused(&with(at_rest(), old)), None, "it failed with another value");
 }

@@ -113,7 +113,13 @@ impl Commands {
         if is.status.restart.is_some() && began(&is.status) != began(&was.status) {
             by(&["restart"], "a restart begins");
         }
-        if freed.is_some() {
+        let forced = |status: &Status| status.pin.clone().filter(|pin| pin.forced);
+        let forces = forced(&is.status).is_some() && forced(&was.status) != forced(&is.status);
+        if forces {
+            found.unless(was.force.is_some(), "S10", || {
+                format!("{}: {:?} is chosen without a command", is.name, is.status.pin)
+            });
+        } else if freed.is_some() {
             by(&["retry"], "the quarantine is lifted");
         } else if was.status.pin.is_some() && is.status.pin.is_none() && same {
             by(&["retry"], "the pin is lifted");
@@ -163,7 +169,9 @@ fn possible(rollout: &Rollout, word: &str, value: &str) -> bool {
         && match word {
             "promote" => paused && !stands(rollout),
             "conclude-a" | "conclude-b" | "conclude" => paused && could_act(rollout, word),
-            "retry" => rollout.status.pin.is_some() || (failed && !attempt.open()),
+            "retry" => {
+                rollout.status.pin.is_some() || ((failed || attempt.kept) && !attempt.open())
+            }
             word => could_act(rollout, word),
         }
 }
@@ -187,6 +195,8 @@ fn could_act(rollout: &Rollout, word: &str) -> bool {
         }
         "promote-full" => step && !attempt.unpaused && !stands(rollout),
         "restart" => true,
+        "mark-successful" => attempt.kept || attempt.stage() == Stage::Baking,
+        "unblock-failed" => attempt.kept && !attempt.unblocked,
         "abort" => {
             matches!(attempt.stage(), Stage::First | Stage::Step | Stage::Promoting | Stage::Baking)
         }

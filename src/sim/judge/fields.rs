@@ -146,16 +146,27 @@ fn without_experiments(experiments: &[Routing], route: &Value) -> Value {
     route
 }
 
+/// Whether an annotation is a command, or one that was accepted.
+fn commands(key: &str) -> bool {
+    let others = [
+        keys::ACCEPTED,
+        keys::COMMAND_FORCE,
+        keys::COMMAND_FORCE_KUBERIK,
+        keys::COMMAND_ROLLBACK,
+        keys::DEPLOY_USER,
+        keys::DEPLOY_USER_KUBERIK,
+        keys::DEPLOY_MESSAGE,
+        keys::DEPLOY_MESSAGE_KUBERIK,
+    ];
+    others.contains(&key) || COMMANDS.iter().any(|(known, _)| *known == key)
+}
+
 fn of_rollout(path: &[Token<'_>], before: &Value, after: &Value) -> bool {
     match path {
-        [Token::Key("metadata"), Token::Key("annotations"), Token::Key(key)] => {
-            *key == keys::ACCEPTED || COMMANDS.iter().any(|(known, _)| known == key)
-        }
+        [Token::Key("metadata"), Token::Key("annotations"), Token::Key(key)] => commands(key),
         [Token::Key("metadata"), Token::Key("annotations")] => {
             let all = |object| at(object, &["metadata", "annotations"]).and_then(Value::as_object);
-            let ours = |key: &String| {
-                key == keys::ACCEPTED || COMMANDS.iter().any(|(known, _)| known == key)
-            };
+            let ours = |key: &String| commands(key);
             [before, after].into_iter().filter_map(all).all(|all| all.keys().all(ours))
         }
         [Token::Key("metadata"), Token::Key("finalizers"), ..] => {

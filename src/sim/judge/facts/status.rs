@@ -85,6 +85,8 @@ pub struct Attempt {
     pub bake_start_time: Option<String>,
     /// Whether its release stays although it failed.
     pub kept: bool,
+    /// Whether others may be taken all the same.
+    pub unblocked: bool,
 }
 
 /// What an attempt delivers.
@@ -237,6 +239,8 @@ pub struct Failed {
 pub struct Pin {
     /// The image.
     pub image: String,
+    /// Whether a command chose it.
+    pub forced: bool,
 }
 
 /// A notice to be sent.
