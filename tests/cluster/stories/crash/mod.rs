@@ -65,7 +65,9 @@ impl Run {
         story.offer("1.0.0").await;
         let manifests = (tale.artifact)();
         if !manifests.is_empty() {
-            story.publish(APPS, "1.0.0", &manifests).await;
+            for tag in ["1.0.0", "1.1.0"] {
+                story.publish(APPS, tag, &manifests).await;
+            }
         }
         for object in (tale.objects)(&story) {
             story.cluster.add(object).await;
@@ -135,6 +137,7 @@ impl Run {
         let delivered: Vec<Value> = self.targets.states(APPS);
         let mut delivered: Vec<&str> = delivered.iter().map(|state| text(state, VALUE)).collect();
         delivered.dedup();
+        delivered.retain(|value| !value.is_empty());
         assert_eq!(delivered, tale.delivered, "{}", story.namespace());
         let mut services = story.cluster.all("Service").await;
         let mut routes = story.cluster.all("HTTPRoute").await;
@@ -143,8 +146,11 @@ impl Run {
             services.clear();
             routes.iter_mut().for_each(|route| route["status"] = Value::Null);
         }
+        let mut targets = self.targets.present();
+        targets.extend(story.cluster.all("OCIRepository").await);
+        let targets: Vec<Value> = targets.iter().map(target).collect();
         let state = json!({"rollout": rollout, "sets": self.sets.present(), "services": services,
-            "routes": routes, "targets": self.targets.present().iter().map(target).collect::<Vec<_>>()});
+            "routes": routes, "targets": targets});
         normal(&state, &self.names())
     }
 
@@ -174,9 +180,10 @@ fn rests(set: &Value) -> bool {
     seen && counts.iter().all(|count| number(set, &format!("/status/{count}")) == wanted)
 }
 
-/// What a Kustomization is to apply; what it says of it differs from run to run.
-fn target(kustomization: &Value) -> Value {
-    json!({"metadata": {"name": name(kustomization)}, "spec": kustomization["spec"]})
+/// What an object of Flux is to do; what it says of it differs from run to run.
+fn target(object: &Value) -> Value {
+    let name = format!("{} {}", text(object, "/kind"), name(object));
+    json!({"metadata": {"name": name}, "spec": object["spec"]})
 }
 
 /// Whether nothing is left to tell, to count or to drain.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::flux::{APPS, applied, bound, delivering, oci_repository, shown};
+use crate::support::json::merged;
 use crate::support::shop::{experiment, rollout, route, routed, sized, sourced, two_sides};
 use crate::support::story::{SHOP, Story};
 
@@ -16,7 +17,7 @@ pub struct Tale {
     pub name: &'static str,
     /// What stands there.
     pub objects: fn(&Story) -> Vec<Value>,
-    /// What the artifact 1.0.0 holds, from which Flux applies; nothing where there is none.
+    /// What the artifacts 1.0.0 and 1.1.0 hold, from which Flux applies; nothing where there is none.
     pub artifact: fn() -> Vec<Value>,
     /// How many seconds an attempt has to become ready, from its beginning on.
     pub patience: Option<u32>,
@@ -158,6 +159,13 @@ fn rolling(story: &Story) -> Vec<Value> {
 fn bound_to_flux(story: &Story) -> Vec<Value> {
     let source = oci_repository(story, APPS, json!({"tag": "1.0.0"}));
     vec![source, bound(applied(story, APPS)), delivering(SHOP)]
+}
+
+/// A Rollout that delivers the tag of an artifact.
+fn bound_artifact(story: &Story) -> Vec<Value> {
+    let binding = json!({"metadata": {"annotations": {"stairlock.dev/rollout": SHOP}}});
+    let source = merged(oci_repository(story, APPS, json!({})), &binding);
+    vec![source, applied(story, APPS), delivering(SHOP)]
 }
 
 /// A canary that is promoted step by step.
@@ -343,6 +351,16 @@ pub const DELIVERED: &[Tale] = &[
         history: &[(2, "DeliveryFailed"), (1, "Completed")],
         writes_min: 5,
         tried: &[("PATCH kustomizations/apps", 2)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "tag of an artifact",
+        objects: bound_artifact,
+        artifact: shown,
+        acts: &[Act::Push("1.1.0"), Act::Completed(2)],
+        weights: &[],
+        writes_min: 5,
+        tried: &[("PATCH ocirepositories/apps", 1)],
         ..PROMOTED
     },
 ];
