@@ -96,6 +96,8 @@ pub const FLUX_NAME: &str = "kustomize.toolkit.fluxcd.io/name";
 pub const FLUX_NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
 /// Annotation by which an object tells kustomize-controller how to apply it.
 pub const FLUX_SSA: &str = "kustomize.toolkit.fluxcd.io/ssa";
+/// Annotation by which people and controllers ask Flux to look at an object. Any new value asks.
+pub const FLUX_REQUEST: &str = "reconcile.fluxcd.io/requestedAt";
 /// The group of ImagePolicies.
 pub const FLUX_IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
 /// The group of Kustomizations.

@@ -37,7 +37,7 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         Write::SetWeights { kind, target, .. }
         | Write::SetRules { kind, target, .. }
         | Write::SetRoute { kind, target, .. } => named(splits(*kind), &target.name),
-        Write::Deliver { field, .. } => {
+        Write::Deliver { field, .. } | Write::Request { field, .. } => {
             Reference::new(bound(field.kind), field.namespace.as_str(), field.name.as_str())
         }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => own(rollout),
@@ -156,6 +156,9 @@ pub async fn apply(
             let claim = Claim { manager, force: *force };
             deliver(client, &reference, (field, target, value), claim).await
         }
+        Write::Request { target, at, .. } => {
+            patched(client, reference, flux::request(target, *at), target).await
+        }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => {
             on_itself(client, rollout, write).await
         }
@@ -190,6 +193,7 @@ async fn on_itself(
         | Write::AdoptReplicaSet(_)
         | Write::Evict { .. }
         | Write::Deliver { .. }
+        | Write::Request { .. }
         | Write::CreateService { .. }
         | Write::AddPort { .. }
         | Write::Select { .. }

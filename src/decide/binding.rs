@@ -1,5 +1,7 @@
 //! Binding: what the bound fields of Flux objects are to hold, and what keeps them from it.
 
+use std::collections::BTreeSet;
+
 use crate::decide::act::Act;
 use crate::model::binding::{Applied, Binding, Trouble};
 use crate::model::hold::Hold;
@@ -100,14 +102,39 @@ pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
         .collect();
     let vanished = |(binding, value): &&(&Binding, &str)| {
         let there = known(status, binding).is_some_and(|known| known.value == *value);
-        there && !binding.yields
+        // What is ours is another release of our own, not yet remembered.
+        there && !binding.yields && !binding.ours
     };
     if let Some((binding, _)) = due.iter().find(vanished) {
         return Some(counted(seen, binding, now));
     }
-    let writes: Vec<Write> =
-        due.into_iter().map(|(binding, value)| write(binding, value)).collect();
+    // A write names the object as it was seen: a second field of it comes with the next turn.
+    let mut objects = BTreeSet::new();
+    let once = due.into_iter().filter(|(binding, _)| objects.insert(&binding.uid));
+    let writes: Vec<Write> = once.map(|(binding, value)| write(binding, value)).collect();
+    let writes = if writes.is_empty() { requests(seen) } else { writes };
     (!writes.is_empty()).then_some(Act::Apply(writes))
+}
+
+/// Flux is asked, once in an attempt, to look at what it has not applied although the value was
+/// there before: without another generation it would only at its next interval.
+fn requests(seen: &Snapshot) -> Vec<Write> {
+    let status = &seen.status;
+    let Some(attempt) = &status.attempt else { return Vec::new() };
+    if !matches!(attempt.stage, Stage::Baking { since: None, .. }) {
+        return Vec::new();
+    }
+    let due = |binding: &&Binding| {
+        let stands = wanted(status, binding).is_some_and(|value| holds(binding, value));
+        let old = known(status, binding).is_some_and(|known| known.since < attempt.started_at);
+        let behind = binding.applied != Applied::Done && binding.trouble.is_none();
+        stands && old && behind && binding.requested != attempt.started_at.to_string()
+    };
+    let request = |binding: &Binding| {
+        let field = binding.field.clone();
+        Write::Request { field, target: target(binding), at: attempt.started_at }
+    };
+    seen.bindings.iter().filter(due).map(request).collect()
 }
 
 /// A value that was there is gone, and nobody has the field: that is counted before it is put back.
@@ -124,14 +151,18 @@ fn counted(seen: &Snapshot, binding: &Binding, now: Timestamp) -> Act {
 fn write(binding: &Binding, value: &str) -> Write {
     Write::Deliver {
         field: binding.field.clone(),
-        target: Target {
-            name: binding.field.name.clone(),
-            uid: binding.uid.clone(),
-            resource_version: binding.resource_version.clone(),
-        },
+        target: target(binding),
         manager: binding.manager.clone(),
         value: value.to_owned(),
         force: binding.yields,
+    }
+}
+
+fn target(binding: &Binding) -> Target {
+    Target {
+        name: binding.field.name.clone(),
+        uid: binding.uid.clone(),
+        resource_version: binding.resource_version.clone(),
     }
 }
 

@@ -218,6 +218,7 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
         | Write::AddPort { .. }
         | Write::Select { .. }
         | Write::Deliver { .. }
+        | Write::Request { .. }
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,
     });

@@ -80,6 +80,8 @@ pub struct Binding {
     pub trouble: Option<Trouble>,
     /// How far its present value has come.
     pub applied: Applied,
+    /// When Flux was last asked to look at the object, as whoever asked wrote it.
+    pub requested: String,
 }
 
 /// How far a value has come.

@@ -184,6 +184,15 @@ pub enum Write {
         /// Whether it is taken from a person, or from ourselves by another name.
         force: bool,
     },
+    /// Ask Flux to look at an object again whose bound field need not change.
+    Request {
+        /// The field.
+        field: Field,
+        /// The object.
+        target: Target,
+        /// The time that is written: one of an attempt, so that it is asked for once.
+        at: Timestamp,
+    },
     /// Set images in the Rollout's own template.
     SetImages(Vec<ImageEdit>),
     /// Take commands from the Rollout's annotations.

@@ -190,8 +190,8 @@ impl Scene<'_> {
         hands: Hands,
         (feeds, trouble, applied): (bool, Option<Trouble>, Applied),
     ) -> Binding {
-        let word = meta.annotations.as_ref().and_then(|all| all.get(keys::DELIVER));
-        let timing = match word.map(String::as_str) {
+        let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key));
+        let timing = match annotation(keys::DELIVER).map(String::as_str) {
             None | Some("Start") => Ok(false),
             Some("Promoted") => Ok(true),
             Some(other) => Err(Trouble::Invalid {
@@ -217,6 +217,7 @@ impl Scene<'_> {
             promoted: timing.clone().unwrap_or_default(),
             trouble: trouble.or(timing.err()),
             applied,
+            requested: annotation(keys::FLUX_REQUEST).cloned().unwrap_or_default(),
         }
     }
 

@@ -24,6 +24,7 @@ fn bound(value: Option<&str>) -> Binding {
         promoted: false,
         trouble: None,
         applied: Applied::Done,
+        requested: String::new(),
     }
 }
 
@@ -36,6 +37,7 @@ fn told(act: Option<Act>) -> String {
     match act {
         None => "nothing".to_owned(),
         Some(Act::Apply(writes)) => match writes.as_slice() {
+            [Write::Request { .. }] => "asks Flux".to_owned(),
             [Write::Deliver { value, force, .. }] => {
                 format!("{value}{}", if *force { ", taken from a person" } else { "" })
             }
@@ -115,6 +117,11 @@ fn what_another_manager_takes_away_is_not_fought_over() {
         assert_eq!(told(deliver(&seen, at(2))), want, "{case}");
         assert_eq!(code(&seen), hold, "{case}");
     }
+
+    // A release that failed before it was remembered.
+    let mut seen = with(at_rest(), bound(Some("2.0.0")));
+    seen.status.targets = vec![known("1.0.0", 0)];
+    assert_eq!(told(deliver(&seen, at(2))), "1.0.0", "our own value is no revert");
 }
 
 #[test]
@@ -189,6 +196,28 @@ fn a_delivery_is_believed_as_flux_says() {
     }
     let old = Binding { value: Some("0.9.0".to_owned()), ..failed };
     assert_eq!(refused(&with(at_rest(), old)), None, "it failed with another value");
+}
+
+#[test]
+fn flux_is_asked_once_to_look_at_a_value_that_was_there() {
+    let pending = || Applied::Pending("why".to_owned());
+    let began = at(1).to_string();
+    for (case, known, applied, requested, want) in [
+        ("it was there before, and is not applied", 0, pending(), "", "asks Flux"),
+        ("it was asked for this attempt", 0, pending(), began.as_str(), "nothing"),
+        ("it is applied", 0, Applied::Done, "", "nothing"),
+        ("it was written in this attempt: Flux looks by itself", 2, pending(), "", "nothing"),
+    ] {
+        let mut binding = Binding { applied, ..bound(Some("1.0.0")) };
+        binding.requested = requested.to_owned();
+        let mut seen = with(at_rest(), binding);
+        seen.status.targets = remembered(&seen, &seen.status, at(known));
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        attempt.trigger = Trigger::Release;
+        attempt.started_at = at(1);
+        attempt.stage = Stage::Baking { entered_at: at(1), since: None };
+        assert_eq!(told(deliver(&seen, at(3))), want, "{case}");
+    }
 }
 
 #[test]

@@ -117,6 +117,9 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
             resource if ROUTES.contains(&resource) => {
                 of_route(path, new, &services) || of_own(case, path, new) || led(case, path, new)
             }
+            resource if BOUND.contains(&resource) => {
+                keyed(path, &["metadata", "annotations", keys::FLUX_REQUEST])
+            }
             _ => false,
         };
         found.unless(fine, "S5", || {
