@@ -102,7 +102,8 @@ pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
         .collect();
     let vanished = |(binding, value): &&(&Binding, &str)| {
         let there = known(status, binding).is_some_and(|known| known.value == *value);
-        there && !binding.yields
+        // What is ours is another release of our own, not yet remembered.
+        there && !binding.yields && !binding.ours
     };
     if let Some((binding, _)) = due.iter().find(vanished) {
         return Some(counted(seen, binding, now));
