@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::Resource;
-use kube::core::Object;
+use kube::core::{DynamicObject, Object, PartialObjectMeta};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -275,6 +275,9 @@ pub struct Condition {
     /// A sentence.
     #[serde(default)]
     pub message: String,
+    /// When the status last changed, as text: whatever it is spoils nothing.
+    #[serde(default)]
+    pub last_transition_time: Option<Value>,
     /// The generation that it speaks of.
     #[serde(default)]
     pub observed_generation: Option<i64>,
@@ -312,72 +315,142 @@ pub struct RouteParent {
     pub conditions: Option<Vec<Condition>>,
 }
 
-/// Flux's copy of an artifact. Its spec stays JSON. Its served version is discovered.
-pub type OciRepository = Object<Value, OciRepositoryStatus>;
-
-/// What was copied last.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct OciRepositoryStatus {
-    /// The artifact; kept by Flux while Ready is False.
-    #[serde(default)]
-    pub artifact: Option<Artifact>,
-    /// The generation that this speaks of.
-    #[serde(default)]
-    pub observed_generation: Option<i64>,
-    /// Ready among them.
-    #[serde(default)]
-    pub conditions: Option<Vec<Condition>>,
-}
-
-/// A copy of an artifact.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
-pub struct Artifact {
-    /// `<tag>@<digest>`, or the digest alone where no tag was asked for.
-    #[serde(default)]
-    pub revision: String,
-    /// The annotations of its manifest.
-    #[serde(default)]
-    pub metadata: Option<BTreeMap<String, String>>,
-}
-
 /// A Flux Kustomization.
 pub type Kustomization = Object<KustomizationSpec, KustomizationStatus>;
-
-/// What was applied last.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct KustomizationStatus {
-    /// The revision of the source that was last applied as a whole.
-    #[serde(default)]
-    pub last_applied_revision: Option<String>,
-    /// The generation that this speaks of.
-    #[serde(default)]
-    pub observed_generation: Option<i64>,
-    /// Ready among them.
-    #[serde(default)]
-    pub conditions: Option<Vec<Condition>>,
-}
-
-/// What is done to manifests after they are built.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
-pub struct PostBuild {
-    /// Variables and their values.
-    #[serde(default)]
-    pub substitute: Option<BTreeMap<String, String>>,
-}
 
 /// What is read of a Kustomization.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct KustomizationSpec {
-    /// The variables in its manifests.
-    #[serde(default)]
-    pub post_build: Option<PostBuild>,
     /// Fields that it leaves alone.
     #[serde(default)]
     pub ignore: Option<Vec<IgnoreRule>>,
+    /// What is put into the manifests before they are applied.
+    #[serde(default)]
+    pub post_build: Option<PostBuild>,
+    /// What it applies.
+    #[serde(default)]
+    pub source_ref: Option<SourceObject>,
+    /// Whether it stands still.
+    #[serde(default)]
+    pub suspend: bool,
 }
+
+/// What is put into the manifests before they are applied.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct PostBuild {
+    /// Variables with their values.
+    #[serde(default)]
+    pub substitute: Option<BTreeMap<String, String>>,
+}
+
+/// The source of a Kustomization.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct SourceObject {
+    /// Its kind.
+    #[serde(default)]
+    pub kind: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Its namespace; absent: the Kustomization's.
+    #[serde(default)]
+    pub namespace: Option<String>,
+}
+
+/// How far a Kustomization has come.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct KustomizationStatus {
+    /// The generation that was last applied, or cannot be.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+    /// Ready among them.
+    #[serde(default)]
+    pub conditions: Option<Vec<Condition>>,
+    /// The revision of the source that was last applied, all healthy.
+    #[serde(default)]
+    pub last_applied_revision: Option<String>,
+    /// The revision of the source that was last tried.
+    #[serde(default)]
+    pub last_attempted_revision: Option<String>,
+    /// What it applied.
+    #[serde(default)]
+    pub inventory: Option<Inventory>,
+}
+
+/// What a Kustomization applied.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct Inventory {
+    /// One for each object.
+    #[serde(default)]
+    pub entries: Vec<InventoryEntry>,
+}
+
+/// One object that a Kustomization applied.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct InventoryEntry {
+    /// `<namespace>_<name>_<group>_<kind>`.
+    #[serde(default)]
+    pub id: String,
+}
+
+/// A Flux OCIRepository.
+pub type OciRepository = Object<OciRepositorySpec, OciRepositoryStatus>;
+
+/// What is read of an OCIRepository.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct OciRepositorySpec {
+    /// What it fetches.
+    #[serde(rename = "ref", default)]
+    pub reference: Option<OciReference>,
+    /// Whether it stands still.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// What an OCIRepository fetches: a digest outranks a range, and that a tag.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct OciReference {
+    /// A digest.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// A range of versions.
+    #[serde(default)]
+    pub semver: Option<String>,
+    /// A tag.
+    #[serde(default)]
+    pub tag: Option<String>,
+}
+
+/// How far an OCIRepository has come.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct OciRepositoryStatus {
+    /// The generation that this speaks of.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+    /// Ready among them.
+    #[serde(default)]
+    pub conditions: Option<Vec<Condition>>,
+    /// What was fetched.
+    #[serde(default)]
+    pub artifact: Option<Artifact>,
+}
+
+/// What a source has fetched.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct Artifact {
+    /// `<tag>@sha256:…`, or the digest alone.
+    #[serde(default)]
+    pub revision: String,
+    /// OCI annotations.
+    #[serde(default)]
+    pub metadata: Option<BTreeMap<String, String>>,
+}
+
+/// A Rollout of kuberik: only that it is there matters, whatever it holds.
+pub type KuberikRollout = PartialObjectMeta<DynamicObject>;
 
 /// Fields that a Kustomization leaves alone.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]

@@ -41,6 +41,26 @@ pub const COMMAND_RESTART: &str = "stairlock.dev/restart";
 pub const COMMAND_CONCLUDE: &str = "stairlock.dev/conclude-experiment";
 /// Annotation on a Rollout: take this version at once. Written by people.
 pub const COMMAND_FORCE: &str = "stairlock.dev/force-deploy";
+/// Annotation on a Rollout: deliver again what an attempt of the history delivered. Written by
+/// people.
+pub const COMMAND_ROLLBACK: &str = "stairlock.dev/rollback";
+/// Annotation on a Rollout: take the release for a success. Written by people.
+pub const COMMAND_MARK: &str = "stairlock.dev/mark-successful";
+/// Annotation on a Rollout: let other releases be taken beside one that failed and stays. Written
+/// by people.
+pub const COMMAND_UNBLOCK: &str = "stairlock.dev/unblock-failed";
+/// kuberik's spelling of [`COMMAND_UNBLOCK`].
+pub const COMMAND_UNBLOCK_KUBERIK: &str = "rollout.kuberik.com/unblock-failed";
+/// kuberik's spelling of [`COMMAND_RETRY`]: whatever its value, it is asked for.
+pub const COMMAND_RETRY_KUBERIK: &str = "rollout.kuberik.com/retry";
+/// Annotation on a Rollout: who asks for the release that is chosen with it. Written by people.
+pub const DEPLOY_USER: &str = "stairlock.dev/deploy-user";
+/// Annotation on a Rollout: why. Written by people.
+pub const DEPLOY_MESSAGE: &str = "stairlock.dev/deploy-message";
+/// kuberik's spelling of [`DEPLOY_USER`].
+pub const DEPLOY_USER_KUBERIK: &str = "rollout.kuberik.com/deploy-user";
+/// kuberik's spelling of [`DEPLOY_MESSAGE`].
+pub const DEPLOY_MESSAGE_KUBERIK: &str = "rollout.kuberik.com/deploy-message";
 /// kuberik's spelling of [`COMMAND_FORCE`].
 pub const COMMAND_FORCE_KUBERIK: &str = "rollout.kuberik.com/force-deploy";
 /// KULTA's spelling of [`COMMAND_PROMOTE`].
@@ -50,30 +70,40 @@ pub const COMMAND_CONCLUDE_KULTA: &str = "kulta.io/conclude-experiment";
 /// Annotation on a Rollout: the command that was accepted, as `promote 7/2`. Written by us.
 pub const ACCEPTED: &str = "stairlock.dev/accepted";
 
+/// What the key of an annotation on a Kustomization begins with that binds a variable:
+/// `stairlock.dev/substitute.<VAR>.from: [<namespace>/]<rollout>`. Written by people.
+pub const BIND_VARIABLE: &str = "stairlock.dev/substitute.";
+/// Annotation on an OCIRepository that binds its tag: `[<namespace>/]<rollout>`. Written by people.
+pub const BIND_TAG: &str = "stairlock.dev/rollout";
+/// Annotation on a bound object: `Start` or `Promoted`. Written by people.
+pub const DELIVER: &str = "stairlock.dev/deliver";
+/// kuberik's spelling of [`BIND_VARIABLE`].
+pub const BIND_VARIABLE_KUBERIK: &str = "rollout.kuberik.com/substitute.";
+/// kuberik's spelling of [`BIND_TAG`].
+pub const BIND_TAG_KUBERIK: &str = "rollout.kuberik.com/rollout";
+/// The field manager of Flux's kustomize-controller.
+pub const FLUX_MANAGER: &str = "kustomize-controller";
+/// kuberik's field manager on the objects that it delivered to.
+pub const KUBERIK_MANAGER: &str = "rollout-controller";
+/// The group of kuberik's Rollouts.
+pub const KUBERIK_GROUP: &str = "kuberik.com";
+/// The group of OCIRepositories.
+pub const FLUX_SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
+
 /// Label on objects that a Flux Kustomization applies: its name. Written by kustomize-controller.
 pub const FLUX_NAME: &str = "kustomize.toolkit.fluxcd.io/name";
 /// Label on objects that a Flux Kustomization applies: its namespace.
 pub const FLUX_NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
 /// Annotation by which an object tells kustomize-controller how to apply it.
 pub const FLUX_SSA: &str = "kustomize.toolkit.fluxcd.io/ssa";
+/// Annotation by which people and controllers ask Flux to look at an object. Any new value asks.
+pub const FLUX_REQUEST: &str = "reconcile.fluxcd.io/requestedAt";
 /// The group of ImagePolicies.
 pub const FLUX_IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
-/// The group of OCIRepositories.
-pub const FLUX_SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
 /// The group of Kustomizations.
 pub const FLUX_KUSTOMIZE_GROUP: &str = "kustomize.toolkit.fluxcd.io";
 /// The group of HTTPRoutes and GRPCRoutes.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
-/// Annotation on a Flux object that makes it a target: the Rollout whose releases it takes, with or
-/// without a namespace. Written by people.
-pub const BIND_ROLLOUT: &str = "stairlock.dev/rollout";
-/// The beginning of the annotation on a Kustomization that makes one of its variables a target:
-/// `<VAR>.from` follows. Written by people.
-pub const BIND_SUBSTITUTE: &str = "stairlock.dev/substitute.";
-/// kuberik's spelling of [`BIND_ROLLOUT`].
-pub const BIND_ROLLOUT_KUBERIK: &str = "rollout.kuberik.com/rollout";
-/// kuberik's spelling of [`BIND_SUBSTITUTE`].
-pub const BIND_SUBSTITUTE_KUBERIK: &str = "rollout.kuberik.com/substitute.";
 /// The OCI annotation that tells a version. Written by who builds the artifact.
 pub const OCI_VERSION: &str = "org.opencontainers.image.version";
 /// The label of an EndpointSlice that names its Service. Written by Kubernetes.

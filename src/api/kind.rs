@@ -30,6 +30,8 @@ pub enum Kind {
     GrpcRoute,
     /// What Flux applies.
     Kustomization,
+    /// kuberik's own.
+    KuberikRollout,
     /// What people are told.
     Event,
 }
@@ -46,6 +48,7 @@ impl Kind {
             | Self::ImagePolicy
             | Self::OciRepository
             | Self::Kustomization
+            | Self::KuberikRollout
             | Self::Event => false,
         }
     }
@@ -59,10 +62,11 @@ impl Kind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::ImagePolicy => "ImagePolicy",
-            Self::OciRepository => "OCIRepository",
             Self::HttpRoute => "HTTPRoute",
             Self::GrpcRoute => "GRPCRoute",
+            Self::OciRepository => "OCIRepository",
             Self::Kustomization => "Kustomization",
+            Self::KuberikRollout => "Rollout",
             Self::Event => "Event",
         }
     }
@@ -82,6 +86,7 @@ impl Kind {
             Self::HttpRoute => (keys::GATEWAY_GROUP, &["v1"], "httproutes"),
             Self::GrpcRoute => (keys::GATEWAY_GROUP, &["v1"], "grpcroutes"),
             Self::Kustomization => (keys::FLUX_KUSTOMIZE_GROUP, &["v1"], "kustomizations"),
+            Self::KuberikRollout => (keys::KUBERIK_GROUP, &["v1alpha1"], "rollouts"),
             Self::Event => ("events.k8s.io", &["v1"], "events"),
         }
     }

@@ -5,6 +5,8 @@
 
 use crate::decide::act::Act;
 use crate::decide::attempt;
+use crate::decide::bake;
+use crate::decide::ending;
 use crate::decide::experiment;
 use crate::decide::notice;
 use crate::decide::pick;
@@ -55,7 +57,7 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         }
         Command::ConcludeA => {
             status.attempt.as_mut()?.concludes = false; // A person decides, not the data.
-            attempt::roll_back(&mut status, Cause::Concluded, now);
+            ending::roll_back(&mut status, Cause::Concluded, now);
         }
         Command::Conclude => by_data(seen, &mut status, now)?,
         Command::ConcludeB => stage::next(seen, &mut status, now),
@@ -73,8 +75,9 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         }
         Command::Abort => match stage_of(seen)? {
             Stage::Step { .. } | Stage::Promoting { .. } => {
-                attempt::roll_back(&mut status, Cause::Aborted, now);
+                ending::roll_back(&mut status, Cause::Aborted, now);
             }
+            Stage::Baking { .. } => bake::go_back(seen, &mut status, Cause::Aborted, now),
             Stage::First { .. } => stage::fail_first(seen, &mut status, Cause::Aborted, now),
             Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => {
                 return None;
@@ -83,9 +86,17 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         Command::Retry => {
             status.quarantine.retain(|entry| entry.attempt != token.attempt);
             status.pin = None;
+            if let Some(again) = attempt::again(seen, now) {
+                return Some(again);
+            }
             if status == seen.status {
                 return None;
             }
+        }
+        Command::MarkSuccessful => bake::mark(seen, &mut status, now)?,
+        Command::UnblockFailed => {
+            let attempt = status.attempt.as_mut().filter(|a| a.kept && !a.unblocked)?;
+            attempt.unblocked = true;
         }
         Command::Restart => status = restart::begin(seen, now),
     }
@@ -105,7 +116,8 @@ fn by_data(seen: &Snapshot, status: &mut Status, now: Timestamp) -> Option<()> {
 
 /// Turns annotations into one token, or drops them with a notice.
 pub fn take(seen: &Snapshot, now: Timestamp) -> Option<Act> {
-    if let Some(act) = reject(seen, now).or_else(|| force(seen, now)) {
+    let act = reject(seen, now).or_else(|| intend(seen)).or_else(|| force(seen, now));
+    if let Some(act) = act {
         return Some(act);
     }
     let known: Vec<&Asked> = seen
@@ -141,6 +153,17 @@ pub fn take(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     (!known.is_empty()).then(|| Act::Apply(vec![Write::TakeCommands { remove, accept }]))
 }
 
+/// Stores who asks for the release that is chosen, and why, until an attempt begins; then removes
+/// the annotations.
+fn intend(seen: &Snapshot) -> Option<Act> {
+    let (remove, intent) = seen.commands.intent.as_ref()?;
+    if seen.status.intent.as_ref() != Some(intent) {
+        let status = Status { intent: Some(intent.clone()), ..seen.status.clone() };
+        return Some(Act::Commit(Box::new(status)));
+    }
+    Some(Act::Apply(vec![Write::TakeCommands { remove: remove.clone(), accept: None }]))
+}
+
 /// Stores the version that is to be taken at once as the choice of a person, then removes the
 /// annotation; one that is not known, or that runs, is dropped with a notice.
 fn force(seen: &Snapshot, now: Timestamp) -> Option<Act> {
@@ -148,7 +171,11 @@ fn force(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     let remove =
         || Act::Apply(vec![Write::TakeCommands { remove: vec![asked.key.clone()], accept: None }]);
     let mut status = seen.status.clone();
-    let release = pick::find(seen, &asked.version);
+    let release = if asked.back {
+        pick::former(seen, &asked.version)
+    } else {
+        pick::find(seen, &asked.version)
+    };
     let runs = release.as_ref().is_some_and(|release| target::arrived(seen, &release.image));
     let Some(release) = release.filter(|_| !runs) else {
         let news = notice::unforced(seen, &mut status, (asked, runs), now);
@@ -214,12 +241,26 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
             matches!(stage, Stage::Step { .. }) && !unpaused
         }
         Command::Abort => {
-            matches!(stage, Stage::Step { .. } | Stage::First { .. } | Stage::Promoting { .. })
+            matches!(
+                stage,
+                Stage::Step { .. }
+                    | Stage::First { .. }
+                    | Stage::Promoting { .. }
+                    | Stage::Baking { .. }
+            )
         }
         Command::Retry => {
             let number = seen.status.attempt.as_ref().map_or(0, |attempt| attempt.number);
             let failed = seen.status.quarantine.iter().any(|entry| entry.attempt == number);
-            seen.status.pin.is_some() || (failed && !stage.open())
+            let kept = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.kept);
+            seen.status.pin.is_some() || ((failed || kept) && !stage.open())
+        }
+        Command::MarkSuccessful => {
+            let kept = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.kept);
+            kept || matches!(stage, Stage::Baking { .. })
+        }
+        Command::UnblockFailed => {
+            seen.status.attempt.as_ref().is_some_and(|attempt| attempt.kept && !attempt.unblocked)
         }
         Command::Restart => true,
     }
@@ -233,7 +274,11 @@ fn climbs(command: Command) -> bool {
         | Command::ConcludeA
         | Command::ConcludeB
         | Command::Conclude => true,
-        Command::Abort | Command::Retry | Command::Restart => false,
+        Command::Abort
+        | Command::Retry
+        | Command::MarkSuccessful
+        | Command::UnblockFailed
+        | Command::Restart => false,
     }
 }
 
@@ -264,7 +309,9 @@ fn bound(seen: &Snapshot, command: Command) -> Option<(u32, u32)> {
         | Command::Conclude
         | Command::PromoteFull
         | Command::Promote
-        | Command::Retry => Some((attempt, step)),
+        | Command::Retry
+        | Command::MarkSuccessful
+        | Command::UnblockFailed => Some((attempt, step)),
     }
 }
 

@@ -5,13 +5,13 @@
 //! the newest release of the source that nothing refuses.
 
 use crate::decide::side;
-use crate::decide::target::{arrived, image, owned, targets};
+use crate::decide::target::{arrived, barred, delivered, image, targets};
 use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::moment::Timestamp;
 use crate::model::release::{About, Listed, Release, ReleaseRef};
 use crate::model::snapshot::{Offer, Releases, Snapshot};
-use crate::model::status::{Pin, Quarantined, Trigger};
+use crate::model::status::{Entry, Pin, Quarantined, Trigger};
 use crate::model::template::Container;
 use crate::model::version::Version;
 #[cfg(feature = "planted")]
@@ -56,6 +56,11 @@ pub fn pick(seen: &Snapshot) -> Pick {
     }
 }
 
+/// Tells whether a person chose what is to be taken.
+pub fn manual(seen: &Snapshot) -> bool {
+    seen.spec.wanted_version.is_some() || forced(seen).is_some()
+}
+
 /// The release that would be taken if nothing refused it.
 pub fn goal(seen: &Snapshot) -> Option<Release> {
     let newest = || match &seen.offer {
@@ -77,7 +82,7 @@ fn named(seen: &Snapshot, release: Release) -> Pick {
         return Pick::Nothing;
     }
     let hold = failed(seen, &release);
-    match hold.or_else(|| targets.iter().find_map(|container| owned(container))) {
+    match hold.or_else(|| barred(seen, &targets)) {
         Some(hold) => Pick::Hold(hold),
         None => Pick::Release(release),
     }
@@ -111,13 +116,12 @@ fn newest(seen: &Snapshot, releases: &Releases) -> Pick {
 
 /// Why a release that the template does not have is not taken by itself.
 fn refusal(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option<Hold> {
-    let hold = older(release, targets).or_else(|| failed(seen, release));
-    hold.or_else(|| pinned(seen, release))
-        .or_else(|| targets.iter().find_map(|container| owned(container)))
+    let hold = older(seen, release, targets).or_else(|| failed(seen, release));
+    hold.or_else(|| pinned(seen, release)).or_else(|| barred(seen, targets))
 }
 
-fn older(release: &Release, targets: &[&Container]) -> Option<Hold> {
-    let running = running(targets)?;
+fn older(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option<Hold> {
+    let running = running(seen, targets)?;
     let older = release.version < running;
     #[cfg(feature = "planted")]
     let older = older && !active(Bug::DowngradeTaken);
@@ -135,7 +139,14 @@ fn older(release: &Release, targets: &[&Container]) -> Option<Hold> {
 }
 
 /// The newest version that runs.
-fn running(targets: &[&Container]) -> Option<Version> {
+fn running(seen: &Snapshot, targets: &[&Container]) -> Option<Version> {
+    if !seen.spec.workload {
+        let last = delivered(seen).map(|release| &release.tag);
+        // Where the status is lost, what was delivered still tells it.
+        let ours = seen.bindings.iter().filter(|binding| binding.ours && last.is_none());
+        let tags = last.into_iter().chain(ours.filter_map(|binding| binding.value.as_ref()));
+        return tags.filter_map(|tag| Version::from_tag(tag).ok()).max_by(Version::precedence);
+    }
     targets.iter().filter_map(|c| version(c)).max_by(Version::precedence)
 }
 
@@ -169,6 +180,18 @@ pub fn forced(seen: &Snapshot) -> Option<Release> {
     let pin = seen.status.pin.as_ref().filter(|pin| pin.forced)?;
     let release = release_of(Image::parse(&pin.image).ok()?)?;
     (!arrived(seen, &release.image) && failed(seen, &release).is_none()).then_some(release)
+}
+
+/// The release that an attempt of the history delivered: the one of this number, or with `true`
+/// the last that ended well and is not what runs.
+pub fn former(seen: &Snapshot, number: &str) -> Option<Release> {
+    let release = |entry: &Entry| Image::parse(&entry.release.image).ok().and_then(release_of);
+    let mut history = seen.status.history.iter();
+    if number == "true" {
+        let good = history.filter(|entry| entry.cause.is_none()).filter_map(release);
+        return good.into_iter().find(|release| !arrived(seen, &release.image));
+    }
+    history.find(|entry| entry.number.to_string() == number).and_then(release)
 }
 
 /// The pin of a release that is to be taken at once.
@@ -279,7 +302,7 @@ pub fn candidates(seen: &Snapshot) -> (Vec<Listed>, Vec<Listed>) {
     let (mut all, mut open) = (Vec::new(), Vec::new());
     for release in releases.newest_first() {
         let Ok(targets) = targets(seen, &release.image) else { break };
-        let newest = arrived(seen, &release.image) || older(release, &targets).is_some();
+        let newest = arrived(seen, &release.image) || older(seen, release, &targets).is_some();
         if newest || CANDIDATES_MAX <= all.len() {
             break;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::decide::act::Act;
+use crate::decide::binding;
 use crate::decide::pick::{self, Pick};
 use crate::decide::side;
 use crate::decide::target::{arrived, image, owned, targets};
@@ -46,7 +47,7 @@ pub fn wanted(seen: &Snapshot) -> Wanted {
     let images: BTreeMap<_, _> =
         targets.iter().map(|c| (c.name.clone(), written(c, &release.image))).collect();
     let first = images.values().next().and_then(|image| Image::parse(image).ok());
-    let release = first.map(|image| ReleaseRef::of(&image)).unwrap_or_default();
+    let release = ReleaseRef::of(first.as_ref().unwrap_or(&release.image));
     Wanted::Images { release, images }
 }
 
@@ -67,6 +68,9 @@ fn written(container: &Container, offered: &Image) -> String {
 /// Writes the release of the attempt into the template, as long as it did not arrive there; a
 /// frozen Rollout takes nothing.
 pub fn deliver(seen: &Snapshot) -> Option<Act> {
+    if let Some(act) = arrive(seen) {
+        return Some(act);
+    }
     let attempt = pending(seen).filter(|_| !seen.spec.paused)?;
     if let Wanted::Images { release, .. } = wanted(seen)
         && !release.same(&attempt.release)
@@ -79,7 +83,8 @@ pub fn deliver(seen: &Snapshot) -> Option<Act> {
         Err(hold) => return Some(Act::hold(hold)),
     };
     if let Some(hold) = targets.iter().find_map(|container| owned(container)) {
-        return Some(Act::hold(hold));
+        // What is bound brings it: that is written, and waited for.
+        return (!binding::feeds(seen)).then(|| Act::hold(hold));
     }
     let images: BTreeMap<_, _> =
         targets.iter().map(|c| (c.name.clone(), written(c, &image))).collect();
@@ -96,6 +101,23 @@ pub fn deliver(seen: &Snapshot) -> Option<Act> {
     Some(Act::Apply(set_images(seen, &images)))
 }
 
+/// The release came through what is bound, with other changes of the template beside it: it is
+/// what climbs.
+fn arrive(seen: &Snapshot) -> Option<Act> {
+    let attempt = seen.status.attempt.as_ref()?;
+    let open = matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. });
+    let waits = attempt.trigger == Trigger::Release && open && !attempt.delivered;
+    let present = side::present(seen);
+    let image = Image::parse(&attempt.release.image).ok()?;
+    let fed = waits && binding::feeds(seen) && present != attempt.revision;
+    if !fed || !arrived(seen, &image) {
+        return None;
+    }
+    let mut status = seen.status.clone();
+    status.attempt.as_mut()?.revision = present;
+    Some(Act::Commit(Box::new(status)))
+}
+
 /// The write that brings images into the template.
 pub fn set_images(seen: &Snapshot, images: &BTreeMap<String, String>) -> Vec<Write> {
     vec![Write::SetImages(edits(seen, images))]
@@ -106,7 +128,7 @@ pub fn pending(seen: &Snapshot) -> Option<&Attempt> {
     let attempt = seen.status.attempt.as_ref()?;
     let open = matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. });
     let waits = attempt.trigger == Trigger::Release && open && !attempt.delivered;
-    if !waits || side::present(seen) == attempt.revision {
+    if !waits || !seen.spec.workload || side::present(seen) == attempt.revision {
         return None;
     }
     let image = Image::parse(&attempt.release.image).ok()?;

@@ -1,6 +1,7 @@
 //! Status: how what is known is shown, and when showing it is worth a write.
 
 use crate::decide::act::Waits;
+use crate::decide::binding;
 use crate::decide::conditions;
 use crate::decide::drain;
 use crate::decide::pick;
@@ -57,6 +58,7 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
         attempt.weight = step.weight;
         attempt.highest = attempt.highest.max(step.weight);
     }
+    status.targets = binding::remembered(seen, &status, now);
     status.available = pick::available(seen);
     (status.candidates, status.gated) = pick::candidates(seen);
     status.counts = counts(seen);
@@ -82,6 +84,7 @@ fn arrived(stage: &Stage, now: Timestamp) -> Stage {
         }
         Stage::Step { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => stage.clone(),
@@ -125,9 +128,11 @@ fn phase(seen: &Snapshot, status: &Status) -> Phase {
             Strategy::AbTesting => Phase::Experimenting,
             Strategy::Canary | Strategy::Simple => Phase::Paused,
         },
-        Stage::Step { .. } | Stage::Promoting { .. } | Stage::RollingBack { .. } => {
-            Phase::Progressing
-        }
+        Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::Baking { since: None, .. }
+        | Stage::RollingBack { .. } => Phase::Progressing,
+        Stage::Baking { since: Some(_), .. } => Phase::Baking,
         Stage::Ended { cause, .. } if cause.failed() => Phase::Failed,
         Stage::Completed { .. } | Stage::Ended { .. } if side::on_stable(seen, status) => {
             Phase::Completed
@@ -212,6 +217,8 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
         | Write::CreateService { .. }
         | Write::AddPort { .. }
         | Write::Select { .. }
+        | Write::Deliver { .. }
+        | Write::Request { .. }
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,
     });
@@ -262,6 +269,7 @@ fn calm(status: &Status) -> Status {
         gated: Vec::new(),
         counts: Counts::default(),
         observed_generation: 0,
+        targets: Vec::new(),
         stable: None,
         canary: None,
         draining: Vec::new(),

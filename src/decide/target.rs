@@ -4,6 +4,7 @@ use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::Snapshot;
+use crate::model::status::Stage;
 use crate::model::template::Container;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -11,6 +12,9 @@ use crate::planted::{Bug, active};
 /// The containers that take a release.
 pub fn targets<'a>(seen: &'a Snapshot, offered: &Image) -> Result<Vec<&'a Container>, Hold> {
     let all = &seen.template.containers;
+    if !seen.spec.workload {
+        return Ok(Vec::new());
+    }
     #[cfg(feature = "planted")]
     if active(Bug::WrongContainer) {
         return Ok(all.iter().collect());
@@ -62,9 +66,34 @@ pub fn carries(container: &Container, offered: &Image) -> bool {
     })
 }
 
-/// Tells whether the template has a release.
+/// The release that was delivered last, where there is no template; one that goes back is not.
+pub fn delivered(seen: &Snapshot) -> Option<&ReleaseRef> {
+    let attempt = seen.status.attempt.as_ref().filter(|attempt| {
+        attempt.kept
+            || match attempt.stage {
+                Stage::First { .. }
+                | Stage::Step { .. }
+                | Stage::Promoting { .. }
+                | Stage::Baking { .. } => true,
+                Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => false,
+            }
+    });
+    let stable = seen.status.stable.as_ref().map(|side| &side.release);
+    attempt.map(|attempt| &attempt.release).or(stable)
+}
+
+/// Tells whether the template has a release, or where there is none, whether it was delivered.
 pub fn arrived(seen: &Snapshot, image: &Image) -> bool {
+    if !seen.spec.workload {
+        return delivered(seen).is_some_and(|release| release.same(&ReleaseRef::of(image)));
+    }
     targets(seen, image).is_ok_and(|all| all.iter().all(|c| carries(c, image)))
+}
+
+/// The hold of images that a GitOps tool would put back, unless they arrive through what is bound.
+pub fn barred(seen: &Snapshot, targets: &[&Container]) -> Option<Hold> {
+    let fed = seen.bindings.iter().any(|binding| binding.feeds);
+    targets.iter().find_map(|container| owned(container)).filter(|_| !fed)
 }
 
 /// The hold of an image that a GitOps tool would put back.

@@ -1,5 +1,6 @@
 //! Hold: why nothing moves. A closed list; each says who or what ends it.
 
+use crate::model::binding::Trouble;
 use crate::model::spec::RouteName;
 
 /// Why nothing moves.
@@ -217,6 +218,31 @@ pub enum Hold {
         /// Whether it did not win its experiment there, which is no failure.
         lost: bool,
     },
+    /// A bound field of a Flux object cannot be written.
+    Binding(Trouble),
+    /// Flux has not applied what was delivered yet.
+    AwaitingDelivery {
+        /// The object.
+        object: String,
+        /// What it waits for.
+        why: String,
+    },
+    /// HealthChecks are not healthy since the delivery.
+    AwaitingHealth {
+        /// The first of them.
+        check: String,
+        /// What it says.
+        why: String,
+    },
+    /// The release bakes until its time.
+    Baking,
+    /// A release failed and stays, as `spec.onFailure: Hold` asks; others wait.
+    FailedRelease {
+        /// What failed.
+        what: String,
+        /// Its attempt.
+        attempt: u32,
+    },
     /// Pods are replaced, as the command restart asks.
     Restarting,
     /// The API server refuses a write.
@@ -283,6 +309,11 @@ impl Hold {
             Self::StrategyChanged { .. } => "StrategyChanged",
             Self::ScaledToZero => "ScaledToZero",
             Self::Quarantined { .. } => "Quarantined",
+            Self::Binding(trouble) => trouble.code(),
+            Self::AwaitingDelivery { .. } => "AwaitingDelivery",
+            Self::AwaitingHealth { .. } => "AwaitingHealth",
+            Self::Baking => "Baking",
+            Self::FailedRelease { .. } => "FailedRelease",
             Self::Restarting => "Restarting",
             Self::Refused { .. } => "Refused",
         }
@@ -302,12 +333,18 @@ impl Hold {
             | Self::NoRelease
             | Self::SourceNotReady { .. }
             | Self::StrategyChanged { .. }
+            | Self::AwaitingDelivery { .. }
+            | Self::AwaitingHealth { .. }
+            | Self::Baking
             | Self::Restarting
             | Self::Refused { .. } => EndedBy::Itself,
             Self::AwaitingPromotion => EndedBy::Command("promote"),
             Self::AwaitingConclusion => EndedBy::Command("conclude-experiment"),
-            Self::ManualImage { .. } | Self::Quarantined { .. } => EndedBy::Command("retry"),
+            Self::ManualImage { .. } | Self::Quarantined { .. } | Self::FailedRelease { .. } => {
+                EndedBy::Command("retry")
+            }
             Self::Suspended
+            | Self::Binding(_)
             | Self::RouteRefused { .. }
             | Self::SourceMissing { .. }
             | Self::AccessDenied { .. }
@@ -355,6 +392,7 @@ impl Hold {
             | Self::DuplicateBinding { .. }
             | Self::AccessDenied { .. }
             | Self::SourceMissing { .. }
+            | Self::Binding(_)
             | Self::SelfReference { .. }
             | Self::UnusableRelease { .. } => true,
             Self::Paused
@@ -378,6 +416,10 @@ impl Hold {
             | Self::ManualImage { .. }
             | Self::ScaledToZero
             | Self::Quarantined { .. }
+            | Self::AwaitingDelivery { .. }
+            | Self::AwaitingHealth { .. }
+            | Self::Baking
+            | Self::FailedRelease { .. }
             | Self::Restarting
             | Self::Refused { .. } => false,
         }
@@ -406,6 +448,9 @@ impl Hold {
             | Self::DuplicateBinding { what, .. }
             | Self::Refused { what, .. } => what,
             Self::ImageOwned { container, .. } => container,
+            Self::Binding(trouble) => trouble.object(),
+            Self::AwaitingDelivery { object, .. } => object,
+            Self::AwaitingHealth { check, .. } => check,
             Self::Paused
             | Self::AwaitingPromotion
             | Self::Experimenting
@@ -425,6 +470,8 @@ impl Hold {
             | Self::InvalidTemplate { .. }
             | Self::StrategyChanged { .. }
             | Self::ScaledToZero
+            | Self::Baking
+            | Self::FailedRelease { .. }
             | Self::Restarting
             | Self::Quarantined { .. } => "",
         }
@@ -445,15 +492,9 @@ impl Hold {
             Self::EndpointsNotReady { service, ready, needed } => {
                 format!("{ready} of {needed} endpoints of Service {service} are ready")
             }
-            Self::RouteNotAccepted { route } => {
-                format!("no gateway has accepted the present {route} yet")
-            }
-            Self::RouteRefused { route, why } => {
-                format!("the gateway refuses {route}: {why}")
-            }
-            Self::NoHealthyBackend => {
-                "the stable side has too few ready endpoints to take the traffic back".to_owned()
-            }
+            Self::RouteNotAccepted { route } => not_accepted(route),
+            Self::RouteRefused { route, why } => format!("the gateway refuses {route}: {why}"),
+            Self::NoHealthyBackend => no_healthy_backend(),
             Self::Draining => "the old side finishes its requests".to_owned(),
             Self::NoRelease => {
                 "the template has no image and the source offers no release yet".to_owned()
@@ -497,10 +538,23 @@ impl Hold {
                 "spec.replicas is 0, so no pod can prove the new revision".to_owned()
             }
             Self::Quarantined { what, attempt, lost } => quarantined(what, *attempt, *lost),
+            Self::Binding(trouble) => trouble.message(),
+            Self::AwaitingDelivery { object, why } => format!("{object}: {why}"),
+            Self::AwaitingHealth { check, why } => format!("HealthCheck {check}: {why}"),
+            Self::Baking => "the release has to stay healthy until the end of its bake".to_owned(),
+            Self::FailedRelease { what, attempt } => failed_release(what, *attempt),
             Self::Restarting => "pods are replaced one after another, as asked".to_owned(),
             Self::Refused { what, why } => format!("the API server refuses {what}: {why}"),
         }
     }
+}
+
+fn not_accepted(route: &RouteName) -> String {
+    format!("no gateway has accepted the present {route} yet")
+}
+
+fn no_healthy_backend() -> String {
+    "the stable side has too few ready endpoints to take the traffic back".to_owned()
 }
 
 fn access_denied(source: &str) -> String {
@@ -607,6 +661,13 @@ fn quarantined(what: &str, attempt: u32, lost: bool) -> String {
     format!(
         "{what} {how} attempt {attempt} and is not tried again until the command \
                  retry or another release"
+    )
+}
+
+fn failed_release(what: &str, attempt: u32) -> String {
+    format!(
+        "{what} failed in attempt {attempt} and stays, as spec.onFailure asks; others wait until \
+         the command retry"
     )
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Start at [`snapshot`] (what a turn knows) and [`moves`] (what it may do).
 
+pub mod binding;
 pub mod command;
+pub mod health;
 pub mod hold;
 pub mod image;
 pub mod moment;
@@ -11,9 +13,11 @@ pub mod notice;
 pub mod problem;
 pub mod range;
 pub mod release;
+pub mod schedule;
 pub mod snapshot;
 pub mod spec;
 pub mod status;
 pub mod template;
 pub mod version;
 pub mod weight;
+pub mod zone;

@@ -1,6 +1,6 @@
 //! Moment: points in time and lengths of time. It never reads a clock.
 //!
-//! This is the only file of the pure modules that names the time library.
+//! Of the pure modules this one and `zone` alone name the time library.
 
 use std::fmt;
 use std::ops::Add;

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::binding::Binding;
 use crate::model::command::Commands;
+use crate::model::health::Check;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::moves::{FieldEdit, NewRule, RuleAt, Target};
@@ -74,6 +76,10 @@ pub struct Snapshot {
     pub offer: Offer,
     /// Why less is known of the source's registry than could be: a word and a sentence.
     pub unread: Option<(&'static str, String)>,
+    /// The fields of Flux objects that are bound to it, in the order of delivery.
+    pub bindings: Vec<Binding>,
+    /// The HealthChecks that it selects; `None`: it selects none.
+    pub checks: Option<Vec<Check>>,
     /// The stable Service.
     pub stable_service: Option<Service>,
     /// Services that were in use until they were changed in spec and route together, or that a lost

@@ -38,11 +38,30 @@ pub struct Spec {
     pub range: Option<Range>,
     /// The one container that takes releases.
     pub container: Option<String>,
+    /// Whether it has pods of its own: else it only delivers.
+    pub workload: bool,
+    /// How long a delivered release has to stay healthy.
+    pub bake_time: Option<Duration>,
+    /// The longest time that a delivered release may need to become healthy.
+    pub deploy_timeout: Option<Duration>,
+    /// What becomes of a release that fails once it has all traffic.
+    pub on_failure: OnFailure,
+    /// Whether Ready waits for the present template to be completed.
+    pub ready_when_completed: bool,
     /// The ladder that its strategy climbs.
     pub ladder: Ladder,
 }
 
-/// The Flux object that offers releases.
+/// What becomes of a release that fails once it has all traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The last good one comes back.
+    Rollback,
+    /// It stays until a person decides.
+    Hold,
+}
+
+/// The ImagePolicy that offers releases.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceRef {
     /// Its kind.

@@ -1,5 +1,7 @@
 //! Status: what is stored about a Rollout, parsed. Its resourceVersion is the only lock.
 
+use crate::model::binding::Field;
+use crate::model::command::Intent;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::{Listed, ReleaseRef};
@@ -26,6 +28,10 @@ pub struct Status {
     pub history: Vec<Entry>,
     /// What failed and is not tried again.
     pub quarantine: Vec<Quarantined>,
+    /// The fields of Flux objects that hold what was delivered.
+    pub targets: Vec<Delivered>,
+    /// Who asks for the next release that people choose, and why.
+    pub intent: Option<Intent>,
     /// An image set by hand.
     pub pin: Option<Pin>,
     /// The releases that are known, oldest first.
@@ -66,6 +72,8 @@ pub enum Phase {
     Preview,
     /// An experiment runs: each side has its users.
     Experimenting,
+    /// All traffic is on the new side, which has to stay healthy.
+    Baking,
     /// An experiment ended, and the new side did not win it: stable carries all traffic.
     Concluded,
     /// The template carries all traffic.
@@ -76,12 +84,13 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order of a release.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Initializing,
         Self::Progressing,
         Self::Paused,
         Self::Preview,
         Self::Experimenting,
+        Self::Baking,
         Self::Concluded,
         Self::Completed,
         Self::Failed,
@@ -95,6 +104,7 @@ impl Phase {
             Self::Paused => "Paused",
             Self::Preview => "Preview",
             Self::Experimenting => "Experimenting",
+            Self::Baking => "Baking",
             Self::Concluded => "Concluded",
             Self::Completed => "Completed",
             Self::Failed => "Failed",
@@ -129,6 +139,85 @@ pub struct Attempt {
     pub unpaused: bool,
     /// Whether the data decide its experiment, as soon as they may.
     pub concludes: bool,
+    /// The side that had all traffic before it, while it bakes.
+    pub previous: Option<Side>,
+    /// What its bake came to.
+    pub bake: Option<Bake>,
+    /// Whether its release stays although it failed, until a person decides.
+    pub kept: bool,
+    /// Whether others may be taken all the same.
+    pub unblocked: bool,
+    /// Who asked for it, and why, where people chose it.
+    pub intent: Option<Intent>,
+}
+
+/// What a bake came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bake {
+    /// How it ended.
+    pub result: BakeResult,
+    /// Since when all was healthy, if it ever was.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// Why, for a person.
+    pub message: String,
+    /// The HealthChecks that failed it.
+    pub failed: Vec<FailedCheck>,
+}
+
+/// How a bake ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BakeResult {
+    /// All stayed healthy for as long as asked.
+    Succeeded,
+    /// Something did not become or stay healthy.
+    Failed,
+    /// Something else came before its end.
+    Cancelled,
+}
+
+impl BakeResult {
+    /// Tells the word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Succeeded, Self::Failed, Self::Cancelled];
+        all.into_iter().find(|result| result.as_str() == word)
+    }
+}
+
+/// A HealthCheck that failed a bake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedCheck {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What it said.
+    pub message: String,
+}
+
+/// A field of a Flux object that holds what was delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The field.
+    pub field: Field,
+    /// What was delivered.
+    pub value: String,
+    /// Since when it is there.
+    pub since: Timestamp,
+    /// How many times in a row it was taken away.
+    pub reverts: u32,
+    /// Whether the object still binds it.
+    pub bound: bool,
 }
 
 /// What began an attempt.
@@ -162,6 +251,14 @@ pub enum Stage {
         /// Since when.
         entered_at: Timestamp,
     },
+    /// The release is delivered and, where there are pods, has all traffic; it has to become
+    /// healthy, and to stay so.
+    Baking {
+        /// Since when.
+        entered_at: Timestamp,
+        /// Since when all is healthy.
+        since: Option<Timestamp>,
+    },
     /// Traffic and pods go back to stable.
     RollingBack {
         /// Since when.
@@ -188,10 +285,16 @@ pub enum Stage {
 pub enum Cause {
     /// The command abort.
     Aborted,
+    /// A HealthCheck found an error while it baked.
+    BakeFailed,
     /// The new side did not win its experiment: no failure.
     Concluded,
     /// A step or the first revision was not in force within the progress deadline.
     DeadlineExceeded,
+    /// Flux could not apply what was delivered.
+    DeliveryFailed,
+    /// What was delivered did not become healthy within `spec.deployTimeout`.
+    DeployTimeout,
     /// The template went back to the stable one: no failure.
     Reverted,
     /// The strategy or the objects that split the traffic were changed: no failure.
@@ -205,8 +308,11 @@ impl Cause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Aborted => "Aborted",
+            Self::BakeFailed => "BakeFailed",
             Self::Concluded => "Concluded",
             Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::DeliveryFailed => "DeliveryFailed",
+            Self::DeployTimeout => "DeployTimeout",
             Self::Reverted => "Reverted",
             Self::StrategyChanged => "StrategyChanged",
             Self::Superseded => "Superseded",
@@ -217,8 +323,11 @@ impl Cause {
     pub fn parse(text: &str) -> Option<Self> {
         let all = [
             Self::Aborted,
+            Self::BakeFailed,
             Self::Concluded,
             Self::DeadlineExceeded,
+            Self::DeliveryFailed,
+            Self::DeployTimeout,
             Self::Reverted,
             Self::StrategyChanged,
             Self::Superseded,
@@ -229,7 +338,11 @@ impl Cause {
     /// Tells whether the release is to be blamed.
     pub fn failed(self) -> bool {
         match self {
-            Self::Aborted | Self::DeadlineExceeded => true,
+            Self::Aborted
+            | Self::BakeFailed
+            | Self::DeadlineExceeded
+            | Self::DeliveryFailed
+            | Self::DeployTimeout => true,
             Self::Concluded | Self::Reverted | Self::StrategyChanged | Self::Superseded => false,
         }
     }
@@ -237,7 +350,12 @@ impl Cause {
     /// Tells whether the release is not tried again by itself.
     pub fn bars(self) -> bool {
         match self {
-            Self::Aborted | Self::Concluded | Self::DeadlineExceeded => true,
+            Self::Aborted
+            | Self::BakeFailed
+            | Self::Concluded
+            | Self::DeadlineExceeded
+            | Self::DeliveryFailed
+            | Self::DeployTimeout => true,
             Self::Reverted | Self::StrategyChanged | Self::Superseded => false,
         }
     }
@@ -284,6 +402,10 @@ pub struct Entry {
     pub cause: Option<Cause>,
     /// The highest weight that was reached.
     pub weight: Weight,
+    /// What its bake came to, if it had one.
+    pub bake: Option<Bake>,
+    /// Who asked for it, and why, where people chose it.
+    pub intent: Option<Intent>,
 }
 
 /// What failed, or did not win its experiment, and is not tried again.
@@ -389,6 +511,7 @@ impl Stage {
             Self::First { .. }
             | Self::Step { .. }
             | Self::Promoting { .. }
+            | Self::Baking { .. }
             | Self::RollingBack { .. } => true,
             Self::Completed { .. } | Self::Ended { .. } => false,
         }
@@ -400,9 +523,23 @@ impl Stage {
             Self::Step { number, .. } => *number,
             Self::First { .. }
             | Self::Promoting { .. }
+            | Self::Baking { .. }
             | Self::RollingBack { .. }
             | Self::Completed { .. }
             | Self::Ended { .. } => 0,
+        }
+    }
+
+    /// Tells since when all is healthy, where it bakes and all is.
+    pub fn bakes_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Baking { since, .. } => *since,
+            Self::First { .. }
+            | Self::Step { .. }
+            | Self::Promoting { .. }
+            | Self::RollingBack { .. }
+            | Self::Completed { .. }
+            | Self::Ended { .. } => None,
         }
     }
 
@@ -412,6 +549,7 @@ impl Stage {
             Self::First { entered_at }
             | Self::Step { entered_at, .. }
             | Self::Promoting { entered_at }
+            | Self::Baking { entered_at, .. }
             | Self::RollingBack { entered_at, .. } => *entered_at,
             Self::Completed { at } | Self::Ended { at, .. } => *at,
         }

@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, OciRepository, ReplicaSet,
-    Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, OciRepository,
+    ReplicaSet, Service,
 };
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
 use crate::api::rollout::{Rollout, SourceKind};
 use crate::observe::light;
+use crate::validate::binding::{self, Claim};
 
 /// The copy of the whole object that client-side apply leaves on it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -68,6 +69,8 @@ impl Watched for Rollout {
         let applied = kustomization(&self.metadata).filter(|one| Some(one) != source.as_ref());
         refs.extend(source);
         refs.extend(applied);
+        let known: BTreeSet<Reference> = delivered(self).into_iter().collect();
+        refs.extend(known.into_iter().filter(|one| !refs.contains(one)).collect::<Vec<_>>());
         refs
     }
 
@@ -167,20 +170,6 @@ impl Watched for ImagePolicy {
     }
 }
 
-impl Watched for OciRepository {
-    const KIND: Kind = Kind::OciRepository;
-
-    fn refs(&self) -> Vec<Reference> {
-        Vec::new()
-    }
-
-    fn trim(&mut self) {
-        self.metadata.managed_fields = None;
-        keep_bindings(&mut self.metadata);
-        self.spec = Value::Null;
-    }
-}
-
 impl Watched for HttpRoute {
     const KIND: Kind = Kind::HttpRoute;
 
@@ -207,16 +196,51 @@ impl Watched for GrpcRoute {
     }
 }
 
+impl Watched for OciRepository {
+    const KIND: Kind = Kind::OciRepository;
+
+    fn refs(&self) -> Vec<Reference> {
+        let own = kustomization(&self.metadata).into_iter();
+        own.chain(claimed(binding::tags(&self.metadata))).collect()
+    }
+
+    fn trim(&mut self) {
+        bound(&mut self.metadata, &["f:spec", "f:ref"]);
+    }
+}
+
 impl Watched for Kustomization {
     const KIND: Kind = Kind::Kustomization;
+
+    fn refs(&self) -> Vec<Reference> {
+        let own = kustomization(&self.metadata).into_iter();
+        let source = self.spec.source_ref.iter().filter(|source| source.kind == "OCIRepository");
+        let source = source.map(|source| {
+            let namespace = source.namespace.as_deref().unwrap_or(namespace(&self.metadata));
+            Reference::new(Kind::OciRepository, namespace, &source.name)
+        });
+        own.chain(source).chain(claimed(binding::variables(&self.metadata))).collect()
+    }
+
+    fn trim(&mut self) {
+        bound(&mut self.metadata, &["f:spec", "f:postBuild"]);
+        let inventory = self.status.as_mut().and_then(|status| status.inventory.as_mut());
+        if let Some(inventory) = inventory {
+            let rollout = format!("_{}_Rollout", keys::GROUP);
+            inventory.entries.retain(|entry| entry.id.ends_with(&rollout));
+        }
+    }
+}
+
+impl Watched for KuberikRollout {
+    const KIND: Kind = Kind::KuberikRollout;
 
     fn refs(&self) -> Vec<Reference> {
         Vec::new()
     }
 
     fn trim(&mut self) {
-        self.metadata.managed_fields = None;
-        keep_bindings(&mut self.metadata);
+        bare(&mut self.metadata);
     }
 }
 
@@ -232,17 +256,49 @@ pub fn source(rollout: &Rollout) -> Option<Reference> {
     Some(Reference::new(kind, source.namespace.as_deref().unwrap_or(own), &source.name))
 }
 
-/// Drops the annotations of an object that others apply, but those that bind it to a Rollout.
-fn keep_bindings(meta: &mut ObjectMeta) {
-    let prefixes = [
-        keys::BIND_ROLLOUT,
-        keys::BIND_SUBSTITUTE,
-        keys::BIND_ROLLOUT_KUBERIK,
-        keys::BIND_SUBSTITUTE_KUBERIK,
-    ];
-    if let Some(annotations) = &mut meta.annotations {
-        annotations.retain(|key, _| prefixes.iter().any(|prefix| key.starts_with(prefix)));
+/// The Rollouts that annotations name; by kuberik's spelling one of kuberik's, too.
+fn claimed(claims: Vec<Claim>) -> Vec<Reference> {
+    let both = |claim: Claim| {
+        let Claim { rollout: key, alias, .. } = claim;
+        let kuberik = Reference { kind: Kind::KuberikRollout, key: key.clone() };
+        [Some(Reference { kind: Kind::Rollout, key }), Some(kuberik).filter(|_| alias)]
+    };
+    let mut all: Vec<Reference> = claims.into_iter().flat_map(both).flatten().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Drops what nobody reads of the metadata of an object that may bind a field: who has the field is
+/// read only where it does.
+fn bound(meta: &mut ObjectMeta, path: &[&str]) {
+    let annotations = meta.annotations.get_or_insert_default();
+    annotations.retain(|key, _| {
+        let ours = key.split_once('/').is_some_and(|(group, _)| group == keys::GROUP);
+        ours || [keys::FLUX_SSA, keys::FLUX_REQUEST].contains(&key.as_str())
+            || key.starts_with(keys::BIND_VARIABLE_KUBERIK)
+            || key == keys::BIND_TAG_KUBERIK
+    });
+    let flux = [keys::FLUX_SSA, keys::FLUX_REQUEST];
+    let binds = annotations.keys().any(|key| !flux.contains(&key.as_str()));
+    if let Some(entries) = meta.managed_fields.as_mut().filter(|_| binds) {
+        entries.retain(|entry| has(entry, path));
+    } else {
+        meta.managed_fields = None;
     }
+}
+
+/// Tells whether a manager has a field, or a part of it, or a whole that holds it.
+fn has(entry: &ManagedFieldsEntry, path: &[&str]) -> bool {
+    let Some(fields) = &entry.fields_v1 else { return false };
+    let mut node = &fields.0;
+    for part in path {
+        match node.get(part) {
+            Some(below) => node = below,
+            None => return node.as_object().is_some_and(|parts| parts.is_empty()),
+        }
+    }
+    true
 }
 
 /// The routes that the attempt in progress of a Rollout uses.
@@ -255,6 +311,17 @@ fn used(rollout: &Rollout) -> Vec<Reference> {
         [Kind::HttpRoute, Kind::GrpcRoute].into_iter().find(|kind| kind.as_str() == word)
     };
     all.filter_map(|(word, name)| Some(Reference::new(kind(word)?, own, name))).collect()
+}
+
+/// The Flux objects that a Rollout has delivered to and that bind a field to it.
+fn delivered(rollout: &Rollout) -> Vec<Reference> {
+    let targets = rollout.status.iter().flat_map(|status| &status.targets);
+    let named = targets.filter(|target| !target.unbound).filter_map(|target| {
+        let kinds = [Kind::OciRepository, Kind::Kustomization];
+        let kind = kinds.into_iter().find(|kind| kind.as_str() == target.kind)?;
+        Some(Reference::new(kind, &target.namespace, &target.name))
+    });
+    named.collect()
 }
 
 /// The Services of its namespace that a route leads to: by them it is found where a Rollout selects

@@ -9,7 +9,7 @@ use crate::api::rollout::Rollout;
 use crate::observe::refs::{self, Watched, applied};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
-use crate::validate::seen::{Found, Reading, Seen, Source};
+use crate::validate::seen::{Bound, Found, Reading, Seen, Source};
 
 /// What is remembered of a Rollout and is in no store.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +52,10 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
     let foreign = foreign.chain(routes.iter().filter_map(|route| applied(route.as_ref())));
     let foreign = foreign.chain(grpc_routes.iter().filter_map(|route| applied(route.as_ref())));
     kustomizations.extend(foreign.map(|reference| reference.key));
+    let bound = bound(stores, &own, &refs);
+    let parents = bound.kustomizations.iter().filter_map(|object| applied(object.as_ref()));
+    let others = bound.repositories.iter().filter_map(|object| applied(object.as_ref()));
+    kustomizations.extend(parents.chain(others).map(|reference| reference.key));
     let kustomizations = kustomizations.iter();
     Seen {
         rollout: Arc::clone(rollout),
@@ -65,11 +69,41 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         grpc_routes,
         absent,
         denied: stores.denied_among(&refs),
+        bound,
         kustomizations: kustomizations.filter_map(|key| stores.kustomizations.get(key)).collect(),
         rivals: rivals(stores, &own, &refs),
         template_refused: remembered.template_refused,
         sent: remembered.sent,
         refused: remembered.refused,
+    }
+}
+
+/// What is bound to a Rollout, and what tells whether it has the fields.
+fn bound(stores: &Stores, own: &Reference, refs: &[Reference]) -> Bound {
+    let kustomizations = stores.kustomizations.by(own);
+    let repositories = stores.repositories.by(own);
+    if kustomizations.is_empty() && repositories.is_empty() {
+        return Bound::default();
+    }
+    let named = kustomizations.iter().flat_map(|object| object.refs());
+    let named = named.chain(repositories.iter().flat_map(|object| object.refs()));
+    let rivals: BTreeSet<Key> = named
+        .filter(|other| other.kind == Kind::Rollout && other.key != own.key)
+        .map(|other| other.key)
+        .collect();
+    let appliers = repositories.iter().flat_map(|object| {
+        let fetched = Reference { kind: Kind::OciRepository, key: key(object.as_ref()) };
+        stores.kustomizations.by(&fetched)
+    });
+    let kuberik = refs.iter().filter(|reference| reference.kind == Kind::KuberikRollout);
+    let kuberik = kuberik.filter(|reference| stores.kuberik.get(&reference.key).is_some());
+    Bound {
+        appliers: appliers.collect(),
+        rivals: rivals.iter().filter_map(|key| stores.rollouts.get(key)).collect(),
+        kuberik: kuberik.map(|reference| reference.key.clone()).collect(),
+        shared: stores.reach.shared.clone(),
+        kustomizations,
+        repositories,
     }
 }
 
@@ -90,7 +124,7 @@ fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
     let Reference { kind, key } = &source;
     let reached = stores.reach.allows(&own.key.namespace, &key.namespace);
     match kind {
-        Kind::OciRepository => Source::Artifact(find(&stores.artifacts, reached, key)),
+        Kind::OciRepository => Source::Artifact(find(&stores.repositories, reached, key)),
         Kind::Kustomization => Source::Kustomization(find(&stores.kustomizations, reached, key)),
         Kind::ImagePolicy
         | Kind::Rollout
@@ -100,6 +134,7 @@ fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
         | Kind::EndpointSlice
         | Kind::HttpRoute
         | Kind::GrpcRoute
+        | Kind::KuberikRollout
         | Kind::Event => Source::Policy(find(&stores.policies, reached, key)),
     }
 }

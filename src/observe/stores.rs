@@ -9,8 +9,8 @@ use kube::{Client, Resource};
 use tokio::sync::Notify;
 
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, OciRepository, ReplicaSet,
-    Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, OciRepository,
+    ReplicaSet, Service,
 };
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
@@ -43,6 +43,7 @@ impl Reach {
             | Kind::EndpointSlice
             | Kind::HttpRoute
             | Kind::GrpcRoute
+            | Kind::KuberikRollout
             | Kind::Event => BTreeSet::new(),
         };
         self.namespaces.union(&shared).cloned().map(Some).collect()
@@ -69,14 +70,16 @@ pub struct Stores {
     pub slices: Store<EndpointSlice>,
     /// ImagePolicies.
     pub policies: Store<ImagePolicy>,
-    /// OCIRepositories.
-    pub artifacts: Store<OciRepository>,
     /// HTTPRoutes.
     pub routes: Store<HttpRoute>,
     /// GRPCRoutes.
     pub grpc_routes: Store<GrpcRoute>,
+    /// OCIRepositories.
+    pub repositories: Store<OciRepository>,
     /// Kustomizations.
     pub kustomizations: Store<Kustomization>,
+    /// Rollouts of kuberik.
+    pub kuberik: Store<KuberikRollout>,
     /// Rings when Rollouts may refer to other kinds than before.
     pub bell: Notify,
 }
@@ -90,10 +93,11 @@ impl Stores {
             services: Store::new(reach.scopes(Kind::Service)),
             slices: Store::new(reach.scopes(Kind::EndpointSlice)),
             policies: Store::new(reach.scopes(Kind::ImagePolicy)),
-            artifacts: Store::new(reach.scopes(Kind::OciRepository)),
             routes: Store::new(reach.scopes(Kind::HttpRoute)),
             grpc_routes: Store::new(reach.scopes(Kind::GrpcRoute)),
+            repositories: Store::new(reach.scopes(Kind::OciRepository)),
             kustomizations: Store::new(reach.scopes(Kind::Kustomization)),
+            kuberik: Store::new(reach.scopes(Kind::KuberikRollout)),
             bell: Notify::new(),
             reach,
         }
@@ -119,10 +123,11 @@ impl Stores {
             let namespace = &reference.key.namespace;
             match reference.kind {
                 Kind::ImagePolicy => self.policies.listed(namespace),
-                Kind::OciRepository => self.artifacts.listed(namespace),
                 Kind::HttpRoute => self.routes.listed(namespace),
                 Kind::GrpcRoute => self.grpc_routes.listed(namespace),
+                Kind::OciRepository => self.repositories.listed(namespace),
                 Kind::Kustomization => self.kustomizations.listed(namespace),
+                Kind::KuberikRollout => self.kuberik.listed(namespace),
                 Kind::Service
                 | Kind::Rollout
                 | Kind::ReplicaSet
@@ -131,7 +136,9 @@ impl Stores {
                 | Kind::Event => true,
             }
         };
-        refs.iter().chain(&self.applied(&refs)).all(listed)
+        // Any of these may bind a field to it.
+        let bound = self.kustomizations.settled() && self.repositories.settled();
+        bound && refs.iter().chain(&self.applied(&refs)).all(listed)
     }
 
     /// Tells which of the further kinds that a Rollout refers to the API server does not let us
@@ -146,10 +153,11 @@ impl Stores {
             let namespace = &reference.key.namespace;
             let said = match reference.kind {
                 Kind::ImagePolicy => self.policies.denied(namespace),
-                Kind::OciRepository => self.artifacts.denied(namespace),
                 Kind::HttpRoute => self.routes.denied(namespace),
                 Kind::GrpcRoute => self.grpc_routes.denied(namespace),
+                Kind::OciRepository => self.repositories.denied(namespace),
                 Kind::Kustomization => self.kustomizations.denied(namespace),
+                Kind::KuberikRollout => self.kuberik.denied(namespace),
                 Kind::Service
                 | Kind::Rollout
                 | Kind::ReplicaSet
@@ -168,13 +176,14 @@ impl Stores {
             Kind::HttpRoute => applied(self.routes.get(&reference.key)?.as_ref()),
             Kind::GrpcRoute => applied(self.grpc_routes.get(&reference.key)?.as_ref()),
             Kind::Service => applied(self.services.get(&reference.key)?.as_ref()),
-            Kind::Rollout
+            Kind::OciRepository => applied(self.repositories.get(&reference.key)?.as_ref()),
+            Kind::Kustomization => applied(self.kustomizations.get(&reference.key)?.as_ref()),
+            Kind::KuberikRollout
+            | Kind::Rollout
             | Kind::ReplicaSet
             | Kind::Pod
             | Kind::EndpointSlice
             | Kind::ImagePolicy
-            | Kind::OciRepository
-            | Kind::Kustomization
             | Kind::Event => None,
         };
         refs.iter().filter_map(of).collect()
@@ -184,6 +193,9 @@ impl Stores {
     /// that lead to one of its Services.
     pub fn uses(&self, rollout: &Rollout) -> Vec<Reference> {
         let mut refs = rollout.refs();
+        let bound = self.bound(&Reference { kind: Kind::Rollout, key: key(rollout) });
+        let new: Vec<Reference> = bound.into_iter().filter(|one| !refs.contains(one)).collect();
+        refs.extend(new);
         let gateway = rollout.spec.strategy.gateway();
         if gateway.is_none_or(|api| api.labelled().next().is_none()) {
             return refs; // They name each object once.
@@ -204,6 +216,25 @@ impl Stores {
         let mut known = BTreeSet::new();
         refs.retain(|reference| known.insert(reference.clone()));
         refs
+    }
+
+    /// Tells what binds a field to a Rollout, and the Rollouts of kuberik that the same annotations
+    /// name.
+    fn bound(&self, rollout: &Reference) -> BTreeSet<Reference> {
+        let kustomizations = self.kustomizations.by(rollout).into_iter();
+        let kuberik = |refs: Vec<Reference>| {
+            refs.into_iter()
+                .filter(|other| other.kind == Kind::KuberikRollout && other.key == rollout.key)
+        };
+        let kustomizations = kustomizations.flat_map(|object| {
+            let own = Reference { kind: Kind::Kustomization, key: key(object.as_ref()) };
+            kuberik(object.refs()).chain([own]).collect::<Vec<_>>()
+        });
+        let repositories = self.repositories.by(rollout).into_iter().flat_map(|object| {
+            let own = Reference { kind: Kind::OciRepository, key: key(object.as_ref()) };
+            kuberik(object.refs()).chain([own]).collect::<Vec<_>>()
+        });
+        kustomizations.chain(repositories).collect()
     }
 
     /// Tells the Rollouts that may use an object: those that name it, and those that select objects
@@ -231,10 +262,11 @@ impl Stores {
             Kind::Service => self.services.version(key),
             Kind::EndpointSlice => self.slices.version(key),
             Kind::ImagePolicy => self.policies.version(key),
-            Kind::OciRepository => self.artifacts.version(key),
             Kind::HttpRoute => self.routes.version(key),
             Kind::GrpcRoute => self.grpc_routes.version(key),
+            Kind::OciRepository => self.repositories.version(key),
             Kind::Kustomization => self.kustomizations.version(key),
+            Kind::KuberikRollout => self.kuberik.version(key),
             Kind::Pod | Kind::Event => None,
         }
     }
@@ -248,10 +280,11 @@ impl Stores {
             Kind::Service => self.services.seen(namespace),
             Kind::EndpointSlice => self.slices.seen(namespace),
             Kind::ImagePolicy => self.policies.seen(namespace),
-            Kind::OciRepository => self.artifacts.seen(namespace),
             Kind::HttpRoute => self.routes.seen(namespace),
             Kind::GrpcRoute => self.grpc_routes.seen(namespace),
+            Kind::OciRepository => self.repositories.seen(namespace),
             Kind::Kustomization => self.kustomizations.seen(namespace),
+            Kind::KuberikRollout => self.kuberik.seen(namespace),
             Kind::Pod | Kind::Event => u64::MAX,
         }
     }
@@ -263,6 +296,8 @@ impl Stores {
             || self.refers_by(Kind::Service, &self.services, kind)
             || self.refers_by(Kind::HttpRoute, &self.routes, kind)
             || self.refers_by(Kind::GrpcRoute, &self.grpc_routes, kind)
+            || self.kustomizations.names(kind)
+            || self.repositories.names(kind)
     }
 
     fn refers_by<K: Watched>(&self, used: Kind, store: &Store<K>, kind: Kind) -> bool {
@@ -274,7 +309,8 @@ impl Stores {
     /// Rings the bell for a change of what tells which kinds are referred to, directly or not.
     pub fn ring(&self, change: &Change) {
         let kind = change.reference.kind;
-        if kind == Kind::Rollout || kind.splits() {
+        let binds = [Kind::Kustomization, Kind::OciRepository].contains(&kind);
+        if kind == Kind::Rollout || kind.splits() || binds {
             self.bell.notify_waiters();
         }
     }
@@ -301,12 +337,19 @@ impl Stores {
                 let (resource, store) = (Kind::GrpcRoute.resource(), &self.grpc_routes);
                 fetch::<GrpcRoute, ApiResource>(client, &resource, reference, store).await?
             }
+            Kind::OciRepository => {
+                let (resource, store) = (Kind::OciRepository.resource(), &self.repositories);
+                fetch::<OciRepository, ApiResource>(client, &resource, reference, store).await?
+            }
+            Kind::Kustomization => {
+                let (resource, store) = (Kind::Kustomization.resource(), &self.kustomizations);
+                fetch::<Kustomization, ApiResource>(client, &resource, reference, store).await?
+            }
             // Nothing of these is written, or nothing of them is read.
             Kind::Pod
             | Kind::EndpointSlice
             | Kind::ImagePolicy
-            | Kind::OciRepository
-            | Kind::Kustomization
+            | Kind::KuberikRollout
             | Kind::Event => None,
         };
         change.iter().for_each(|change| self.ring(change));

@@ -136,10 +136,11 @@ pub async fn run(watches: Watches) {
         watches.all(&stores.services, &(), plain).boxed(),
         watches.all(&stores.slices, &(), plain).boxed(),
         watches.installed(&stores.policies).boxed(),
-        watches.installed(&stores.artifacts).boxed(),
         watches.installed(&stores.routes).boxed(),
         watches.installed(&stores.grpc_routes).boxed(),
+        watches.installed(&stores.repositories).boxed(),
         watches.installed(&stores.kustomizations).boxed(),
+        watches.installed(&stores.kuberik).boxed(),
     ])
     .await;
 }
@@ -165,8 +166,8 @@ impl Watches {
         K: Watched + Resource<DynamicType = ApiResource> + Clone + Debug,
         K::Scope: NamespaceScope,
     {
-        // Few clusters have these: nobody is asked about them before a Rollout does.
-        if matches!(K::KIND, Kind::GrpcRoute | Kind::OciRepository) {
+        // Few clusters route gRPC or had kuberik: nobody is asked about it before it is named.
+        if [Kind::GrpcRoute, Kind::KuberikRollout].contains(&K::KIND) {
             self.until_referred(K::KIND).await;
         }
         loop {

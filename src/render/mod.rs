@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod eviction;
+pub mod flux;
 pub mod owner;
 pub mod patch;
 pub mod replica_set;

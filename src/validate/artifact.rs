@@ -104,7 +104,9 @@ fn release(
     let version = Version::from_tag(&tag).map_err(|error| fault(error.to_string()))?;
     let mut image = match &source.image {
         Some(image) => Image::parse(image).map_err(|error| fault(error.to_string()))?,
-        None => repository(source, spec, template)?,
+        None if spec.workload => repository(source, spec, template)?,
+        // Nothing runs it here: its name says enough.
+        None => Image { repository: source.name.clone(), tag: None, digest: None },
     };
     (image.tag, image.digest) = (Some(tag), None);
     Ok(Release { version, image, about: About::default() })

@@ -1,7 +1,7 @@
 //! Validate: wire to model, once. Every error carries a field path. It never reads or writes.
 
 mod artifact;
-mod bound;
+pub mod binding;
 mod commands;
 mod excerpt;
 #[cfg(test)]
@@ -74,6 +74,8 @@ pub fn validate(seen: &Seen) -> Known {
         status,
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
+        bindings: binding::all(seen, &rollout, spec.workload),
+        checks: None,
         stable_service,
         canary_service,
         duplicate: rival::older(seen, &spec, &routes),
@@ -149,6 +151,7 @@ fn unhurried(stage: &Stage) -> bool {
         Stage::RollingBack { cause, .. } => !cause.failed(),
         Stage::First { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => false,
     }

@@ -7,7 +7,7 @@ use crate::api::foreign::{
     EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, OciRepository, Pod,
     ReplicaSet, Service,
 };
-use crate::api::kind::Kind;
+use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
 
 /// The raw objects and readings of one turn.
@@ -39,7 +39,10 @@ pub struct Seen {
     pub absent: BTreeSet<Kind>,
     /// A kind that the Rollout refers to and the API server does not let us list, with its words.
     pub denied: Option<(Kind, String)>,
-    /// The Kustomizations that the labels of the Rollout, the Services or the routes name.
+    /// What is bound to the Rollout.
+    pub bound: Bound,
+    /// The Kustomizations that the labels of the Rollout, the Services, the routes or what is bound
+    /// name.
     pub kustomizations: Vec<Arc<Kustomization>>,
     /// Other Rollouts of the namespace that use one of the Services or routes.
     pub rivals: Vec<Arc<Rollout>>,
@@ -49,6 +52,23 @@ pub struct Seen {
     pub sent: BTreeSet<String>,
     /// A write that the API server refused since the Rollout last changed: object and answer.
     pub refused: Option<(String, String)>,
+}
+
+/// The Flux objects that bind a field to the Rollout, and what tells whether it has that field.
+#[derive(Debug, Clone, Default)]
+pub struct Bound {
+    /// The Kustomizations that name the Rollout in an annotation.
+    pub kustomizations: Vec<Arc<Kustomization>>,
+    /// The OCIRepositories that do.
+    pub repositories: Vec<Arc<OciRepository>>,
+    /// The Kustomizations that apply what these fetch.
+    pub appliers: Vec<Arc<Kustomization>>,
+    /// Other Rollouts that are named on the same objects.
+    pub rivals: Vec<Arc<Rollout>>,
+    /// The Rollouts of kuberik that these annotations name and that live.
+    pub kuberik: BTreeSet<Key>,
+    /// Namespaces whose objects may be bound from others.
+    pub shared: BTreeSet<String>,
 }
 
 /// The object that offers releases.

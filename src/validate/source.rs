@@ -4,6 +4,7 @@
 use kube::Resource;
 
 use crate::api::foreign::ImagePolicy;
+use crate::api::kind::Key;
 use crate::model::hold::Hold;
 use crate::model::image::{Image, parse_digest, parse_tag};
 use crate::model::release::{About, Release};
@@ -15,7 +16,7 @@ use crate::model::version::Version;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::validate::artifact;
-use crate::validate::bound;
+use crate::validate::binding::{tags, variables};
 use crate::validate::excerpt::excerpt;
 use crate::validate::listing;
 use crate::validate::ready::{Stated, not_ready, unready};
@@ -77,7 +78,9 @@ fn foreign<'a, K: Resource>(
     rollout: &Identity,
 ) -> Result<&'a K, Hold> {
     let object = is(found, source)?;
-    if bound::targets(object.meta(), rollout) {
+    let claims = variables(object.meta()).into_iter().chain(tags(object.meta()));
+    let own = |key: &Key| key.namespace == rollout.namespace && key.name == rollout.name;
+    if claims.map(|claim| claim.rollout).any(|key| own(&key)) {
         return Err(Hold::SelfReference { source: source.to_string() });
     }
     Ok(object)

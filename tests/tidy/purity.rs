@@ -34,9 +34,10 @@ const IMPURE: &[(&str, &str)] = &[
     ("HashSet", "unordered map"),
 ];
 
-/// Names of time libraries, and the one PURE file that may use them.
+/// Names of time libraries, and the PURE files that may use them.
 const TIME_LIBRARIES: &[&str] = &["jiff", "chrono"];
 const MOMENT: &str = "src/model/moment.rs";
+const ZONE: &str = "src/model/zone.rs";
 
 /// The one file that reads the machine's clock.
 const CLOCK: &str = "src/runtime/clock.rs";
@@ -56,14 +57,18 @@ pub fn pure_modules(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// PURE modules take points in time from one file, which names the time library.
+/// PURE modules take points in time from one file, and time zones from another; only these name the
+/// time library.
 pub fn time_library(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for source in tree.product().filter(|source| source.path != MOMENT && pure(source)) {
+    let others = |source: &&Source| ![MOMENT, ZONE].contains(&source.path.as_str());
+    for source in tree.product().filter(others).filter(|source| pure(source)) {
         let tokens = source.product_tokens();
         for word in TIME_LIBRARIES {
             for line in lines_with(&tokens, word) {
-                findings.push(source.at(line, &format!("`{word}` is named in {MOMENT} only")));
+                findings.push(
+                    source.at(line, &format!("`{word}` is named in {MOMENT} and {ZONE} only")),
+                );
             }
         }
     }

@@ -15,8 +15,8 @@ use stairlock::model::snapshot::{
     Route, Rule, Service, Snapshot,
 };
 use stairlock::model::spec::{
-    DRAIN_DELAY, Ladder, Pause, RouteKind, RouteName, Routing, SourceKind, SourceRef, Spec, Step,
-    Strategy,
+    DRAIN_DELAY, Ladder, OnFailure, Pause, RouteKind, RouteName, Routing, SourceKind, SourceRef,
+    Spec, Step, Strategy,
 };
 use stairlock::model::status::{Stage, Status};
 use stairlock::model::template::{Revision, Template};
@@ -61,6 +61,8 @@ impl Default for World {
             pods: None,
             offer: Offer::NoSource,
             unread: None,
+            bindings: Vec::new(),
+            checks: None,
             stable_service: None,
             canary_service: None,
             routes: Vec::new(),
@@ -89,6 +91,11 @@ fn spec() -> Spec {
         wanted_version: None,
         range: None,
         container: None,
+        workload: true,
+        bake_time: None,
+        deploy_timeout: None,
+        on_failure: OnFailure::Rollback,
+        ready_when_completed: false,
         ladder: Ladder {
             strategy: Strategy::Canary,
             stable_service: None,
@@ -423,6 +430,7 @@ impl World {
                 format!("select {to_text} by Service {}", target.name)
             }
             Write::SetWeights { edits, .. } => self.set_weights(&edits),
+            Write::Deliver { .. } | Write::Request { .. } => unreachable!("no story has a binding"),
             Write::Evict { .. } => unreachable!("no story has a restart"),
             Write::SetRules { .. } => unreachable!("no story has an experiment"),
             Write::CreateRoute { .. } | Write::SetRoute { .. } => {
@@ -574,6 +582,7 @@ fn shown(status: &Status) -> String {
             Stage::Step { number, paused_at: None, .. } => format!("step {number}"),
             Stage::Step { number, .. } => format!("step {number} in force"),
             Stage::Promoting { .. } => "promoting".to_owned(),
+            Stage::Baking { .. } => "baking".to_owned(),
             Stage::RollingBack { cause, .. } => format!("rolling back {}", cause.as_str()),
             Stage::Completed { .. } => "completed".to_owned(),
             Stage::Ended { cause, .. } => format!("ended {}", cause.as_str()),

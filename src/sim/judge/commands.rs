@@ -169,7 +169,9 @@ fn possible(rollout: &Rollout, word: &str, value: &str) -> bool {
         && match word {
             "promote" => paused && !stands(rollout),
             "conclude-a" | "conclude-b" | "conclude" => paused && could_act(rollout, word),
-            "retry" => rollout.status.pin.is_some() || (failed && !attempt.open()),
+            "retry" => {
+                rollout.status.pin.is_some() || ((failed || attempt.kept) && !attempt.open())
+            }
             word => could_act(rollout, word),
         }
 }
@@ -193,10 +195,16 @@ fn could_act(rollout: &Rollout, word: &str) -> bool {
         }
         "promote-full" => step && !attempt.unpaused && !stands(rollout),
         "restart" => true,
-        "abort" => matches!(attempt.stage(), Stage::First | Stage::Step | Stage::Promoting),
+        "mark-successful" => attempt.kept || attempt.stage() == Stage::Baking,
+        "unblock-failed" => attempt.kept && !attempt.unblocked,
+        "abort" => {
+            matches!(attempt.stage(), Stage::First | Stage::Step | Stage::Promoting | Stage::Baking)
+        }
         "retry" => {
             let failed = |f: &crate::sim::judge::facts::status::Failed| f.attempt == attempt.number;
-            rollout.status.pin.is_some() || rollout.status.quarantine.iter().any(failed)
+            attempt.kept
+                || rollout.status.pin.is_some()
+                || rollout.status.quarantine.iter().any(failed)
         }
         _ => false,
     }

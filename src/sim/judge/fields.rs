@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::api::keys;
+use crate::sim::judge::deliveries::{BOUND, unbound};
 use crate::sim::judge::experiments;
 use crate::sim::judge::facts::rollout::{COMMANDS, Spec};
 use crate::sim::judge::facts::route::told;
@@ -82,6 +83,10 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
     };
     let stripped = (!experiments.is_empty())
         .then(|| [before, after].map(|route| without_experiments(&experiments, route)));
+    let bound = BOUND.contains(&case.change.place.resource);
+    let stripped = stripped.or_else(|| {
+        bound.then(|| [before, after].map(|object| unbound(case.change.place.resource, object)))
+    });
     let (old, new) = match &stripped {
         Some([old, new]) => (old, new),
         None => (before, after),
@@ -111,6 +116,9 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
                 .any(|key| keyed(path, &["metadata", key])),
             resource if ROUTES.contains(&resource) => {
                 of_route(path, new, &services) || of_own(case, path, new) || led(case, path, new)
+            }
+            resource if BOUND.contains(&resource) => {
+                keyed(path, &["metadata", "annotations", keys::FLUX_REQUEST])
             }
             _ => false,
         };
@@ -143,7 +151,16 @@ fn without_experiments(experiments: &[Routing], route: &Value) -> Value {
 
 /// Whether an annotation is a command, or one that was accepted.
 fn commands(key: &str) -> bool {
-    let others = [keys::ACCEPTED, keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK];
+    let others = [
+        keys::ACCEPTED,
+        keys::COMMAND_FORCE,
+        keys::COMMAND_FORCE_KUBERIK,
+        keys::COMMAND_ROLLBACK,
+        keys::DEPLOY_USER,
+        keys::DEPLOY_USER_KUBERIK,
+        keys::DEPLOY_MESSAGE,
+        keys::DEPLOY_MESSAGE_KUBERIK,
+    ];
     others.contains(&key) || COMMANDS.iter().any(|(known, _)| *known == key)
 }
 

@@ -30,6 +30,8 @@ enum Place {
     Routes,
 }
 
+const BAKE: &str = "/spec/bakeTime";
+const TIMEOUT: &str = "/spec/deployTimeout";
 const SOURCE: &str = "/spec/sourceRef";
 const STRATEGY: &str = "/spec/strategy";
 const CANARY: &str = "/spec/strategy/canary";
@@ -45,6 +47,14 @@ const SIMPLE: &str = "/spec/strategy/simple";
 
 const LAWS: &[Law] = &[
     Law { said: "metadata.name may have", place: Place::At(""), broken: long_name },
+    Law { said: "spec.template, spec.selector and", place: Place::At("/spec"), broken: apart },
+    Law { said: "a Rollout without spec.template", place: Place::At("/spec"), broken: idle },
+    Law { said: "bakeTime has to be longer", place: Place::At(BAKE), broken: zero },
+    Law { said: "bakeTime repeats a unit", place: Place::At(BAKE), broken: repeats },
+    Law { said: "bakeTime is longer", place: Place::At(BAKE), broken: endless },
+    Law { said: "deployTimeout has to be", place: Place::At(TIMEOUT), broken: zero },
+    Law { said: "deployTimeout repeats a unit", place: Place::At(TIMEOUT), broken: repeats },
+    Law { said: "deployTimeout is longer", place: Place::At(TIMEOUT), broken: endless },
     Law { said: "spec.selector.matchLabels has", place: Place::At("/spec"), broken: unmatched },
     Law { said: "spec.template.metadata.labels has", place: Place::At("/spec"), broken: ours },
     Law { said: "a container and an init", place: Place::At("/spec"), broken: same_containers },
@@ -188,7 +198,20 @@ fn labels<'a>(spec: &'a Value, pointer: &str) -> Option<&'a Map<String, Value>> 
     spec.pointer(pointer).and_then(Value::as_object)
 }
 
+/// Template, selector and strategy are written together, or none of them.
+fn apart(spec: &Value, _: Option<&Value>) -> bool {
+    let there = ["template", "selector", "strategy"].map(|key| spec.get(key).is_some());
+    there.contains(&true) && there.contains(&false)
+}
+
+fn idle(spec: &Value, _: Option<&Value>) -> bool {
+    spec.get("template").is_none() && spec.get("sourceRef").is_none()
+}
+
 fn unmatched(spec: &Value, _: Option<&Value>) -> bool {
+    if spec.get("template").is_none() {
+        return false;
+    }
     let carried = labels(spec, "/template/metadata/labels");
     let wanted = labels(spec, "/selector/matchLabels");
     let missing = |(key, value): (&String, &Value)| {

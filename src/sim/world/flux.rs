@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::api::keys;
 use crate::model::template::hex;
 use crate::sim::history::{Change, Place};
 use crate::sim::resource::Resource;
@@ -74,9 +75,17 @@ impl Flux {
             return;
         };
         known.insert(change.place.clone(), Arc::clone(object));
+        if change.place.resource == "ocirepositories" {
+            let revision = ["status", "artifact", "revision"];
+            let before = change.before.as_ref().map(|before| fields::text(before, &revision));
+            if before != Some(fields::text(object, &revision)) {
+                self.appliers(&change.place).into_iter().for_each(|p| ground.soon(Task::Flux(p)));
+            }
+        }
         let observed = fields::at(object, &["status", "observedGeneration"]);
         let generation = fields::at(object, &["metadata", "generation"]);
-        if change.place.resource != "rollouts" && observed != generation {
+        let behind = observed != generation || requested(object) != handled(object);
+        if change.place.resource != "rollouts" && behind {
             ground.soon(Task::Flux(change.place.clone()));
         }
     }
@@ -91,7 +100,7 @@ impl Flux {
         let revision = format!("{}@{}", release.version, digest(release.version, release.build));
         let status = match place.resource {
             "ocirepositories" => self.copied(&object, Some(&revision), ground),
-            "kustomizations" => applied(&object, Some(&revision), ground),
+            "kustomizations" => applied(&object, (Some(&revision), false), ground),
             _ => {
                 let latest = self.latest(&place, &object, release);
                 self.status(&object, Some(&latest), ground)
@@ -197,6 +206,7 @@ impl Flux {
         let mut fields = Map::new();
         fields.insert("observedGeneration".to_owned(), json!(generation));
         fields.insert("conditions".to_owned(), json!([ready]));
+        fields.insert("lastHandledReconcileAt".to_owned(), json!(requested(object)));
         if let Some(revision) = revision {
             let digest = digest(&revision, 0);
             let artifact = json!({"revision": revision, "digest": digest, "path": "artifact",
@@ -225,12 +235,32 @@ impl Flux {
         Value::Object(fields)
     }
 
+    /// The Kustomizations that apply what an OCIRepository copies.
+    fn appliers(&self, source: &Place) -> Vec<Place> {
+        let applies = |place: &&Place| {
+            self.kustomizations.get(place).is_some_and(|object| copies(place, object) == *source)
+        };
+        self.kustomizations.keys().filter(applies).cloned().collect()
+    }
+
+    /// The revision that a Kustomization applies, where its source is an OCIRepository.
+    fn fetched(&self, place: &Place, kustomization: &Value) -> Option<&str> {
+        let source = self.artifacts.get(&copies(place, kustomization))?;
+        let revision = fields::text(source, &["status", "artifact", "revision"]);
+        Some(revision).filter(|revision| !revision.is_empty())
+    }
+
     /// Looks at an object whose spec is new.
     pub fn act(&mut self, ground: &mut Ground, place: &Place) {
         let status = if let Some(policy) = self.policies.get(place) {
             self.status(policy, None, ground)
         } else if let Some(kustomization) = self.kustomizations.get(place) {
-            applied(kustomization, None, ground)
+            if fields::at(kustomization, &["spec", "suspend"]) == Some(&json!(true)) {
+                return;
+            }
+            let fetched = self.fetched(place, kustomization);
+            let bad = breaks(kustomization) || fetched.is_some_and(bad);
+            applied(kustomization, (fetched, bad), ground)
         } else if let Some(artifact) = self.artifacts.get(place) {
             self.copied(artifact, None, ground)
         } else {
@@ -239,6 +269,36 @@ impl Flux {
         // An object that is gone is heard of soon.
         let _ = store(ground, place, &status);
     }
+}
+
+/// The OCIRepository that a Kustomization applies, if its source is one.
+fn copies(place: &Place, kustomization: &Value) -> Place {
+    let source = |key: &str| fields::text(kustomization, &["spec", "sourceRef", key]).to_owned();
+    let there = Some(source("namespace")).filter(|there| !there.is_empty());
+    let name = if source("kind") == "OCIRepository" { source("name") } else { String::new() };
+    Place::new("ocirepositories", there.unwrap_or(place.namespace.clone()), name)
+}
+
+/// When somebody asked that an object be looked at.
+fn requested(object: &Value) -> &str {
+    fields::text(object, &["metadata", "annotations", keys::FLUX_REQUEST])
+}
+
+/// Which of these requests was answered last.
+fn handled(object: &Value) -> &str {
+    fields::text(object, &["status", "lastHandledReconcileAt"])
+}
+
+/// Whether what a tag or a variable tells cannot be applied.
+fn bad(text: &str) -> bool {
+    text.contains("-bad")
+}
+
+/// Whether a variable of a Kustomization breaks what it applies.
+fn breaks(kustomization: &Value) -> bool {
+    let variables = fields::at(kustomization, &["spec", "postBuild", "substitute"]);
+    let mut values = variables.and_then(Value::as_object).into_iter().flat_map(|all| all.values());
+    values.any(|value| value.as_str().is_some_and(bad))
 }
 
 /// The object whose releases a Rollout follows.
@@ -265,19 +325,32 @@ fn digest(version: &str, build: u32) -> String {
     format!("sha256:{}", hex(&hash, 64))
 }
 
-/// The status of a Kustomization that applied a revision, or the one that it had.
-fn applied(kustomization: &Value, revision: Option<&str>, ground: &Ground) -> Value {
+/// The status of a Kustomization that applied a revision, or the one that it had, or could not.
+fn applied(kustomization: &Value, (revision, bad): (Option<&str>, bool), ground: &Ground) -> Value {
     let old = fields::text(kustomization, &["status", "lastAppliedRevision"]);
     let revision = match revision.unwrap_or(old) {
         "" => format!("main@sha1:{}", hex(&Sha256::digest(fields::uid(kustomization)), 40)),
         old => old.to_owned(),
     };
+    if bad {
+        // Flux does not say that it looked at a generation that it cannot apply.
+        let said = ("False", "ReconciliationFailed", "the manifests are refused");
+        let observed = fields::at(kustomization, &["status", "observedGeneration"]);
+        return json!({
+            "observedGeneration": observed.cloned().unwrap_or(json!(-1)),
+            "lastAppliedRevision": old,
+            "lastAttemptedRevision": revision,
+            "lastHandledReconcileAt": requested(kustomization),
+            "conditions": [condition(kustomization, said, ground)],
+        });
+    }
     let message = format!("Applied revision: {revision}");
     let ready = condition(kustomization, ("True", "ReconciliationSucceeded", &message), ground);
     json!({
         "observedGeneration": fields::at(kustomization, &["metadata", "generation"]),
         "lastAppliedRevision": revision,
         "lastAttemptedRevision": revision,
+        "lastHandledReconcileAt": requested(kustomization),
         "conditions": [ready],
     })
 }
@@ -285,7 +358,9 @@ fn applied(kustomization: &Value, revision: Option<&str>, ground: &Ground) -> Va
 fn condition(object: &Value, said: (&str, &str, &str), ground: &Ground) -> Value {
     let (status, reason, message) = said;
     let old = fields::condition(object, &["status", "conditions"], "Ready");
-    let old = old.filter(|old| fields::text(old, &["status"]) == status);
+    // Who is asked says in between that it goes on.
+    let asked = requested(object) != handled(object);
+    let old = old.filter(|old| fields::text(old, &["status"]) == status && !asked);
     let since = old.map(|old| fields::text(old, &["lastTransitionTime"]).to_owned());
     json!({
         "type": "Ready",
