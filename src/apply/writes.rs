@@ -247,7 +247,7 @@ async fn create_replica_set(
         revision,
         attempt: *attempt,
         replicas: *replicas,
-        min_ready_secs: *min_ready_secs,
+        min_ready_secs: *seconds,
         selector,
         template,
     };
