@@ -39,6 +39,14 @@ pub const COMMAND_RETRY: &str = "stairlock.dev/retry";
 pub const COMMAND_RESTART: &str = "stairlock.dev/restart";
 /// Annotation on a Rollout: end the experiment, with the winner as value. Written by people.
 pub const COMMAND_CONCLUDE: &str = "stairlock.dev/conclude-experiment";
+/// Annotation on a Rollout: a version that passes gates by. Written by people.
+pub const COMMAND_BYPASS: &str = "stairlock.dev/bypass-gates";
+/// kuberik's spelling of [`COMMAND_BYPASS`].
+pub const COMMAND_BYPASS_KUBERIK: &str = "rollout.kuberik.com/bypass-gates";
+/// Annotation on a RolloutGate with an approval: the version that is approved. Written by people.
+pub const APPROVE: &str = "stairlock.dev/approve";
+/// Annotation on a closed gate: when its schedule opens it. Written by us, read by us.
+pub const OPENS_AT: &str = "stairlock.dev/opens-at";
 /// KULTA's spelling of [`COMMAND_PROMOTE`].
 pub const COMMAND_PROMOTE_KULTA: &str = "kulta.io/promote";
 /// KULTA's spelling of [`COMMAND_CONCLUDE`].

@@ -12,6 +12,8 @@ use crate::api::keys;
 pub enum Kind {
     /// Our own.
     Rollout,
+    /// What keeps releases from starting.
+    RolloutGate,
     /// The pods of one revision.
     ReplicaSet,
     /// One pod.
@@ -38,6 +40,7 @@ impl Kind {
         match self {
             Self::Service | Self::HttpRoute | Self::GrpcRoute => true,
             Self::Rollout
+            | Self::RolloutGate
             | Self::ReplicaSet
             | Self::Pod
             | Self::EndpointSlice
@@ -51,6 +54,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rollout => "Rollout",
+            Self::RolloutGate => "RolloutGate",
             Self::ReplicaSet => "ReplicaSet",
             Self::Pod => "Pod",
             Self::Service => "Service",
@@ -67,6 +71,7 @@ impl Kind {
     fn names(self) -> (&'static str, &'static [&'static str], &'static str) {
         match self {
             Self::Rollout => (keys::GROUP, &[keys::VERSION], "rollouts"),
+            Self::RolloutGate => (keys::GROUP, &[keys::VERSION], "rolloutgates"),
             Self::ReplicaSet => ("apps", &["v1"], "replicasets"),
             Self::Pod => ("", &["v1"], "pods"),
             Self::Service => ("", &["v1"], "services"),

@@ -2,9 +2,11 @@
 
 pub mod definition;
 pub mod foreign;
+pub mod gate;
 pub mod keys;
 pub mod kind;
 pub mod rollout;
 pub mod routing;
+pub mod selector;
 pub mod status;
 pub mod strategy;

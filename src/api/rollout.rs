@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::api::keys::GROUP;
 use crate::api::routing::labels_schema;
 use crate::api::status::{RolloutStatus, Routing};
-use crate::api::strategy::Strategy;
+use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
 
 /// A Rollout brings each new release of an image, and each edit of its pod template, to full
 /// traffic step by step.
@@ -86,6 +86,23 @@ pub struct RolloutSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub container: Option<String>,
+    /// How long after the start of an attempt at a release the next one may start: of releases that
+    /// come in between the newest is taken then. Edits of the template, the first release and one
+    /// that passes gates by do not wait. Default: none, so that each release starts at once. Range:
+    /// 1ms to 8760h, in h, m, s and ms. Example: `1h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 28), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[x_kube(
+        validation = Rule::new(SOME_TIME).message(
+            "releaseUpdateInterval has to be longer than 0: write a time such as 1h, or leave it \
+             out"),
+        validation = Rule::new(EACH_UNIT_ONCE).message(
+            "releaseUpdateInterval repeats a unit: write each of h, m, s and ms once, such as \
+             1h30m"),
+        validation = Rule::new(A_YEAR_AT_MOST).message(
+            "releaseUpdateInterval is longer than 8760h: write a shorter time, or leave it out")
+    )]
+    pub release_update_interval: Option<String>,
     /// How many ended attempts `status.history` keeps. Default: 10. Range: 1 to 100. Example: 20.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 100))]

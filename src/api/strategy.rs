@@ -15,11 +15,13 @@ const SOME_ROOM: &str = "!((type(self.maxSurge) == int ? self.maxSurge == 0 \
     : self.maxUnavailable.matches('^0+%$')))";
 const NO_ROOM: &str = "maxSurge and maxUnavailable cannot both be 0: raise one of them";
 
-/// The rules of a length of time.
-const SOME_TIME: &str = "self.matches('[1-9]')";
-const EACH_UNIT_ONCE: &str =
+/// The rule that a length of time is not nothing.
+pub const SOME_TIME: &str = "self.matches('[1-9]')";
+/// The rule that a length of time has each unit once.
+pub const EACH_UNIT_ONCE: &str =
     "!self.matches('h.*h|[0-9]s.*[0-9]s|ms.*ms|[0-9]m([0-9].*)?[0-9]m([0-9]|$)')";
-const A_YEAR_AT_MOST: &str = "duration(self) <= duration('8760h')";
+/// The rule that a length of time is not beyond reason.
+pub const A_YEAR_AT_MOST: &str = "duration(self) <= duration('8760h')";
 
 /// How a new revision gets its traffic: by one of these.
 #[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]

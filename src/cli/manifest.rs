@@ -263,6 +263,7 @@ fn alone(rollout: Rollout) -> Seen {
         replica_sets: Vec::new(),
         pods: None,
         source: Found::NotAsked,
+        gates: Vec::new(),
         services: Vec::new(),
         slices: Vec::new(),
         routes: Vec::new(),

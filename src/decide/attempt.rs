@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::decide::act::Act;
+use crate::decide::gate;
 use crate::decide::notice;
 use crate::decide::release::{self, Wanted};
 use crate::decide::routes;
@@ -182,6 +183,9 @@ fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     }
     if status.stable.as_ref().is_some_and(|stable| stable.revision == revision) {
         return Start::Apply(release::set_images(seen, &images)); // It runs: nothing has to climb.
+    }
+    if let Err(hold) = gate::allows(seen, &release, now) {
+        return Start::Hold(hold);
     }
     let mut next = begin(seen, revision, release, Trigger::Release, now);
     next.pin = None;
@@ -414,6 +418,7 @@ fn begin(
         returns || active(Bug::UnpausedSurvives) && status.attempt.iter().any(|a| a.unpaused);
     #[cfg(feature = "planted")]
     let attempt = Attempt { unpaused, ..attempt };
+    gate::used(&mut status, &attempt.release);
     notice::started(seen, &mut status, &attempt, now);
     status.attempt = Some(attempt);
     status.frozen_since = None;

@@ -82,6 +82,7 @@ pub fn at_rest() -> Snapshot {
         replica_sets: vec![replica_set(&stable, 4, 4)],
         pods: None,
         offer: Offer::NoSource,
+        gates: Vec::new(),
         stable_service: Some(service("stable")),
         canary_service: Some(service("canary")),
         routes: vec![Route {
@@ -111,6 +112,7 @@ fn spec() -> Spec {
         paused: false,
         source: None,
         range: None,
+        release_interval: None,
         container: None,
         ladder: Ladder {
             strategy: Strategy::Canary,

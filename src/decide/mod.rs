@@ -10,6 +10,7 @@ pub mod conditions;
 pub mod drain;
 pub mod experiment;
 pub mod finalize;
+pub mod gate;
 pub mod invariant;
 pub mod notice;
 pub mod order;
@@ -84,6 +85,7 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| release::restore(seen))
         .or_else(|| command::obey(seen, now))
         .or_else(|| command::take(seen, now))
+        .or_else(|| gate::bypass(seen, now))
         .or_else(|| finalize::guard(seen))
         .or_else(|| change::next(seen, now))
         .or_else(|| release::deliver(seen))

@@ -133,6 +133,24 @@ pub fn dropped(seen: &Snapshot, status: &mut Status, asked: &Asked, now: Timesta
     status.outbox.len() > before
 }
 
+/// A version that is to pass gates by is not on offer. Tells whether this is news.
+pub fn not_offered(
+    seen: &Snapshot,
+    status: &mut Status,
+    (key, version, offered): (&str, &str, &str),
+    now: Timestamp,
+) -> bool {
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    let at = &seen.rollout.resource_version;
+    let begins = format!("{key}={version} was dropped: ");
+    let message = format!("{begins}the source offers {offered}, or it was taken (at {at})");
+    let before = status.outbox.len();
+    if !status.outbox.iter().any(|notice| notice.message.starts_with(&begins)) {
+        push(seen, status, (number, 0), ("CommandDropped", true, message), now);
+    }
+    status.outbox.len() > before
+}
+
 /// A command annotation has a value that is not understood.
 pub fn rejected(seen: &Snapshot, status: &mut Status, rejected: &Rejected, now: Timestamp) {
     let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);

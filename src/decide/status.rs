@@ -3,6 +3,7 @@
 use crate::decide::act::Waits;
 use crate::decide::conditions;
 use crate::decide::drain;
+use crate::decide::gate;
 use crate::decide::side;
 use crate::model::hold::{EndedBy, Hold};
 use crate::model::moment::{Duration, Timestamp};
@@ -56,6 +57,7 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
         attempt.weight = step.weight;
         attempt.highest = attempt.highest.max(step.weight);
     }
+    status.gates = gate::states(seen, now);
     status.counts = counts(seen);
     status.selector = selector(seen);
     for side in [&mut status.stable, &mut status.canary].into_iter().flatten() {
@@ -147,6 +149,7 @@ fn waiting(
     let (automatic, command) = match hold.ended_by() {
         EndedBy::Itself => (true, None),
         EndedBy::Person => (false, None),
+        EndedBy::Approval => (false, approval(seen, hold)),
         EndedBy::Command(command) => {
             let Identity { group, namespace, name, .. } = &seen.rollout;
             let key = format!("{group}/{command}");
@@ -163,6 +166,14 @@ fn waiting(
         message: hold.message(),
         command,
     }
+}
+
+/// The line that approves a version at a gate.
+fn approval(seen: &Snapshot, hold: &Hold) -> Option<String> {
+    let Hold::NotApproved { gate, version } = hold else { return None };
+    let Identity { group, namespace, .. } = &seen.rollout;
+    let key = format!("{group}/approve");
+    Some(format!("kubectl -n {namespace} annotate rolloutgate {gate} {key}={version} --overwrite"))
 }
 
 /// The holds of a side that is not healthy: they are one as far as its deadline goes.

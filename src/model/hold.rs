@@ -1,5 +1,6 @@
 //! Hold: why nothing moves. A closed list; each says who or what ends it.
 
+use crate::model::moment::Timestamp;
 use crate::model::spec::RouteName;
 
 /// Why nothing moves.
@@ -112,6 +113,27 @@ pub enum Hold {
         /// The version that runs.
         running: String,
     },
+    /// A gate does not let the release through.
+    GateClosed {
+        /// The RolloutGate.
+        gate: String,
+        /// What it waits for.
+        why: String,
+        /// When it opens by itself, where that is known.
+        until: Option<Timestamp>,
+    },
+    /// A gate waits for a person to approve the version.
+    NotApproved {
+        /// The RolloutGate.
+        gate: String,
+        /// The version.
+        version: String,
+    },
+    /// The last attempt at a release began too short a time ago.
+    ReleaseInterval {
+        /// When the next one may.
+        until: Timestamp,
+    },
     /// A person set the image by hand; releases wait.
     ManualImage {
         /// The image that was set.
@@ -222,6 +244,8 @@ pub enum EndedBy {
     Command(&'static str),
     /// A change that a person makes; the message names it.
     Person,
+    /// A person who approves a version at a gate.
+    Approval,
 }
 
 impl Hold {
@@ -250,6 +274,9 @@ impl Hold {
             Self::ImageMismatch { .. } => "ImageMismatch",
             Self::OutOfRange { .. } => "OutOfRange",
             Self::OlderRelease { .. } => "OlderRelease",
+            Self::GateClosed { .. } => "GateClosed",
+            Self::NotApproved { .. } => "NotApproved",
+            Self::ReleaseInterval { .. } => "ReleaseInterval",
             Self::ManualImage { .. } => "ManualImage",
             Self::ImageOwned { .. } => "ImageOwned",
             Self::ContainerUnknown { .. } => "ContainerUnknown",
@@ -285,7 +312,10 @@ impl Hold {
             | Self::SourceNotReady { .. }
             | Self::StrategyChanged { .. }
             | Self::Restarting
+            | Self::ReleaseInterval { .. }
+            | Self::GateClosed { until: Some(_), .. }
             | Self::Refused { .. } => EndedBy::Itself,
+            Self::NotApproved { .. } => EndedBy::Approval,
             Self::AwaitingPromotion => EndedBy::Command("promote"),
             Self::AwaitingConclusion => EndedBy::Command("conclude-experiment"),
             Self::ManualImage { .. } | Self::Quarantined { .. } => EndedBy::Command("retry"),
@@ -299,6 +329,7 @@ impl Hold {
             | Self::ImageMismatch { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
+            | Self::GateClosed { until: None, .. }
             | Self::ImageOwned { .. }
             | Self::ContainerUnknown { .. }
             | Self::InvalidTemplate { .. }
@@ -311,6 +342,54 @@ impl Hold {
             | Self::RouteAmbiguous { .. }
             | Self::DuplicateBinding { .. }
             | Self::ScaledToZero => EndedBy::Person,
+        }
+    }
+
+    /// Tells when it ends by itself, where the hold itself knows.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::GateClosed { until, .. } => *until,
+            Self::ReleaseInterval { until } => Some(*until),
+            Self::Paused
+            | Self::AwaitingPromotion
+            | Self::Experimenting
+            | Self::Concluding
+            | Self::AwaitingConclusion
+            | Self::Suspended
+            | Self::PodsNotReady { .. }
+            | Self::EndpointsNotReady { .. }
+            | Self::RouteNotAccepted { .. }
+            | Self::RouteRefused { .. }
+            | Self::NoHealthyBackend
+            | Self::Draining
+            | Self::NoRelease
+            | Self::SourceNotReady { .. }
+            | Self::SourceMissing { .. }
+            | Self::AccessDenied { .. }
+            | Self::KindMissing { .. }
+            | Self::KindForbidden { .. }
+            | Self::UnusableRelease { .. }
+            | Self::ImageMismatch { .. }
+            | Self::OutOfRange { .. }
+            | Self::OlderRelease { .. }
+            | Self::NotApproved { .. }
+            | Self::ManualImage { .. }
+            | Self::ImageOwned { .. }
+            | Self::ContainerUnknown { .. }
+            | Self::InvalidTemplate { .. }
+            | Self::ServiceOwned { .. }
+            | Self::ServiceMismatch { .. }
+            | Self::PortUnknown { .. }
+            | Self::RouteOwned { .. }
+            | Self::RouteTaken { .. }
+            | Self::BackendNotFound { .. }
+            | Self::RouteAmbiguous { .. }
+            | Self::DuplicateBinding { .. }
+            | Self::StrategyChanged { .. }
+            | Self::ScaledToZero
+            | Self::Quarantined { .. }
+            | Self::Restarting
+            | Self::Refused { .. } => None,
         }
     }
 
@@ -351,6 +430,9 @@ impl Hold {
             | Self::SourceNotReady { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
+            | Self::GateClosed { .. }
+            | Self::NotApproved { .. }
+            | Self::ReleaseInterval { .. }
             | Self::ManualImage { .. }
             | Self::ScaledToZero
             | Self::Quarantined { .. }
@@ -381,6 +463,7 @@ impl Hold {
             | Self::DuplicateBinding { what, .. }
             | Self::Refused { what, .. } => what,
             Self::ImageOwned { container, .. } => container,
+            Self::GateClosed { gate, .. } | Self::NotApproved { gate, .. } => gate,
             Self::Paused
             | Self::AwaitingPromotion
             | Self::Experimenting
@@ -393,6 +476,7 @@ impl Hold {
             | Self::ImageMismatch { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
+            | Self::ReleaseInterval { .. }
             | Self::ManualImage { .. }
             | Self::ContainerUnknown { .. }
             | Self::InvalidTemplate { .. }
@@ -447,6 +531,14 @@ impl Hold {
             }
             Self::OlderRelease { offered, running } => {
                 format!("version {offered} is older than {running}, which runs")
+            }
+            Self::GateClosed { gate, why, .. } => format!("RolloutGate {gate}: {why}"),
+            Self::NotApproved { gate, version } => {
+                format!("RolloutGate {gate}: waits for a person to approve {version}")
+            }
+            Self::ReleaseInterval { .. } => {
+                "the last attempt at a release is younger than spec.releaseUpdateInterval"
+                    .to_owned()
             }
             Self::ManualImage { image } => manual_image(image),
             Self::ImageOwned { container, manager } => image_owned(container, manager),

@@ -3,6 +3,7 @@
 //! Start at [`snapshot`] (what a turn knows) and [`moves`] (what it may do).
 
 pub mod command;
+pub mod gate;
 pub mod hold;
 pub mod image;
 pub mod moment;
@@ -12,6 +13,7 @@ pub mod problem;
 pub mod range;
 pub mod release;
 pub mod schedule;
+pub mod selector;
 pub mod snapshot;
 pub mod spec;
 pub mod status;

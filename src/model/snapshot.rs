@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::command::Commands;
+use crate::model::gate::Gate;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::moves::{FieldEdit, NewRule, RuleAt, Target};
@@ -72,6 +73,8 @@ pub struct Snapshot {
     pub pods: Option<Result<Vec<Pod>, String>>,
     /// What the source offers.
     pub offer: Offer,
+    /// Its gates, by name.
+    pub gates: Vec<Gate>,
     /// The stable Service.
     pub stable_service: Option<Service>,
     /// Services that were in use until they were changed in spec and route together, or that a lost

@@ -34,6 +34,8 @@ pub struct Spec {
     pub source: Option<SourceRef>,
     /// A further range that a release has to lie in.
     pub range: Option<Range>,
+    /// How long after one attempt at a release the next one may start.
+    pub release_interval: Option<Duration>,
     /// The one container that takes releases.
     pub container: Option<String>,
     /// The ladder that its strategy climbs.

@@ -1,5 +1,6 @@
 //! Status: what is stored about a Rollout, parsed. Its resourceVersion is the only lock.
 
+use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
@@ -36,6 +37,10 @@ pub struct Status {
     pub outbox: Vec<Notice>,
     /// A command annotation whose value is not understood and that was answered.
     pub rejected: Option<Rejected>,
+    /// How its gates stand.
+    pub gates: Vec<GateState>,
+    /// A version that passes gates by.
+    pub bypass: Option<Bypass>,
     /// Why nothing moves.
     pub waiting: Vec<Waiting>,
     /// The conditions, sorted by type.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::api::foreign::{
     EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
 };
+use crate::api::gate::RolloutGate;
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
 use crate::api::rollout::Rollout;
@@ -81,6 +82,29 @@ impl Watched for Rollout {
             self.spec.template_id.clone_from(&last.spec.template_id);
         }
     }
+}
+
+impl Watched for RolloutGate {
+    const KIND: Kind = Kind::RolloutGate;
+
+    fn refs(&self) -> Vec<Reference> {
+        let own = namespace(&self.metadata);
+        let one = self.spec.rollout_ref.iter();
+        let one = one.map(|rollout| Reference::new(Kind::Rollout, own, &rollout.name));
+        let many = self.spec.rollout_selector.iter().map(|_| Reference::any(Kind::Rollout, own));
+        one.chain(many).chain(depends_on(self)).collect()
+    }
+
+    fn trim(&mut self) {
+        bare(&mut self.metadata);
+    }
+}
+
+/// Names the Rollout that a gate depends on.
+pub fn depends_on(gate: &RolloutGate) -> Option<Reference> {
+    let other = &gate.spec.depends_on.as_ref()?.rollout;
+    let namespace = other.namespace.as_deref().unwrap_or(namespace(&gate.metadata));
+    Some(Reference::new(Kind::Rollout, namespace, &other.name))
 }
 
 /// The template that a ReplicaSet was made of, as its annotation tells it.

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::foreign::{Pod, Service};
+use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
-use crate::observe::refs::{Watched, applied};
+use crate::observe::refs::{Watched, applied, depends_on};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
+use crate::validate::gate;
 use crate::validate::seen::{Found, Seen};
 
 /// What is remembered of a Rollout and is in no store.
@@ -56,12 +58,13 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         replica_sets,
         pods: remembered.pods,
         source: source(stores, &own, of(Kind::ImagePolicy).next()),
+        gates: gates(stores, rollout, &own),
         services,
         slices,
         routes,
         grpc_routes,
         absent,
-        denied: stores.denied_among(&refs),
+        denied: stores.denied_for(rollout),
         kustomizations: kustomizations.filter_map(|key| stores.kustomizations.get(key)).collect(),
         rivals: rivals(stores, &own, &refs),
         template_refused: remembered.template_refused,
@@ -92,6 +95,28 @@ fn source(
         }
         source => find(&stores.policies, source.map(|reference| &reference.key)),
     }
+}
+
+/// The gates that are for a Rollout, each with the Rollout that it depends on.
+fn gates(
+    stores: &Stores,
+    rollout: &Rollout,
+    own: &Reference,
+) -> Vec<(Arc<RolloutGate>, Found<Rollout>)> {
+    let namespace = &own.key.namespace;
+    let any = Reference::any(Kind::Rollout, namespace.as_str());
+    let named = stores.gates.by(own).into_iter().chain(stores.gates.by(&any));
+    let all: BTreeSet<Key> =
+        named.filter(|gate| gate::is_for(gate, rollout)).map(|gate| key(gate.as_ref())).collect();
+    let all = all.iter().filter_map(|key| stores.gates.get(key));
+    let with = |gate: Arc<RolloutGate>| {
+        let other = match depends_on(&gate) {
+            Some(other) if !stores.reach.allows(namespace, &other.key.namespace) => Found::Denied,
+            other => find(&stores.rollouts, other.as_ref().map(|other| &other.key)),
+        };
+        (gate, other)
+    };
+    all.map(with).collect()
 }
 
 fn find<K: Watched>(store: &Store<K>, key: Option<&Key>) -> Found<K> {

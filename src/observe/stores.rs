@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::api::foreign::{
     EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
 };
+use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::observe::refs::{Watched, applied};
@@ -36,6 +37,7 @@ impl Reach {
         let shared = match kind {
             Kind::ImagePolicy | Kind::Kustomization => self.shared.clone(),
             Kind::Rollout
+            | Kind::RolloutGate
             | Kind::ReplicaSet
             | Kind::Pod
             | Kind::Service
@@ -60,6 +62,8 @@ pub struct Stores {
     pub reach: Reach,
     /// Rollouts.
     pub rollouts: Store<Rollout>,
+    /// RolloutGates.
+    pub gates: Store<RolloutGate>,
     /// ReplicaSets with our label.
     pub replica_sets: Store<ReplicaSet>,
     /// Services.
@@ -83,6 +87,7 @@ impl Stores {
     pub fn new(reach: Reach) -> Self {
         Self {
             rollouts: Store::new(reach.scopes(Kind::Rollout)),
+            gates: Store::new(reach.scopes(Kind::RolloutGate)),
             replica_sets: Store::new(reach.scopes(Kind::ReplicaSet)),
             services: Store::new(reach.scopes(Kind::Service)),
             slices: Store::new(reach.scopes(Kind::EndpointSlice)),
@@ -120,19 +125,24 @@ impl Stores {
                 Kind::Kustomization => self.kustomizations.listed(namespace),
                 Kind::Service
                 | Kind::Rollout
+                | Kind::RolloutGate
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::EndpointSlice
                 | Kind::Event => true,
             }
         };
-        refs.iter().chain(&self.applied(&refs)).all(listed)
+        let own = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        // A gate that is not known yet may be closed.
+        self.gates.listed(own) && refs.iter().chain(&self.applied(&refs)).all(listed)
     }
 
     /// Tells which of the further kinds that a Rollout refers to the API server does not let us
     /// list, and what it said.
     pub fn denied_for(&self, rollout: &Rollout) -> Option<(Kind, String)> {
-        self.denied_among(&self.uses(rollout))
+        let own = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        let gates = self.gates.denied(own).map(|said| (Kind::RolloutGate, said));
+        gates.or_else(|| self.denied_among(&self.uses(rollout)))
     }
 
     /// As [`Self::denied_for`], of what it uses.
@@ -146,6 +156,7 @@ impl Stores {
                 Kind::Kustomization => self.kustomizations.denied(namespace),
                 Kind::Service
                 | Kind::Rollout
+                | Kind::RolloutGate
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::EndpointSlice
@@ -163,6 +174,7 @@ impl Stores {
             Kind::GrpcRoute => applied(self.grpc_routes.get(&reference.key)?.as_ref()),
             Kind::Service => applied(self.services.get(&reference.key)?.as_ref()),
             Kind::Rollout
+            | Kind::RolloutGate
             | Kind::ReplicaSet
             | Kind::Pod
             | Kind::EndpointSlice
@@ -220,6 +232,7 @@ impl Stores {
         let key = &reference.key;
         match reference.kind {
             Kind::Rollout => self.rollouts.version(key),
+            Kind::RolloutGate => self.gates.version(key),
             Kind::ReplicaSet => self.replica_sets.version(key),
             Kind::Service => self.services.version(key),
             Kind::EndpointSlice => self.slices.version(key),
@@ -236,6 +249,7 @@ impl Stores {
         let namespace = &reference.key.namespace;
         match reference.kind {
             Kind::Rollout => self.rollouts.seen(namespace),
+            Kind::RolloutGate => self.gates.seen(namespace),
             Kind::ReplicaSet => self.replica_sets.seen(namespace),
             Kind::Service => self.services.seen(namespace),
             Kind::EndpointSlice => self.slices.seen(namespace),
@@ -292,6 +306,7 @@ impl Stores {
                 let (resource, store) = (Kind::GrpcRoute.resource(), &self.grpc_routes);
                 fetch::<GrpcRoute, ApiResource>(client, &resource, reference, store).await?
             }
+            Kind::RolloutGate => fetch(client, &(), reference, &self.gates).await?,
             // Nothing of these is written, or nothing of them is read.
             Kind::Pod
             | Kind::EndpointSlice

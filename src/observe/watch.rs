@@ -135,6 +135,7 @@ pub async fn run(watches: Watches) {
         watches.all(&stores.replica_sets, &(), &labelled).boxed(),
         watches.all(&stores.services, &(), plain).boxed(),
         watches.all(&stores.slices, &(), plain).boxed(),
+        watches.own(&stores.gates).boxed(),
         watches.installed(&stores.policies).boxed(),
         watches.installed(&stores.routes).boxed(),
         watches.installed(&stores.grpc_routes).boxed(),
@@ -154,6 +155,37 @@ impl Watches {
         loop {
             self.scopes(store, resource, config).await;
             // The kind is not there: our own CRD is missing.
+            tokio::time::sleep(PROBE_EVERY).await;
+        }
+    }
+
+    /// Watches a kind of our own while its definition is there: one of an older installation may be
+    /// missing.
+    async fn own<K>(&self, store: &Store<K>)
+    where
+        K: Watched + Resource<DynamicType = ()> + Clone + Debug,
+        K::Scope: NamespaceScope,
+    {
+        loop {
+            match self.discover(K::KIND).await {
+                Ok(Some(_)) => {
+                    store.appear();
+                    self.scopes(store, &(), &self.config).await;
+                    self.vanish(store);
+                }
+                Ok(None) if !store.absent() => {
+                    self.vanish(store);
+                    // Whoever waited for the list need not wait for one.
+                    (self.tell)(Sighting::Listed);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let error = Box::new(error);
+                    (self.tell)(Sighting::Unanswered { kind: K::KIND, error });
+                    tokio::time::sleep(PROBE_TIMEOUT).await;
+                    continue;
+                }
+            }
             tokio::time::sleep(PROBE_EVERY).await;
         }
     }

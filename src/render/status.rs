@@ -1,6 +1,7 @@
 //! Status: writes what is to be stored. `validate::status` reads it back to the same.
 
 use crate::api::status as wire;
+use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
@@ -26,6 +27,8 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         frozen_since,
         outbox,
         rejected: answered,
+        gates,
+        bypass: passes_by,
         waiting: holds,
         conditions,
         counts,
@@ -46,6 +49,8 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         frozen_since: time(*frozen_since),
         outbox: outbox.iter().map(notice).collect(),
         rejected: answered.as_ref().map(rejected),
+        gates: gates.iter().map(gate).collect(),
+        bypass: passes_by.as_ref().map(bypass),
         waiting_for: holds.iter().map(waiting).collect(),
         conditions: conditions.iter().map(condition).collect(),
         replicas: count(*replicas),
@@ -192,6 +197,22 @@ fn notice(notice: &Notice) -> wire::Notice {
 fn rejected(rejected: &Rejected) -> wire::Rejected {
     let Rejected { key, value } = rejected;
     wire::Rejected { annotation: key.clone(), value: value.clone() }
+}
+
+fn gate(gate: &GateState) -> wire::Gate {
+    let GateState { name, passing, allowed, message, bypassed } = gate;
+    wire::Gate {
+        name: name.clone(),
+        passing: *passing,
+        allowed_versions: allowed.clone(),
+        message: message.clone(),
+        bypassed: *bypassed,
+    }
+}
+
+fn bypass(bypass: &Bypass) -> wire::Bypass {
+    let Bypass { version, since } = bypass;
+    wire::Bypass { version: version.clone(), since: since.to_string() }
 }
 
 fn waiting(waiting: &Waiting) -> wire::Waiting {
@@ -351,11 +372,19 @@ mod tests {
             frozen_since: Some(at(10)),
             outbox: [true, false].map(said).to_vec(),
             rejected: Some(Rejected { key: "kulta.io/promote".into(), value: "yes".into() }),
+            gates: [None, Some(vec!["1.2.3".to_owned()])].map(gated).to_vec(),
+            bypass: Some(Bypass { version: "1.2.3".into(), since: at(14) }),
             waiting: [None, Some(at(11))].map(held).to_vec(),
             conditions: vec![ready()],
             counts: Counts { replicas: 4, ready: 3, available: 2, updated: 1 },
             selector: "app=shop".into(),
         }
+    }
+
+    fn gated(allowed: Option<Vec<String>>) -> GateState {
+        let (passing, bypassed) = (allowed.is_some(), allowed.is_none());
+        let message = if passing { String::new() } else { "m".to_owned() };
+        GateState { name: "freeze".into(), passing, allowed, message, bypassed }
     }
 
     fn ready() -> Condition {

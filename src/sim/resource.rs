@@ -33,6 +33,7 @@ pub const RESOURCES: &[Resource] = &[
     resource(keys::GATEWAY_GROUP, "v1", "httproutes", "HTTPRoute", true, true),
     resource(keys::FLUX_IMAGE_GROUP, "v1", "imagepolicies", "ImagePolicy", true, true),
     resource(keys::FLUX_KUSTOMIZE_GROUP, "v1", "kustomizations", "Kustomization", true, true),
+    resource(keys::GROUP, keys::VERSION, "rolloutgates", "RolloutGate", false, true),
     resource(keys::GROUP, keys::VERSION, "rollouts", "Rollout", true, true),
 ];
 

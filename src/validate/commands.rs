@@ -19,6 +19,11 @@ const KEYS: [(&str, Command); 8] = [
     (keys::COMMAND_RESTART, Command::Restart),
 ];
 
+/// The annotations that have a version pass gates by.
+const BYPASS: [&str; 2] = [keys::COMMAND_BYPASS, keys::COMMAND_BYPASS_KUBERIK];
+/// The longest tag.
+const VERSION_MAX: usize = 128;
+
 /// Reads the command annotations, the command that wins first.
 pub fn asked(rollout: &Rollout) -> Commands {
     let annotations = rollout.annotations();
@@ -40,7 +45,14 @@ pub fn asked(rollout: &Rollout) -> Commands {
     asked.sort_by(|a, b| a.command.cmp(&b.command).then_with(|| a.key.cmp(&b.key)));
     let accepted = annotations.get(keys::ACCEPTED);
     let accepted = accepted.map(|text| (keys::ACCEPTED.to_owned(), Token::parse(text)));
-    Commands { asked, accepted }
+    let key = |key: &&str| annotations.get(*key).map(|text| ((*key).to_owned(), cut(text)));
+    let bypass = BYPASS.iter().filter_map(key).collect();
+    Commands { asked, accepted, bypass }
+}
+
+/// What is kept of a version that somebody wrote.
+fn cut(version: &str) -> String {
+    version.trim().chars().take(VERSION_MAX).collect()
 }
 
 /// Reads the winner of an experiment, whom the data tell with `true`.

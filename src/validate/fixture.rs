@@ -65,6 +65,7 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         replica_sets: Vec::new(),
         pods: None,
         source: Found::NotAsked,
+        gates: Vec::new(),
         services: Vec::new(),
         slices: Vec::new(),
         routes: Vec::new(),

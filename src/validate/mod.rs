@@ -4,6 +4,7 @@ mod commands;
 mod excerpt;
 #[cfg(test)]
 mod fixture;
+pub mod gate;
 mod own;
 mod owner;
 mod pod;
@@ -14,6 +15,7 @@ mod route;
 mod routing;
 mod rules;
 pub mod seen;
+pub mod selector;
 mod service;
 mod source;
 pub mod status;
@@ -69,6 +71,7 @@ pub fn validate(seen: &Seen) -> Known {
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
         offer: source::offer(&seen.source, &spec),
+        gates: gate::of_rollout(&seen.gates),
         stable_service,
         canary_service,
         duplicate: rival::older(seen, &spec, &routes),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::api::foreign::{
     EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, Pod, ReplicaSet, Service,
 };
+use crate::api::gate::RolloutGate;
 use crate::api::kind::Kind;
 use crate::api::rollout::Rollout;
 
@@ -22,6 +23,8 @@ pub struct Seen {
     pub pods: Option<Result<Vec<Pod>, String>>,
     /// The ImagePolicy of `spec.sourceRef`.
     pub source: Found<ImagePolicy>,
+    /// The gates that are for the Rollout, each with the Rollout that it depends on.
+    pub gates: Vec<(Arc<RolloutGate>, Found<Rollout>)>,
     /// The Services that the strategy or the attempt in progress names, as far as they exist; where
     /// there is no attempt, also those whose selector we wrote and that no Rollout names.
     pub services: Vec<Arc<Service>>,

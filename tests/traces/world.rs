@@ -59,6 +59,7 @@ impl Default for World {
             replica_sets: Vec::new(),
             pods: None,
             offer: Offer::NoSource,
+            gates: Vec::new(),
             stable_service: None,
             canary_service: None,
             routes: Vec::new(),
@@ -85,6 +86,7 @@ fn spec() -> Spec {
         paused: false,
         source: None,
         range: None,
+        release_interval: None,
         container: None,
         ladder: Ladder {
             strategy: Strategy::Canary,

@@ -38,6 +38,7 @@ fn context(stores: Stores, code: u16, answer: Value) -> Context {
 /// Rollouts that share their Services.
 fn stores(names: &[&str]) -> Stores {
     let stores = Stores::new(Reach::default());
+    stores.gates.finish(&None);
     for name in names {
         let rollout = json!({
             "apiVersion": "stairlock.dev/v1alpha1", "kind": "Rollout",

@@ -91,6 +91,7 @@ fn a_kind_that_may_not_be_listed_stops_those_that_refer_to_it() {
     let (prod, dev) = (Some("prod".to_owned()), Some("dev".to_owned()));
     for scope in [&prod, &dev] {
         stores.routes.finish(scope);
+        stores.gates.finish(scope);
     }
     stores.grpc_routes.finish(&dev);
     let known = |rollout: &Rollout| (stores.ready_for(rollout), stores.denied_for(rollout));

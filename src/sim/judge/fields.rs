@@ -1,6 +1,6 @@
 //! Fields: which fields of which objects a controller writes (S5). All others stay as they are.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api::keys;
 use crate::sim::judge::experiments;
@@ -144,14 +144,12 @@ fn without_experiments(experiments: &[Routing], route: &Value) -> Value {
 fn of_rollout(path: &[Token<'_>], before: &Value, after: &Value) -> bool {
     match path {
         [Token::Key("metadata"), Token::Key("annotations"), Token::Key(key)] => {
-            *key == keys::ACCEPTED || COMMANDS.iter().any(|(known, _)| known == key)
+            is_command(key)
         }
         [Token::Key("metadata"), Token::Key("annotations")] => {
             let all = |object| at(object, &["metadata", "annotations"]).and_then(Value::as_object);
-            let ours = |key: &String| {
-                key == keys::ACCEPTED || COMMANDS.iter().any(|(known, _)| known == key)
-            };
-            [before, after].into_iter().filter_map(all).all(|all| all.keys().all(ours))
+            let ours = |all: &Map<String, Value>| all.keys().all(|key| is_command(key));
+            [before, after].into_iter().filter_map(all).all(ours)
         }
         [Token::Key("metadata"), Token::Key("finalizers"), ..] => {
             let others = |object| -> Vec<&Value> {
@@ -170,6 +168,12 @@ fn of_rollout(path: &[Token<'_>], before: &Value, after: &Value) -> bool {
         ] => true,
         _ => false,
     }
+}
+
+/// Tells whether an annotation of a Rollout asks for a command, or holds one that was accepted.
+fn is_command(key: &str) -> bool {
+    let others = [keys::ACCEPTED, keys::COMMAND_BYPASS, keys::COMMAND_BYPASS_KUBERIK];
+    others.contains(&key) || COMMANDS.iter().any(|(known, _)| *known == key)
 }
 
 fn of_set(path: &[Token<'_>], before: &Value) -> bool {

@@ -85,6 +85,7 @@ fn names(plural: &str) -> (&[&str], &[&str], &str) {
             (&["imgpol", "imagepol"], &["all", "fluxcd", "fluxcd-images"], "uwF8vvAU/Jc=")
         }
         "kustomizations" => (&["ks"], &["all", "fluxcd", "fluxcd-appliers"], "GozwzC4McTQ="),
+        "rolloutgates" => (&[], &["stairlock"], ""),
         "rollouts" => (&["slr"], &["stairlock"], "Guw1I+QJ9bQ="),
         _ => (&[], &[], ""),
     }

@@ -1,0 +1,261 @@
+//! Which gates let a release through, and what is said where they do not.
+
+use super::*;
+use crate::decide::fixture::{at, at_rest, delivered, release};
+use crate::model::gate::Ran;
+use crate::model::moment::Duration;
+use crate::model::status::{Attempt, Entry};
+
+fn gate(name: &str, asks: Asks) -> Gate {
+    Gate { name: name.to_owned(), asks }
+}
+
+fn passing(passing: bool, allowed: Option<&[&str]>) -> Asks {
+    let allowed = allowed.map(|all| all.iter().map(|text| (*text).to_owned()).collect());
+    Asks::Passing { passing, allowed, opens_at: None }
+}
+
+fn other(version: &str, minutes: u64) -> Asks {
+    let release = delivered(&format!("shop:{version}"));
+    Asks::Other {
+        rollout: "staging/shop".to_owned(),
+        lasting: Duration::from_secs(600),
+        runs: Ok(Ran { release, since: at(minutes) }),
+    }
+}
+
+fn approval(approved: Option<&str>) -> Asks {
+    Asks::Approval { approved: approved.map(str::to_owned) }
+}
+
+#[test]
+fn a_release_starts_once_every_gate_lets_it_through() {
+    let closed = Asks::Passing { passing: false, allowed: None, opens_at: Some(at(30)) };
+    let unknown = Asks::Other {
+        rollout: "staging/shop".to_owned(),
+        lasting: Duration::ZERO,
+        runs: Err("staging/shop does not exist".to_owned()),
+    };
+    for (case, asks, want) in [
+        ("no gate, no wait", vec![], ""),
+        ("a passing gate", vec![passing(true, None)], ""),
+        ("a closed gate", vec![passing(false, None)], "RolloutGate 0: it lets nothing through"),
+        (
+            "one closed gate of two",
+            vec![passing(true, None), passing(false, None)],
+            "RolloutGate 1: it lets nothing through",
+        ),
+        (
+            "closed wins over allowed",
+            vec![passing(false, Some(&["1.1.0"]))],
+            "RolloutGate 0: it lets nothing through",
+        ),
+        ("its tag is allowed", vec![passing(true, Some(&["1.1.0", "9"]))], ""),
+        ("its version is allowed", vec![passing(true, Some(&["v1.1.0"]))], ""),
+        (
+            "another is allowed",
+            vec![passing(true, Some(&["1.2.0"]))],
+            "RolloutGate 0: it allows 1.2.0, not 1.1.0",
+        ),
+        (
+            "an empty list allows none",
+            vec![passing(true, Some(&[]))],
+            "RolloutGate 0: it allows no version, not 1.1.0",
+        ),
+        (
+            "lists are intersected",
+            vec![passing(true, Some(&["1.1.0", "1.2.0"])), passing(true, Some(&["1.2.0"]))],
+            "RolloutGate 1: it allows 1.2.0, not 1.1.0",
+        ),
+        (
+            "nobody approved",
+            vec![approval(None)],
+            "RolloutGate 0: waits for a person to approve 1.1.0",
+        ),
+        (
+            "another was approved",
+            vec![approval(Some("1.0.9"))],
+            "RolloutGate 0: waits for a person to approve 1.1.0",
+        ),
+        ("this one was approved", vec![approval(Some("v1.1.0"))], ""),
+        (
+            "it has not run long enough there",
+            vec![other("1.1.0", 11)],
+            "RolloutGate 0: staging/shop has to run it for 10m until 21",
+        ),
+        ("it has, at its end", vec![other("1.1.0", 10)], ""),
+        (
+            "another one runs there",
+            vec![other("1.0.0", 0)],
+            "RolloutGate 0: staging/shop runs 1.0.0, not 1.1.0",
+        ),
+        ("nothing is known of it", vec![unknown], "RolloutGate 0: staging/shop does not exist"),
+        (
+            "what cannot be read is closed",
+            vec![Asks::Unusable("twice".to_owned())],
+            "RolloutGate 0: twice",
+        ),
+        (
+            "a schedule tells when it opens",
+            vec![closed],
+            "RolloutGate 0: it lets nothing through until 30",
+        ),
+    ] {
+        let mut seen = at_rest();
+        let named = asks.into_iter().enumerate();
+        seen.gates = named.map(|(at, asks)| gate(&at.to_string(), asks)).collect();
+        let said = match allows(&seen, &delivered("shop:1.1.0"), at(20)) {
+            Ok(()) => String::new(),
+            Err(hold) => match hold.until() {
+                Some(until) => {
+                    format!("{} until {}", hold.message(), until.since(at(0)).millis() / 60_000)
+                }
+                None => hold.message(),
+            },
+        };
+        assert_eq!(said, want, "{case}");
+    }
+}
+
+#[test]
+fn two_digests_are_two_releases() {
+    let [one, two] = ["a", "b"].map(|c| delivered(&format!("shop:1.1.0@sha256:{}", c.repeat(64))));
+    let plain = delivered("shop:v1.1.0");
+    assert!(!same(&one, &two) && same(&one, &plain) && same(&plain, &two));
+    assert!(!same(&delivered("shop:main"), &plain) && !same(&delivered("shop"), &delivered("a")));
+}
+
+#[test]
+fn the_first_delivery_and_a_version_that_a_person_named_pass_gates_by() {
+    let mut seen = at_rest();
+    seen.gates = vec![gate("freeze", passing(false, None))];
+    let offered = delivered("shop:1.1.0");
+    assert!(allows(&seen, &offered, at(0)).is_err());
+    seen.status.bypass = Some(Bypass { version: "1.2.0".to_owned(), since: at(0) });
+    assert!(allows(&seen, &offered, at(0)).is_err(), "bound to one version");
+    seen.status.bypass = Some(Bypass { version: "v1.1.0".to_owned(), since: at(0) });
+    assert_eq!(allows(&seen, &offered, at(0)), Ok(()));
+    used(&mut seen.status, &delivered("shop:1.2.0"));
+    assert!(seen.status.bypass.is_some(), "an attempt at another version leaves it");
+    used(&mut seen.status, &offered);
+    assert_eq!(seen.status.bypass, None, "it does not outlive its attempt");
+    seen.status.attempt = None;
+    assert_eq!(allows(&seen, &offered, at(0)), Ok(()), "the first delivery");
+}
+
+#[test]
+fn attempts_at_releases_keep_their_distance() {
+    let start = |trigger, minute| Attempt {
+        trigger,
+        started_at: at(minute),
+        ..at_rest().status.attempt.unwrap()
+    };
+    let entry = |trigger, minute| Entry {
+        number: 1,
+        release: delivered("shop:0.9.0"),
+        revision: at_rest().status.stable.unwrap().revision,
+        trigger,
+        started_at: at(minute),
+        ended_at: at(minute),
+        cause: None,
+        weight: crate::model::weight::Weight::FULL,
+    };
+    let (by_itself, edit) = (Trigger::Release, Trigger::Template);
+    for (case, present, before, want) in [
+        ("too soon after the present one", (by_itself, 11), vec![], Some(71)),
+        ("at its end", (by_itself, 0), vec![], None),
+        ("an edit does not count", (edit, 50), vec![], None),
+        ("one before an edit does", (edit, 50), vec![entry(by_itself, 20)], Some(80)),
+        ("the newest counts", (by_itself, 30), vec![entry(by_itself, 1)], Some(90)),
+    ] {
+        let mut seen = at_rest();
+        seen.spec.release_interval = Some(Duration::from_secs(3600));
+        seen.status.attempt = Some(start(present.0, present.1));
+        seen.status.history = before;
+        let until = allows(&seen, &delivered("shop:1.1.0"), at(60)).err();
+        let want = want.map(|minute| Hold::ReleaseInterval { until: at(minute) });
+        assert_eq!(until, want, "{case}");
+    }
+}
+
+#[test]
+fn a_command_to_pass_gates_by_is_taken_for_the_version_on_offer_only() {
+    let asked = |version: &str| {
+        let mut seen = at_rest();
+        seen.offer = Offer::Release(release("1.1.0"));
+        seen.commands.bypass = vec![("bypass".to_owned(), version.to_owned())];
+        seen
+    };
+    let taken = |act: Option<Act>| match act {
+        Some(Act::Apply(writes)) => match writes.as_slice() {
+            [Write::TakeCommands { remove, accept: None }] => remove.join(" "),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let stored = |act: Option<Act>| match act {
+        Some(Act::Commit(status)) => *status,
+        other => panic!("{other:?}"),
+    };
+    let mut seen = asked("v1.1.0");
+    seen.status = stored(bypass(&seen, at(1)));
+    assert_eq!(seen.status.bypass.as_ref().unwrap().version, "v1.1.0");
+    assert_eq!(taken(bypass(&seen, at(1))), "bypass", "stored first, then removed");
+    seen.commands.bypass.clear();
+    assert_eq!(bypass(&seen, at(1)), None);
+    seen.offer = Offer::Release(release("1.2.0"));
+    assert_eq!(stored(bypass(&seen, at(1))).bypass, None, "another offer ends it");
+
+    let mut seen = asked("1.0.0");
+    seen.status = stored(bypass(&seen, at(1)));
+    assert_eq!(seen.status.bypass, None);
+    let told = &seen.status.outbox[0];
+    assert_eq!(told.reason, "CommandDropped");
+    assert_eq!(taken(bypass(&seen, at(1))), "bypass", "told once, then removed");
+    let mut seen = asked("1.1.0");
+    seen.offer = Offer::Nothing(Hold::NoRelease);
+    assert_eq!(bypass(&seen, at(1)), None, "a source that is not ready may be in a moment");
+}
+
+#[test]
+fn what_another_rollout_runs_is_its_last_good_release() {
+    let revision = at_rest().status.stable.unwrap().revision;
+    let entry = |image: &str, minute, cause| Entry {
+        number: 1,
+        release: delivered(image),
+        revision: revision.clone(),
+        trigger: Trigger::Release,
+        started_at: at(0),
+        ended_at: at(minute),
+        cause,
+        weight: crate::model::weight::Weight::FULL,
+    };
+    let failed = Some(crate::model::status::Cause::Aborted);
+    for (case, history, want) in [
+        ("nothing", vec![], None),
+        (
+            "the last good one",
+            vec![entry("shop:1.1.0", 9, None), entry("shop:1.0.0", 5, None)],
+            Some(("1.1.0", 9)),
+        ),
+        (
+            "a failure after it does not count",
+            vec![entry("shop:1.2.0", 9, failed), entry("shop:1.1.0", 7, None)],
+            Some(("1.1.0", 7)),
+        ),
+        (
+            "it was there before",
+            vec![entry("shop:1.1.0", 9, None), entry("shop:1.1.0", 5, None)],
+            Some(("1.1.0", 5)),
+        ),
+    ] {
+        let status = Status { history, ..at_rest().status };
+        let ran = Ran::of(&status).map(|ran| (ran.release.version, ran.since));
+        let want = want.map(|(version, minute)| (version.to_owned(), at(minute)));
+        assert_eq!(ran, want, "{case}");
+    }
+    let elsewhere = crate::decide::fixture::template("shop:9").id.revision("shop", 0);
+    let mut status = Status { history: vec![entry("shop:1.1.0", 9, None)], ..at_rest().status };
+    status.stable.as_mut().unwrap().revision = elsewhere;
+    assert_eq!(Ran::of(&status), None, "not what it stands on");
+}
