@@ -88,6 +88,19 @@ pub enum Bug {
     DigestDropped,
     /// Writes the release into every container.
     WrongContainer,
+    // Delivery and bake.
+    /// Delivers to the first of several variables of a Kustomization.
+    FirstBindingOnly,
+    /// Writes a bound field that another manager has.
+    BindingForced,
+    /// Delivers to whatever object has the name, as if nothing had changed.
+    DeliveryUnguarded,
+    /// Takes what was delivered for applied without a look at what Flux says.
+    DeliveryNotObserved,
+    /// Ends a bake at its first look.
+    BakeCutShort,
+    /// Takes a HealthCheck that was healthy before the delivery.
+    HealthFromBefore,
     // Time.
     /// Counts a pause from the step's start, not from when it is in force.
     PauseFromEntry,
@@ -249,6 +262,12 @@ impl Bug {
         Self::RepushIgnored,
         Self::DigestDropped,
         Self::WrongContainer,
+        Self::FirstBindingOnly,
+        Self::BindingForced,
+        Self::DeliveryUnguarded,
+        Self::DeliveryNotObserved,
+        Self::BakeCutShort,
+        Self::HealthFromBefore,
         Self::PauseFromEntry,
         Self::PauseRestarts,
         Self::PauseRunsWhileFrozen,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::gate::RolloutGate;
 use crate::api::rollout::Rollout;
+use crate::api::schedule::{ClusterRolloutSchedule, RolloutSchedule};
 
 /// Where a null is kept: the API server would drop it from a new object, and so the pause.
 const NULL_KEPT: &str = "/properties/spec/properties/strategy/properties/canary/properties/steps\
@@ -20,7 +21,7 @@ pub struct ShapeError(pub &'static str);
 /// # Errors
 /// [`ShapeError`].
 pub fn all() -> Result<Vec<Value>, ShapeError> {
-    Ok(vec![rollout()?, gate()?])
+    Ok(vec![rollout()?, gate()?, schedule()?, cluster_schedule()?])
 }
 
 /// Makes the definition of the Rollout, with what the derive cannot say.
@@ -41,6 +42,26 @@ pub fn rollout() -> Result<Value, ShapeError> {
 /// [`ShapeError`].
 pub fn gate() -> Result<Value, ShapeError> {
     of::<RolloutGate>("What the gate is for, and what it waits for.")
+}
+
+/// Makes the definition of the RolloutSchedule.
+///
+/// # Errors
+/// [`ShapeError`].
+pub fn schedule() -> Result<Value, ShapeError> {
+    let mut crd = of::<RolloutSchedule>("What the schedule is for, and when it is active.")?;
+    unseen(schema(&mut crd)?)?;
+    Ok(crd)
+}
+
+/// Makes the definition of the ClusterRolloutSchedule.
+///
+/// # Errors
+/// [`ShapeError`].
+pub fn cluster_schedule() -> Result<Value, ShapeError> {
+    let mut crd = of::<ClusterRolloutSchedule>("What the schedule is for, and when it is active.")?;
+    unseen(schema(&mut crd)?)?;
+    Ok(crd)
 }
 
 /// Makes a definition; `about` is said of its spec.

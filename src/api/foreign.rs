@@ -12,6 +12,15 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+/// A namespace: its labels.
+#[derive(Resource, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[resource(inherit = k8s_openapi::api::core::v1::Namespace)]
+pub struct Namespace {
+    /// Name and labels.
+    #[serde(deserialize_with = "lean")]
+    pub metadata: ObjectMeta,
+}
+
 /// A ReplicaSet. Its template is read from our annotation, not from its spec.
 #[derive(Resource, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[resource(inherit = k8s_openapi::api::apps::v1::ReplicaSet)]
@@ -313,15 +322,141 @@ pub struct RouteParent {
 }
 
 /// A Flux Kustomization.
-pub type Kustomization = Object<KustomizationSpec, Value>;
+pub type Kustomization = Object<KustomizationSpec, KustomizationStatus>;
 
 /// What is read of a Kustomization.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
 pub struct KustomizationSpec {
     /// Fields that it leaves alone.
     #[serde(default)]
     pub ignore: Option<Vec<IgnoreRule>>,
+    /// What is put into the manifests before they are applied.
+    #[serde(default)]
+    pub post_build: Option<PostBuild>,
+    /// What it applies.
+    #[serde(default)]
+    pub source_ref: Option<SourceObject>,
+    /// Whether it stands still.
+    #[serde(default)]
+    pub suspend: bool,
 }
+
+/// What is put into the manifests before they are applied.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct PostBuild {
+    /// Variables with their values.
+    #[serde(default)]
+    pub substitute: Option<BTreeMap<String, String>>,
+}
+
+/// The source of a Kustomization.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct SourceObject {
+    /// Its kind.
+    #[serde(default)]
+    pub kind: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Its namespace; absent: the Kustomization's.
+    #[serde(default)]
+    pub namespace: Option<String>,
+}
+
+/// How far a Kustomization has come.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct KustomizationStatus {
+    /// The generation that was last applied, or cannot be.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+    /// Ready among them.
+    #[serde(default)]
+    pub conditions: Option<Vec<Condition>>,
+    /// The revision of the source that was last applied, all healthy.
+    #[serde(default)]
+    pub last_applied_revision: Option<String>,
+    /// The revision of the source that was last tried.
+    #[serde(default)]
+    pub last_attempted_revision: Option<String>,
+    /// What it applied.
+    #[serde(default)]
+    pub inventory: Option<Inventory>,
+}
+
+/// What a Kustomization applied.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct Inventory {
+    /// One for each object.
+    #[serde(default)]
+    pub entries: Vec<InventoryEntry>,
+}
+
+/// One object that a Kustomization applied.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct InventoryEntry {
+    /// `<namespace>_<name>_<group>_<kind>`.
+    #[serde(default)]
+    pub id: String,
+}
+
+/// A Flux OCIRepository.
+pub type OciRepository = Object<OciRepositorySpec, OciRepositoryStatus>;
+
+/// What is read of an OCIRepository.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct OciRepositorySpec {
+    /// What it fetches.
+    #[serde(rename = "ref", default)]
+    pub reference: Option<OciReference>,
+    /// Whether it stands still.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// What an OCIRepository fetches: a digest outranks a range, and that a tag.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct OciReference {
+    /// A digest.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// A range of versions.
+    #[serde(default)]
+    pub semver: Option<String>,
+    /// A tag.
+    #[serde(default)]
+    pub tag: Option<String>,
+}
+
+/// How far an OCIRepository has come.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct OciRepositoryStatus {
+    /// The generation that this speaks of.
+    #[serde(default)]
+    pub observed_generation: Option<i64>,
+    /// Ready among them.
+    #[serde(default)]
+    pub conditions: Option<Vec<Condition>>,
+    /// What was fetched.
+    #[serde(default)]
+    pub artifact: Option<Artifact>,
+}
+
+/// What a source has fetched.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+pub struct Artifact {
+    /// `<tag>@sha256:…`, or the digest alone.
+    #[serde(default)]
+    pub revision: String,
+    /// OCI annotations.
+    #[serde(default)]
+    pub metadata: Option<BTreeMap<String, String>>,
+}
+
+/// A Rollout of kuberik: only that it is there matters.
+pub type KuberikRollout = Object<Value, Value>;
 
 /// Fields that a Kustomization leaves alone.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]

@@ -45,6 +45,14 @@ pub const COMMAND_BYPASS: &str = "stairlock.dev/bypass-gates";
 pub const COMMAND_BYPASS_KUBERIK: &str = "rollout.kuberik.com/bypass-gates";
 /// Annotation on a RolloutGate with an approval: the version that is approved. Written by people.
 pub const APPROVE: &str = "stairlock.dev/approve";
+/// Label on a gate that a schedule made: the schedule. Written by us.
+pub const LABEL_SCHEDULE: &str = "stairlock.dev/schedule-name";
+/// Label on a gate that a RolloutSchedule made: its namespace. Written by us.
+pub const LABEL_SCHEDULE_NAMESPACE: &str = "stairlock.dev/schedule-namespace";
+/// Label on a gate that a schedule made: its kind. Written by us.
+pub const LABEL_SCHEDULE_KIND: &str = "stairlock.dev/schedule-kind";
+/// Label on a gate that a schedule made: the Rollout that it is for. Written by us.
+pub const LABEL_ROLLOUT_NAME: &str = "stairlock.dev/rollout-name";
 /// Annotation on a closed gate: when its schedule opens it. Written by us, read by us.
 pub const OPENS_AT: &str = "stairlock.dev/opens-at";
 /// KULTA's spelling of [`COMMAND_PROMOTE`].
@@ -53,6 +61,26 @@ pub const COMMAND_PROMOTE_KULTA: &str = "kulta.io/promote";
 pub const COMMAND_CONCLUDE_KULTA: &str = "kulta.io/conclude-experiment";
 /// Annotation on a Rollout: the command that was accepted, as `promote 7/2`. Written by us.
 pub const ACCEPTED: &str = "stairlock.dev/accepted";
+
+/// What the key of an annotation on a Kustomization begins with that binds a variable:
+/// `stairlock.dev/substitute.<VAR>.from: [<namespace>/]<rollout>`. Written by people.
+pub const BIND_VARIABLE: &str = "stairlock.dev/substitute.";
+/// Annotation on an OCIRepository that binds its tag: `[<namespace>/]<rollout>`. Written by people.
+pub const BIND_TAG: &str = "stairlock.dev/rollout";
+/// Annotation on a bound object: `Start` or `Promoted`. Written by people.
+pub const DELIVER: &str = "stairlock.dev/deliver";
+/// kuberik's spelling of [`BIND_VARIABLE`].
+pub const BIND_VARIABLE_KUBERIK: &str = "rollout.kuberik.com/substitute.";
+/// kuberik's spelling of [`BIND_TAG`].
+pub const BIND_TAG_KUBERIK: &str = "rollout.kuberik.com/rollout";
+/// The field manager of Flux's kustomize-controller.
+pub const FLUX_MANAGER: &str = "kustomize-controller";
+/// kuberik's field manager on the objects that it delivered to.
+pub const KUBERIK_MANAGER: &str = "rollout-controller";
+/// The group of kuberik's Rollouts.
+pub const KUBERIK_GROUP: &str = "kuberik.com";
+/// The group of OCIRepositories.
+pub const FLUX_SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
 
 /// Label on objects that a Flux Kustomization applies: its name. Written by kustomize-controller.
 pub const FLUX_NAME: &str = "kustomize.toolkit.fluxcd.io/name";
@@ -66,5 +94,7 @@ pub const FLUX_IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
 pub const FLUX_KUSTOMIZE_GROUP: &str = "kustomize.toolkit.fluxcd.io";
 /// The group of HTTPRoutes and GRPCRoutes.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
+/// The OCI annotation that tells a version. Written by who builds the artifact.
+pub const OCI_VERSION: &str = "org.opencontainers.image.version";
 /// The label of an EndpointSlice that names its Service. Written by Kubernetes.
 pub const SLICE_SERVICE: &str = "kubernetes.io/service-name";

@@ -14,6 +14,12 @@ pub enum Kind {
     Rollout,
     /// What keeps releases from starting.
     RolloutGate,
+    /// What opens and closes gates by the clock.
+    RolloutSchedule,
+    /// The same for many namespaces.
+    ClusterRolloutSchedule,
+    /// What objects are in.
+    Namespace,
     /// The pods of one revision.
     ReplicaSet,
     /// One pod.
@@ -24,12 +30,16 @@ pub enum Kind {
     EndpointSlice,
     /// Flux's choice of one tag.
     ImagePolicy,
+    /// Flux's copy of an artifact.
+    OciRepository,
     /// A route of the Gateway API.
     HttpRoute,
     /// A route of the Gateway API for gRPC.
     GrpcRoute,
     /// What Flux applies.
     Kustomization,
+    /// kuberik's own.
+    KuberikRollout,
     /// What people are told.
     Event,
 }
@@ -41,11 +51,16 @@ impl Kind {
             Self::Service | Self::HttpRoute | Self::GrpcRoute => true,
             Self::Rollout
             | Self::RolloutGate
+            | Self::RolloutSchedule
+            | Self::ClusterRolloutSchedule
+            | Self::Namespace
             | Self::ReplicaSet
             | Self::Pod
             | Self::EndpointSlice
             | Self::ImagePolicy
+            | Self::OciRepository
             | Self::Kustomization
+            | Self::KuberikRollout
             | Self::Event => false,
         }
     }
@@ -55,6 +70,9 @@ impl Kind {
         match self {
             Self::Rollout => "Rollout",
             Self::RolloutGate => "RolloutGate",
+            Self::RolloutSchedule => "RolloutSchedule",
+            Self::ClusterRolloutSchedule => "ClusterRolloutSchedule",
+            Self::Namespace => "Namespace",
             Self::ReplicaSet => "ReplicaSet",
             Self::Pod => "Pod",
             Self::Service => "Service",
@@ -62,7 +80,9 @@ impl Kind {
             Self::ImagePolicy => "ImagePolicy",
             Self::HttpRoute => "HTTPRoute",
             Self::GrpcRoute => "GRPCRoute",
+            Self::OciRepository => "OCIRepository",
             Self::Kustomization => "Kustomization",
+            Self::KuberikRollout => "Rollout",
             Self::Event => "Event",
         }
     }
@@ -71,6 +91,11 @@ impl Kind {
     fn names(self) -> (&'static str, &'static [&'static str], &'static str) {
         match self {
             Self::Rollout => (keys::GROUP, &[keys::VERSION], "rollouts"),
+            Self::RolloutSchedule => (keys::GROUP, &[keys::VERSION], "rolloutschedules"),
+            Self::ClusterRolloutSchedule => {
+                (keys::GROUP, &[keys::VERSION], "clusterrolloutschedules")
+            }
+            Self::Namespace => ("", &["v1"], "namespaces"),
             Self::RolloutGate => (keys::GROUP, &[keys::VERSION], "rolloutgates"),
             Self::ReplicaSet => ("apps", &["v1"], "replicasets"),
             Self::Pod => ("", &["v1"], "pods"),
@@ -79,9 +104,11 @@ impl Kind {
             Self::ImagePolicy => {
                 (keys::FLUX_IMAGE_GROUP, &["v1", "v1beta2", "v1beta1"], "imagepolicies")
             }
+            Self::OciRepository => (keys::FLUX_SOURCE_GROUP, &["v1", "v1beta2"], "ocirepositories"),
             Self::HttpRoute => (keys::GATEWAY_GROUP, &["v1"], "httproutes"),
             Self::GrpcRoute => (keys::GATEWAY_GROUP, &["v1"], "grpcroutes"),
             Self::Kustomization => (keys::FLUX_KUSTOMIZE_GROUP, &["v1"], "kustomizations"),
+            Self::KuberikRollout => (keys::KUBERIK_GROUP, &["v1alpha1"], "rollouts"),
             Self::Event => ("events.k8s.io", &["v1"], "events"),
         }
     }

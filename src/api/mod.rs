@@ -7,6 +7,7 @@ pub mod keys;
 pub mod kind;
 pub mod rollout;
 pub mod routing;
+pub mod schedule;
 pub mod selector;
 pub mod status;
 pub mod strategy;

@@ -52,25 +52,35 @@ use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(
-        "has(self.template.metadata) && has(self.template.metadata.labels) \
+        "has(self.template) == has(self.selector) && has(self.template) == has(self.strategy)"
+    ).message("spec.template, spec.selector and spec.strategy belong together: write all three, or \
+        none for a Rollout that only delivers"),
+    validation = Rule::new("has(self.template) || has(self.sourceRef)")
+        .message("a Rollout without spec.template has nothing to do without spec.sourceRef: add \
+            one of them"),
+    validation = Rule::new(
+        "!has(self.template) || has(self.template.metadata) && has(self.template.metadata.labels) \
          && self.selector.matchLabels.all(key, key in self.template.metadata.labels \
          && self.template.metadata.labels[key] == self.selector.matchLabels[key])"
     ).message("spec.selector.matchLabels has a label that the pods would not carry: add it to \
         spec.template.metadata.labels with the same value"),
     validation = Rule::new(format!(
-        "!has(self.template.metadata) || !has(self.template.metadata.labels) \
+        "!has(self.template) || !has(self.template.metadata) \
+         || !has(self.template.metadata.labels) \
          || self.template.metadata.labels.all(key, !key.startsWith('{GROUP}/'))"
     )).message(format!("spec.template.metadata.labels has keys that begin with {GROUP}/: \
         remove them, Stairlock sets its own").as_str()),
     validation = Rule::new(
-        "!has(self.template.spec.initContainers) || self.template.spec.initContainers.all(init, \
+        "!has(self.template) || !has(self.template.spec.initContainers) \
+         || self.template.spec.initContainers.all(init, \
          !self.template.spec.containers.exists(other, other.name == init.name))"
     ).message("a container and an init container have the same name: rename one of them")
 )]
 pub struct RolloutSpec {
     /// The Flux object that offers releases. Default: none; then every edit of the template is a
-    /// new revision and the version is read from the image tag. Range: one ImagePolicy. Example:
-    /// `{kind: ImagePolicy, name: shop, namespace: flux-system}`.
+    /// new revision and the version is read from the image tag. Range: one ImagePolicy,
+    /// OCIRepository or Kustomization. Example: `{kind: ImagePolicy, name: shop, namespace:
+    /// flux-system}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ref: Option<SourceRef>,
     /// A further range that the version of a release has to lie in, in the grammar of Flux:
@@ -112,16 +122,59 @@ pub struct RolloutSpec {
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 100_000))]
     pub replicas: i32,
+    /// How long a release has to stay healthy once it has all traffic and Flux has applied it,
+    /// before it counts as a success. Default: none, it succeeds at once. Range: 1ms to
+    /// 8760h. Example: `10m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 28), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[x_kube(
+        validation = Rule::new(SOME_TIME).message(
+            "bakeTime has to be longer than 0: write a time such as 10m, or leave it out"),
+        validation = Rule::new(EACH_UNIT_ONCE).message(
+            "bakeTime repeats a unit: write each of h, m, s and ms once, such as 1h30m"),
+        validation = Rule::new(A_YEAR_AT_MOST).message(
+            "bakeTime is longer than 8760h: write a shorter time, or leave it out")
+    )]
+    pub bake_time: Option<String>,
+    /// The longest time that a release may need, once it has all traffic, until Flux has applied
+    /// what was delivered and all is healthy; then it has failed. Default: none, it waits. Range:
+    /// 1ms to 8760h. Example: `15m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 28), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[x_kube(
+        validation = Rule::new(SOME_TIME).message(
+            "deployTimeout has to be longer than 0: write a time such as 15m, or leave it out to \
+             wait"),
+        validation = Rule::new(EACH_UNIT_ONCE).message(
+            "deployTimeout repeats a unit: write each of h, m, s and ms once, such as 1h30m"),
+        validation = Rule::new(A_YEAR_AT_MOST).message(
+            "deployTimeout is longer than 8760h: write a shorter time, or leave it out to wait")
+    )]
+    pub deploy_timeout: Option<String>,
+    /// What becomes of a release that fails while it is delivered or bakes. Rollback: the last good
+    /// one comes back. Hold: it stays, and other releases wait until a person decides. Default:
+    /// Rollback. Range: Rollback, Hold. Example: `Hold`.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// What the condition Ready says. Admitted: that the present generation is under way.
+    /// Completed: that it is completed; then a Flux Kustomization with `wait` waits for the whole
+    /// ladder. Default: Admitted. Range: Admitted, Completed. Example: `Completed`.
+    #[serde(default)]
+    pub ready_when: ReadyWhen,
     /// The labels that select the Rollout's pods; the template has to carry them and they cannot
-    /// be changed. Range: 1 to 32 labels. Example: `{matchLabels: {app: shop}}`.
+    /// be changed. Default: none, where there is no template. Range: 1 to 32 labels. Example:
+    /// `{matchLabels: {app: shop}}`.
+    #[serde(default, skip_serializing_if = "Selector::is_empty")]
     #[x_kube(validation = Rule::new("self == oldSelf").message(
         "spec.selector is immutable: create a Rollout of another name instead"))]
     pub selector: Selector,
     /// The pods to run. The containers' images may be absent until the first release fills them.
     /// Unknown fields are kept; the API server checks the template when a revision is made of it.
+    /// Default: none; then the Rollout only delivers to the Flux objects that are bound to it.
     /// Range: a PodTemplateSpec whose labels include those of spec.selector. Example: `{metadata:
     /// {labels: {app: shop}}, spec: {containers: [{name: app, image:
     /// "registry.example/shop:1.2.3"}]}}`.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(schema_with = "template_schema")]
     pub template: Value,
     /// The identity of the template, told once: every turn asks.
@@ -147,16 +200,48 @@ pub struct RolloutSpec {
     /// Range: true or false. Example: true.
     #[serde(default)]
     pub paused: bool,
-    /// How a new revision gets its traffic. Range: exactly one strategy. Example: `{canary:
+    /// How a new revision gets its traffic. Default: none, where there is no template. Range:
+    /// exactly one strategy. Example: `{canary:
     /// {steps: [{setWeight: 20, pause: {duration: 5m}}, {setWeight: 100}]}}`.
+    #[serde(default, skip_serializing_if = "Strategy::is_none")]
     pub strategy: Strategy,
 }
 
+/// What becomes of a release that fails while it is delivered or bakes.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// The last good one comes back.
+    #[default]
+    Rollback,
+    /// It stays until a person decides.
+    Hold,
+}
+
+/// What the condition Ready says.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadyWhen {
+    /// That the present generation is under way.
+    #[default]
+    Admitted,
+    /// That it is completed.
+    Completed,
+}
+
 /// The Flux object that offers releases.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.kind == 'Kustomization' || !has(self.substitute)").message(
+        "spec.sourceRef.substitute names a variable of a Kustomization: remove it, or set kind to \
+         Kustomization"),
+    validation = Rule::new("self.kind != 'ImagePolicy' || !has(self.image)").message(
+        "spec.sourceRef.image is for sources that tell no image: remove it, the ImagePolicy tells \
+         its own")
+)]
 pub struct SourceRef {
-    /// Its kind. Range: `ImagePolicy`. Example: `ImagePolicy`.
+    /// Its kind. An ImagePolicy tells an image; an OCIRepository, by the tag of its artifact, and
+    /// a Kustomization tell a version only. Range: `ImagePolicy`, `OCIRepository`,
+    /// `Kustomization`. Example: `ImagePolicy`.
     pub kind: SourceKind,
     /// Its name. Range: 1 to 253 characters. Example: `shop`.
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
@@ -167,6 +252,18 @@ pub struct SourceRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub namespace: Option<String>,
+    /// The variable in `spec.postBuild.substitute` of a Kustomization whose value is the version.
+    /// Default: the tag in its `status.lastAppliedRevision`. Range: a variable name of Flux, at
+    /// most 128 characters. Example: `SHOP_VERSION`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[_a-zA-Z][_a-zA-Z0-9]*$"))]
+    pub substitute: Option<String>,
+    /// The repository of the image whose tag is the version, where the source tells a version
+    /// only. Default: that of the container that takes releases. Range: a repository without tag,
+    /// at most 512 characters. Example: `registry.example/shop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
 }
 
 /// The kinds that offer releases.
@@ -174,15 +271,25 @@ pub struct SourceRef {
 pub enum SourceKind {
     /// Flux's choice of one tag out of a registry.
     ImagePolicy,
+    /// Flux's copy of an artifact.
+    OCIRepository,
+    /// What Flux applies.
+    Kustomization,
 }
 
 /// Labels that select pods.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Selector {
     /// Labels with the value that a pod has to have. Range: 1 to 32 labels. Example: `{app: shop}`.
     #[schemars(schema_with = "labels_schema")]
     pub match_labels: std::collections::BTreeMap<String, String>,
+}
+
+impl Selector {
+    fn is_empty(&self) -> bool {
+        self.match_labels.is_empty()
+    }
 }
 
 impl Rollout {

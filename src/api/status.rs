@@ -13,7 +13,8 @@ pub struct RolloutStatus {
     #[serde(default = "never")]
     pub observed_generation: i64,
     /// Where the Rollout stands. Default: none, before the first look. Range: Initializing,
-    /// Progressing, Paused, Preview, Experimenting, Concluded, Completed, Failed. Example: Paused.
+    /// Progressing, Paused, Preview, Experimenting, Baking, Concluded, Completed, Failed. Example:
+    /// Paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// The present or last attempt to bring a release or template to full traffic. Range: one
@@ -43,6 +44,12 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub quarantine: Vec<Quarantined>,
+    /// The fields of Flux objects that hold what was delivered. Range: at most 64. Example:
+    /// `[{kind: Kustomization, namespace: flux-system, name: apps, variable: SHOP_TAG, value:
+    /// 1.2.3}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub targets: Vec<Target>,
     /// An image that a person set by hand; releases wait. Range: one image. Example: `{image:
     /// "registry.example/shop:1.2.3"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,8 +146,8 @@ pub struct Attempt {
     /// Example: `true`.
     #[serde(default)]
     pub delivered: bool,
-    /// Where it stands. Range: First,
-    /// Step, Promoting, RollingBack, Completed, Ended. Example: `Step`.
+    /// Where it stands. Range: First, Step, Promoting, Baking, RollingBack, Completed, Ended.
+    /// Example: `Step`.
     pub stage: String,
     /// The step of the ladder, counted from 1; 0 off the ladder. Range: 0 to 51. Example: `2`.
     #[serde(default)]
@@ -167,10 +174,25 @@ pub struct Attempt {
     /// maxDuration asks. Default: false. Range: true or false. Example: `true`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub concludes: bool,
-    /// Why it did not reach full traffic. Range: Aborted, Concluded, DeadlineExceeded, Reverted,
-    /// StrategyChanged, Superseded. Example: `Aborted`.
+    /// Why it did not succeed. Range: Aborted, BakeFailed, Concluded, DeadlineExceeded,
+    /// DeliveryFailed, DeployTimeout, Reverted, StrategyChanged, Superseded. Example: `Aborted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// Since when all is healthy while it bakes, RFC 3339. Range: a time. Example:
+    /// `2026-01-02T03:04:05.678Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_start_time: Option<String>,
+    /// The side that had all traffic before it, while it bakes. Default: none. Range: one
+    /// revision. Example: `{revision: 5f6c0a91be}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Side>,
+    /// What its bake came to. Default: none. Range: one bake. Example: `{status: Failed}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake: Option<Bake>,
+    /// Whether its release stays although it failed, as spec.onFailure: Hold asks. Default: false.
+    /// Range: true or false. Example: `true`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
     /// When it began, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub started_at: String,
     /// Since when it stands where it stands, RFC 3339. Range: a time. Example:
@@ -194,6 +216,8 @@ impl Attempt {
     pub const STEP: &str = "Step";
     /// Stage: all traffic is on the new side, Service and route follow.
     pub const PROMOTING: &str = "Promoting";
+    /// Stage: it has all traffic, and has to be healthy.
+    pub const BAKING: &str = "Baking";
     /// Stage: traffic and pods go back to stable.
     pub const ROLLING_BACK: &str = "RollingBack";
     /// Stage: it ended well.
@@ -311,8 +335,9 @@ pub struct Entry {
     /// What began it. Range: Release, Template. Example:
     /// `Release`.
     pub trigger: String,
-    /// How it ended: Completed, or the cause. Range: Completed, Aborted, Concluded,
-    /// DeadlineExceeded, Reverted, StrategyChanged, Superseded. Example: `Completed`.
+    /// How it ended: Completed, or the cause. Range: Completed, Aborted, BakeFailed, Concluded,
+    /// DeadlineExceeded, DeliveryFailed, DeployTimeout, Reverted, StrategyChanged, Superseded.
+    /// Example: `Completed`.
     pub outcome: String,
     /// The highest weight that it reached, in percent. Range: 0 to 100. Example: `100`.
     pub weight: i64,
@@ -320,6 +345,88 @@ pub struct Entry {
     pub started_at: String,
     /// When it ended, RFC 3339. Range: a time. Example: `2026-01-02T03:09:05Z`.
     pub ended_at: String,
+    /// What its bake came to: Succeeded, Failed, Cancelled. Default: none, it had no bake. Range:
+    /// Succeeded, Failed, Cancelled. Example: `Succeeded`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_status: Option<String>,
+    /// Why. Default: none. Range: a sentence. Example: `all stayed healthy for 10m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_status_message: Option<String>,
+    /// Since when all was healthy, RFC 3339. Default: none, it never was. Range: a time. Example:
+    /// `2026-01-02T03:04:05Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_start_time: Option<String>,
+    /// When the bake ended, RFC 3339. Range: a time. Example: `2026-01-02T03:09:05Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_end_time: Option<String>,
+    /// The HealthChecks that failed it. Range: at most 16. Example: `[{name: shop}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub failed_health_checks: Vec<FailedHealthCheck>,
+}
+
+/// What a bake came to.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Bake {
+    /// How it ended. Range: Succeeded, Failed, Cancelled. Example: `Failed`.
+    pub status: String,
+    /// Why. Range: a sentence. Example: `HealthCheck shop: error rate 7 %`.
+    pub message: String,
+    /// Since when all was healthy, RFC 3339. Default: none, it never was. Range: a time. Example:
+    /// `2026-01-02T03:04:05Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<String>,
+    /// When it ended, RFC 3339. Range: a time. Example: `2026-01-02T03:09:05Z`.
+    pub end_time: String,
+    /// The HealthChecks that failed it. Range: at most 16. Example: `[{name: shop}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub failed_health_checks: Vec<FailedHealthCheck>,
+}
+
+/// A HealthCheck that failed a bake.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedHealthCheck {
+    /// Its name. Range: a name. Example: `shop`.
+    pub name: String,
+    /// Its namespace. Range: a name. Example: `prod`.
+    pub namespace: String,
+    /// What it said. Range: a sentence. Example: `error rate 7 %`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// A field of a Flux object that holds what was delivered.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// The kind of the object. Range: OCIRepository, Kustomization. Example: `Kustomization`.
+    pub kind: String,
+    /// Its namespace. Range: a name. Example: `flux-system`.
+    pub namespace: String,
+    /// Its name. Range: a name. Example: `apps`.
+    pub name: String,
+    /// The variable of its substitutes; absent for a tag. Default: none. Range: a variable.
+    /// Example: `SHOP_TAG`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variable: String,
+    /// What was delivered. Range: a tag. Example: `1.2.3`.
+    pub value: String,
+    /// Since when it is there, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
+    pub since: String,
+    /// How many times in a row another took it away. Default: 0. Range: 0 to 2. Example: `1`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reverts: i32,
+    /// Whether the object does not bind it any more: its value stays. Default: false. Range: true
+    /// or false. Example: `true`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unbound: bool,
+}
+
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 impl Entry {

@@ -15,16 +15,16 @@ const SOME_ROOM: &str = "!((type(self.maxSurge) == int ? self.maxSurge == 0 \
     : self.maxUnavailable.matches('^0+%$')))";
 const NO_ROOM: &str = "maxSurge and maxUnavailable cannot both be 0: raise one of them";
 
-/// The rule that a length of time is not nothing.
+/// A length of time: not 0.
 pub const SOME_TIME: &str = "self.matches('[1-9]')";
-/// The rule that a length of time has each unit once.
+/// A length of time: each unit at most once.
 pub const EACH_UNIT_ONCE: &str =
     "!self.matches('h.*h|[0-9]s.*[0-9]s|ms.*ms|[0-9]m([0-9].*)?[0-9]m([0-9]|$)')";
-/// The rule that a length of time is not beyond reason.
+/// A length of time: a year at most.
 pub const A_YEAR_AT_MOST: &str = "duration(self) <= duration('8760h')";
 
 /// How a new revision gets its traffic: by one of these.
-#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq)]
+#[derive(Serialize, Deserialize, KubeSchema, Debug, Clone, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(
@@ -55,6 +55,12 @@ pub struct Strategy {
 }
 
 impl Strategy {
+    /// Tells whether none is named.
+    pub fn is_none(&self) -> bool {
+        let Self { canary, blue_green, ab_testing, simple } = self;
+        canary.is_none() && blue_green.is_none() && ab_testing.is_none() && simple.is_none()
+    }
+
     /// Tells the Services that it names.
     pub fn services(&self) -> impl Iterator<Item = &String> {
         let canary = self.canary.iter().flat_map(|c| [&c.stable_service, &c.canary_service]);

@@ -1,5 +1,7 @@
 //! Errors: what became of a write that was not taken, by what has to happen next.
 
+use kube::core::response::StatusCause;
+
 use crate::api::kind::Reference;
 
 /// The longest answer of a server that is kept, in characters.
@@ -52,7 +54,11 @@ impl Error {
         // A patch whose test fails is answered by 422 without causes. An object that is not there
         // is a change too.
         let causes = status.details.as_ref().map_or(0, |details| details.causes.len());
+        let owned = |cause: &StatusCause| cause.reason == "FieldManagerConflict";
+        let owned = status.details.iter().flat_map(|details| &details.causes).any(owned);
         match status.code {
+            // Another manager has the field: to ask again changes nothing.
+            409 if owned => Self::Refused { target, why: printable(&status.message) },
             404 | 409 if 0 < stale => Self::Conflict { target, stale },
             422 if 0 < stale && causes == 0 => Self::Conflict { target, stale },
             409 if status.reason != "AlreadyExists" => Self::Conflict { target, stale },

@@ -106,6 +106,43 @@ pub async fn patch(
     }
 }
 
+/// Applies fields of an object that exists (server-side apply); `body` names its uid and
+/// resourceVersion, so that it is not made anew.
+///
+/// # Errors
+/// [`Error`] as the answer says; `stale` is the resourceVersion that the body demands.
+pub async fn apply(
+    client: &Client,
+    target: &Reference,
+    body: &Value,
+    claim: Claim<'_>,
+    stale: &str,
+) -> Result<Written, Error> {
+    let params = PatchParams {
+        field_manager: Some(claim.manager.to_owned()),
+        force: claim.force,
+        ..PatchParams::default()
+    };
+    debug!(object = %target, manager = claim.manager, "apply");
+    let reply = match request(target).patch(&target.key.name, &params, &Patch::Apply(body)) {
+        Ok(request) => client.request(request).await,
+        Err(error) => Err(kube::Error::BuildRequest(error)),
+    };
+    match reply {
+        Ok(reply) => Ok(written(target, &reply)),
+        Err(error) => Err(Error::of(target, version_number(Some(stale)), error)),
+    }
+}
+
+/// In whose name fields are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim<'a> {
+    /// The field manager.
+    pub manager: &'a str,
+    /// Whether they are taken from whoever has them.
+    pub force: bool,
+}
+
 /// Deletes an object as it was seen; what it owns goes after it.
 ///
 /// # Errors
@@ -173,7 +210,8 @@ struct Stored {
 /// Begins a request about the objects of a kind in a namespace.
 fn request(target: &Reference) -> Request {
     let resource = target.kind.resource();
-    Request::new(DynamicObject::url_path(&resource, Some(&target.key.namespace)))
+    let namespace = Some(target.key.namespace.as_str()).filter(|name| !name.is_empty());
+    Request::new(DynamicObject::url_path(&resource, namespace))
 }
 
 /// Gives access to the objects of a kind in a namespace.

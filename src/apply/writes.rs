@@ -8,12 +8,13 @@ use crate::api::keys;
 use crate::api::kind::{Kind, Reference, version_number};
 use crate::api::rollout::Rollout;
 use crate::apply::error::{Error, printable};
-use crate::apply::send::{self, Effect, Part, Run, Written};
+use crate::apply::send::{self, Claim, Effect, Part, Run, Written};
+use crate::model::binding::{Field, TargetKind};
 use crate::model::moves::{Target, Write};
 use crate::model::spec::RouteKind;
 use crate::model::template::TemplateId;
 use crate::render::owner::Owner;
-use crate::render::{eviction, replica_set, rollout as own_patch, route, service};
+use crate::render::{eviction, flux, replica_set, rollout as own_patch, route, service};
 
 /// Names the object that a write is about, so that it can be looked at again when its answer is
 /// lost.
@@ -36,7 +37,18 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         Write::SetWeights { kind, target, .. }
         | Write::SetRules { kind, target, .. }
         | Write::SetRoute { kind, target, .. } => named(splits(*kind), &target.name),
+        Write::Deliver { field, .. } => {
+            Reference::new(bound(field.kind), field.namespace.as_str(), field.name.as_str())
+        }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => own(rollout),
+    }
+}
+
+/// The kind of objects that bind a field.
+fn bound(kind: TargetKind) -> Kind {
+    match kind {
+        TargetKind::Kustomization => Kind::Kustomization,
+        TargetKind::OciRepository => Kind::OciRepository,
     }
 }
 
@@ -98,23 +110,8 @@ pub async fn apply(
     let owner = Owner::of(rollout);
     let reference = target(rollout, write);
     match write {
-        Write::CreateReplicaSet {
-            revision,
-            attempt,
-            replicas,
-            min_ready_secs,
-            selector,
-            template,
-        } => {
-            let birth = replica_set::Birth {
-                revision,
-                attempt: *attempt,
-                replicas: *replicas,
-                min_ready_secs: *min_ready_secs,
-                selector,
-                template,
-            };
-            create_replica_set(client, reference, &owner, &birth).await
+        Write::CreateReplicaSet { .. } => {
+            create_replica_set(client, reference, &owner, write).await
         }
         Write::Resize { target, replicas, min_ready_secs, quarantine, attempt } => {
             let marks = replica_set::Marks { quarantine: *quarantine, attempt: *attempt };
@@ -155,10 +152,24 @@ pub async fn apply(
         Write::SetRules { target, out, into, .. } => {
             patched(client, reference, route::set_rules(target, out, into), target).await
         }
+        Write::Deliver { field, target, manager, value, force } => {
+            let claim = Claim { manager, force: *force };
+            deliver(client, &reference, (field, target, value), claim).await
+        }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => {
             on_itself(client, rollout, write).await
         }
     }
+}
+
+async fn deliver(
+    client: &Client,
+    reference: &Reference,
+    (field, target, value): (&Field, &Target, &str),
+    claim: Claim<'_>,
+) -> Result<Option<Written>, Error> {
+    let body = flux::field(reference, field, target, value);
+    send::apply(client, reference, &body, claim, &target.resource_version).await.map(Some)
 }
 
 /// Carries out a write to the Rollout itself.
@@ -178,6 +189,7 @@ async fn on_itself(
         | Write::DeleteReplicaSet(_)
         | Write::AdoptReplicaSet(_)
         | Write::Evict { .. }
+        | Write::Deliver { .. }
         | Write::CreateService { .. }
         | Write::AddPort { .. }
         | Write::Select { .. }
@@ -214,10 +226,23 @@ async fn create_replica_set(
     client: &Client,
     target: Reference,
     owner: &Owner,
-    birth: &replica_set::Birth<'_>,
+    write: &Write,
 ) -> Result<Option<Written>, Error> {
+    let Write::CreateReplicaSet { revision, attempt, replicas, min_ready_secs, selector, template } =
+        write
+    else {
+        return Ok(None);
+    };
+    let birth = replica_set::Birth {
+        revision,
+        attempt: *attempt,
+        replicas: *replicas,
+        min_ready_secs: *min_ready_secs,
+        selector,
+        template,
+    };
     let error =
-        match send::create(client, &target, replica_set::create(owner, birth), Run::Real).await {
+        match send::create(client, &target, replica_set::create(owner, &birth), Run::Real).await {
             Ok(written) => return Ok(Some(written)),
             Err(error) => error,
         };

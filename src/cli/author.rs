@@ -132,11 +132,13 @@ pub fn arrival(rollout: &Chosen, version: &str, ready: Duration) -> Result<Arriv
         let edit = Event::Edit { at, object, by, merge, every: None, until: None };
         return Ok(Arrival { from: tag.unwrap_or_default(), at, events: vec![edit] });
     }
-    let offer = |at, version: &str, build| Event::Release {
-        at,
-        name: spec.source.as_ref().map(|source| source.name.clone()),
-        version: version.to_owned(),
-        build,
+    let offer = |at, version: &str, build| {
+        told(spec, at, version).unwrap_or(Event::Release {
+            at,
+            name: spec.source.as_ref().map(|source| source.name.clone()),
+            version: version.to_owned(),
+            build,
+        })
     };
     if present.is_some() {
         let events = vec![offer(at, version, 0)];
@@ -146,6 +148,16 @@ pub fn arrival(rollout: &Chosen, version: &str, ready: Duration) -> Result<Arriv
     let again = u32::from(from == version);
     let events = vec![offer(Span(FIRST), &from, 0), offer(at, version, again)];
     Ok(Arrival { from, at, events })
+}
+
+/// How a variable of a Kustomization tells a version, where that is the source.
+fn told(spec: &Spec, at: Span, version: &str) -> Option<Event> {
+    let source = spec.source.as_ref()?;
+    let variable = source.substitute.as_ref()?;
+    let merge = json!({"spec": {"postBuild": {"substitute": {variable: version}}}});
+    let object = format!("kustomizations/{}", source.name);
+    let by = "pipeline".to_owned();
+    Some(Event::Edit { at, object, by, merge, every: None, until: None })
 }
 
 /// A container that a release goes to, and where it stands.

@@ -77,7 +77,7 @@ mod tests {
             assert_eq!(crd["spec"]["names"]["categories"], json!(["stairlock"]), "{kind}");
             kinds.push(kind);
         }
-        assert_eq!(kinds, ["Rollout", "RolloutGate"]);
+        assert_eq!(kinds, ["Rollout", "RolloutGate", "RolloutSchedule", "ClusterRolloutSchedule"]);
     }
 
     #[test]

@@ -6,11 +6,11 @@ use crate::sim::story::{Event, Fate, GatewayAnswer, Side};
 pub fn line(event: &Event) -> String {
     match event {
         Event::Release { name, version, build, .. } => {
-            let policy = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+            let source = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
             let again = if *build == 0 { "" } else { ", pushed again" };
-            format!("the ImagePolicy{policy} shows {version}{again}")
+            format!("the source{source} shows {version}{again}")
         }
-        Event::Source { ready, .. } => format!("ImagePolicies are {}", yes(*ready, "ready")),
+        Event::Source { ready, .. } => format!("sources are {}", yes(*ready, "ready")),
         Event::Edit { object, by, merge, every, until, .. } => {
             let again = every.map(|every| format!(", every {every}")).unwrap_or_default();
             let end = until.map(|until| format!(" until t+{until}")).unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::model::spec::Spec;
 use crate::sim::resource::RESOURCES;
 use crate::sim::schema;
 use crate::sim::yaml::{self, At, Content, Fault, Faults, Node};
-use crate::validate::seen::{Found, Seen};
+use crate::validate::seen::{self, Bound, Seen};
 use crate::validate::validate;
 
 /// Most bytes of a file: what an API server takes in one object, many times over.
@@ -262,7 +262,7 @@ fn alone(rollout: Rollout) -> Seen {
         rollout: Arc::new(rollout),
         replica_sets: Vec::new(),
         pods: None,
-        source: Found::NotAsked,
+        source: seen::Source::None,
         gates: Vec::new(),
         services: Vec::new(),
         slices: Vec::new(),
@@ -270,6 +270,7 @@ fn alone(rollout: Rollout) -> Seen {
         grpc_routes: Vec::new(),
         absent: BTreeSet::new(),
         denied: None,
+        bound: Bound::default(),
         kustomizations: Vec::new(),
         rivals: Vec::new(),
         template_refused: None,

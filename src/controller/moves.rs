@@ -123,7 +123,8 @@ async fn check_template(
     rollout: &Rollout,
     now: Instant,
 ) -> Result<Option<String>, Error> {
-    if !complete(rollout) || rollout.metadata.deletion_timestamp.is_some() {
+    let none = rollout.spec.template.is_null();
+    if none || !complete(rollout) || rollout.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
     let id = match ctx.remember(key, |memory| memory.template(rollout, now)) {

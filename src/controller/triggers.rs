@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
-use crate::observe::refs::depends_on;
+use crate::observe::refs::{Watched, depends_on};
 use crate::observe::store::{Change, key};
 use crate::observe::stores::Stores;
 use crate::validate::gate::is_for;
@@ -22,6 +22,7 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
             rivals.chain(after).chain([change.reference.key.clone()]).collect()
         }
         Kind::RolloutGate => gated(stores, change),
+        Kind::RolloutSchedule | Kind::ClusterRolloutSchedule | Kind::Namespace => BTreeSet::new(),
         Kind::ReplicaSet => named(Kind::Rollout).map(|rollout| rollout.key.clone()).collect(),
         Kind::EndpointSlice => named(Kind::Service).flat_map(users).collect(),
         Kind::Service | Kind::ImagePolicy => users(&change.reference).into_iter().collect(),
@@ -29,7 +30,17 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
             let named = users(&change.reference).into_iter();
             named.chain(selecting(stores, change)).collect()
         }
-        Kind::Kustomization => under(stores, &change.reference),
+        Kind::Kustomization => {
+            let bound = named(Kind::Rollout).map(|rollout| rollout.key.clone());
+            let fetched = named(Kind::OciRepository).flat_map(|source| binders(stores, source));
+            let under = under(stores, &change.reference).into_iter();
+            under.chain(bound).chain(fetched).collect()
+        }
+        Kind::OciRepository => {
+            let bound = named(Kind::Rollout).map(|rollout| rollout.key.clone());
+            bound.chain(users(&change.reference)).collect()
+        }
+        Kind::KuberikRollout => [change.reference.key.clone()].into(),
         Kind::Pod | Kind::Event => BTreeSet::new(),
     }
 }
@@ -73,6 +84,13 @@ fn selecting(stores: &Stores, change: &Change) -> Vec<Key> {
     any.into_iter().filter(|key| users.contains(key)).collect()
 }
 
+/// Tells the Rollouts that an OCIRepository names.
+fn binders(stores: &Stores, source: &Reference) -> Vec<Key> {
+    let object = stores.repositories.get(&source.key);
+    let refs = object.into_iter().flat_map(|object| object.refs());
+    refs.filter(|reference| reference.kind == Kind::Rollout).map(|rollout| rollout.key).collect()
+}
+
 /// Tells the Rollouts that a Kustomization applies, or whose Services or routes it applies.
 fn under(stores: &Stores, kustomization: &Reference) -> BTreeSet<Key> {
     let named = |kind: Kind| move |key: Key| Reference { kind, key };
@@ -81,6 +99,10 @@ fn under(stores: &Stores, kustomization: &Reference) -> BTreeSet<Key> {
     let grpc = stores.grpc_routes.keys_by(kustomization).into_iter();
     let routes = routes.chain(grpc.map(named(Kind::GrpcRoute)));
     let indirect = services.chain(routes).flat_map(|used| stores.users(&used));
+    let below = stores.kustomizations.by(kustomization).into_iter().flat_map(|o| o.refs());
+    let fetched = stores.repositories.by(kustomization).into_iter().flat_map(|o| o.refs());
+    let bound = below.chain(fetched).filter(|reference| reference.kind == Kind::Rollout);
+    let indirect = indirect.chain(bound.map(|rollout| rollout.key));
     indirect.chain(stores.rollouts.keys_by(kustomization)).collect()
 }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::decide::act::Act;
+use crate::decide::bake;
+use crate::decide::binding;
+use crate::decide::ending;
 use crate::decide::gate;
 use crate::decide::notice;
 use crate::decide::release::{self, Wanted};
 use crate::decide::routes;
 use crate::decide::side::{self, quarantined};
-use crate::decide::way::{self, Way};
 use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
@@ -16,17 +18,12 @@ use crate::model::moves::Write;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, Offer, Service, Snapshot};
 use crate::model::spec::{RouteName, Routing};
-use crate::model::status::{
-    Attempt, Cause, Draining, Entry, Pin, Quarantined, Stage, Status, Trigger,
-};
+use crate::model::status::{Attempt, Cause, Pin, Stage, Status, Trigger};
 use crate::model::template::Revision;
 use crate::model::version::Version;
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
-
-/// Entries of the quarantine that are kept: more than a team keeps apart, small in status.
-pub const QUARANTINE_MAX: usize = 20;
 
 /// What there is to do about templates and releases that the present attempt does not cover.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,8 +47,10 @@ pub fn freeze(seen: &Snapshot, now: Timestamp) -> Option<Act> {
         return None;
     }
     let attempt = seen.status.attempt.as_ref()?;
-    let moving =
-        matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. });
+    let moving = matches!(
+        attempt.stage,
+        Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. } | Stage::Baking { .. }
+    );
     let frozen = seen.spec.paused || seen.spec.replicas == 0;
     let mut status = seen.status.clone();
     match status.frozen_since {
@@ -82,6 +81,10 @@ fn later(stage: &Stage, length: Duration) -> Stage {
             paused_at: paused_at.map(|at| at + length),
         },
         Stage::Promoting { entered_at } => Stage::Promoting { entered_at: *entered_at + length },
+        Stage::Baking { entered_at, since } => Stage::Baking {
+            entered_at: *entered_at + length,
+            since: since.map(|since| since + length),
+        },
         Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => stage.clone(),
     }
 }
@@ -100,6 +103,9 @@ pub fn start(seen: &Snapshot, now: Timestamp) -> Start {
 }
 
 fn of_template(seen: &Snapshot, now: Timestamp) -> Start {
+    if !seen.spec.workload {
+        return Start::Nothing;
+    }
     if seen.template.containers.iter().any(|c| c.image.is_none())
         || release::pending(seen).is_some()
     {
@@ -110,7 +116,7 @@ fn of_template(seen: &Snapshot, now: Timestamp) -> Start {
     if let Some(attempt) = &status.attempt {
         let same = present == attempt.revision;
         let failed = matches!(attempt.stage, Stage::Ended { .. });
-        if same && (attempt.stage.open() || !failed) {
+        if same && (attempt.stage.open() || !failed || attempt.kept) {
             return Start::Nothing;
         }
         if let Stage::Promoting { .. } = attempt.stage {
@@ -125,7 +131,8 @@ fn of_template(seen: &Snapshot, now: Timestamp) -> Start {
         return Start::Stop(quarantined(seen, what, entry.attempt));
     }
     let delivers = side::delivered(seen, &seen.template.images());
-    if let Some(hold) = blocked(seen).or_else(|| refused_template(seen)) {
+    let hold = blocked(seen).or_else(|| refused_template(seen));
+    if let Some(hold) = hold.or_else(|| binding::blocked(seen, &delivers)) {
         return Start::Stop(hold);
     }
     let mut next = begin(seen, present, delivers, Trigger::Template, now);
@@ -150,6 +157,7 @@ fn back_to_stable(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Start {
         }
         Stage::First { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => return Start::Nothing,
@@ -174,14 +182,26 @@ fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     if status.attempt.as_ref().is_some_and(|a| promoting(a) || on_its_way(a)) {
         return Start::Nothing;
     }
-    let revision = side::revision_of(seen, &seen.template.with_images(&images));
+    if bake::runs(seen, now) {
+        return Start::Nothing; // It is healthy so far: the next one comes after it.
+    }
+    if let Some(attempt) = status.attempt.as_ref().filter(|attempt| attempt.kept) {
+        let (what, attempt) = (attempt.release.image.clone(), attempt.number);
+        return Start::Hold(Hold::FailedRelease { what, attempt });
+    }
+    let revision = if seen.spec.workload {
+        side::revision_of(seen, &seen.template.with_images(&images))
+    } else {
+        side::revision_of_release(seen, &release)
+    };
     if let Some(entry) = status.quarantine.iter().find(|entry| entry.revision == revision) {
         return Start::Hold(quarantined(seen, release.image, entry.attempt));
     }
-    if let Some(hold) = blocked(seen) {
+    if let Some(hold) = blocked(seen).or_else(|| binding::blocked(seen, &release)) {
         return Start::Hold(hold);
     }
-    if status.stable.as_ref().is_some_and(|stable| stable.revision == revision) {
+    let workload = seen.spec.workload;
+    if workload && status.stable.as_ref().is_some_and(|stable| stable.revision == revision) {
         return Start::Apply(release::set_images(seen, &images)); // It runs: nothing has to climb.
     }
     if let Err(hold) = gate::allows(seen, &release, now) {
@@ -368,10 +388,10 @@ fn begin(
     let mut status = seen.status.clone();
     #[cfg(feature = "planted")]
     if active(Bug::EndedTwice) && !seen.status.attempt.iter().any(|attempt| attempt.stage.open()) {
-        close(seen, &mut status, Some(Cause::Superseded), now);
+        ending::close(seen, &mut status, Some(Cause::Superseded), now);
     }
     if status.attempt.as_ref().is_some_and(|attempt| attempt.stage.open()) {
-        close(seen, &mut status, Some(Cause::Superseded), now);
+        ending::close(seen, &mut status, Some(Cause::Superseded), now);
     }
     if lost(seen) {
         status.stable = None; // Nobody can bring it back, so there is nothing to protect.
@@ -385,20 +405,11 @@ fn begin(
     };
     let returns = returns(seen, &status, &revision);
     let first = if returns { seen.spec.ladder.last() } else { 1 };
-    let stage = match status.stable {
-        None => Stage::First { entered_at: now },
-        Some(_) => Stage::Step { number: first, entered_at: now, paused_at: None },
-    };
+    let (stage, weight) = foot(seen, &status, (&revision, first), now);
+    let baking = matches!(stage, Stage::Baking { .. });
     status.draining.retain(|draining| draining.revision != revision);
-    status.canary = status.stable.as_ref().map(|_| side::shown(seen, &revision, &release));
-    let weight = match stage {
-        Stage::Step { .. } => seen.spec.ladder.step(first).map_or(Weight::NONE, |step| step.weight),
-        Stage::First { .. }
-        | Stage::Promoting { .. }
-        | Stage::RollingBack { .. }
-        | Stage::Completed { .. }
-        | Stage::Ended { .. } => Weight::NONE,
-    };
+    let climbs = status.stable.as_ref().filter(|_| !baking);
+    status.canary = climbs.map(|_| side::shown(seen, &revision, &release));
     let attempt = Attempt {
         number,
         release,
@@ -412,6 +423,9 @@ fn begin(
         routing: side::routing(seen),
         unpaused: returns,
         concludes: false,
+        previous: None,
+        bake: None,
+        kept: false,
     };
     #[cfg(feature = "planted")]
     let unpaused =
@@ -423,6 +437,32 @@ fn begin(
     status.attempt = Some(attempt);
     status.frozen_since = None;
     status
+}
+
+/// Where an attempt begins, with its weight: at a step, as the first revision, or, where the
+/// revision has all traffic already or there are no pods, with its bake.
+fn foot(
+    seen: &Snapshot,
+    status: &Status,
+    (revision, first): (&Revision, u32),
+    now: Timestamp,
+) -> (Stage, Weight) {
+    let stable = status.stable.as_ref().map(|side| &side.revision);
+    if !seen.spec.workload || stable == Some(revision) {
+        return (Stage::Baking { entered_at: now, since: None }, Weight::FULL);
+    }
+    if stable.is_none() {
+        return (Stage::First { entered_at: now }, Weight::NONE);
+    }
+    let weight = seen.spec.ladder.step(first).map_or(Weight::NONE, |step| step.weight);
+    (Stage::Step { number: first, entered_at: now, paused_at: None }, weight)
+}
+
+/// Another attempt at a release that failed and stays: it bakes again.
+pub fn again(seen: &Snapshot, now: Timestamp) -> Option<Status> {
+    let attempt = seen.status.attempt.as_ref().filter(|attempt| attempt.kept)?;
+    let Attempt { revision, release, trigger, .. } = attempt.clone();
+    Some(begin(seen, revision, release, trigger, now))
 }
 
 /// A revision that carried all traffic not long ago, and did not fail since, needs no steps.
@@ -444,80 +484,6 @@ fn lost(seen: &Snapshot) -> bool {
     stable.is_some_and(|stable| {
         side::replica_set(seen, stable).is_none() && side::present(seen) != *stable
     })
-}
-
-/// Ends the attempt in progress: history, and the drain of its side.
-pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Timestamp) {
-    #[cfg(feature = "planted")]
-    if active(Bug::RestartForgotten) {
-        status.restart = None;
-    }
-    let Some(attempt) = status.attempt.as_mut() else { return };
-    let entry = Entry {
-        number: attempt.number,
-        release: attempt.release.clone(),
-        revision: attempt.revision.clone(),
-        trigger: attempt.trigger,
-        started_at: attempt.started_at,
-        ended_at: now,
-        cause,
-        weight: attempt.highest,
-    };
-    attempt.weight = if cause.is_none() { Weight::FULL } else { Weight::NONE };
-    attempt.stage = match cause {
-        None => Stage::Completed { at: now },
-        Some(cause) => Stage::Ended { at: now, cause },
-    };
-    let made = side::replica_set(seen, &attempt.revision).is_some();
-    let known = match way::of(seen) {
-        Way::Route => !routes::readable(seen).is_empty(),
-        Way::Switch => true,
-        Way::Pods => false,
-    };
-    let stays = cause.is_some_and(Cause::failed) && seen.spec.ladder.abort_drain.is_none();
-    if cause.is_some() && made && status.stable.is_some() && known && !stays {
-        let since = cause.filter(|cause| *cause != Cause::Superseded).map(|_| now);
-        #[cfg(feature = "planted")]
-        let since = if active(Bug::DrainFromIntent) { Some(now) } else { since };
-        let revision = attempt.revision.clone();
-        status.draining.retain(|draining| draining.revision != revision);
-        status.draining.push(Draining { revision, since });
-    }
-    status.canary = None;
-    status.history.insert(0, entry);
-    #[cfg(feature = "planted")]
-    if active(Bug::HistoryNotTrimmed) {
-        return;
-    }
-    status.history.truncate(seen.spec.history_max);
-}
-
-/// Goes back to stable; where the release is to blame, it is not tried again from here on.
-pub fn roll_back(status: &mut Status, cause: Cause, now: Timestamp) {
-    let Some(attempt) = status.attempt.as_mut() else { return };
-    attempt.stage = Stage::RollingBack { entered_at: now, cause };
-    attempt.weight = Weight::NONE;
-    status.frozen_since = None;
-    quarantine(status, cause, now);
-}
-
-/// Notes what failed, or did not win.
-pub fn quarantine(status: &mut Status, cause: Cause, now: Timestamp) {
-    #[cfg(feature = "planted")]
-    if active(Bug::FailureForgotten) {
-        return;
-    }
-    let Some(attempt) = status.attempt.as_ref().filter(|_| cause.bars()) else { return };
-    let entry = Quarantined {
-        revision: attempt.revision.clone(),
-        release: attempt.release.clone(),
-        trigger: attempt.trigger,
-        attempt: attempt.number,
-        since: now,
-    };
-    status.quarantine.retain(|old| old.revision != entry.revision);
-    status.quarantine.insert(0, entry);
-    status.quarantine.truncate(QUARANTINE_MAX);
 }
 
 /// The pin of an image that a person set by hand while a source is active.

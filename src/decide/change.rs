@@ -7,6 +7,7 @@
 use crate::decide::act::{Act, Next, Step};
 use crate::decide::attempt;
 use crate::decide::drain;
+use crate::decide::ending;
 use crate::decide::experiment;
 use crate::decide::order;
 use crate::decide::routes;
@@ -30,13 +31,18 @@ pub fn next(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     match attempt.stage {
         Stage::Step { .. } => {
             let mut status = seen.status.clone();
-            attempt::roll_back(&mut status, Cause::StrategyChanged, now);
+            ending::roll_back(&mut status, Cause::StrategyChanged, now);
             Some(Act::Commit(Box::new(status)))
         }
         Stage::First { .. } => Some(goes()),
-        Stage::Completed { .. } | Stage::Ended { .. } if settled(seen, now) => Some(goes()),
+        Stage::Baking { .. } | Stage::Completed { .. } | Stage::Ended { .. }
+            if settled(seen, now) =>
+        {
+            Some(goes())
+        }
         // All traffic is on its way to one side: first it arrives.
         Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => named_by_routes(seen, named),

@@ -5,6 +5,8 @@
 
 use crate::decide::act::Act;
 use crate::decide::attempt;
+use crate::decide::bake;
+use crate::decide::ending;
 use crate::decide::experiment;
 use crate::decide::notice;
 use crate::decide::restart;
@@ -52,7 +54,7 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         }
         Command::ConcludeA => {
             status.attempt.as_mut()?.concludes = false; // A person decides, not the data.
-            attempt::roll_back(&mut status, Cause::Concluded, now);
+            ending::roll_back(&mut status, Cause::Concluded, now);
         }
         Command::Conclude => by_data(seen, &mut status, now)?,
         Command::ConcludeB => stage::next(seen, &mut status, now),
@@ -70,8 +72,9 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         }
         Command::Abort => match stage_of(seen)? {
             Stage::Step { .. } | Stage::Promoting { .. } => {
-                attempt::roll_back(&mut status, Cause::Aborted, now);
+                ending::roll_back(&mut status, Cause::Aborted, now);
             }
+            Stage::Baking { .. } => bake::go_back(seen, &mut status, Cause::Aborted, now),
             Stage::First { .. } => stage::fail_first(seen, &mut status, Cause::Aborted, now),
             Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => {
                 return None;
@@ -80,6 +83,9 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         Command::Retry => {
             status.quarantine.retain(|entry| entry.attempt != token.attempt);
             status.pin = None;
+            if let Some(again) = attempt::again(seen, now) {
+                return Some(again);
+            }
             if status == seen.status {
                 return None;
             }
@@ -189,12 +195,19 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
             matches!(stage, Stage::Step { .. }) && !unpaused
         }
         Command::Abort => {
-            matches!(stage, Stage::Step { .. } | Stage::First { .. } | Stage::Promoting { .. })
+            matches!(
+                stage,
+                Stage::Step { .. }
+                    | Stage::First { .. }
+                    | Stage::Promoting { .. }
+                    | Stage::Baking { .. }
+            )
         }
         Command::Retry => {
             let number = seen.status.attempt.as_ref().map_or(0, |attempt| attempt.number);
             let failed = seen.status.quarantine.iter().any(|entry| entry.attempt == number);
-            seen.status.pin.is_some() || (failed && !stage.open())
+            let kept = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.kept);
+            seen.status.pin.is_some() || ((failed || kept) && !stage.open())
         }
         Command::Restart => true,
     }

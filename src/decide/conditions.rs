@@ -25,24 +25,39 @@ pub fn of(seen: &Snapshot, status: &Status, waits: &Waits, at: At) -> Vec<Condit
         }
         (Some(_) | None, None) => None,
     };
-    let ready = match (&stalled, &reconciling) {
-        (Some(said), _) => ("False", said.clone()),
-        (None, Some(said)) => ("False", said.clone()),
-        (None, None) => ("True", ("Admitted", "the present generation is admitted".to_owned())),
-    };
     let ended = status.attempt.as_ref().is_some_and(|attempt| match attempt.stage {
         Stage::Completed { .. } => true,
         Stage::Ended { cause, .. } => !cause.failed(),
         Stage::First { .. }
         | Stage::Step { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. } => false,
     });
-    let completed = if ended && on_stable(seen, status) {
-        ("True", ("Completed", "the present template carries all traffic".to_owned()))
-    } else {
+    let complete = ended && on_stable(seen, status);
+    let waits = seen.spec.ready_when_completed && !complete && stalled.is_none();
+    let reconciling = reconciling.or_else(|| {
         let word = status.phase.as_str();
-        ("False", (word, "the present template does not carry all traffic".to_owned()))
+        waits.then(|| (word, "the present template is not completed yet".to_owned()))
+    });
+    let ready = match (&stalled, &reconciling) {
+        (None, Some(said)) if waits => ("Unknown", said.clone()),
+        (Some(said), _) => ("False", said.clone()),
+        (None, Some(said)) => ("False", said.clone()),
+        (None, None) => ("True", ("Admitted", "the present generation is admitted".to_owned())),
+    };
+    let (whole, lacks) = if seen.spec.workload {
+        (
+            "the present template carries all traffic",
+            "the present template does not carry all traffic",
+        )
+    } else {
+        ("the release is delivered", "the release is not delivered")
+    };
+    let completed = if complete {
+        ("True", ("Completed", whole.to_owned()))
+    } else {
+        ("False", (status.phase.as_str(), lacks.to_owned()))
     };
     assemble(&status.conditions, at, (ready, completed), (reconciling, stalled))
 }
@@ -72,6 +87,7 @@ fn stalled(status: &Status, blocking: Option<&Hold>) -> Option<Said> {
         Stage::First { .. }
         | Stage::Step { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => None,

@@ -134,6 +134,7 @@ pub fn climbs(seen: &Snapshot, status: &Status, attempt: &Attempt) -> bool {
         }
         Stage::First { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => false,
@@ -196,6 +197,9 @@ pub fn trim(seen: &Snapshot) -> Option<Act> {
     let kept = |rs: &ReplicaSet| {
         rs.revision == present
             || attempt.is_some_and(|attempt| attempt.revision == rs.revision)
+            || attempt.is_some_and(|attempt| {
+                attempt.previous.as_ref().is_some_and(|side| side.revision == rs.revision)
+            })
             || status.stable.as_ref().is_some_and(|side| side.revision == rs.revision)
     };
     let empty = |rs: &&ReplicaSet| rs.owned && rs.desired == 0 && rs.replicas == 0 && rs.settled;

@@ -4,7 +4,8 @@
 //! 100/0 meanwhile.
 
 use crate::decide::act::sooner;
-use crate::decide::attempt::{self, taken};
+use crate::decide::attempt::taken;
+use crate::decide::ending;
 use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::moment::{Duration, Timestamp};
@@ -86,7 +87,7 @@ pub fn decide(status: &mut Status, now: Timestamp) {
     if let Some(attempt) = &mut status.attempt {
         attempt.concludes = true;
     }
-    attempt::roll_back(status, Cause::Concluded, now);
+    ending::roll_back(status, Cause::Concluded, now);
 }
 
 fn most(pause: Pause) -> Option<Duration> {

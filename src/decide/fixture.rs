@@ -15,7 +15,9 @@ use crate::model::snapshot::{
     Acceptance, Experiment, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule,
     Service, Snapshot,
 };
-use crate::model::spec::{DRAIN_DELAY, Ladder, Pause, RouteKind, RouteName, Spec, Step, Strategy};
+use crate::model::spec::{
+    DRAIN_DELAY, Ladder, OnFailure, Pause, RouteKind, RouteName, Spec, Step, Strategy,
+};
 use crate::model::status::{Attempt, Side, Stage, Status, Trigger};
 use crate::model::template::{Revision, Template};
 use crate::model::version::Version;
@@ -83,6 +85,8 @@ pub fn at_rest() -> Snapshot {
         pods: None,
         offer: Offer::NoSource,
         gates: Vec::new(),
+        bindings: Vec::new(),
+        checks: None,
         stable_service: Some(service("stable")),
         canary_service: Some(service("canary")),
         routes: vec![Route {
@@ -114,6 +118,11 @@ fn spec() -> Spec {
         range: None,
         release_interval: None,
         container: None,
+        workload: true,
+        bake_time: None,
+        deploy_timeout: None,
+        on_failure: OnFailure::Rollback,
+        ready_when_completed: false,
         ladder: Ladder {
             strategy: Strategy::Canary,
             stable_service: Some("stable".to_owned()),
@@ -153,6 +162,9 @@ fn status(revision: &Revision) -> Status {
         routing: None,
         unpaused: false,
         concludes: false,
+        previous: None,
+        bake: None,
+        kept: false,
     };
     let release = delivered("shop:1.0.0");
     let stable = Side { revision: revision.clone(), release, replicas: 4, ready: 4 };
@@ -228,6 +240,9 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         routing: Some(seen.spec.ladder.routing()),
         unpaused: false,
         concludes: false,
+        previous: None,
+        bake: None,
+        kept: false,
     });
     seen
 }

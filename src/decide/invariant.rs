@@ -28,6 +28,7 @@ pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
         | Write::CreateRoute { .. }
         | Write::SetRoute { .. }
         | Write::AddPort { .. }
+        | Write::Deliver { .. }
         | Write::SetImages(_)
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,

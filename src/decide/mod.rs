@@ -3,15 +3,19 @@
 //! Read [`decide`] first, then [`stage`] (the ladder) and [`order`] (the safe order of writes).
 
 pub mod attempt;
+pub mod bake;
+pub mod binding;
 pub mod birth;
 pub mod change;
 pub mod command;
 pub mod conditions;
 pub mod drain;
+pub mod ending;
 pub mod experiment;
 pub mod finalize;
 pub mod gate;
 pub mod invariant;
+pub mod managed;
 pub mod notice;
 pub mod order;
 pub mod pods;
@@ -89,6 +93,7 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| finalize::guard(seen))
         .or_else(|| change::next(seen, now))
         .or_else(|| release::deliver(seen))
+        .or_else(|| binding::deliver(seen, now))
         .unwrap_or_else(|| match attempt::start(seen, now) {
             attempt::Start::Commit(status) => Act::Commit(status),
             attempt::Start::Apply(writes) => Act::Apply(writes),
@@ -96,6 +101,7 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
             attempt::Start::Stop(hold) => stage::stand(seen, now).with(hold),
             attempt::Start::Nothing => stage::advance(seen, now),
         });
+    let act = binding::troubles(seen).into_iter().fold(act, Act::with);
     let act = match act {
         Act::Wait(waits) => birth::fields(seen).unwrap_or(Act::Wait(waits)),
         Act::Commit(_) | Act::Apply(_) => act,

@@ -24,6 +24,7 @@ pub fn started(seen: &Snapshot, status: &mut Status, attempt: &Attempt, now: Tim
     let what = what(attempt);
     let message = match attempt.stage {
         Stage::First { .. } => format!("attempt {}: {what} is the first revision", attempt.number),
+        Stage::Baking { .. } => format!("attempt {}: {what} is delivered", attempt.number),
         Stage::Step { .. } if attempt.unpaused => {
             format!("attempt {}: {what} comes back without the steps", attempt.number)
         }
@@ -77,20 +78,32 @@ pub fn paused(seen: &Snapshot, status: &mut Status, pause: Pause, now: Timestamp
 /// An attempt ended well.
 pub fn completed(seen: &Snapshot, status: &mut Status, now: Timestamp) {
     let Some(attempt) = status.attempt.clone() else { return };
-    let message = format!("attempt {}: {} carries all traffic", attempt.number, what(&attempt));
+    let end = if seen.spec.workload { "carries all traffic" } else { "is delivered and healthy" };
+    let message = format!("attempt {}: {} {end}", attempt.number, what(&attempt));
     push(seen, status, (attempt.number, 0), ("AttemptCompleted", false, message), now);
 }
 
 /// An attempt ended without full traffic: it failed, did not win, or the template went back.
 pub fn failed(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp) {
     let Some(attempt) = status.attempt.clone() else { return };
-    let back = if status.stable.is_some() { "; stable carries all traffic" } else { "" };
+    let back = match &status.stable {
+        _ if attempt.kept => "; it stays until a person decides",
+        Some(_) if seen.spec.workload => "; stable carries all traffic",
+        Some(_) => "; the last good release is delivered again",
+        None => "",
+    };
     let (number, why) = (attempt.number, cause.as_str());
     let data = verdict(seen, &attempt).filter(|_| cause == Cause::Concluded);
+    let bake = attempt.bake.as_ref().filter(|_| cause.failed());
+    let data = data.or_else(|| bake.map(|bake| bake.message.clone()));
     let data = data.map(|told| format!(" ({told})")).unwrap_or_default();
     let message = format!("attempt {number}: {} ended, {why}{data}{back}", what(&attempt));
     let reason = match cause {
-        Cause::Aborted | Cause::DeadlineExceeded => "AttemptFailed",
+        Cause::Aborted
+        | Cause::BakeFailed
+        | Cause::DeadlineExceeded
+        | Cause::DeliveryFailed
+        | Cause::DeployTimeout => "AttemptFailed",
         Cause::Concluded => "ExperimentConcluded",
         Cause::Reverted | Cause::StrategyChanged | Cause::Superseded => "AttemptReverted",
     };

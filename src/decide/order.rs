@@ -239,7 +239,9 @@ pub fn sizes(seen: &Snapshot) -> Step {
     }
     let Some(attempt) = &status.attempt else { return Ok(()) };
     match attempt.stage {
-        Stage::First { .. } | Stage::Promoting { .. } => resized(seen, &attempt.revision, size),
+        Stage::First { .. } | Stage::Promoting { .. } | Stage::Baking { .. } => {
+            resized(seen, &attempt.revision, size)
+        }
         Stage::Step { .. } => {
             let present = routes::canary_weight(&routes::readable(seen));
             let serves = side::selected(seen.stable_service.as_ref()) == Some(&attempt.revision);
@@ -267,6 +269,7 @@ fn held(seen: &Snapshot, stable: &Revision) -> u32 {
             kept(seen, stable, if unknown { size } else { share })
         }
         Stage::First { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => size,

@@ -83,6 +83,7 @@ pub fn sizes(seen: &Snapshot) -> Step {
         Stage::Step { .. }
         | Stage::First { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => Ok(()),

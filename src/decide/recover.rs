@@ -71,6 +71,7 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
         Stage::Step { number, .. } => seen.spec.ladder.step(number).map(|step| step.weight),
         Stage::First { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. }
         | Stage::Ended { .. } => None,
     };
@@ -88,6 +89,9 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
         routing: side::routing(seen),
         unpaused: false,
         concludes: false,
+        previous: None,
+        bake: None,
+        kept: false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::decide::act::Act;
+use crate::decide::binding;
 use crate::decide::side;
 use crate::model::hold::Hold;
 use crate::model::image::Image;
@@ -38,6 +39,9 @@ pub fn wanted(seen: &Snapshot) -> Wanted {
         Offer::Nothing(hold) => return Wanted::Hold(hold.clone()),
         Offer::Release(release) => release,
     };
+    if !seen.spec.workload {
+        return delivery(seen, release);
+    }
     let targets = match targets(seen, &release.image) {
         Ok(targets) => targets,
         Err(hold) => return Wanted::Hold(hold),
@@ -53,6 +57,48 @@ pub fn wanted(seen: &Snapshot) -> Wanted {
     let first = images.values().next().and_then(|image| Image::parse(image).ok());
     let release = first.map(|image| ReleaseRef::of(&image)).unwrap_or_default();
     Wanted::Images { release, images }
+}
+
+/// Tells whether a Rollout without pods delivers a release.
+fn delivery(seen: &Snapshot, release: &Release) -> Wanted {
+    let (status, offered) = (&seen.status, ReleaseRef::of(&release.image));
+    let last = status.attempt.as_ref().filter(|attempt| attempt.stage.open() || attempt.kept);
+    let stable = status.stable.as_ref().map(|side| &side.release);
+    let running = last.map(|attempt| &attempt.release).or(stable);
+    if running.is_some_and(|running| running.same(&offered)) {
+        return Wanted::Nothing;
+    }
+    // Where the status is lost, what was delivered still tells it.
+    let delivered = seen.bindings.iter().filter(|binding| binding.ours && running.is_none());
+    let delivered = delivered.filter_map(|binding| binding.value.as_ref());
+    let tags = running.map(|running| &running.tag).into_iter().chain(delivered);
+    let running = tags.filter_map(|tag| Version::from_tag(tag).ok()).max_by(Version::precedence);
+    let hold = running.and_then(|running| older(release, &running));
+    match hold.or_else(|| failed_before(seen, &offered)) {
+        Some(hold) => Wanted::Hold(hold),
+        None => Wanted::Images { release: offered, images: BTreeMap::new() },
+    }
+}
+
+/// Releases that are older than what runs are not taken.
+fn older(release: &Release, running: &Version) -> Option<Hold> {
+    let older = release.version < *running;
+    #[cfg(feature = "planted")]
+    let older = older && !active(Bug::DowngradeTaken);
+    older.then(|| Hold::OlderRelease {
+        offered: release.version.to_string(),
+        running: running.to_string(),
+    })
+}
+
+/// Releases that failed are not tried again.
+fn failed_before(seen: &Snapshot, offered: &ReleaseRef) -> Option<Hold> {
+    let failed = seen
+        .status
+        .quarantine
+        .iter()
+        .find(|entry| entry.trigger != Trigger::Template && entry.release.same(offered))?;
+    Some(side::quarantined(seen, offered.image.clone(), failed.attempt))
 }
 
 /// The containers that take a release.
@@ -127,14 +173,8 @@ fn refusal(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option
     let offered = ReleaseRef::of(&release.image);
     let running = targets.iter().filter_map(|c| version(c)).max_by(Version::precedence);
     if let Some(running) = running {
-        let older = release.version < running;
-        #[cfg(feature = "planted")]
-        let older = older && !active(Bug::DowngradeTaken);
-        if older {
-            return Some(Hold::OlderRelease {
-                offered: release.version.to_string(),
-                running: running.to_string(),
-            });
+        if let Some(hold) = older(release, &running) {
+            return Some(hold);
         }
         let tagged = targets.iter().filter_map(|c| image(c)).any(|i| i.tag != release.image.tag);
         if tagged && release.version.same_precedence(&running) {
@@ -142,13 +182,8 @@ fn refusal(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option
             return Some(Hold::OlderRelease { offered: offered.tag, running: running.to_string() });
         }
     }
-    let failed = seen
-        .status
-        .quarantine
-        .iter()
-        .find(|entry| entry.trigger != Trigger::Template && entry.release.same(&offered));
-    if let Some(entry) = failed {
-        return Some(side::quarantined(seen, offered.image, entry.attempt));
+    if let Some(hold) = failed_before(seen, &offered) {
+        return Some(hold);
     }
     if let Some(pin) = &seen.status.pin {
         let newer = Version::from_tag(&pin.until_newer_than)
@@ -157,7 +192,7 @@ fn refusal(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option
             return Some(Hold::ManualImage { image: pin.image.clone() });
         }
     }
-    targets.iter().find_map(|container| owned(container))
+    targets.iter().find_map(|container| owned(container)).filter(|_| !binding::feeds(seen))
 }
 
 fn version(container: &Container) -> Option<Version> {
@@ -173,6 +208,9 @@ fn owned(container: &Container) -> Option<Hold> {
 /// Writes the release of the attempt into the template, as long as it did not arrive there; a
 /// frozen Rollout takes nothing.
 pub fn deliver(seen: &Snapshot) -> Option<Act> {
+    if let Some(act) = arrive(seen) {
+        return Some(act);
+    }
     let attempt = pending(seen).filter(|_| !seen.spec.paused)?;
     if let Wanted::Images { release, .. } = wanted(seen)
         && !release.same(&attempt.release)
@@ -185,7 +223,8 @@ pub fn deliver(seen: &Snapshot) -> Option<Act> {
         Err(hold) => return Some(Act::hold(hold)),
     };
     if let Some(hold) = targets.iter().find_map(|container| owned(container)) {
-        return Some(Act::hold(hold));
+        // What is bound brings it: that is written, and waited for.
+        return (!binding::feeds(seen)).then(|| Act::hold(hold));
     }
     let images: BTreeMap<_, _> =
         targets.iter().map(|c| (c.name.clone(), written(c, &image))).collect();
@@ -202,6 +241,23 @@ pub fn deliver(seen: &Snapshot) -> Option<Act> {
     Some(Act::Apply(set_images(seen, &images)))
 }
 
+/// The release came through what is bound, with other changes of the template beside it: it is
+/// what climbs.
+fn arrive(seen: &Snapshot) -> Option<Act> {
+    let attempt = seen.status.attempt.as_ref()?;
+    let open = matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. });
+    let waits = attempt.trigger == Trigger::Release && open && !attempt.delivered;
+    let present = side::present(seen);
+    let image = Image::parse(&attempt.release.image).ok()?;
+    let fed = waits && binding::feeds(seen) && present != attempt.revision;
+    if !fed || !arrived(seen, &image) {
+        return None;
+    }
+    let mut status = seen.status.clone();
+    status.attempt.as_mut()?.revision = present;
+    Some(Act::Commit(Box::new(status)))
+}
+
 /// The write that brings images into the template.
 pub fn set_images(seen: &Snapshot, images: &BTreeMap<String, String>) -> Vec<Write> {
     vec![Write::SetImages(edits(seen, images))]
@@ -212,7 +268,7 @@ pub fn pending(seen: &Snapshot) -> Option<&Attempt> {
     let attempt = seen.status.attempt.as_ref()?;
     let open = matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. });
     let waits = attempt.trigger == Trigger::Release && open && !attempt.delivered;
-    if !waits || side::present(seen) == attempt.revision {
+    if !waits || !seen.spec.workload || side::present(seen) == attempt.revision {
         return None;
     }
     let image = Image::parse(&attempt.release.image).ok()?;

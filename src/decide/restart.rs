@@ -140,7 +140,10 @@ fn serves(seen: &Snapshot, rs: &ReplicaSet) -> bool {
     let stable = status.stable.as_ref().is_some_and(|side| side.revision == rs.revision);
     let climbing = status.attempt.as_ref().is_some_and(|attempt| {
         let up = match attempt.stage {
-            Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. } => true,
+            Stage::First { .. }
+            | Stage::Step { .. }
+            | Stage::Promoting { .. }
+            | Stage::Baking { .. } => true,
             Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => false,
         };
         up && attempt.revision == rs.revision

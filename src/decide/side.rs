@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::moves::Target;
@@ -9,7 +11,7 @@ use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapshot};
 use crate::model::spec::{Routing, Step, Strategy};
 use crate::model::status::{Cause, Side, Stage, Status};
-use crate::model::template::{Revision, Template};
+use crate::model::template::{Revision, Template, TemplateId};
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -35,8 +37,19 @@ pub fn revision_of(seen: &Snapshot, template: &Template) -> Revision {
         .unwrap_or_else(|| template.id.revision(&seen.rollout.name, 0))
 }
 
-/// The revision of the template as it stands on the Rollout.
+/// The name of the revision that a release is where there is no template.
+pub fn revision_of_release(seen: &Snapshot, release: &ReleaseRef) -> Revision {
+    let id = TemplateId::of(&json!({"release": [release.image, release.tag, release.digest]}));
+    id.revision(&seen.rollout.name, 0)
+}
+
+/// The revision of the template as it stands on the Rollout; where there is none, of what was
+/// delivered last.
 pub fn present(seen: &Snapshot) -> Revision {
+    let last = seen.status.attempt.as_ref().filter(|_| !seen.spec.workload);
+    if let Some(attempt) = last {
+        return attempt.revision.clone();
+    }
     revision_of(seen, &seen.template)
 }
 

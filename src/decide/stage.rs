@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use crate::decide::act::{Act, Next, Step, Waits};
-use crate::decide::attempt;
+use crate::decide::bake;
 use crate::decide::drain;
+use crate::decide::ending;
 use crate::decide::experiment;
 use crate::decide::notice;
 use crate::decide::order;
@@ -64,6 +65,7 @@ pub fn stand(seen: &Snapshot, now: Timestamp) -> Act {
         }
         Some(
             Stage::Promoting { .. }
+            | Stage::Baking { .. }
             | Stage::RollingBack { .. }
             | Stage::Completed { .. }
             | Stage::Ended { .. },
@@ -87,17 +89,25 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
     }
     let revision = &attempt.revision;
     match &attempt.stage {
-        Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. } if seen.spec.paused => {
+        Stage::First { .. }
+        | Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::Baking { .. }
+            if seen.spec.paused =>
+        {
             kept(seen, Hold::Suspended)
         }
-        Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. }
+        Stage::First { .. }
+        | Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::Baking { .. }
             if seen.spec.replicas == 0 =>
         {
             scaled_to_zero(seen)
         }
         Stage::First { entered_at } => {
             timed(seen, first(seen, revision), *entered_at, now, |status| {
-                complete(seen, status, now);
+                bake::enter(seen, status, now);
             })
         }
         Stage::Step { number, entered_at, paused_at } => {
@@ -105,8 +115,9 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         }
         Stage::Promoting { entered_at } => {
             let step = order::promotion(seen, revision);
-            timed(seen, step, *entered_at, now, |status| complete(seen, status, now))
+            timed(seen, step, *entered_at, now, |status| bake::enter(seen, status, now))
         }
+        Stage::Baking { .. } => baking(seen, attempt, now),
         Stage::RollingBack { cause, .. } => roll_back(seen, *cause, now),
         Stage::Completed { .. } | Stage::Ended { .. } => at_rest(seen),
     }
@@ -225,20 +236,27 @@ fn late_at(seen: &Snapshot) -> Option<Timestamp> {
 }
 
 fn fail(seen: &Snapshot, now: Timestamp) -> Act {
+    fail_by(seen, Cause::DeadlineExceeded, now)
+}
+
+fn fail_by(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
+    let baking = seen.status.attempt.as_ref().map(|attempt| &attempt.stage);
+    let baking = matches!(baking, Some(Stage::Baking { .. }));
     commit(seen, |status| {
-        let cause = Cause::DeadlineExceeded;
-        if status.stable.is_none() {
+        if baking {
+            bake::go_back(seen, status, cause, now);
+        } else if status.stable.is_none() {
             fail_first(seen, status, cause, now);
         } else {
-            attempt::roll_back(status, cause, now);
+            ending::roll_back(status, cause, now);
         }
     })
 }
 
 /// Ends a first revision that never came up: there is nothing to go back to, its pods stay.
 pub fn fail_first(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp) {
-    attempt::quarantine(status, cause, now);
-    attempt::close(seen, status, Some(cause), now);
+    ending::quarantine(status, cause, now);
+    ending::close(seen, status, Some(cause), now);
     notice::failed(seen, status, cause, now);
 }
 
@@ -258,7 +276,7 @@ pub fn next(seen: &Snapshot, status: &mut Status, now: Timestamp) {
     } else if seen.spec.ladder.routed() {
         attempt.stage = Stage::Promoting { entered_at: now };
     } else {
-        complete(seen, status, now);
+        bake::enter(seen, status, now);
     }
 }
 
@@ -273,24 +291,34 @@ pub fn enter(seen: &Snapshot, status: &mut Status, number: u32, now: Timestamp) 
     notice::entered(seen, status, number, now);
 }
 
-/// The attempt's revision becomes stable; the old side drains.
-fn complete(seen: &Snapshot, status: &mut Status, now: Timestamp) {
-    let old = status.stable.as_ref().map(|side| side.revision.clone());
-    if let Some(attempt) = &mut status.attempt {
-        attempt.highest = Weight::FULL;
-        status.stable = Some(side::shown(seen, &attempt.revision, &attempt.release));
+/// What a release that has all traffic needs stays as it is, or it fails while it bakes.
+fn baking(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
+    match at_rest(seen) {
+        act @ (Act::Commit(_) | Act::Apply(_)) => late(seen, now).unwrap_or(act),
+        Act::Wait(waits) => match bake::next(seen, attempt, now) {
+            act @ (Act::Commit(_) | Act::Apply(_)) => act,
+            Act::Wait(bakes) => late(seen, now).unwrap_or_else(|| {
+                let mut act = Act::Wait(bakes.and_wake(waits.until).and_wake(late_at(seen)));
+                for (hold, _) in waits.holds {
+                    act = act.with(hold);
+                }
+                act
+            }),
+        },
     }
-    attempt::close(seen, status, None, now);
-    if let Some(revision) = old.filter(|_| way::of(seen).drains()) {
-        drain::begin(status, revision, now);
-    }
-    notice::completed(seen, status, now);
 }
 
 /// Traffic first, then the image; the pods go once they are drained.
 fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
+    if !seen.spec.workload {
+        // What was delivered before is written already, as far as it can be.
+        return commit(seen, |status| {
+            ending::close(seen, status, Some(cause), now);
+            notice::failed(seen, status, cause, now);
+        });
+    }
     let Some(stable) = seen.status.stable.as_ref().map(|side| &side.revision) else {
-        return commit(seen, |status| attempt::close(seen, status, Some(cause), now));
+        return commit(seen, |status| ending::close(seen, status, Some(cause), now));
     };
     #[cfg(feature = "planted")]
     if let Some(attempt) = seen.status.attempt.as_ref().filter(|_| seen.spec.ladder.routed())
@@ -311,7 +339,7 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
         return act;
     }
     commit(seen, |status| {
-        attempt::close(seen, status, Some(cause), now);
+        ending::close(seen, status, Some(cause), now);
         notice::failed(seen, status, cause, now);
     })
 }
@@ -325,6 +353,7 @@ fn back_at(seen: &Snapshot) -> Option<Timestamp> {
         Stage::First { .. }
         | Stage::Step { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => None,
     }
@@ -389,6 +418,9 @@ fn complete_routes(seen: &Snapshot) -> Step {
 
 /// Nothing climbs: sizes, Services and weights are kept as they are to be.
 fn at_rest(seen: &Snapshot) -> Act {
+    if !seen.spec.workload {
+        return Act::Wait(Waits::default());
+    }
     #[cfg(feature = "planted")]
     if let Some(attempt) = seen.status.attempt.as_ref().filter(|_| seen.status.stable.is_none())
         && active(Bug::FirstAbortScalesDown)

@@ -1,6 +1,7 @@
 //! Status: how what is known is shown, and when showing it is worth a write.
 
 use crate::decide::act::Waits;
+use crate::decide::binding;
 use crate::decide::conditions;
 use crate::decide::drain;
 use crate::decide::gate;
@@ -58,6 +59,7 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
         attempt.highest = attempt.highest.max(step.weight);
     }
     status.gates = gate::states(seen, now);
+    status.targets = binding::remembered(seen, &status, now);
     status.counts = counts(seen);
     status.selector = selector(seen);
     for side in [&mut status.stable, &mut status.canary].into_iter().flatten() {
@@ -81,6 +83,7 @@ fn arrived(stage: &Stage, now: Timestamp) -> Stage {
         }
         Stage::Step { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::RollingBack { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => stage.clone(),
@@ -124,9 +127,11 @@ fn phase(seen: &Snapshot, status: &Status) -> Phase {
             Strategy::AbTesting => Phase::Experimenting,
             Strategy::Canary | Strategy::Simple => Phase::Paused,
         },
-        Stage::Step { .. } | Stage::Promoting { .. } | Stage::RollingBack { .. } => {
-            Phase::Progressing
-        }
+        Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::Baking { since: None, .. }
+        | Stage::RollingBack { .. } => Phase::Progressing,
+        Stage::Baking { since: Some(_), .. } => Phase::Baking,
         Stage::Ended { cause, .. } if cause.failed() => Phase::Failed,
         Stage::Completed { .. } | Stage::Ended { .. } if side::on_stable(seen, status) => {
             Phase::Completed
@@ -220,6 +225,7 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
         | Write::CreateService { .. }
         | Write::AddPort { .. }
         | Write::Select { .. }
+        | Write::Deliver { .. }
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,
     });
@@ -267,6 +273,7 @@ fn calm(status: &Status) -> Status {
         outbox: Vec::new(),
         counts: Counts::default(),
         observed_generation: 0,
+        targets: Vec::new(),
         stable: None,
         canary: None,
         draining: Vec::new(),

@@ -284,6 +284,7 @@ fn shown(act: Act) -> String {
             Some(Stage::Step { number, .. }) => format!("step {number} in force"),
             Some(Stage::Promoting { .. }) => "promoting".to_owned(),
             Some(Stage::RollingBack { cause, .. }) => format!("back: {}", cause.as_str()),
+            Some(Stage::Baking { .. }) => "baking".to_owned(),
             Some(Stage::Completed { .. }) => "completed".to_owned(),
             Some(Stage::Ended { .. }) => "ended".to_owned(),
             Some(Stage::First { .. }) | None => "first".to_owned(),

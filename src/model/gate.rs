@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::release::ReleaseRef;
-use crate::model::status::Status;
 
 /// A gate of a Rollout.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,22 +51,6 @@ pub struct Ran {
     pub release: ReleaseRef,
     /// When it ended well.
     pub since: Timestamp,
-}
-
-impl Ran {
-    /// Tells what a Rollout runs, as its status says: its last release that ended well, as long as
-    /// that is what it stands on.
-    pub fn of(status: &Status) -> Option<Self> {
-        let well = || status.history.iter().filter(|entry| entry.cause.is_none());
-        let good = well().next()?;
-        if status.stable.as_ref().is_some_and(|stable| stable.revision != good.revision) {
-            return None;
-        }
-        // The same release may have been brought there more than once without a break.
-        let unbroken = well().take_while(|entry| entry.release.same(&good.release));
-        let since = unbroken.map(|entry| entry.ended_at).last()?;
-        Some(Self { release: good.release.clone(), since })
-    }
 }
 
 /// How a gate stands, as people are shown it.

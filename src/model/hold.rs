@@ -1,5 +1,6 @@
 //! Hold: why nothing moves. A closed list; each says who or what ends it.
 
+use crate::model::binding::Trouble;
 use crate::model::moment::Timestamp;
 use crate::model::spec::RouteName;
 
@@ -84,6 +85,11 @@ pub enum Hold {
         kind: &'static str,
         /// What it says.
         why: String,
+    },
+    /// The source takes what this Rollout releases: it would follow itself.
+    SelfReference {
+        /// The source.
+        source: String,
     },
     /// What the source offers is not a release: its tag or digest is malformed.
     UnusableRelease {
@@ -224,6 +230,31 @@ pub enum Hold {
         /// Whether it did not win its experiment there, which is no failure.
         lost: bool,
     },
+    /// A bound field of a Flux object cannot be written.
+    Binding(Trouble),
+    /// Flux has not applied what was delivered yet.
+    AwaitingDelivery {
+        /// The object.
+        object: String,
+        /// What it waits for.
+        why: String,
+    },
+    /// HealthChecks are not healthy since the delivery.
+    AwaitingHealth {
+        /// The first of them.
+        check: String,
+        /// What it says.
+        why: String,
+    },
+    /// The release bakes until its time.
+    Baking,
+    /// A release failed and stays, as `spec.onFailure: Hold` asks; others wait.
+    FailedRelease {
+        /// What failed.
+        what: String,
+        /// Its attempt.
+        attempt: u32,
+    },
     /// Pods are replaced, as the command restart asks.
     Restarting,
     /// The API server refuses a write.
@@ -270,6 +301,7 @@ impl Hold {
             Self::AccessDenied { .. } => "AccessDenied",
             Self::KindMissing { .. } => "KindMissing",
             Self::KindForbidden { .. } => "KindForbidden",
+            Self::SelfReference { .. } => "SelfReference",
             Self::UnusableRelease { .. } => "UnusableRelease",
             Self::ImageMismatch { .. } => "ImageMismatch",
             Self::OutOfRange { .. } => "OutOfRange",
@@ -292,6 +324,11 @@ impl Hold {
             Self::StrategyChanged { .. } => "StrategyChanged",
             Self::ScaledToZero => "ScaledToZero",
             Self::Quarantined { .. } => "Quarantined",
+            Self::Binding(trouble) => trouble.code(),
+            Self::AwaitingDelivery { .. } => "AwaitingDelivery",
+            Self::AwaitingHealth { .. } => "AwaitingHealth",
+            Self::Baking => "Baking",
+            Self::FailedRelease { .. } => "FailedRelease",
             Self::Restarting => "Restarting",
             Self::Refused { .. } => "Refused",
         }
@@ -311,6 +348,9 @@ impl Hold {
             | Self::NoRelease
             | Self::SourceNotReady { .. }
             | Self::StrategyChanged { .. }
+            | Self::AwaitingDelivery { .. }
+            | Self::AwaitingHealth { .. }
+            | Self::Baking
             | Self::Restarting
             | Self::ReleaseInterval { .. }
             | Self::GateClosed { until: Some(_), .. }
@@ -318,13 +358,17 @@ impl Hold {
             Self::NotApproved { .. } => EndedBy::Approval,
             Self::AwaitingPromotion => EndedBy::Command("promote"),
             Self::AwaitingConclusion => EndedBy::Command("conclude-experiment"),
-            Self::ManualImage { .. } | Self::Quarantined { .. } => EndedBy::Command("retry"),
+            Self::ManualImage { .. } | Self::Quarantined { .. } | Self::FailedRelease { .. } => {
+                EndedBy::Command("retry")
+            }
             Self::Suspended
+            | Self::Binding(_)
             | Self::RouteRefused { .. }
             | Self::SourceMissing { .. }
             | Self::AccessDenied { .. }
             | Self::KindMissing { .. }
             | Self::KindForbidden { .. }
+            | Self::SelfReference { .. }
             | Self::UnusableRelease { .. }
             | Self::ImageMismatch { .. }
             | Self::OutOfRange { .. }
@@ -347,50 +391,10 @@ impl Hold {
 
     /// Tells when it ends by itself, where the hold itself knows.
     pub fn until(&self) -> Option<Timestamp> {
-        match self {
-            Self::GateClosed { until, .. } => *until,
-            Self::ReleaseInterval { until } => Some(*until),
-            Self::Paused
-            | Self::AwaitingPromotion
-            | Self::Experimenting
-            | Self::Concluding
-            | Self::AwaitingConclusion
-            | Self::Suspended
-            | Self::PodsNotReady { .. }
-            | Self::EndpointsNotReady { .. }
-            | Self::RouteNotAccepted { .. }
-            | Self::RouteRefused { .. }
-            | Self::NoHealthyBackend
-            | Self::Draining
-            | Self::NoRelease
-            | Self::SourceNotReady { .. }
-            | Self::SourceMissing { .. }
-            | Self::AccessDenied { .. }
-            | Self::KindMissing { .. }
-            | Self::KindForbidden { .. }
-            | Self::UnusableRelease { .. }
-            | Self::ImageMismatch { .. }
-            | Self::OutOfRange { .. }
-            | Self::OlderRelease { .. }
-            | Self::NotApproved { .. }
-            | Self::ManualImage { .. }
-            | Self::ImageOwned { .. }
-            | Self::ContainerUnknown { .. }
-            | Self::InvalidTemplate { .. }
-            | Self::ServiceOwned { .. }
-            | Self::ServiceMismatch { .. }
-            | Self::PortUnknown { .. }
-            | Self::RouteOwned { .. }
-            | Self::RouteTaken { .. }
-            | Self::BackendNotFound { .. }
-            | Self::RouteAmbiguous { .. }
-            | Self::DuplicateBinding { .. }
-            | Self::StrategyChanged { .. }
-            | Self::ScaledToZero
-            | Self::Quarantined { .. }
-            | Self::Restarting
-            | Self::Refused { .. } => None,
+        if let Self::GateClosed { until, .. } = self {
+            return *until;
         }
+        if let Self::ReleaseInterval { until } = self { Some(*until) } else { None }
     }
 
     /// Tells whether a new template or release is kept from starting, which a person has to mend.
@@ -412,6 +416,8 @@ impl Hold {
             | Self::DuplicateBinding { .. }
             | Self::AccessDenied { .. }
             | Self::SourceMissing { .. }
+            | Self::Binding(_)
+            | Self::SelfReference { .. }
             | Self::UnusableRelease { .. } => true,
             Self::Paused
             | Self::AwaitingPromotion
@@ -436,6 +442,10 @@ impl Hold {
             | Self::ManualImage { .. }
             | Self::ScaledToZero
             | Self::Quarantined { .. }
+            | Self::AwaitingDelivery { .. }
+            | Self::AwaitingHealth { .. }
+            | Self::Baking
+            | Self::FailedRelease { .. }
             | Self::Restarting
             | Self::Refused { .. } => false,
         }
@@ -457,6 +467,7 @@ impl Hold {
             Self::SourceNotReady { source, .. }
             | Self::SourceMissing { source }
             | Self::AccessDenied { source }
+            | Self::SelfReference { source }
             | Self::UnusableRelease { source, .. } => source,
             Self::KindMissing { kind } | Self::KindForbidden { kind, .. } => kind,
             Self::BackendNotFound { what }
@@ -464,6 +475,9 @@ impl Hold {
             | Self::Refused { what, .. } => what,
             Self::ImageOwned { container, .. } => container,
             Self::GateClosed { gate, .. } | Self::NotApproved { gate, .. } => gate,
+            Self::Binding(trouble) => trouble.object(),
+            Self::AwaitingDelivery { object, .. } => object,
+            Self::AwaitingHealth { check, .. } => check,
             Self::Paused
             | Self::AwaitingPromotion
             | Self::Experimenting
@@ -482,6 +496,8 @@ impl Hold {
             | Self::InvalidTemplate { .. }
             | Self::StrategyChanged { .. }
             | Self::ScaledToZero
+            | Self::Baking
+            | Self::FailedRelease { .. }
             | Self::Restarting
             | Self::Quarantined { .. } => "",
         }
@@ -502,15 +518,9 @@ impl Hold {
             Self::EndpointsNotReady { service, ready, needed } => {
                 format!("{ready} of {needed} endpoints of Service {service} are ready")
             }
-            Self::RouteNotAccepted { route } => {
-                format!("no gateway has accepted the present {route} yet")
-            }
-            Self::RouteRefused { route, why } => {
-                format!("the gateway refuses {route}: {why}")
-            }
-            Self::NoHealthyBackend => {
-                "the stable side has too few ready endpoints to take the traffic back".to_owned()
-            }
+            Self::RouteNotAccepted { route } => not_accepted(route),
+            Self::RouteRefused { route, why } => format!("the gateway refuses {route}: {why}"),
+            Self::NoHealthyBackend => no_healthy_backend(),
             Self::Draining => "the old side finishes its requests".to_owned(),
             Self::NoRelease => {
                 "the template has no image and the source offers no release yet".to_owned()
@@ -522,6 +532,7 @@ impl Hold {
                 format!("the kind {kind} is not installed in this cluster; install its CRD")
             }
             Self::KindForbidden { kind, why } => kind_forbidden(kind, why),
+            Self::SelfReference { source } => self_reference(source),
             Self::UnusableRelease { source, why } => {
                 format!("what {source} offers is not a release: {why}")
             }
@@ -559,16 +570,36 @@ impl Hold {
                 "spec.replicas is 0, so no pod can prove the new revision".to_owned()
             }
             Self::Quarantined { what, attempt, lost } => quarantined(what, *attempt, *lost),
+            Self::Binding(trouble) => trouble.message(),
+            Self::AwaitingDelivery { object, why } => format!("{object}: {why}"),
+            Self::AwaitingHealth { check, why } => format!("HealthCheck {check}: {why}"),
+            Self::Baking => "the release has to stay healthy until the end of its bake".to_owned(),
+            Self::FailedRelease { what, attempt } => failed_release(what, *attempt),
             Self::Restarting => "pods are replaced one after another, as asked".to_owned(),
             Self::Refused { what, why } => format!("the API server refuses {what}: {why}"),
         }
     }
 }
 
+fn not_accepted(route: &RouteName) -> String {
+    format!("no gateway has accepted the present {route} yet")
+}
+
+fn no_healthy_backend() -> String {
+    "the stable side has too few ready endpoints to take the traffic back".to_owned()
+}
+
 fn access_denied(source: &str) -> String {
     format!(
         "{source} is in another namespace; start the controller with \
                  --allow-cross-namespace-refs=<its namespace> or move it here"
+    )
+}
+
+fn self_reference(source: &str) -> String {
+    format!(
+        "{source} takes the releases of this Rollout by its annotation and is its source too; \
+         remove the annotation, or name another source"
     )
 }
 
@@ -648,6 +679,13 @@ fn quarantined(what: &str, attempt: u32, lost: bool) -> String {
     format!(
         "{what} {how} attempt {attempt} and is not tried again until the command \
                  retry or another release"
+    )
+}
+
+fn failed_release(what: &str, attempt: u32) -> String {
+    format!(
+        "{what} failed in attempt {attempt} and stays, as spec.onFailure asks; others wait until \
+         the command retry"
     )
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Start at [`snapshot`] (what a turn knows) and [`moves`] (what it may do).
 
+pub mod binding;
 pub mod command;
 pub mod gate;
+pub mod health;
 pub mod hold;
 pub mod image;
 pub mod moment;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::model::binding::Field;
 use crate::model::command::Token;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
@@ -169,6 +170,19 @@ pub enum Write {
         out: Vec<RuleAt>,
         /// The rules to put in, in their order.
         into: Vec<NewRule>,
+    },
+    /// Set a bound field of a Flux object, and no other.
+    Deliver {
+        /// The field.
+        field: Field,
+        /// The object.
+        target: Target,
+        /// The field manager.
+        manager: String,
+        /// What is to stand there.
+        value: String,
+        /// Whether it is taken from a person, or from ourselves by another name.
+        force: bool,
     },
     /// Set images in the Rollout's own template.
     SetImages(Vec<ImageEdit>),

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::binding::Binding;
 use crate::model::command::Commands;
 use crate::model::gate::Gate;
+use crate::model::health::Check;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::moves::{FieldEdit, NewRule, RuleAt, Target};
@@ -75,6 +77,10 @@ pub struct Snapshot {
     pub offer: Offer,
     /// Its gates, by name.
     pub gates: Vec<Gate>,
+    /// The fields of Flux objects that are bound to it, in the order of delivery.
+    pub bindings: Vec<Binding>,
+    /// The HealthChecks that it selects; `None`: it selects none.
+    pub checks: Option<Vec<Check>>,
     /// The stable Service.
     pub stable_service: Option<Service>,
     /// Services that were in use until they were changed in spec and route together, or that a lost

@@ -38,17 +38,70 @@ pub struct Spec {
     pub release_interval: Option<Duration>,
     /// The one container that takes releases.
     pub container: Option<String>,
+    /// Whether it has pods of its own: else it only delivers.
+    pub workload: bool,
+    /// How long a delivered release has to stay healthy.
+    pub bake_time: Option<Duration>,
+    /// The longest time that a delivered release may need to become healthy.
+    pub deploy_timeout: Option<Duration>,
+    /// What becomes of a release that fails once it has all traffic.
+    pub on_failure: OnFailure,
+    /// Whether Ready waits for the present template to be completed.
+    pub ready_when_completed: bool,
     /// The ladder that its strategy climbs.
     pub ladder: Ladder,
+}
+
+/// What becomes of a release that fails once it has all traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The last good one comes back.
+    Rollback,
+    /// It stays until a person decides.
+    Hold,
 }
 
 /// The ImagePolicy that offers releases.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceRef {
+    /// Its kind.
+    pub kind: SourceKind,
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// The variable that holds the version, of a Kustomization.
+    pub substitute: Option<String>,
+    /// The repository of the image, where the source tells a version only.
+    pub image: Option<String>,
+}
+
+impl fmt::Display for SourceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
+    }
+}
+
+/// The kinds of Flux objects that offer releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceKind {
+    /// It tells an image.
+    ImagePolicy,
+    /// It tells a version by the tag of an artifact.
+    OciRepository,
+    /// It tells a version by a variable or by the tag of what it applied.
+    Kustomization,
+}
+
+impl SourceKind {
+    /// Tells the name, as Kubernetes spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ImagePolicy => "ImagePolicy",
+            Self::OciRepository => "OCIRepository",
+            Self::Kustomization => "Kustomization",
+        }
+    }
 }
 
 /// A strategy, as the steps that it takes and what it takes them with.

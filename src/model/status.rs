@@ -1,6 +1,7 @@
 //! Status: what is stored about a Rollout, parsed. Its resourceVersion is the only lock.
 
-use crate::model::gate::{Bypass, GateState};
+use crate::model::binding::Field;
+use crate::model::gate::{Bypass, GateState, Ran};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
@@ -27,6 +28,8 @@ pub struct Status {
     pub history: Vec<Entry>,
     /// What failed and is not tried again.
     pub quarantine: Vec<Quarantined>,
+    /// The fields of Flux objects that hold what was delivered.
+    pub targets: Vec<Delivered>,
     /// An image set by hand.
     pub pin: Option<Pin>,
     /// The restart of pods that is under way.
@@ -51,6 +54,22 @@ pub struct Status {
     pub selector: String,
 }
 
+impl Status {
+    /// Tells what the Rollout runs: its last release that ended well, as long as that is what it
+    /// stands on.
+    pub fn ran(&self) -> Option<Ran> {
+        let well = || self.history.iter().filter(|entry| entry.cause.is_none());
+        let good = well().next()?;
+        if self.stable.as_ref().is_some_and(|stable| stable.revision != good.revision) {
+            return None;
+        }
+        // The same release may have been brought there more than once without a break.
+        let unbroken = well().take_while(|entry| entry.release.same(&good.release));
+        let since = unbroken.map(|entry| entry.ended_at).last()?;
+        Some(Ran { release: good.release.clone(), since })
+    }
+}
+
 /// Where a Rollout stands, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Phase {
@@ -65,6 +84,8 @@ pub enum Phase {
     Preview,
     /// An experiment runs: each side has its users.
     Experimenting,
+    /// All traffic is on the new side, which has to stay healthy.
+    Baking,
     /// An experiment ended, and the new side did not win it: stable carries all traffic.
     Concluded,
     /// The template carries all traffic.
@@ -75,12 +96,13 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order of a release.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Initializing,
         Self::Progressing,
         Self::Paused,
         Self::Preview,
         Self::Experimenting,
+        Self::Baking,
         Self::Concluded,
         Self::Completed,
         Self::Failed,
@@ -94,6 +116,7 @@ impl Phase {
             Self::Paused => "Paused",
             Self::Preview => "Preview",
             Self::Experimenting => "Experimenting",
+            Self::Baking => "Baking",
             Self::Concluded => "Concluded",
             Self::Completed => "Completed",
             Self::Failed => "Failed",
@@ -128,6 +151,81 @@ pub struct Attempt {
     pub unpaused: bool,
     /// Whether the data decide its experiment, as soon as they may.
     pub concludes: bool,
+    /// The side that had all traffic before it, while it bakes.
+    pub previous: Option<Side>,
+    /// What its bake came to.
+    pub bake: Option<Bake>,
+    /// Whether its release stays although it failed, until a person decides.
+    pub kept: bool,
+}
+
+/// What a bake came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bake {
+    /// How it ended.
+    pub result: BakeResult,
+    /// Since when all was healthy, if it ever was.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// Why, for a person.
+    pub message: String,
+    /// The HealthChecks that failed it.
+    pub failed: Vec<FailedCheck>,
+}
+
+/// How a bake ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BakeResult {
+    /// All stayed healthy for as long as asked.
+    Succeeded,
+    /// Something did not become or stay healthy.
+    Failed,
+    /// Something else came before its end.
+    Cancelled,
+}
+
+impl BakeResult {
+    /// Tells the word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Succeeded, Self::Failed, Self::Cancelled];
+        all.into_iter().find(|result| result.as_str() == word)
+    }
+}
+
+/// A HealthCheck that failed a bake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedCheck {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What it said.
+    pub message: String,
+}
+
+/// A field of a Flux object that holds what was delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The field.
+    pub field: Field,
+    /// What was delivered.
+    pub value: String,
+    /// Since when it is there.
+    pub since: Timestamp,
+    /// How many times in a row it was taken away.
+    pub reverts: u32,
+    /// Whether the object still binds it.
+    pub bound: bool,
 }
 
 /// What began an attempt.
@@ -161,6 +259,14 @@ pub enum Stage {
         /// Since when.
         entered_at: Timestamp,
     },
+    /// The release is delivered and, where there are pods, has all traffic; it has to become
+    /// healthy, and to stay so.
+    Baking {
+        /// Since when.
+        entered_at: Timestamp,
+        /// Since when all is healthy.
+        since: Option<Timestamp>,
+    },
     /// Traffic and pods go back to stable.
     RollingBack {
         /// Since when.
@@ -187,10 +293,16 @@ pub enum Stage {
 pub enum Cause {
     /// The command abort.
     Aborted,
+    /// A HealthCheck found an error while it baked.
+    BakeFailed,
     /// The new side did not win its experiment: no failure.
     Concluded,
     /// A step or the first revision was not in force within the progress deadline.
     DeadlineExceeded,
+    /// Flux could not apply what was delivered.
+    DeliveryFailed,
+    /// What was delivered did not become healthy within `spec.deployTimeout`.
+    DeployTimeout,
     /// The template went back to the stable one: no failure.
     Reverted,
     /// The strategy or the objects that split the traffic were changed: no failure.
@@ -204,8 +316,11 @@ impl Cause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Aborted => "Aborted",
+            Self::BakeFailed => "BakeFailed",
             Self::Concluded => "Concluded",
             Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::DeliveryFailed => "DeliveryFailed",
+            Self::DeployTimeout => "DeployTimeout",
             Self::Reverted => "Reverted",
             Self::StrategyChanged => "StrategyChanged",
             Self::Superseded => "Superseded",
@@ -216,8 +331,11 @@ impl Cause {
     pub fn parse(text: &str) -> Option<Self> {
         let all = [
             Self::Aborted,
+            Self::BakeFailed,
             Self::Concluded,
             Self::DeadlineExceeded,
+            Self::DeliveryFailed,
+            Self::DeployTimeout,
             Self::Reverted,
             Self::StrategyChanged,
             Self::Superseded,
@@ -228,7 +346,11 @@ impl Cause {
     /// Tells whether the release is to be blamed.
     pub fn failed(self) -> bool {
         match self {
-            Self::Aborted | Self::DeadlineExceeded => true,
+            Self::Aborted
+            | Self::BakeFailed
+            | Self::DeadlineExceeded
+            | Self::DeliveryFailed
+            | Self::DeployTimeout => true,
             Self::Concluded | Self::Reverted | Self::StrategyChanged | Self::Superseded => false,
         }
     }
@@ -236,7 +358,12 @@ impl Cause {
     /// Tells whether the release is not tried again by itself.
     pub fn bars(self) -> bool {
         match self {
-            Self::Aborted | Self::Concluded | Self::DeadlineExceeded => true,
+            Self::Aborted
+            | Self::BakeFailed
+            | Self::Concluded
+            | Self::DeadlineExceeded
+            | Self::DeliveryFailed
+            | Self::DeployTimeout => true,
             Self::Reverted | Self::StrategyChanged | Self::Superseded => false,
         }
     }
@@ -283,6 +410,8 @@ pub struct Entry {
     pub cause: Option<Cause>,
     /// The highest weight that was reached.
     pub weight: Weight,
+    /// What its bake came to, if it had one.
+    pub bake: Option<Bake>,
 }
 
 /// What failed, or did not win its experiment, and is not tried again.
@@ -386,6 +515,7 @@ impl Stage {
             Self::First { .. }
             | Self::Step { .. }
             | Self::Promoting { .. }
+            | Self::Baking { .. }
             | Self::RollingBack { .. } => true,
             Self::Completed { .. } | Self::Ended { .. } => false,
         }
@@ -397,9 +527,23 @@ impl Stage {
             Self::Step { number, .. } => *number,
             Self::First { .. }
             | Self::Promoting { .. }
+            | Self::Baking { .. }
             | Self::RollingBack { .. }
             | Self::Completed { .. }
             | Self::Ended { .. } => 0,
+        }
+    }
+
+    /// Tells since when all is healthy, where it bakes and all is.
+    pub fn bakes_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Baking { since, .. } => *since,
+            Self::First { .. }
+            | Self::Step { .. }
+            | Self::Promoting { .. }
+            | Self::RollingBack { .. }
+            | Self::Completed { .. }
+            | Self::Ended { .. } => None,
         }
     }
 
@@ -409,6 +553,7 @@ impl Stage {
             Self::First { entered_at }
             | Self::Step { entered_at, .. }
             | Self::Promoting { entered_at }
+            | Self::Baking { entered_at, .. }
             | Self::RollingBack { entered_at, .. } => *entered_at,
             Self::Completed { at } | Self::Ended { at, .. } => *at,
         }

@@ -8,13 +8,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, Namespace,
+    OciRepository, ReplicaSet, Service,
 };
 use crate::api::gate::RolloutGate;
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
-use crate::api::rollout::Rollout;
+use crate::api::rollout::{Rollout, SourceKind};
+use crate::api::schedule::{ClusterRolloutSchedule, RolloutSchedule};
 use crate::observe::light;
+use crate::validate::binding::{self, Claim};
 
 /// The copy of the whole object that client-side apply leaves on it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -61,11 +64,10 @@ impl Watched for Rollout {
             routes.extend(api.labelled().map(|(kind, _)| Reference::any(kind, own)));
         }
         refs.extend(routes);
-        if let Some(source) = &self.spec.source_ref {
-            let namespace = source.namespace.as_deref().unwrap_or(own);
-            refs.push(Reference::new(Kind::ImagePolicy, namespace, &source.name));
-        }
-        refs.extend(kustomization(&self.metadata));
+        let source = source(self);
+        let applied = kustomization(&self.metadata).filter(|one| Some(one) != source.as_ref());
+        refs.extend(source);
+        refs.extend(applied);
         refs
     }
 
@@ -92,12 +94,66 @@ impl Watched for RolloutGate {
         let one = self.spec.rollout_ref.iter();
         let one = one.map(|rollout| Reference::new(Kind::Rollout, own, &rollout.name));
         let many = self.spec.rollout_selector.iter().map(|_| Reference::any(Kind::Rollout, own));
-        one.chain(many).chain(depends_on(self)).collect()
+        one.chain(many).chain(depends_on(self)).chain(maker(&self.metadata)).collect()
     }
 
     fn trim(&mut self) {
         bare(&mut self.metadata);
     }
+}
+
+impl Watched for RolloutSchedule {
+    const KIND: Kind = Kind::RolloutSchedule;
+
+    fn refs(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    fn trim(&mut self) {
+        bare(&mut self.metadata);
+    }
+}
+
+impl Watched for ClusterRolloutSchedule {
+    const KIND: Kind = Kind::ClusterRolloutSchedule;
+
+    fn refs(&self) -> Vec<Reference> {
+        let asks = self.spec.namespace_selector.iter();
+        asks.map(|_| Reference::any(Kind::Namespace, "")).collect()
+    }
+
+    fn trim(&mut self) {
+        bare(&mut self.metadata);
+    }
+}
+
+impl Watched for Namespace {
+    const KIND: Kind = Kind::Namespace;
+
+    fn refs(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        self.metadata.annotations = None;
+    }
+}
+
+/// Names the schedule that made a gate.
+fn maker(meta: &ObjectMeta) -> Option<Reference> {
+    let group = format!("{}/", keys::GROUP);
+    let owners = meta.owner_references.iter().flatten();
+    let mut owners = owners.filter(|owner| owner.api_version.starts_with(&group));
+    owners.find_map(|owner| match owner.kind.as_str() {
+        "RolloutSchedule" => {
+            Some(Reference::new(Kind::RolloutSchedule, namespace(meta), &owner.name))
+        }
+        "ClusterRolloutSchedule" => {
+            Some(Reference::new(Kind::ClusterRolloutSchedule, "", &owner.name))
+        }
+        _ => None,
+    })
 }
 
 /// Names the Rollout that a gate depends on.
@@ -212,18 +268,109 @@ impl Watched for GrpcRoute {
     }
 }
 
+impl Watched for OciRepository {
+    const KIND: Kind = Kind::OciRepository;
+
+    fn refs(&self) -> Vec<Reference> {
+        let own = kustomization(&self.metadata).into_iter();
+        own.chain(claimed(binding::tags(&self.metadata))).collect()
+    }
+
+    fn trim(&mut self) {
+        bound(&mut self.metadata, &["f:spec", "f:ref"]);
+    }
+}
+
 impl Watched for Kustomization {
     const KIND: Kind = Kind::Kustomization;
+
+    fn refs(&self) -> Vec<Reference> {
+        let own = kustomization(&self.metadata).into_iter();
+        let source = self.spec.source_ref.iter().filter(|source| source.kind == "OCIRepository");
+        let source = source.map(|source| {
+            let namespace = source.namespace.as_deref().unwrap_or(namespace(&self.metadata));
+            Reference::new(Kind::OciRepository, namespace, &source.name)
+        });
+        own.chain(source).chain(claimed(binding::variables(&self.metadata))).collect()
+    }
+
+    fn trim(&mut self) {
+        bound(&mut self.metadata, &["f:spec", "f:postBuild"]);
+        let inventory = self.status.as_mut().and_then(|status| status.inventory.as_mut());
+        if let Some(inventory) = inventory {
+            let rollout = format!("_{}_Rollout", keys::GROUP);
+            inventory.entries.retain(|entry| entry.id.ends_with(&rollout));
+        }
+    }
+}
+
+impl Watched for KuberikRollout {
+    const KIND: Kind = Kind::KuberikRollout;
 
     fn refs(&self) -> Vec<Reference> {
         Vec::new()
     }
 
     fn trim(&mut self) {
-        self.metadata.managed_fields = None;
-        self.metadata.annotations = None;
-        self.status = None;
+        bare(&mut self.metadata);
+        (self.spec, self.status) = (Value::Null, None);
     }
+}
+
+/// Names the object that offers the releases of a Rollout.
+pub fn source(rollout: &Rollout) -> Option<Reference> {
+    let source = rollout.spec.source_ref.as_ref()?;
+    let kind = match source.kind {
+        SourceKind::ImagePolicy => Kind::ImagePolicy,
+        SourceKind::OCIRepository => Kind::OciRepository,
+        SourceKind::Kustomization => Kind::Kustomization,
+    };
+    let own = namespace(&rollout.metadata);
+    Some(Reference::new(kind, source.namespace.as_deref().unwrap_or(own), &source.name))
+}
+
+/// The Rollouts that annotations name; by kuberik's spelling one of kuberik's, too.
+fn claimed(claims: Vec<Claim>) -> Vec<Reference> {
+    let both = |claim: Claim| {
+        let Claim { rollout: key, alias, .. } = claim;
+        let kuberik = Reference { kind: Kind::KuberikRollout, key: key.clone() };
+        [Some(Reference { kind: Kind::Rollout, key }), Some(kuberik).filter(|_| alias)]
+    };
+    let mut all: Vec<Reference> = claims.into_iter().flat_map(both).flatten().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Drops what nobody reads of the metadata of an object that may bind a field: who has the field is
+/// read only where it does.
+fn bound(meta: &mut ObjectMeta, path: &[&str]) {
+    let annotations = meta.annotations.get_or_insert_default();
+    annotations.retain(|key, _| {
+        let ours = key.split_once('/').is_some_and(|(group, _)| group == keys::GROUP);
+        ours || key == keys::FLUX_SSA
+            || key.starts_with(keys::BIND_VARIABLE_KUBERIK)
+            || key == keys::BIND_TAG_KUBERIK
+    });
+    let binds = annotations.keys().any(|key| key != keys::FLUX_SSA);
+    if let Some(entries) = meta.managed_fields.as_mut().filter(|_| binds) {
+        entries.retain(|entry| has(entry, path));
+    } else {
+        meta.managed_fields = None;
+    }
+}
+
+/// Tells whether a manager has a field, or a part of it, or a whole that holds it.
+fn has(entry: &ManagedFieldsEntry, path: &[&str]) -> bool {
+    let Some(fields) = &entry.fields_v1 else { return false };
+    let mut node = &fields.0;
+    for part in path {
+        match node.get(part) {
+            Some(below) => node = below,
+            None => return node.as_object().is_some_and(|parts| parts.is_empty()),
+        }
+    }
+    true
 }
 
 /// The routes that the attempt in progress of a Rollout uses.

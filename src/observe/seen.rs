@@ -7,11 +7,11 @@ use crate::api::foreign::{Pod, Service};
 use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
-use crate::observe::refs::{Watched, applied, depends_on};
+use crate::observe::refs::{self, Watched, applied, depends_on};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
 use crate::validate::gate;
-use crate::validate::seen::{Found, Seen};
+use crate::validate::seen::{Bound, Found, Seen, Source};
 
 /// What is remembered of a Rollout and is in no store.
 #[derive(Debug, Clone, Default)]
@@ -52,12 +52,16 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
     let foreign = foreign.chain(routes.iter().filter_map(|route| applied(route.as_ref())));
     let foreign = foreign.chain(grpc_routes.iter().filter_map(|route| applied(route.as_ref())));
     kustomizations.extend(foreign.map(|reference| reference.key));
+    let bound = bound(stores, &own, &refs);
+    let parents = bound.kustomizations.iter().filter_map(|object| applied(object.as_ref()));
+    let others = bound.repositories.iter().filter_map(|object| applied(object.as_ref()));
+    kustomizations.extend(parents.chain(others).map(|reference| reference.key));
     let kustomizations = kustomizations.iter();
     Seen {
         rollout: Arc::clone(rollout),
         replica_sets,
         pods: remembered.pods,
-        source: source(stores, &own, of(Kind::ImagePolicy).next()),
+        source: source(stores, &own, rollout),
         gates: gates(stores, rollout, &own),
         services,
         slices,
@@ -65,11 +69,41 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         grpc_routes,
         absent,
         denied: stores.denied_for(rollout),
+        bound,
         kustomizations: kustomizations.filter_map(|key| stores.kustomizations.get(key)).collect(),
         rivals: rivals(stores, &own, &refs),
         template_refused: remembered.template_refused,
         sent: remembered.sent,
         refused: remembered.refused,
+    }
+}
+
+/// What is bound to a Rollout, and what tells whether it has the fields.
+fn bound(stores: &Stores, own: &Reference, refs: &[Reference]) -> Bound {
+    let kustomizations = stores.kustomizations.by(own);
+    let repositories = stores.repositories.by(own);
+    if kustomizations.is_empty() && repositories.is_empty() {
+        return Bound::default();
+    }
+    let named = kustomizations.iter().flat_map(|object| object.refs());
+    let named = named.chain(repositories.iter().flat_map(|object| object.refs()));
+    let rivals: BTreeSet<Key> = named
+        .filter(|other| other.kind == Kind::Rollout && other.key != own.key)
+        .map(|other| other.key)
+        .collect();
+    let appliers = repositories.iter().flat_map(|object| {
+        let fetched = Reference { kind: Kind::OciRepository, key: key(object.as_ref()) };
+        stores.kustomizations.by(&fetched)
+    });
+    let kuberik = refs.iter().filter(|reference| reference.kind == Kind::KuberikRollout);
+    let kuberik = kuberik.filter(|reference| stores.kuberik.get(&reference.key).is_some());
+    Bound {
+        appliers: appliers.collect(),
+        rivals: rivals.iter().filter_map(|key| stores.rollouts.get(key)).collect(),
+        kuberik: kuberik.map(|reference| reference.key.clone()).collect(),
+        shared: stores.reach.shared.clone(),
+        kustomizations,
+        repositories,
     }
 }
 
@@ -84,16 +118,28 @@ fn forgotten(stores: &Stores, namespace: &str) -> Vec<Arc<Service>> {
     stores.services.within(namespace).into_iter().filter(ours).collect()
 }
 
-fn source(
-    stores: &Stores,
-    own: &Reference,
-    source: Option<&Reference>,
-) -> Found<crate::api::foreign::ImagePolicy> {
-    match source {
-        Some(source) if !stores.reach.allows(&own.key.namespace, &source.key.namespace) => {
-            Found::Denied
-        }
-        source => find(&stores.policies, source.map(|reference| &reference.key)),
+/// The object that offers releases, as far as the Rollout may name it.
+fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
+    let Some(source) = refs::source(rollout) else { return Source::None };
+    let Reference { kind, key } = &source;
+    let reached = stores.reach.allows(&own.key.namespace, &key.namespace);
+    match kind {
+        Kind::OciRepository => Source::Artifact(find(&stores.repositories, reached, key)),
+        Kind::Kustomization => Source::Kustomization(find(&stores.kustomizations, reached, key)),
+        Kind::ImagePolicy
+        | Kind::Rollout
+        | Kind::RolloutGate
+        | Kind::RolloutSchedule
+        | Kind::ClusterRolloutSchedule
+        | Kind::Namespace
+        | Kind::ReplicaSet
+        | Kind::Pod
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::HttpRoute
+        | Kind::GrpcRoute
+        | Kind::KuberikRollout
+        | Kind::Event => Source::Policy(find(&stores.policies, reached, key)),
     }
 }
 
@@ -102,7 +148,7 @@ fn gates(
     stores: &Stores,
     rollout: &Rollout,
     own: &Reference,
-) -> Vec<(Arc<RolloutGate>, Found<Rollout>)> {
+) -> Vec<(Arc<RolloutGate>, Option<Found<Rollout>>)> {
     let namespace = &own.key.namespace;
     let any = Reference::any(Kind::Rollout, namespace.as_str());
     let named = stores.gates.by(own).into_iter().chain(stores.gates.by(&any));
@@ -111,19 +157,25 @@ fn gates(
     let all = all.iter().filter_map(|key| stores.gates.get(key));
     let with = |gate: Arc<RolloutGate>| {
         let other = match depends_on(&gate) {
-            Some(other) if !stores.reach.allows(namespace, &other.key.namespace) => Found::Denied,
-            other => find(&stores.rollouts, other.as_ref().map(|other| &other.key)),
+            None => None,
+            Some(other) => {
+                let reached = stores.reach.allows(namespace, &other.key.namespace);
+                Some(find(&stores.rollouts, reached, &other.key))
+            }
         };
         (gate, other)
     };
     all.map(with).collect()
 }
 
-fn find<K: Watched>(store: &Store<K>, key: Option<&Key>) -> Found<K> {
-    match key {
-        None => Found::NotAsked,
-        Some(_) if store.absent() => Found::KindMissing,
-        Some(key) => store.get(key).map_or(Found::Missing, Found::Is),
+fn find<K: Watched>(store: &Store<K>, reached: bool, key: &Key) -> Found<K> {
+    if !reached {
+        return Found::Denied;
+    }
+    match store.get(key) {
+        Some(object) => Found::Is(object),
+        None if store.absent() => Found::KindMissing,
+        None => Found::Missing,
     }
 }
 

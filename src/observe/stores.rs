@@ -9,11 +9,13 @@ use kube::{Client, Resource};
 use tokio::sync::Notify;
 
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, Namespace,
+    OciRepository, ReplicaSet, Service,
 };
 use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
+use crate::api::schedule::{ClusterRolloutSchedule, RolloutSchedule};
 use crate::observe::refs::{Watched, applied};
 use crate::observe::store::{Change, Scope, Store, key};
 #[cfg(feature = "planted")]
@@ -35,18 +37,27 @@ impl Reach {
             return vec![None];
         }
         let shared = match kind {
-            Kind::ImagePolicy | Kind::Kustomization => self.shared.clone(),
+            Kind::ImagePolicy | Kind::OciRepository | Kind::Kustomization => self.shared.clone(),
             Kind::Rollout
             | Kind::RolloutGate
+            | Kind::RolloutSchedule
+            | Kind::ClusterRolloutSchedule
+            | Kind::Namespace
             | Kind::ReplicaSet
             | Kind::Pod
             | Kind::Service
             | Kind::EndpointSlice
             | Kind::HttpRoute
             | Kind::GrpcRoute
+            | Kind::KuberikRollout
             | Kind::Event => BTreeSet::new(),
         };
         self.namespaces.union(&shared).cloned().map(Some).collect()
+    }
+
+    /// Tells the scope of the watch of a kind without namespaces.
+    fn whole(&self) -> Option<Scope> {
+        self.namespaces.is_empty().then_some(None)
     }
 
     /// Tells whether a Rollout of one namespace may name a source of another.
@@ -64,6 +75,12 @@ pub struct Stores {
     pub rollouts: Store<Rollout>,
     /// RolloutGates.
     pub gates: Store<RolloutGate>,
+    /// RolloutSchedules.
+    pub schedules: Store<RolloutSchedule>,
+    /// ClusterRolloutSchedules: of no namespace, so that a controller of some has none.
+    pub cluster_schedules: Store<ClusterRolloutSchedule>,
+    /// Namespaces, likewise.
+    pub namespaces: Store<Namespace>,
     /// ReplicaSets with our label.
     pub replica_sets: Store<ReplicaSet>,
     /// Services.
@@ -76,8 +93,12 @@ pub struct Stores {
     pub routes: Store<HttpRoute>,
     /// GRPCRoutes.
     pub grpc_routes: Store<GrpcRoute>,
+    /// OCIRepositories.
+    pub repositories: Store<OciRepository>,
     /// Kustomizations.
     pub kustomizations: Store<Kustomization>,
+    /// Rollouts of kuberik.
+    pub kuberik: Store<KuberikRollout>,
     /// Rings when Rollouts may refer to other kinds than before.
     pub bell: Notify,
 }
@@ -88,13 +109,18 @@ impl Stores {
         Self {
             rollouts: Store::new(reach.scopes(Kind::Rollout)),
             gates: Store::new(reach.scopes(Kind::RolloutGate)),
+            schedules: Store::new(reach.scopes(Kind::RolloutSchedule)),
+            cluster_schedules: Store::new(reach.whole()),
+            namespaces: Store::new(reach.whole()),
             replica_sets: Store::new(reach.scopes(Kind::ReplicaSet)),
             services: Store::new(reach.scopes(Kind::Service)),
             slices: Store::new(reach.scopes(Kind::EndpointSlice)),
             policies: Store::new(reach.scopes(Kind::ImagePolicy)),
             routes: Store::new(reach.scopes(Kind::HttpRoute)),
             grpc_routes: Store::new(reach.scopes(Kind::GrpcRoute)),
+            repositories: Store::new(reach.scopes(Kind::OciRepository)),
             kustomizations: Store::new(reach.scopes(Kind::Kustomization)),
+            kuberik: Store::new(reach.scopes(Kind::KuberikRollout)),
             bell: Notify::new(),
             reach,
         }
@@ -122,10 +148,15 @@ impl Stores {
                 Kind::ImagePolicy => self.policies.listed(namespace),
                 Kind::HttpRoute => self.routes.listed(namespace),
                 Kind::GrpcRoute => self.grpc_routes.listed(namespace),
+                Kind::OciRepository => self.repositories.listed(namespace),
                 Kind::Kustomization => self.kustomizations.listed(namespace),
+                Kind::KuberikRollout => self.kuberik.listed(namespace),
                 Kind::Service
                 | Kind::Rollout
                 | Kind::RolloutGate
+                | Kind::RolloutSchedule
+                | Kind::ClusterRolloutSchedule
+                | Kind::Namespace
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::EndpointSlice
@@ -153,10 +184,15 @@ impl Stores {
                 Kind::ImagePolicy => self.policies.denied(namespace),
                 Kind::HttpRoute => self.routes.denied(namespace),
                 Kind::GrpcRoute => self.grpc_routes.denied(namespace),
+                Kind::OciRepository => self.repositories.denied(namespace),
                 Kind::Kustomization => self.kustomizations.denied(namespace),
+                Kind::KuberikRollout => self.kuberik.denied(namespace),
                 Kind::Service
                 | Kind::Rollout
                 | Kind::RolloutGate
+                | Kind::RolloutSchedule
+                | Kind::ClusterRolloutSchedule
+                | Kind::Namespace
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::EndpointSlice
@@ -173,13 +209,18 @@ impl Stores {
             Kind::HttpRoute => applied(self.routes.get(&reference.key)?.as_ref()),
             Kind::GrpcRoute => applied(self.grpc_routes.get(&reference.key)?.as_ref()),
             Kind::Service => applied(self.services.get(&reference.key)?.as_ref()),
-            Kind::Rollout
+            Kind::OciRepository => applied(self.repositories.get(&reference.key)?.as_ref()),
+            Kind::Kustomization => applied(self.kustomizations.get(&reference.key)?.as_ref()),
+            Kind::KuberikRollout
+            | Kind::Rollout
             | Kind::RolloutGate
+            | Kind::RolloutSchedule
+            | Kind::ClusterRolloutSchedule
+            | Kind::Namespace
             | Kind::ReplicaSet
             | Kind::Pod
             | Kind::EndpointSlice
             | Kind::ImagePolicy
-            | Kind::Kustomization
             | Kind::Event => None,
         };
         refs.iter().filter_map(of).collect()
@@ -189,6 +230,7 @@ impl Stores {
     /// that lead to one of its Services.
     pub fn uses(&self, rollout: &Rollout) -> Vec<Reference> {
         let mut refs = rollout.refs();
+        refs.extend(self.bound(&Reference { kind: Kind::Rollout, key: key(rollout) }));
         let gateway = rollout.spec.strategy.gateway();
         if gateway.is_none_or(|api| api.labelled().next().is_none()) {
             return refs; // They name each object once.
@@ -209,6 +251,25 @@ impl Stores {
         let mut known = BTreeSet::new();
         refs.retain(|reference| known.insert(reference.clone()));
         refs
+    }
+
+    /// Tells what binds a field to a Rollout, and the Rollouts of kuberik that the same annotations
+    /// name.
+    fn bound(&self, rollout: &Reference) -> BTreeSet<Reference> {
+        let kustomizations = self.kustomizations.by(rollout).into_iter();
+        let kuberik = |refs: Vec<Reference>| {
+            refs.into_iter()
+                .filter(|other| other.kind == Kind::KuberikRollout && other.key == rollout.key)
+        };
+        let kustomizations = kustomizations.flat_map(|object| {
+            let own = Reference { kind: Kind::Kustomization, key: key(object.as_ref()) };
+            kuberik(object.refs()).chain([own]).collect::<Vec<_>>()
+        });
+        let repositories = self.repositories.by(rollout).into_iter().flat_map(|object| {
+            let own = Reference { kind: Kind::OciRepository, key: key(object.as_ref()) };
+            kuberik(object.refs()).chain([own]).collect::<Vec<_>>()
+        });
+        kustomizations.chain(repositories).collect()
     }
 
     /// Tells the Rollouts that may use an object: those that name it, and those that select objects
@@ -233,13 +294,18 @@ impl Stores {
         match reference.kind {
             Kind::Rollout => self.rollouts.version(key),
             Kind::RolloutGate => self.gates.version(key),
+            Kind::RolloutSchedule => self.schedules.version(key),
+            Kind::ClusterRolloutSchedule => self.cluster_schedules.version(key),
+            Kind::Namespace => self.namespaces.version(key),
             Kind::ReplicaSet => self.replica_sets.version(key),
             Kind::Service => self.services.version(key),
             Kind::EndpointSlice => self.slices.version(key),
             Kind::ImagePolicy => self.policies.version(key),
             Kind::HttpRoute => self.routes.version(key),
             Kind::GrpcRoute => self.grpc_routes.version(key),
+            Kind::OciRepository => self.repositories.version(key),
             Kind::Kustomization => self.kustomizations.version(key),
+            Kind::KuberikRollout => self.kuberik.version(key),
             Kind::Pod | Kind::Event => None,
         }
     }
@@ -250,13 +316,18 @@ impl Stores {
         match reference.kind {
             Kind::Rollout => self.rollouts.seen(namespace),
             Kind::RolloutGate => self.gates.seen(namespace),
+            Kind::RolloutSchedule => self.schedules.seen(namespace),
+            Kind::ClusterRolloutSchedule => self.cluster_schedules.seen(namespace),
+            Kind::Namespace => self.namespaces.seen(namespace),
             Kind::ReplicaSet => self.replica_sets.seen(namespace),
             Kind::Service => self.services.seen(namespace),
             Kind::EndpointSlice => self.slices.seen(namespace),
             Kind::ImagePolicy => self.policies.seen(namespace),
             Kind::HttpRoute => self.routes.seen(namespace),
             Kind::GrpcRoute => self.grpc_routes.seen(namespace),
+            Kind::OciRepository => self.repositories.seen(namespace),
             Kind::Kustomization => self.kustomizations.seen(namespace),
+            Kind::KuberikRollout => self.kuberik.seen(namespace),
             Kind::Pod | Kind::Event => u64::MAX,
         }
     }
@@ -265,9 +336,12 @@ impl Stores {
     /// change while the kind is absent: it walks over what is used only where that names the kind.
     pub fn referred(&self, kind: Kind) -> bool {
         self.rollouts.names(kind)
+            || self.cluster_schedules.names(kind)
             || self.refers_by(Kind::Service, &self.services, kind)
             || self.refers_by(Kind::HttpRoute, &self.routes, kind)
             || self.refers_by(Kind::GrpcRoute, &self.grpc_routes, kind)
+            || self.kustomizations.names(kind)
+            || self.repositories.names(kind)
     }
 
     fn refers_by<K: Watched>(&self, used: Kind, store: &Store<K>, kind: Kind) -> bool {
@@ -279,7 +353,9 @@ impl Stores {
     /// Rings the bell for a change of what tells which kinds are referred to, directly or not.
     pub fn ring(&self, change: &Change) {
         let kind = change.reference.kind;
-        if kind == Kind::Rollout || kind.splits() {
+        let binds = [Kind::Kustomization, Kind::OciRepository].contains(&kind);
+        let tells = [Kind::Rollout, Kind::ClusterRolloutSchedule].contains(&kind);
+        if tells || kind.splits() || binds {
             self.bell.notify_waiters();
         }
     }
@@ -307,11 +383,24 @@ impl Stores {
                 fetch::<GrpcRoute, ApiResource>(client, &resource, reference, store).await?
             }
             Kind::RolloutGate => fetch(client, &(), reference, &self.gates).await?,
+            Kind::RolloutSchedule => fetch(client, &(), reference, &self.schedules).await?,
+            Kind::ClusterRolloutSchedule => {
+                fetch_from(Api::all(client.clone()), reference, &self.cluster_schedules).await?
+            }
+            Kind::OciRepository => {
+                let (resource, store) = (Kind::OciRepository.resource(), &self.repositories);
+                fetch::<OciRepository, ApiResource>(client, &resource, reference, store).await?
+            }
+            Kind::Kustomization => {
+                let (resource, store) = (Kind::Kustomization.resource(), &self.kustomizations);
+                fetch::<Kustomization, ApiResource>(client, &resource, reference, store).await?
+            }
             // Nothing of these is written, or nothing of them is read.
             Kind::Pod
             | Kind::EndpointSlice
             | Kind::ImagePolicy
-            | Kind::Kustomization
+            | Kind::KuberikRollout
+            | Kind::Namespace
             | Kind::Event => None,
         };
         change.iter().for_each(|change| self.ring(change));
@@ -343,8 +432,20 @@ where
     K: Watched + Resource<DynamicType = D> + Clone + std::fmt::Debug,
     K::Scope: NamespaceScope,
 {
+    let namespace = &reference.key.namespace;
+    let api: Api<K> = Api::all_with(client.clone(), resource).constrain(namespace);
+    fetch_from(api, reference, store).await
+}
+
+async fn fetch_from<K>(
+    api: Api<K>,
+    reference: &Reference,
+    store: &Store<K>,
+) -> Result<Option<Change>, kube::Error>
+where
+    K: Watched + Clone + std::fmt::Debug,
+{
     let key = &reference.key;
-    let api: Api<K> = Api::all_with(client.clone(), resource).constrain(&key.namespace);
     // A scope that nobody watches: what is read here says nothing about older changes.
     let nowhere = Some(String::new());
     let before = store.version(key).map(|(_, version)| version.to_string());

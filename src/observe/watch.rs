@@ -135,11 +135,16 @@ pub async fn run(watches: Watches) {
         watches.all(&stores.replica_sets, &(), &labelled).boxed(),
         watches.all(&stores.services, &(), plain).boxed(),
         watches.all(&stores.slices, &(), plain).boxed(),
-        watches.own(&stores.gates).boxed(),
+        watches.own(&stores.gates, plain).boxed(),
+        watches.own(&stores.schedules, &rollouts).boxed(),
+        watches.cluster(&stores.cluster_schedules, &rollouts).boxed(),
+        watches.cluster(&stores.namespaces, plain).boxed(),
         watches.installed(&stores.policies).boxed(),
         watches.installed(&stores.routes).boxed(),
         watches.installed(&stores.grpc_routes).boxed(),
+        watches.installed(&stores.repositories).boxed(),
         watches.installed(&stores.kustomizations).boxed(),
+        watches.installed(&stores.kuberik).boxed(),
     ])
     .await;
 }
@@ -161,18 +166,44 @@ impl Watches {
 
     /// Watches a kind of our own while its definition is there: one of an older installation may be
     /// missing.
-    async fn own<K>(&self, store: &Store<K>)
+    async fn own<K>(&self, store: &Store<K>, config: &watcher::Config)
     where
         K: Watched + Resource<DynamicType = ()> + Clone + Debug,
         K::Scope: NamespaceScope,
     {
         loop {
+            self.until_there(store).await;
+            self.scopes(store, &(), config).await;
+            self.vanish(store);
+        }
+    }
+
+    /// Watches a kind without namespaces, where the controller is for all of them.
+    async fn cluster<K>(&self, store: &Store<K>, config: &watcher::Config)
+    where
+        K: Watched + Resource<DynamicType = ()> + Clone + Debug,
+    {
+        if store.scopes().is_empty() {
+            return;
+        }
+        loop {
+            if K::KIND == Kind::Namespace {
+                // Few schedules ask for their labels, and every cluster has the kind.
+                self.until_referred(K::KIND).await;
+            } else {
+                self.until_there(store).await;
+            }
+            let api = Api::all(self.client.clone());
+            self.one(api, config.clone(), &None, store).await;
+            self.vanish(store);
+        }
+    }
+
+    /// Waits until a kind of our own is there; while it is not, nothing of it is.
+    async fn until_there<K: Watched>(&self, store: &Store<K>) {
+        loop {
             match self.discover(K::KIND).await {
-                Ok(Some(_)) => {
-                    store.appear();
-                    self.scopes(store, &(), &self.config).await;
-                    self.vanish(store);
-                }
+                Ok(Some(_)) => return store.appear(),
                 Ok(None) if !store.absent() => {
                     self.vanish(store);
                     // Whoever waited for the list need not wait for one.
@@ -196,8 +227,8 @@ impl Watches {
         K: Watched + Resource<DynamicType = ApiResource> + Clone + Debug,
         K::Scope: NamespaceScope,
     {
-        // Few clusters route gRPC: nobody is asked about it before a Rollout does.
-        if K::KIND == Kind::GrpcRoute {
+        // Few clusters route gRPC or had kuberik: nobody is asked about it before it is named.
+        if [Kind::GrpcRoute, Kind::KuberikRollout].contains(&K::KIND) {
             self.until_referred(K::KIND).await;
         }
         loop {

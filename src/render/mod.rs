@@ -2,6 +2,8 @@
 
 pub mod event;
 pub mod eviction;
+pub mod flux;
+pub mod gate;
 pub mod owner;
 pub mod patch;
 pub mod replica_set;

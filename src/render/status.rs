@@ -5,10 +5,10 @@ use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
-use crate::model::spec::{RouteKind, RouteName, Routing};
+use crate::model::spec::{HeaderMatch, RouteKind, RouteName, Routing};
 use crate::model::status::{
-    Attempt, Condition, Counts, Draining, Entry, Pin, Quarantined, Rejected, Restart, Side, Stage,
-    Status, Trigger, Waiting,
+    Attempt, Bake, Condition, Counts, Delivered, Draining, Entry, FailedCheck, Pin, Quarantined,
+    Rejected, Restart, Side, Stage, Status, Trigger, Waiting,
 };
 
 /// Writes a status as it is stored.
@@ -22,6 +22,7 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         draining: drains,
         history,
         quarantine,
+        targets,
         pin: pinned,
         restart: restarts,
         frozen_since,
@@ -44,6 +45,7 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         draining: drains.iter().map(draining).collect(),
         history: history.iter().map(entry).collect(),
         quarantine: quarantine.iter().map(quarantined).collect(),
+        targets: targets.iter().map(target).collect(),
         pin: pinned.as_ref().map(pin),
         restart: restarts.as_ref().map(restart),
         frozen_since: time(*frozen_since),
@@ -75,8 +77,12 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         routing,
         unpaused,
         concludes,
+        previous,
+        bake: baked,
+        kept,
     } = attempt;
     let (name, step, cause, paused_at) = match stage {
+        Stage::Baking { .. } => (wire::Attempt::BAKING, 0, None, None),
         Stage::First { .. } => (wire::Attempt::FIRST, 0, None, None),
         Stage::Step { number, paused_at, entered_at: _ } => {
             (wire::Attempt::STEP, *number, None, *paused_at)
@@ -98,24 +104,33 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         highest_weight: i64::from(highest.percent()),
         unpaused: *unpaused,
         concludes: *concludes,
-        routing: routing.as_ref().map(|routing| wire::Routing {
-            strategy: routing.strategy.as_str().to_owned(),
-            http_route: named(routing, RouteKind::Http),
-            grpc_route: named(routing, RouteKind::Grpc),
-            routes: several(routing),
-            stable_service: routing.stable.clone(),
-            canary_service: routing.canary.clone(),
-            port: i32::from(routing.port),
-            variant_match: routing.experiment.as_ref().map(|header| wire::HeaderMatch {
-                kind: header.kind.as_str().to_owned(),
-                name: header.name.clone(),
-                value: header.value.clone(),
-            }),
-        }),
+        routing: routing.as_ref().map(used),
         cause: cause.map(|cause| cause.as_str().to_owned()),
+        bake_start_time: time(stage.bakes_since()),
+        previous: previous.as_ref().map(side),
+        bake: baked.as_ref().map(bake),
+        kept: *kept,
         started_at: started_at.to_string(),
         entered_at: stage.entered_at().to_string(),
         paused_at: time(paused_at),
+    }
+}
+
+fn used(routing: &Routing) -> wire::Routing {
+    let header = |header: &HeaderMatch| wire::HeaderMatch {
+        kind: header.kind.as_str().to_owned(),
+        name: header.name.clone(),
+        value: header.value.clone(),
+    };
+    wire::Routing {
+        strategy: routing.strategy.as_str().to_owned(),
+        http_route: named(routing, RouteKind::Http),
+        grpc_route: named(routing, RouteKind::Grpc),
+        routes: several(routing),
+        stable_service: routing.stable.clone(),
+        canary_service: routing.canary.clone(),
+        port: i32::from(routing.port),
+        variant_match: routing.experiment.as_ref().map(header),
     }
 }
 
@@ -144,7 +159,9 @@ fn entry(entry: &Entry) -> wire::Entry {
         ended_at,
         cause,
         weight,
+        bake: baked,
     } = entry;
+    let baked = baked.as_ref();
     wire::Entry {
         number: i64::from(*number),
         release: release(delivered),
@@ -154,6 +171,44 @@ fn entry(entry: &Entry) -> wire::Entry {
         weight: i64::from(weight.percent()),
         started_at: started_at.to_string(),
         ended_at: ended_at.to_string(),
+        bake_status: baked.map(|bake| bake.result.as_str().to_owned()),
+        bake_status_message: baked.map(|bake| bake.message.clone()),
+        bake_start_time: baked.and_then(|bake| time(bake.started_at)),
+        bake_end_time: baked.map(|bake| bake.ended_at.to_string()),
+        failed_health_checks: baked.map(failed_checks).unwrap_or_default(),
+    }
+}
+
+fn bake(bake: &Bake) -> wire::Bake {
+    let Bake { result, started_at, ended_at, message, failed: _ } = bake;
+    wire::Bake {
+        status: result.as_str().to_owned(),
+        message: message.clone(),
+        start_time: time(*started_at),
+        end_time: ended_at.to_string(),
+        failed_health_checks: failed_checks(bake),
+    }
+}
+
+fn failed_checks(bake: &Bake) -> Vec<wire::FailedHealthCheck> {
+    let check = |check: &FailedCheck| {
+        let FailedCheck { namespace, name, message } = check.clone();
+        wire::FailedHealthCheck { name, namespace, message }
+    };
+    bake.failed.iter().map(check).collect()
+}
+
+fn target(delivered: &Delivered) -> wire::Target {
+    let Delivered { field, value, since, reverts, bound } = delivered;
+    wire::Target {
+        kind: field.kind.as_str().to_owned(),
+        namespace: field.namespace.clone(),
+        name: field.name.clone(),
+        variable: field.variable.clone(),
+        value: value.clone(),
+        since: since.to_string(),
+        reverts: count(*reverts),
+        unbound: !bound,
     }
 }
 
@@ -228,7 +283,8 @@ fn waiting(waiting: &Waiting) -> wire::Waiting {
     }
 }
 
-fn condition(condition: &Condition) -> wire::Condition {
+/// Writes a condition as it is stored.
+pub fn condition(condition: &Condition) -> wire::Condition {
     let Condition { kind, status, reason, message, since, observed_generation } = condition;
     wire::Condition {
         kind: kind.clone(),
@@ -285,9 +341,10 @@ fn several(routing: &Routing) -> Vec<wire::UsedRoute> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::binding::{Field, TargetKind};
     use crate::model::moment::Timestamp;
-    use crate::model::spec::{HeaderMatch, MatchKind, Strategy};
-    use crate::model::status::{Cause, Phase};
+    use crate::model::spec::{MatchKind, Strategy};
+    use crate::model::status::{BakeResult, Cause, Phase};
     use crate::model::template::Revision;
     use crate::model::weight::Weight;
     use crate::validate::status::parse;
@@ -316,6 +373,20 @@ mod tests {
         Routing { strategy, routes, stable, canary, port: 80, experiment: Some(header) }
     }
 
+    fn bake(result: BakeResult) -> Bake {
+        let (namespace, name) = ("prod".to_owned(), "shop".to_owned());
+        let failed = vec![FailedCheck { namespace, name, message: "m".into() }];
+        let started_at = Some(at(3));
+        Bake { result, started_at, ended_at: at(4), message: "m".into(), failed }
+    }
+
+    fn target(bound: bool) -> Delivered {
+        let kind = TargetKind::Kustomization;
+        let (namespace, name) = ("flux-system".to_owned(), "apps".to_owned());
+        let field = Field { kind, namespace, name, variable: "SHOP_TAG".into() };
+        Delivered { field, value: "1.2.3".into(), since: at(5), reverts: 1, bound }
+    }
+
     fn full(stage: Stage, by: Trigger) -> Status {
         let revision = Revision::parse("5f6c0a91be").unwrap();
         let weight = Weight::new(50).unwrap();
@@ -331,6 +402,7 @@ mod tests {
             ended_at: at(1),
             cause,
             weight,
+            bake: Some(bake(BakeResult::Succeeded)),
         };
         let attempt = Attempt {
             number: 7,
@@ -345,6 +417,9 @@ mod tests {
             routing: Some(routing()),
             unpaused: true,
             concludes: true,
+            previous: Some(side(5)),
+            bake: Some(bake(BakeResult::Failed)),
+            kept: true,
         };
         Status {
             observed_generation: 3,
@@ -363,6 +438,7 @@ mod tests {
                 attempt: 6,
                 since: at(8),
             }],
+            targets: [true, false].map(target).to_vec(),
             pin: Some(Pin {
                 image: "shop:1".into(),
                 until_newer_than: "1.2.3".into(),
@@ -421,6 +497,8 @@ mod tests {
             Stage::Step { number: 2, entered_at: at(1), paused_at: None },
             Stage::Step { number: 2, entered_at: at(1), paused_at: Some(at(678)) },
             Stage::Promoting { entered_at: at(1) },
+            Stage::Baking { entered_at: at(1), since: None },
+            Stage::Baking { entered_at: at(1), since: Some(at(2)) },
             Stage::RollingBack { entered_at: at(1), cause: Cause::DeadlineExceeded },
             Stage::Completed { at: at(1) },
             Stage::Ended { at: at(1), cause: Cause::Reverted },

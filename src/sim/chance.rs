@@ -10,6 +10,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use crate::model::moment::Duration;
+use crate::sim::resource::Resource;
 use crate::sim::story::{Event, Fate, GatewayAnswer, Side, Span, Story};
 use crate::sim::world::fields;
 
@@ -70,7 +71,8 @@ struct Names {
     /// Its routes as stories name objects.
     routes: Vec<String>,
     services: Vec<String>,
-    policy: Option<String>,
+    /// The object that offers releases, as stories name objects.
+    source: Option<String>,
     /// Whether its strategy is an experiment.
     experiment: bool,
     /// The rules of its route, where the story has it.
@@ -93,7 +95,7 @@ impl Names {
             rollout: text("/metadata/name").unwrap_or_default(),
             routes: routes(story, &named),
             services: named.services.into_iter().filter_map(some).collect(),
-            policy: text("/spec/sourceRef/name"),
+            source: source(rollout),
             experiment: rollout.pointer("/spec/strategy/abTesting").is_some(),
             rules: story.objects.iter().find_map(|object| {
                 let kind = object.get("kind").and_then(Value::as_str);
@@ -104,6 +106,13 @@ impl Names {
             }),
         }
     }
+}
+
+/// The object whose releases a Rollout follows.
+fn source(rollout: &Value) -> Option<String> {
+    let text = |path: &str| rollout.pointer(path).and_then(Value::as_str);
+    let resource = Resource::of_kind(text("/spec/sourceRef/kind")?)?;
+    Some(format!("{}/{}", resource.plural, text("/spec/sourceRef/name")?))
 }
 
 /// The routes that a Rollout names, or that the story has for its labels.
@@ -206,7 +215,7 @@ impl Draw {
 
     fn released(&mut self, at: Span) -> Event {
         let version = self.version();
-        if self.names.policy.is_none() {
+        if self.names.source.is_none() {
             let merge = json!({"spec": {"template": {"metadata": {"annotations": {
                 "example/edit": version,
             }}}}});
@@ -427,14 +436,14 @@ impl Draw {
         let mut all: Vec<String> = Vec::new();
         all.extend(self.names.routes.iter().cloned());
         all.extend(self.names.services.iter().map(|name| format!("services/{name}")));
-        all.extend(self.names.policy.iter().map(|name| format!("imagepolicies/{name}")));
+        all.extend(self.names.source.iter().cloned());
         all.push(self.names.own());
         self.chance.choice(&all).cloned().unwrap_or_default()
     }
 
     fn source(&mut self, at: Span) -> Vec<Event> {
         let over = after(at, self.length(120));
-        if self.names.policy.is_none() {
+        if self.names.source.is_none() {
             return vec![self.edit()];
         }
         vec![Event::Source { at, ready: false }, Event::Source { at: over, ready: true }]

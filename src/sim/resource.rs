@@ -34,6 +34,16 @@ pub const RESOURCES: &[Resource] = &[
     resource(keys::FLUX_IMAGE_GROUP, "v1", "imagepolicies", "ImagePolicy", true, true),
     resource(keys::FLUX_KUSTOMIZE_GROUP, "v1", "kustomizations", "Kustomization", true, true),
     resource(keys::GROUP, keys::VERSION, "rolloutgates", "RolloutGate", false, true),
+    resource(keys::FLUX_SOURCE_GROUP, "v1", "ocirepositories", "OCIRepository", true, true),
+    resource(keys::GROUP, keys::VERSION, "rolloutschedules", "RolloutSchedule", true, true),
+    resource(
+        keys::GROUP,
+        keys::VERSION,
+        "clusterrolloutschedules",
+        "ClusterRolloutSchedule",
+        true,
+        true,
+    ),
     resource(keys::GROUP, keys::VERSION, "rollouts", "Rollout", true, true),
 ];
 
@@ -78,8 +88,14 @@ impl Resource {
 
     /// Tells whether a definition says what the kind is; the others are built in.
     pub fn custom(&self) -> bool {
-        [keys::GATEWAY_GROUP, keys::FLUX_IMAGE_GROUP, keys::FLUX_KUSTOMIZE_GROUP, keys::GROUP]
-            .contains(&self.group)
+        [
+            keys::GATEWAY_GROUP,
+            keys::FLUX_IMAGE_GROUP,
+            keys::FLUX_KUSTOMIZE_GROUP,
+            keys::FLUX_SOURCE_GROUP,
+            keys::GROUP,
+        ]
+        .contains(&self.group)
     }
 
     /// Returns the path under which the server stores it.
@@ -89,6 +105,11 @@ impl Resource {
         } else {
             format!("/registry/{}", self.plural)
         }
+    }
+
+    /// Tells whether its objects are in namespaces.
+    pub fn namespaced(&self) -> bool {
+        self.plural != "clusterrolloutschedules"
     }
 
     /// Tells whether `scale` is a part of its own.

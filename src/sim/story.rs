@@ -95,12 +95,13 @@ impl fmt::Display for Span {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Event {
-    /// The ImagePolicy `name` shows a version. Its digest is made from version and `build`, so
-    /// that another `build` is the same tag pushed again.
+    /// The source `name` shows a version: an ImagePolicy, else an OCIRepository, else a
+    /// Kustomization that applied it. Its digest is made from version and `build`, so that another
+    /// `build` is the same tag pushed again.
     Release {
         /// When.
         at: Span,
-        /// The policy; absent: the only one.
+        /// The source; absent: the only one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
         /// The version, which is the tag too.
@@ -110,7 +111,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "zero")]
         build: u32,
     },
-    /// The ImagePolicies are Ready or not; they keep what they showed.
+    /// The ImagePolicies and OCIRepositories are Ready or not; they keep what they showed.
     Source {
         /// When.
         at: Span,

@@ -13,7 +13,7 @@ use crate::model::spec::Routing;
 use crate::model::status::{Attempt, Stage, Status, Trigger};
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
-use crate::validate::seen::{Found, Seen};
+use crate::validate::seen::{Bound, Seen, Source};
 
 /// The revisions that the tests know.
 pub const REVISIONS: [&str; 2] = ["aaaaaaaaaa", "bbbbbbbbbb"];
@@ -64,7 +64,7 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         rollout,
         replica_sets: Vec::new(),
         pods: None,
-        source: Found::NotAsked,
+        source: Source::None,
         gates: Vec::new(),
         services: Vec::new(),
         slices: Vec::new(),
@@ -72,6 +72,7 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         grpc_routes: Vec::new(),
         absent: BTreeSet::new(),
         denied: None,
+        bound: Bound::default(),
         kustomizations: Vec::new(),
         rivals: Vec::new(),
         template_refused: None,
@@ -137,6 +138,9 @@ pub fn climbing(routing: Routing) -> Status {
         routing: Some(routing),
         unpaused: false,
         concludes: false,
+        previous: None,
+        bake: None,
+        kept: false,
     };
     Status { attempt: Some(attempt), ..Status::default() }
 }

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use crate::api::gate::{DependsOn, RolloutGate};
 use crate::api::keys;
 use crate::api::rollout::Rollout;
-use crate::model::gate::{Asks, Gate, Ran};
+use crate::model::gate::{Asks, Gate};
 use crate::model::moment::{Duration, Timestamp};
 use crate::validate::seen::Found;
 use crate::validate::selector::selects;
@@ -23,16 +23,16 @@ pub fn is_for(gate: &RolloutGate, rollout: &Rollout) -> bool {
 }
 
 /// Reads the gates of a Rollout. One that is being deleted asks for nothing any more.
-pub fn of_rollout(gates: &[(Arc<RolloutGate>, Found<Rollout>)]) -> Vec<Gate> {
+pub fn of_rollout(gates: &[(Arc<RolloutGate>, Option<Found<Rollout>>)]) -> Vec<Gate> {
     let stands = |(gate, _): &&(Arc<RolloutGate>, _)| gate.metadata.deletion_timestamp.is_none();
-    let read = |(gate, other): &(Arc<RolloutGate>, Found<Rollout>)| Gate {
+    let read = |(gate, other): &(Arc<RolloutGate>, Option<Found<Rollout>>)| Gate {
         name: gate.name_any(),
-        asks: asks(gate, other),
+        asks: asks(gate, other.as_ref()),
     };
     gates.iter().filter(stands).map(read).collect()
 }
 
-fn asks(gate: &RolloutGate, other: &Found<Rollout>) -> Asks {
+fn asks(gate: &RolloutGate, other: Option<&Found<Rollout>>) -> Asks {
     let spec = &gate.spec;
     let passing = spec.passing.is_some() || spec.allowed_versions.is_some();
     match (passing, &spec.approval, &spec.depends_on) {
@@ -52,7 +52,7 @@ fn annotation(gate: &RolloutGate, key: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn depends_on(gate: &RolloutGate, depends: &DependsOn, other: &Found<Rollout>) -> Asks {
+fn depends_on(gate: &RolloutGate, depends: &DependsOn, other: Option<&Found<Rollout>>) -> Asks {
     let lasting = match depends.lasting.as_deref().map(Duration::parse) {
         None => Duration::ZERO,
         Some(Ok(lasting)) => lasting,
@@ -62,13 +62,13 @@ fn depends_on(gate: &RolloutGate, depends: &DependsOn, other: &Found<Rollout>) -
     let namespace = depends.rollout.namespace.clone().unwrap_or(own);
     let rollout = format!("{namespace}/{}", depends.rollout.name);
     let runs = match other {
-        Found::Is(other) => Ran::of(&status::parse(other.status.as_ref()))
+        Some(Found::Is(other)) => status::parse(other.status.as_ref()).ran()
             .ok_or_else(|| format!("{rollout} has brought nothing to a good end yet")),
-        Found::Denied => Err(format!(
+        Some(Found::Denied) => Err(format!(
             "{rollout} is in another namespace; start the controller with \
              --allow-cross-namespace-refs={namespace} or choose one of this namespace"
         )),
-        Found::NotAsked | Found::KindMissing | Found::Missing => {
+        None | Some(Found::NotAsked | Found::KindMissing | Found::Missing) => {
             Err(format!("{rollout} does not exist, or its namespace is not watched"))
         }
     };

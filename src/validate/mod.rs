@@ -1,5 +1,7 @@
 //! Validate: wire to model, once. Every error carries a field path. It never reads or writes.
 
+mod artifact;
+pub mod binding;
 mod commands;
 mod excerpt;
 #[cfg(test)]
@@ -8,12 +10,14 @@ pub mod gate;
 mod own;
 mod owner;
 mod pod;
+mod ready;
 pub mod replica_set;
 mod rival;
 mod rollout;
 mod route;
 mod routing;
 mod rules;
+pub mod schedule;
 pub mod seen;
 pub mod selector;
 mod service;
@@ -63,6 +67,7 @@ pub fn validate(seen: &Seen) -> Known {
     };
     let coming = beside(instead.as_ref().filter(|named| !named.routes.is_empty()));
     Known::Valid(Box::new(Snapshot {
+        offer: source::offer(&seen.source, &spec, &rollout, &template),
         template,
         former,
         coming,
@@ -70,8 +75,9 @@ pub fn validate(seen: &Seen) -> Known {
         status,
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
-        offer: source::offer(&seen.source, &spec),
         gates: gate::of_rollout(&seen.gates),
+        bindings: binding::all(seen, &rollout, spec.workload),
+        checks: None,
         stable_service,
         canary_service,
         duplicate: rival::older(seen, &spec, &routes),
@@ -147,6 +153,7 @@ fn unhurried(stage: &Stage) -> bool {
         Stage::RollingBack { cause, .. } => !cause.failed(),
         Stage::First { .. }
         | Stage::Promoting { .. }
+        | Stage::Baking { .. }
         | Stage::Completed { .. }
         | Stage::Ended { .. } => false,
     }

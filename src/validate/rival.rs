@@ -30,7 +30,8 @@ pub fn older(seen: &Seen, spec: &Spec, routes: &[Route]) -> Option<(String, Stri
     rivals.into_iter().find_map(|rival| Some((shared(seen, rival, own)?, rival.name_any())))
 }
 
-fn age(rollout: &Rollout) -> (i64, String) {
+/// By what Rollouts are sorted by age: the older one has the lesser.
+pub fn age(rollout: &Rollout) -> (i64, String) {
     let created = rollout.metadata.creation_timestamp.as_ref();
     let millis = created.map_or(i64::MAX, |time| time.0.as_millisecond());
     (millis, rollout.uid().unwrap_or_default())

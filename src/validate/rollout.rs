@@ -7,12 +7,13 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use crate::api::keys;
-use crate::api::rollout::Rollout;
+use crate::api::rollout::{OnFailure, ReadyWhen, Rollout, SourceKind as Wire};
+use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::problem::Problem;
 use crate::model::range::Range;
 use crate::model::snapshot::Identity;
-use crate::model::spec::{SourceRef, Spec};
+use crate::model::spec::{self, SourceKind, SourceRef, Spec};
 use crate::validate::strategy::{self, bounded};
 
 /// Longest name: a label value of 63 characters, less a dash and the ten digits of a revision.
@@ -49,14 +50,21 @@ pub fn spec(rollout: &Rollout) -> Result<Spec, Problem> {
     }
     let wire = &rollout.spec;
     let selector = wire.selector.match_labels.clone();
-    template(&wire.template)?;
-    labels(&wire.template, &selector)?;
+    let workload = workload(rollout)?;
+    if workload {
+        template(&wire.template)?;
+        labels(&wire.template, &selector)?;
+    }
     let deadline =
         bounded("spec.progressDeadlineSeconds", wire.progress_deadline_seconds, 1, 86_400)?;
     let revisions = bounded("spec.revisionHistoryLimit", wire.revision_history_limit, 0, 100)?;
     let history = bounded("spec.versionHistoryLimit", wire.version_history_limit, 1, 100)?;
     Ok(Spec {
-        replicas: bounded("spec.replicas", wire.replicas, 0, REPLICAS_MAX)?,
+        replicas: if workload {
+            bounded("spec.replicas", wire.replicas, 0, REPLICAS_MAX)?
+        } else {
+            1 // Whatever it says: there are no pods.
+        },
         selector,
         min_ready_secs: bounded("spec.minReadySeconds", wire.min_ready_seconds, 0, 3600)?,
         deadline: Duration::from_secs(u64::from(deadline)),
@@ -67,11 +75,47 @@ pub fn spec(rollout: &Rollout) -> Result<Spec, Problem> {
         range: range(wire.semver.as_deref())?,
         release_interval: interval(wire.release_update_interval.as_deref())?,
         container: container(wire.container.as_deref())?,
-        ladder: strategy::ladder(
-            &wire.strategy,
-            rollout.metadata.name.as_deref().unwrap_or_default(),
-        )?,
+        workload,
+        bake_time: span("spec.bakeTime", wire.bake_time.as_deref())?,
+        deploy_timeout: span("spec.deployTimeout", wire.deploy_timeout.as_deref())?,
+        on_failure: match wire.on_failure {
+            OnFailure::Rollback => spec::OnFailure::Rollback,
+            OnFailure::Hold => spec::OnFailure::Hold,
+        },
+        ready_when_completed: wire.ready_when == ReadyWhen::Completed,
+        ladder: if workload {
+            strategy::ladder(&wire.strategy, rollout.metadata.name.as_deref().unwrap_or_default())?
+        } else {
+            strategy::nothing()
+        },
     })
+}
+
+/// Tells whether it has pods of its own: template, selector and strategy come together.
+fn workload(rollout: &Rollout) -> Result<bool, Problem> {
+    let wire = &rollout.spec;
+    let parts = [
+        ("spec.template", !wire.template.is_null()),
+        ("spec.selector", !wire.selector.match_labels.is_empty()),
+        ("spec.strategy", !wire.strategy.is_none()),
+    ];
+    let there = parts.iter().filter(|(_, there)| *there).count();
+    match parts.iter().find(|(_, there)| !there) {
+        _ if there == 0 && wire.source_ref.is_none() => {
+            let why = "is missing, and so is spec.template; write one of them";
+            Err(Problem::new("spec.sourceRef", why))
+        }
+        Some((field, _)) if there > 0 => {
+            let why = "is missing; template, selector and strategy are written together or not";
+            Err(Problem::new(*field, why))
+        }
+        _ => Ok(there > 0),
+    }
+}
+
+fn span(field: &str, text: Option<&str>) -> Result<Option<Duration>, Problem> {
+    let length = |text| strategy::length(field.to_owned(), text, "for none");
+    text.map(length).transpose()
 }
 
 fn source(rollout: &Rollout) -> Result<Option<SourceRef>, Problem> {
@@ -83,7 +127,28 @@ fn source(rollout: &Rollout) -> Result<Option<SourceRef>, Problem> {
             return Err(Problem::new(format!("spec.sourceRef.{field}"), "is empty"));
         }
     }
-    Ok(Some(SourceRef { namespace, name: source.name.clone() }))
+    if source.substitute.is_some() && source.kind != Wire::Kustomization {
+        let why = "names a variable of a Kustomization; remove it, or set kind to Kustomization";
+        return Err(Problem::new("spec.sourceRef.substitute", why));
+    }
+    if source.image.is_some() && source.kind == Wire::ImagePolicy {
+        let why = "is for sources that tell no image; remove it, the ImagePolicy tells its own";
+        return Err(Problem::new("spec.sourceRef.image", why));
+    }
+    if let Some(image) = &source.image {
+        let plain = Image::parse(image).is_ok_and(|i| i.tag.is_none() && i.digest.is_none());
+        if !plain {
+            let why = "is no repository (registry and path, without tag and digest)";
+            return Err(Problem::new("spec.sourceRef.image", why));
+        }
+    }
+    let kind = match source.kind {
+        Wire::ImagePolicy => SourceKind::ImagePolicy,
+        Wire::OCIRepository => SourceKind::OciRepository,
+        Wire::Kustomization => SourceKind::Kustomization,
+    };
+    let (substitute, image) = (source.substitute.clone(), source.image.clone());
+    Ok(Some(SourceRef { kind, namespace, name: source.name.clone(), substitute, image }))
 }
 
 fn range(text: Option<&str>) -> Result<Option<Range>, Problem> {
@@ -192,7 +257,21 @@ mod tests {
                 "spec.sourceRef.name",
                 "is empty",
             ),
-            (spec(json!({"selector": {"matchLabels": {"app": null}}})), labels, "1 to 32 labels"),
+            (spec(json!({"selector": null})), "spec.selector", "written together"),
+            (spec(json!({"template": null})), "spec.template", "written together"),
+            (
+                spec(json!({"template": null, "selector": null, "strategy": null})),
+                "spec.sourceRef",
+                "is missing, and so is spec.template",
+            ),
+            (spec(json!({"bakeTime": "5"})), "spec.bakeTime", "unit"),
+            (spec(json!({"bakeTime": "0s"})), "spec.bakeTime", "longer than 0"),
+            (spec(json!({"deployTimeout": "5M"})), "spec.deployTimeout", "unit"),
+            (
+                spec(json!({"sourceRef": {"kind": "OCIRepository", "name": "a", "image": "a:1"}})),
+                "spec.sourceRef.image",
+                "is no repository",
+            ),
             (
                 spec(json!({"selector": {"matchLabels": {"app": "cart"}}})),
                 labels,
@@ -230,7 +309,13 @@ mod tests {
             "sourceRef": {"kind": "ImagePolicy", "name": "shop"}, "container": "app",
             "semver": "^1", "paused": true, "minReadySeconds": 7}});
         let spec = spec(&fixture::rollout(patch)).unwrap();
-        let source = SourceRef { namespace: "prod".into(), name: "shop".into() };
+        let source = SourceRef {
+            kind: SourceKind::ImagePolicy,
+            namespace: "prod".into(),
+            name: "shop".into(),
+            substitute: None,
+            image: None,
+        };
         assert_eq!(spec.source, Some(source), "the namespace defaults to the Rollout's");
         assert_eq!((spec.replicas, spec.min_ready_secs, spec.paused), (5, 7, true));
         assert_eq!((spec.revisions_max, spec.history_max), (10, 10));

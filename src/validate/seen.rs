@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, Pod, ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, OciRepository, Pod,
+    ReplicaSet, Service,
 };
 use crate::api::gate::RolloutGate;
-use crate::api::kind::Kind;
+use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
 
 /// The raw objects and readings of one turn.
@@ -21,10 +22,10 @@ pub struct Seen {
     /// The pods that carry our label with the Rollout's name, or why they cannot be read; `None`
     /// unless a restart is under way.
     pub pods: Option<Result<Vec<Pod>, String>>,
-    /// The ImagePolicy of `spec.sourceRef`.
-    pub source: Found<ImagePolicy>,
+    /// The object of `spec.sourceRef`.
+    pub source: Source,
     /// The gates that are for the Rollout, each with the Rollout that it depends on.
-    pub gates: Vec<(Arc<RolloutGate>, Found<Rollout>)>,
+    pub gates: Vec<(Arc<RolloutGate>, Option<Found<Rollout>>)>,
     /// The Services that the strategy or the attempt in progress names, as far as they exist; where
     /// there is no attempt, also those whose selector we wrote and that no Rollout names.
     pub services: Vec<Arc<Service>>,
@@ -39,7 +40,10 @@ pub struct Seen {
     pub absent: BTreeSet<Kind>,
     /// A kind that the Rollout refers to and the API server does not let us list, with its words.
     pub denied: Option<(Kind, String)>,
-    /// The Kustomizations that the labels of the Rollout, the Services or the routes name.
+    /// What is bound to the Rollout.
+    pub bound: Bound,
+    /// The Kustomizations that the labels of the Rollout, the Services, the routes or what is bound
+    /// name.
     pub kustomizations: Vec<Arc<Kustomization>>,
     /// Other Rollouts of the namespace that use one of the Services or routes.
     pub rivals: Vec<Arc<Rollout>>,
@@ -49,6 +53,36 @@ pub struct Seen {
     pub sent: BTreeSet<String>,
     /// A write that the API server refused since the Rollout last changed: object and answer.
     pub refused: Option<(String, String)>,
+}
+
+/// The Flux objects that bind a field to the Rollout, and what tells whether it has that field.
+#[derive(Debug, Clone, Default)]
+pub struct Bound {
+    /// The Kustomizations that name the Rollout in an annotation.
+    pub kustomizations: Vec<Arc<Kustomization>>,
+    /// The OCIRepositories that do.
+    pub repositories: Vec<Arc<OciRepository>>,
+    /// The Kustomizations that apply what these fetch.
+    pub appliers: Vec<Arc<Kustomization>>,
+    /// Other Rollouts that are named on the same objects.
+    pub rivals: Vec<Arc<Rollout>>,
+    /// The Rollouts of kuberik that these annotations name and that live.
+    pub kuberik: BTreeSet<Key>,
+    /// Namespaces whose objects may be bound from others.
+    pub shared: BTreeSet<String>,
+}
+
+/// The object that offers releases.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// None is named.
+    None,
+    /// An ImagePolicy.
+    Policy(Found<ImagePolicy>),
+    /// An OCIRepository.
+    Artifact(Found<OciRepository>),
+    /// A Kustomization.
+    Kustomization(Found<Kustomization>),
 }
 
 /// An object that is referred to.

@@ -1,29 +1,65 @@
-//! Source: reads what an ImagePolicy offers. Whether the template takes it is decided later.
+//! Source: reads what the source of a Rollout offers. Whether the template takes it is decided
+//! later.
 
-use crate::api::foreign::{ImagePolicy, ImagePolicyStatus};
+use kube::Resource;
+
+use crate::api::foreign::ImagePolicy;
+use crate::api::kind::Key;
 use crate::model::hold::Hold;
 use crate::model::image::{Image, parse_digest, parse_tag};
 use crate::model::release::Release;
-use crate::model::snapshot::Offer;
-use crate::model::spec::Spec;
+use crate::model::snapshot::{Identity, Offer};
+use crate::model::spec::{SourceRef, Spec};
+use crate::model::template::Template;
 use crate::model::version::Version;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
+use crate::validate::artifact;
+use crate::validate::binding::{tags, variables};
 use crate::validate::excerpt::excerpt;
-use crate::validate::seen::Found;
+use crate::validate::ready::{Stated, not_ready, unready};
+use crate::validate::seen::{Found, Source};
 
 /// Reads what the source of a Rollout offers.
-pub fn offer(found: &Found<ImagePolicy>, spec: &Spec) -> Offer {
+pub fn offer(seen: &Source, spec: &Spec, rollout: &Identity, template: &Template) -> Offer {
     let Some(source) = &spec.source else { return Offer::NoSource };
-    let source = format!("ImagePolicy {}/{}", source.namespace, source.name);
-    let release = match found {
-        Found::NotAsked => Err(not_ready(source, "it was not read yet")),
-        Found::Denied => Err(Hold::AccessDenied { source }),
-        Found::KindMissing => Err(Hold::KindMissing { kind: "ImagePolicy" }),
-        Found::Missing => Err(Hold::SourceMissing { source }),
-        Found::Is(policy) => release(policy, &source).and_then(|release| in_range(release, spec)),
+    let with = (spec, template);
+    let release = match seen {
+        Source::None => Err(not_ready(source, "it was not read yet")),
+        Source::Policy(found) => is(found, source).and_then(|policy| release(policy, source)),
+        Source::Artifact(found) => foreign(found, source, rollout)
+            .and_then(|object| artifact::of_repository(object, source, with)),
+        Source::Kustomization(found) => foreign(found, source, rollout)
+            .and_then(|object| artifact::of_kustomization(object, source, with)),
     };
+    let release = release.and_then(|release| in_range(release, spec));
     release.map_or_else(Offer::Nothing, Offer::Release)
+}
+
+fn is<'a, K>(found: &'a Found<K>, source: &SourceRef) -> Result<&'a K, Hold> {
+    let name = || source.to_string();
+    match found {
+        Found::NotAsked => Err(not_ready(source, "it was not read yet")),
+        Found::Denied => Err(Hold::AccessDenied { source: name() }),
+        Found::KindMissing => Err(Hold::KindMissing { kind: source.kind.as_str() }),
+        Found::Missing => Err(Hold::SourceMissing { source: name() }),
+        Found::Is(object) => Ok(object),
+    }
+}
+
+/// An object that others may bind: one that takes the releases of this Rollout would follow itself.
+fn foreign<'a, K: Resource>(
+    found: &'a Found<K>,
+    source: &SourceRef,
+    rollout: &Identity,
+) -> Result<&'a K, Hold> {
+    let object = is(found, source)?;
+    let claims = variables(object.meta()).into_iter().chain(tags(object.meta()));
+    let own = |key: &Key| key.namespace == rollout.namespace && key.name == rollout.name;
+    if claims.map(|claim| claim.rollout).any(|key| own(&key)) {
+        return Err(Hold::SelfReference { source: source.to_string() });
+    }
+    Ok(object)
 }
 
 fn in_range(release: Release, spec: &Spec) -> Result<Release, Hold> {
@@ -37,16 +73,18 @@ fn in_range(release: Release, spec: &Spec) -> Result<Release, Hold> {
 
 /// The latest reference, only while the policy is Ready at its generation: Flux keeps it when the
 /// policy fails.
-fn release(policy: &ImagePolicy, source: &str) -> Result<Release, Hold> {
-    let unusable = |why: String| Hold::UnusableRelease { source: source.to_owned(), why };
-    let Some(status) = &policy.status else {
-        return Err(not_ready(source.to_owned(), "it has no status yet"));
-    };
-    let why = unready(status, policy.metadata.generation);
+fn release(policy: &ImagePolicy, source: &SourceRef) -> Result<Release, Hold> {
+    let unusable = |why: String| Hold::UnusableRelease { source: source.to_string(), why };
+    let status = policy.status.as_ref().ok_or_else(|| not_ready(source, "it has no status yet"))?;
+    let why = unready(&Stated {
+        conditions: status.conditions.as_deref(),
+        observed: status.observed_generation,
+        generation: policy.metadata.generation,
+    });
     #[cfg(feature = "planted")]
     let why = why.filter(|_| !active(Bug::SourceNotReadyTaken));
     if let Some(why) = why {
-        return Err(not_ready(source.to_owned(), &why));
+        return Err(not_ready(source, &why));
     }
     let latest = status.latest_ref.clone().unwrap_or_default();
     if latest.name.is_empty() || latest.tag.is_empty() {
@@ -64,32 +102,12 @@ fn release(policy: &ImagePolicy, source: &str) -> Result<Release, Hold> {
     Ok(Release { version, image })
 }
 
-/// Why a policy is not Ready at its generation.
-fn unready(status: &ImagePolicyStatus, generation: Option<i64>) -> Option<String> {
-    let ready = status.conditions.iter().flatten().find(|condition| condition.kind == "Ready");
-    match ready {
-        None => Some("it has no condition Ready yet".to_owned()),
-        Some(_) if status.observed_generation != generation => {
-            Some("its controller has not looked at its present generation yet".to_owned())
-        }
-        Some(ready) if ready.status != "True" && ready.message.is_empty() => {
-            Some(excerpt(&format!("Ready is {}", ready.status)))
-        }
-        Some(ready) if ready.status != "True" => Some(excerpt(&ready.message)),
-        Some(_) => None,
-    }
-}
-
-fn not_ready(source: String, why: &str) -> Hold {
-    Hold::SourceNotReady { source, why: why.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::validate::{fixture, rollout};
+    use crate::validate::{fixture, rollout, template};
 
     const SOURCE: &str = "ImagePolicy flux-system/shop";
 
@@ -99,7 +117,7 @@ mod tests {
         rollout::spec(&fixture::rollout(patch)).unwrap()
     }
 
-    fn policy(status: Value) -> Found<ImagePolicy> {
+    fn policy(status: Value) -> Source {
         let base = json!({
             "metadata": {"name": "shop", "namespace": "flux-system", "generation": 2},
             "spec": {},
@@ -109,7 +127,16 @@ mod tests {
                 "conditions": [{"type": "Ready", "status": "True", "message": "fine"}],
             },
         });
-        Found::Is(fixture::object(fixture::merged(&base, &json!({"status": status}))))
+        Source::Policy(Found::Is(fixture::object(fixture::merged(
+            &base,
+            &json!({"status": status}),
+        ))))
+    }
+
+    fn offered(source: &Source, spec: &Spec) -> Offer {
+        let shop = fixture::rollout(json!({}));
+        let template = template::with_owners(&shop, &[]);
+        offer(source, spec, &rollout::identity(&shop), &template)
     }
 
     fn said(offer: &Offer) -> String {
@@ -158,7 +185,7 @@ mod tests {
             ("an older generation", policy(json!({"observedGeneration": 1})), "SourceNotReady: "),
             ("Flux's default", policy(json!({"observedGeneration": -1})), "SourceNotReady: "),
         ] {
-            let got = said(&offer(&found, &spec()));
+            let got = said(&offered(&found, &spec()));
             assert!(got.starts_with(want), "{case}: {got}");
         }
     }
@@ -171,12 +198,12 @@ mod tests {
             (Found::Denied, Hold::AccessDenied { source }),
             (Found::KindMissing, Hold::KindMissing { kind: "ImagePolicy" }),
         ] {
-            assert_eq!(offer(&found, &spec()), Offer::Nothing(want));
+            assert_eq!(offered(&Source::Policy(found), &spec()), Offer::Nothing(want));
         }
         let without = rollout::spec(&fixture::rollout(json!({}))).unwrap();
-        assert_eq!(offer(&policy(json!({})), &without), Offer::NoSource);
+        assert_eq!(offered(&policy(json!({})), &without), Offer::NoSource);
         let long = "x".repeat(5000);
         let status = json!({"conditions": [{"type": "Ready", "status": "False", "message": long}]});
-        assert!(said(&offer(&policy(status), &spec())).len() < 300);
+        assert!(said(&offered(&policy(status), &spec())).len() < 300);
     }
 }

@@ -2,14 +2,15 @@
 //! lost, and the ReplicaSets tell the rest.
 
 use crate::api::status as wire;
+use crate::model::binding::{Field, TargetKind};
 use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::ReleaseRef;
 use crate::model::spec::{HeaderMatch, MatchKind, RouteKind, RouteName, Routing, Strategy};
 use crate::model::status::{
-    Attempt, Cause, Condition, Counts, Draining, Entry, Phase, Pin, Quarantined, Rejected, Restart,
-    Side, Stage, Status, Trigger, Waiting,
+    Attempt, Bake, BakeResult, Cause, Condition, Counts, Delivered, Draining, Entry, FailedCheck,
+    Phase, Pin, Quarantined, Rejected, Restart, Side, Stage, Status, Trigger, Waiting,
 };
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
@@ -40,6 +41,7 @@ fn known(stored: &wire::RolloutStatus) -> Option<Status> {
         draining: stored.draining.iter().filter_map(draining).collect(),
         history: stored.history.iter().filter_map(entry).collect(),
         quarantine: stored.quarantine.iter().filter_map(quarantined).collect(),
+        targets: stored.targets.iter().filter_map(target).collect(),
         pin: stored.pin.as_ref().and_then(pin),
         restart: stored.restart.as_ref().and_then(restart),
         frozen_since: stored.frozen_since.as_deref().and_then(Timestamp::parse),
@@ -98,6 +100,43 @@ fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
         unpaused: stored.unpaused,
         concludes: stored.concludes,
         routing: readable(stored.routing.as_ref(), routing)?,
+        previous: readable(stored.previous.as_ref(), side)?,
+        bake: stored.bake.as_ref().and_then(bake),
+        kept: stored.kept,
+    })
+}
+
+fn bake(stored: &wire::Bake) -> Option<Bake> {
+    Some(Bake {
+        result: BakeResult::parse(&stored.status)?,
+        started_at: stored.start_time.as_deref().and_then(Timestamp::parse),
+        ended_at: Timestamp::parse(&stored.end_time)?,
+        message: stored.message.clone(),
+        failed: failed(&stored.failed_health_checks),
+    })
+}
+
+fn failed(stored: &[wire::FailedHealthCheck]) -> Vec<FailedCheck> {
+    let check = |check: &wire::FailedHealthCheck| FailedCheck {
+        namespace: check.namespace.clone(),
+        name: check.name.clone(),
+        message: check.message.clone(),
+    };
+    stored.iter().map(check).collect()
+}
+
+fn target(stored: &wire::Target) -> Option<Delivered> {
+    Some(Delivered {
+        field: Field {
+            kind: TargetKind::parse(&stored.kind)?,
+            namespace: stored.namespace.clone(),
+            name: stored.name.clone(),
+            variable: stored.variable.clone(),
+        },
+        value: stored.value.clone(),
+        since: Timestamp::parse(&stored.since)?,
+        reverts: count(stored.reverts),
+        bound: !stored.unbound,
     })
 }
 
@@ -131,6 +170,10 @@ fn stage(stored: &wire::Attempt) -> Option<Stage> {
             paused_at: readable(stored.paused_at.as_deref(), Timestamp::parse)?,
         }),
         wire::Attempt::PROMOTING => Some(Stage::Promoting { entered_at }),
+        wire::Attempt::BAKING => {
+            let since = readable(stored.bake_start_time.as_deref(), Timestamp::parse)?;
+            Some(Stage::Baking { entered_at, since })
+        }
         wire::Attempt::ROLLING_BACK => Some(Stage::RollingBack { entered_at, cause: cause()? }),
         wire::Attempt::COMPLETED => Some(Stage::Completed { at: entered_at }),
         wire::Attempt::ENDED => Some(Stage::Ended { at: entered_at, cause: cause()? }),
@@ -167,6 +210,17 @@ fn entry(stored: &wire::Entry) -> Option<Entry> {
         ended_at: Timestamp::parse(&stored.ended_at)?,
         cause,
         weight: weight(stored.weight)?,
+        bake: baked(stored),
+    })
+}
+
+fn baked(stored: &wire::Entry) -> Option<Bake> {
+    Some(Bake {
+        result: BakeResult::parse(stored.bake_status.as_deref()?)?,
+        started_at: stored.bake_start_time.as_deref().and_then(Timestamp::parse),
+        ended_at: stored.bake_end_time.as_deref().and_then(Timestamp::parse)?,
+        message: stored.bake_status_message.clone().unwrap_or_default(),
+        failed: failed(&stored.failed_health_checks),
     })
 }
 
@@ -215,7 +269,8 @@ fn waiting(stored: &wire::Waiting) -> Option<Waiting> {
     })
 }
 
-fn condition(stored: &wire::Condition) -> Option<Condition> {
+/// Reads a stored condition.
+pub fn condition(stored: &wire::Condition) -> Option<Condition> {
     Some(Condition {
         kind: stored.kind.clone(),
         status: stored.status.clone(),

@@ -52,6 +52,12 @@ pub fn ladder(strategy: &wire::Strategy, rollout: &str) -> Result<Ladder, Proble
     }
 }
 
+/// What stands for the ladder of a Rollout that has no pods.
+pub fn nothing() -> Ladder {
+    let all = Step { weight: Weight::FULL, scale: None, pause: Pause::None };
+    plain(Strategy::Simple, (Quantity::Percent(100), Quantity::Count(0)), vec![all])
+}
+
 /// An experiment is a step without weight, in which its rules send requests to the whole new side,
 /// and one to all traffic.
 fn experiment(chosen: &wire::AbTesting, rollout: &str) -> Result<Ladder, Problem> {
@@ -369,7 +375,11 @@ fn pause(step: &str, pause: Option<&wire::Pause>) -> Result<Pause, Problem> {
 }
 
 /// Reads a length of time; without one a command is waited for.
-fn length(field: String, text: &str, without: &str) -> Result<Duration, Problem> {
+/// Reads a length of time that is not 0. `without`: what it means to leave it out.
+///
+/// # Errors
+/// The [`Problem`] of the field.
+pub fn length(field: String, text: &str, without: &str) -> Result<Duration, Problem> {
     match Duration::parse(text) {
         Ok(Duration::ZERO) => {
             let why = format!("has to be longer than 0; leave it out {without}");

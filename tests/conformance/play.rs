@@ -27,6 +27,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("httproutes", "gateway.networking.k8s.io/v1", "HTTPRoute"),
     ("imagepolicies", "image.toolkit.fluxcd.io/v1", "ImagePolicy"),
     ("kustomizations", "kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
+    ("ocirepositories", "source.toolkit.fluxcd.io/v1", "OCIRepository"),
     ("rollouts", "stairlock.dev/v1alpha1", "Rollout"),
 ];
 

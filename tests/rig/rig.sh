@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # rig.sh — a cluster of real parts as plain processes, for the tests and the demo. No container engine.
-#   rig.sh build [GROUP...]   makes the programs in the cache: core kwok node contour (default: what this user can run)
+#   rig.sh build [GROUP...]   makes the programs in the cache: core kwok node contour flux (default: what this user can run)
 #   rig.sh up [PART...]       kwok: control plane, fake nodes, CRDs, registry, reflector, acceptor (always there)
+#                             flux: source-controller and kustomize-controller
 #                             node: a real node beside them; contour: a Gateway API data plane (both need root)
-#                             default: everything possible
+#                             default: everything possible; RIG_FLUX=0 leaves out flux
 #   rig.sh run COMMAND...     runs a command inside, with the variables of $RIG_STATE/env
 #   rig.sh expose             makes API server, registry and Gateway reachable on 127.0.0.1 of the machine itself, at
 #                             RIG_PORT, +7 and +8020, and prints the KUBECONFIG to use there
@@ -27,13 +28,14 @@ up() {
   if [ "$(id -u)" = 0 ] && unshare --net --mount true 2> /dev/null; then isolated=1; fi
   if [ ${#parts[@]} = 0 ]; then
     parts=(kwok)
-    [ -z "$isolated" ] || parts=(kwok node contour)
+    [ "${RIG_FLUX:-1}" = 0 ] || parts+=(flux)
+    [ -z "$isolated" ] || parts+=(node contour)
     [ -n "$isolated" ] || say "rig: not root, or no namespaces for root: fake pods only, no data plane"
   fi
   for word in "${parts[@]}"; do case $word in
-    kwok) ;;
+    kwok | flux) ;;
     node | contour) [ -n "$isolated" ] || die "$word needs root and namespaces" ;;
-    *) die "unknown part $word (kwok node contour)" ;;
+    *) die "unknown part $word (kwok flux node contour)" ;;
   esac; done
   wants kwok || parts=(kwok "${parts[@]}")
   for word in openssl curl setsid flock awk tar; do command -v "$word" > /dev/null || die "$word is missing on this machine"; done
@@ -134,5 +136,5 @@ stop() { # only what this rig started: by pid and start time, by its own cgroup,
 case ${1:-} in
 build) shift; exec "$rig/build.sh" "$@" ;;
 up | run | expose | status | down) "$@" ;;
-*) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -15,7 +15,8 @@ use stairlock::model::snapshot::{
     Rule, Service, Snapshot,
 };
 use stairlock::model::spec::{
-    DRAIN_DELAY, Ladder, Pause, RouteKind, RouteName, Routing, SourceRef, Spec, Step, Strategy,
+    DRAIN_DELAY, Ladder, OnFailure, Pause, RouteKind, RouteName, Routing, SourceKind, SourceRef,
+    Spec, Step, Strategy,
 };
 use stairlock::model::status::{Stage, Status};
 use stairlock::model::template::{Revision, Template};
@@ -60,6 +61,8 @@ impl Default for World {
             pods: None,
             offer: Offer::NoSource,
             gates: Vec::new(),
+            bindings: Vec::new(),
+            checks: None,
             stable_service: None,
             canary_service: None,
             routes: Vec::new(),
@@ -88,6 +91,11 @@ fn spec() -> Spec {
         range: None,
         release_interval: None,
         container: None,
+        workload: true,
+        bake_time: None,
+        deploy_timeout: None,
+        on_failure: OnFailure::Rollback,
+        ready_when_completed: false,
         ladder: Ladder {
             strategy: Strategy::Canary,
             stable_service: None,
@@ -214,7 +222,13 @@ impl World {
                 "unavailable" => spec.ladder.unavailable = Quantity::Count(value.parse().unwrap()),
                 "steps" => spec.ladder.steps = value.split(',').map(step).collect(),
                 "source" => {
-                    spec.source = Some(SourceRef { namespace: "flux".into(), name: "shop".into() });
+                    spec.source = Some(SourceRef {
+                        kind: SourceKind::ImagePolicy,
+                        namespace: "flux".into(),
+                        name: "shop".into(),
+                        substitute: None,
+                        image: None,
+                    });
                     spec.range = Some(Range::parse(">=1.0.0").unwrap());
                     let why = "nothing scanned".into();
                     let source = "ImagePolicy flux/shop".into();
@@ -415,6 +429,7 @@ impl World {
                 format!("select {to_text} by Service {}", target.name)
             }
             Write::SetWeights { edits, .. } => self.set_weights(&edits),
+            Write::Deliver { .. } => unreachable!("no story has a binding"),
             Write::Evict { .. } => unreachable!("no story has a restart"),
             Write::SetRules { .. } => unreachable!("no story has an experiment"),
             Write::CreateRoute { .. } | Write::SetRoute { .. } => {
@@ -566,6 +581,7 @@ fn shown(status: &Status) -> String {
             Stage::Step { number, paused_at: None, .. } => format!("step {number}"),
             Stage::Step { number, .. } => format!("step {number} in force"),
             Stage::Promoting { .. } => "promoting".to_owned(),
+            Stage::Baking { .. } => "baking".to_owned(),
             Stage::RollingBack { cause, .. } => format!("rolling back {}", cause.as_str()),
             Stage::Completed { .. } => "completed".to_owned(),
             Stage::Ended { cause, .. } => format!("ended {}", cause.as_str()),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::decide::fixture::{at, at_rest, delivered, replica_set, template};
+use crate::model::status::Entry;
 
 /// The template becomes that of `shop:0.9.0`, while `shop:1.0.0` is stable; before it ended, newest
 /// first, attempts at these versions. So many revisions may come back.
@@ -24,6 +25,7 @@ fn begins(window: usize, ended: &[(&str, Option<Cause>)]) -> Attempt {
             ended_at: at(0),
             cause: *cause,
             weight: Weight::FULL,
+            bake: None,
         });
     }
     let Start::Commit(status) = start(&seen, at(1)) else { panic!("no attempt begins") };

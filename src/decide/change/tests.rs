@@ -28,6 +28,7 @@ fn shown(act: Option<Act>) -> String {
                 Stage::First { .. }
                 | Stage::Step { .. }
                 | Stage::Promoting { .. }
+                | Stage::Baking { .. }
                 | Stage::Completed { .. }
                 | Stage::Ended { .. } => format!("uses {}", used.unwrap()),
             }

@@ -204,6 +204,7 @@ fn told(act: &Act) -> String {
             Stage::RollingBack { cause, .. } => cause.as_str().to_owned(),
             Stage::First { .. }
             | Stage::Promoting { .. }
+            | Stage::Baking { .. }
             | Stage::Completed { .. }
             | Stage::Ended { .. } => "another stage".to_owned(),
         },

@@ -28,92 +28,88 @@ fn approval(approved: Option<&str>) -> Asks {
     Asks::Approval { approved: approved.map(str::to_owned) }
 }
 
+/// What is said of `shop:1.1.0` at minute 20 behind these gates, named by their places.
+fn told(asks: Vec<Asks>) -> String {
+    let mut seen = at_rest();
+    let named = asks.into_iter().enumerate();
+    seen.gates = named.map(|(at, asks)| gate(&at.to_string(), asks)).collect();
+    match allows(&seen, &delivered("shop:1.1.0"), at(20)) {
+        Ok(()) => String::new(),
+        Err(hold) => match hold.until() {
+            Some(until) => {
+                format!("{} until {}", hold.message(), until.since(at(0)).millis() / 60_000)
+            }
+            None => hold.message(),
+        },
+    }
+}
+
 #[test]
 fn a_release_starts_once_every_gate_lets_it_through() {
+    let shut = "it lets nothing through";
     let closed = Asks::Passing { passing: false, allowed: None, opens_at: Some(at(30)) };
+    let some = |all: &[&str]| passing(true, Some(all));
+    for (case, asks, want) in [
+        ("no gate, no wait", vec![], String::new()),
+        ("a passing gate", vec![passing(true, None)], String::new()),
+        ("a closed gate", vec![passing(false, None)], format!("RolloutGate 0: {shut}")),
+        (
+            "one closed gate of two",
+            vec![passing(true, None), passing(false, None)],
+            format!("RolloutGate 1: {shut}"),
+        ),
+        (
+            "closed wins over allowed",
+            vec![passing(false, Some(&["1.1.0"]))],
+            format!("RolloutGate 0: {shut}"),
+        ),
+        ("a schedule tells when it opens", vec![closed], format!("RolloutGate 0: {shut} until 30")),
+        ("its tag is allowed", vec![some(&["1.1.0", "9"])], String::new()),
+        ("its version is allowed", vec![some(&["v1.1.0"])], String::new()),
+        (
+            "another is allowed",
+            vec![some(&["1.2.0"])],
+            "RolloutGate 0: it allows 1.2.0, not 1.1.0".to_owned(),
+        ),
+        (
+            "an empty list allows none",
+            vec![some(&[])],
+            "RolloutGate 0: it allows no version, not 1.1.0".to_owned(),
+        ),
+        (
+            "lists are intersected",
+            vec![some(&["1.1.0", "1.2.0"]), some(&["1.2.0"])],
+            "RolloutGate 1: it allows 1.2.0, not 1.1.0".to_owned(),
+        ),
+    ] {
+        assert_eq!(told(asks), want, "{case}");
+    }
+}
+
+#[test]
+fn a_person_or_another_rollout_lets_a_version_through() {
     let unknown = Asks::Other {
         rollout: "staging/shop".to_owned(),
         lasting: Duration::ZERO,
         runs: Err("staging/shop does not exist".to_owned()),
     };
+    let waits = "waits for a person to approve 1.1.0";
     for (case, asks, want) in [
-        ("no gate, no wait", vec![], ""),
-        ("a passing gate", vec![passing(true, None)], ""),
-        ("a closed gate", vec![passing(false, None)], "RolloutGate 0: it lets nothing through"),
-        (
-            "one closed gate of two",
-            vec![passing(true, None), passing(false, None)],
-            "RolloutGate 1: it lets nothing through",
-        ),
-        (
-            "closed wins over allowed",
-            vec![passing(false, Some(&["1.1.0"]))],
-            "RolloutGate 0: it lets nothing through",
-        ),
-        ("its tag is allowed", vec![passing(true, Some(&["1.1.0", "9"]))], ""),
-        ("its version is allowed", vec![passing(true, Some(&["v1.1.0"]))], ""),
-        (
-            "another is allowed",
-            vec![passing(true, Some(&["1.2.0"]))],
-            "RolloutGate 0: it allows 1.2.0, not 1.1.0",
-        ),
-        (
-            "an empty list allows none",
-            vec![passing(true, Some(&[]))],
-            "RolloutGate 0: it allows no version, not 1.1.0",
-        ),
-        (
-            "lists are intersected",
-            vec![passing(true, Some(&["1.1.0", "1.2.0"])), passing(true, Some(&["1.2.0"]))],
-            "RolloutGate 1: it allows 1.2.0, not 1.1.0",
-        ),
-        (
-            "nobody approved",
-            vec![approval(None)],
-            "RolloutGate 0: waits for a person to approve 1.1.0",
-        ),
-        (
-            "another was approved",
-            vec![approval(Some("1.0.9"))],
-            "RolloutGate 0: waits for a person to approve 1.1.0",
-        ),
-        ("this one was approved", vec![approval(Some("v1.1.0"))], ""),
+        ("nobody approved", approval(None), waits),
+        ("another was approved", approval(Some("1.0.9")), waits),
+        ("this one was approved", approval(Some("v1.1.0")), ""),
         (
             "it has not run long enough there",
-            vec![other("1.1.0", 11)],
-            "RolloutGate 0: staging/shop has to run it for 10m until 21",
+            other("1.1.0", 11),
+            "staging/shop has to run it for 10m until 21",
         ),
-        ("it has, at its end", vec![other("1.1.0", 10)], ""),
-        (
-            "another one runs there",
-            vec![other("1.0.0", 0)],
-            "RolloutGate 0: staging/shop runs 1.0.0, not 1.1.0",
-        ),
-        ("nothing is known of it", vec![unknown], "RolloutGate 0: staging/shop does not exist"),
-        (
-            "what cannot be read is closed",
-            vec![Asks::Unusable("twice".to_owned())],
-            "RolloutGate 0: twice",
-        ),
-        (
-            "a schedule tells when it opens",
-            vec![closed],
-            "RolloutGate 0: it lets nothing through until 30",
-        ),
+        ("it has, at its end", other("1.1.0", 10), ""),
+        ("another one runs there", other("1.0.0", 0), "staging/shop runs 1.0.0, not 1.1.0"),
+        ("nothing is known of it", unknown, "staging/shop does not exist"),
+        ("what cannot be read is closed", Asks::Unusable("twice".to_owned()), "twice"),
     ] {
-        let mut seen = at_rest();
-        let named = asks.into_iter().enumerate();
-        seen.gates = named.map(|(at, asks)| gate(&at.to_string(), asks)).collect();
-        let said = match allows(&seen, &delivered("shop:1.1.0"), at(20)) {
-            Ok(()) => String::new(),
-            Err(hold) => match hold.until() {
-                Some(until) => {
-                    format!("{} until {}", hold.message(), until.since(at(0)).millis() / 60_000)
-                }
-                None => hold.message(),
-            },
-        };
-        assert_eq!(said, want, "{case}");
+        let want = if want.is_empty() { String::new() } else { format!("RolloutGate 0: {want}") };
+        assert_eq!(told(vec![asks]), want, "{case}");
     }
 }
 
@@ -159,6 +155,7 @@ fn attempts_at_releases_keep_their_distance() {
         ended_at: at(minute),
         cause: None,
         weight: crate::model::weight::Weight::FULL,
+        bake: None,
     };
     let (by_itself, edit) = (Trigger::Release, Trigger::Template);
     for (case, present, before, want) in [
@@ -229,6 +226,7 @@ fn what_another_rollout_runs_is_its_last_good_release() {
         ended_at: at(minute),
         cause,
         weight: crate::model::weight::Weight::FULL,
+        bake: None,
     };
     let failed = Some(crate::model::status::Cause::Aborted);
     for (case, history, want) in [
@@ -250,12 +248,12 @@ fn what_another_rollout_runs_is_its_last_good_release() {
         ),
     ] {
         let status = Status { history, ..at_rest().status };
-        let ran = Ran::of(&status).map(|ran| (ran.release.version, ran.since));
+        let ran = status.ran().map(|ran| (ran.release.version, ran.since));
         let want = want.map(|(version, minute)| (version.to_owned(), at(minute)));
         assert_eq!(ran, want, "{case}");
     }
     let elsewhere = crate::decide::fixture::template("shop:9").id.revision("shop", 0);
     let mut status = Status { history: vec![entry("shop:1.1.0", 9, None)], ..at_rest().status };
     status.stable.as_mut().unwrap().revision = elsewhere;
-    assert_eq!(Ran::of(&status), None, "not what it stands on");
+    assert_eq!(status.ran(), None, "not what it stands on");
 }

@@ -58,7 +58,7 @@ fn foreign_source(case: &Case<'_>, reach: &Reach, found: &mut Found) {
     let new = |attempt: &&Attempt| Some(attempt.number) != old && attempt.trigger == "Release";
     let begins = is.open().filter(new).is_some_and(|attempt| attempt.stage() != Stage::RollingBack);
     let source = is.spec.source.as_ref();
-    let foreign = source.is_some_and(|(namespace, _)| namespace != case.namespace());
+    let foreign = source.is_some_and(|source| source.name.0 != case.namespace());
     found.unless(!begins || !foreign || reach.foreign_sources, "S20", || {
         format!("{} takes a release of {source:?}", is.name)
     });

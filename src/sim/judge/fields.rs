@@ -50,6 +50,7 @@ fn created(case: &Case<'_>, object: &Value, found: &mut Found) {
         "replicasets" => ours(),
         "services" => ours() && named(),
         resource if ROUTES.contains(&resource) => born(case, object),
+        "rolloutgates" => scheduled(object),
         _ => false,
     };
     // A Rollout that is gone meanwhile: what is made for it goes after it.
@@ -62,6 +63,7 @@ fn created(case: &Case<'_>, object: &Value, found: &mut Found) {
 fn deleted(case: &Case<'_>, object: &Value, found: &mut Found) {
     let fine = match case.change.place.resource {
         "replicasets" | "pods" => owner(object).is_some(),
+        "rolloutgates" => scheduled(object),
         "rollouts" => {
             let finalizers = list(object, &["metadata", "finalizers"]);
             at(object, &["metadata", "deletionTimestamp"]).is_some()
@@ -105,6 +107,10 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
                 let port = keyed(path, &["spec", "ports"]) && owner(before).is_some();
                 port || keyed(path, &["spec", "selector", keys::LABEL_REVISION])
             }
+            "rolloutgates" => scheduled(before) && of_gate(path),
+            "rolloutschedules" | "clusterrolloutschedules" => {
+                path.first() == Some(&Token::Key("status"))
+            }
             // An eviction; whether it may be, S23 tells.
             "pods" => ["deletionTimestamp", "deletionGracePeriodSeconds"]
                 .into_iter()
@@ -143,9 +149,7 @@ fn without_experiments(experiments: &[Routing], route: &Value) -> Value {
 
 fn of_rollout(path: &[Token<'_>], before: &Value, after: &Value) -> bool {
     match path {
-        [Token::Key("metadata"), Token::Key("annotations"), Token::Key(key)] => {
-            is_command(key)
-        }
+        [Token::Key("metadata"), Token::Key("annotations"), Token::Key(key)] => is_command(key),
         [Token::Key("metadata"), Token::Key("annotations")] => {
             let all = |object| at(object, &["metadata", "annotations"]).and_then(Value::as_object);
             let ours = |all: &Map<String, Value>| all.keys().all(|key| is_command(key));
@@ -168,6 +172,20 @@ fn of_rollout(path: &[Token<'_>], before: &Value, after: &Value) -> bool {
         ] => true,
         _ => false,
     }
+}
+
+/// Tells whether a field of a gate is a schedule's to write.
+fn of_gate(path: &[Token<'_>]) -> bool {
+    keyed(path, &["spec", "passing"])
+        || keyed(path, &["metadata", "annotations"])
+        || keyed(path, &["metadata", "annotations", keys::OPENS_AT])
+}
+
+/// Tells whether a gate is one that a schedule made.
+fn scheduled(object: &Value) -> bool {
+    let owners = list(object, &["metadata", "ownerReferences"]);
+    let kinds = ["RolloutSchedule", "ClusterRolloutSchedule"];
+    owners.iter().any(|owner| kinds.contains(&text(owner, &["kind"])))
 }
 
 /// Tells whether an annotation of a Rollout asks for a command, or holds one that was accepted.

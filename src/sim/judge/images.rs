@@ -114,10 +114,15 @@ fn pinned(case: &Case<'_>, was: &Rollout, (container, image): (&str, &str), foun
     let offers = was.spec.source.iter().flat_map(|source| case.offers(source));
     let stable = was.status.stable.as_ref().map(|side| &side.release);
     let runs = stable.is_some_and(|stable| same(&stable.tag, &stable.digest))
-        && offers.flatten().any(|offer| same(&offer.tag, &offer.digest));
-    found.unless(accepted || runs || back || !case.remembers("imagepolicies"), "S18", || {
+        && offers.into_iter().any(|offer| same(&offer.tag, &offer.digest));
+    found.unless(accepted || runs || back || !remembers(case, was), "S18", || {
         format!("{}: {container} gets {image:?}, that was not accepted", was.name)
     });
+}
+
+/// Whether the writer looked at the source of a Rollout at a time that is still remembered.
+fn remembers(case: &Case<'_>, rollout: &Rollout) -> bool {
+    rollout.spec.source.as_ref().is_none_or(|source| case.remembers(source.resource))
 }
 
 /// Whether a version may lie in a range of Flux's grammar, as far as it is simple to tell.
@@ -146,9 +151,9 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
     let Some(attempt) = is.open().filter(new) else { return };
     let release = &attempt.release;
     let offers = is.spec.source.iter().flat_map(|source| case.offers(source));
-    let mut offers = offers.flatten();
+    let mut offers = offers.into_iter();
     let shown = offers.any(|o| o.tag == release.tag && o.digest == release.digest);
-    found.unless(shown || !case.remembers("imagepolicies"), "S18", || {
+    found.unless(shown || !remembers(case, is), "S18", || {
         format!(
             "{}: attempt {} takes {}, which its source does not show",
             is.name, attempt.number, release.image

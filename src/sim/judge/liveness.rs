@@ -11,7 +11,7 @@ use crate::sim::judge::facts::route::Route;
 use crate::sim::judge::facts::source::{Image, version};
 use crate::sim::judge::facts::status::{Attempt, Stage};
 use crate::sim::judge::found::Found;
-use crate::sim::judge::scene::{Case, Name, Scene};
+use crate::sim::judge::scene::{Case, Name, SOURCES, Scene};
 
 /// After the calm somebody has to lead, and to try again what a fault made it put off for at most
 /// 30 s.
@@ -116,7 +116,7 @@ impl Liveness {
                 }
                 None => drop(self.rollouts.remove(name)),
             },
-            "imagepolicies" => {
+            resource if SOURCES.contains(&resource) => {
                 for (name, known) in &mut self.rollouts {
                     if let Some(rollout) = scene.rollout(name) {
                         known.ripens(scene, rollout, at);
@@ -298,7 +298,8 @@ fn ripe(scene: &Scene, rollout: &Rollout) -> Option<String> {
     }
     let offered = version(&offer.tag)?;
     let same = spec.images.values().flatten().map(|image| Image::of(image));
-    let mut same = same.filter(|image| image.repository == offer.repository).peekable();
+    let ours = |image: &Image| ["", image.repository].contains(&offer.repository.as_str());
+    let mut same = same.filter(ours).peekable();
     same.peek()?;
     let newer = same.all(|image| {
         let pushed = image.tag == offer.tag

@@ -9,10 +9,13 @@ use crate::sim::history::{Change, Sight, Writer};
 use crate::sim::judge::facts::pods::{Lease, Service, Set, Slice, base};
 use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::facts::route::Route;
-use crate::sim::judge::facts::source::Offer;
+use crate::sim::judge::facts::source::{Offer, Source};
 use crate::sim::judge::facts::status::Routing;
 use crate::sim::judge::past::{DECISION_AGE, Past, Window, kinds};
 use crate::sim::world::fields::ROUTES;
+
+/// The kinds that offer releases.
+pub const SOURCES: [&str; 3] = ["imagepolicies", "kustomizations", "ocirepositories"];
 
 /// An object of a resource: namespace and name.
 pub type Name = (String, String);
@@ -32,7 +35,7 @@ pub enum Fresh {
     Slice(Option<Arc<Slice>>),
     /// A route.
     Route(Option<Arc<Route>>),
-    /// An ImagePolicy; nothing while it offers nothing.
+    /// A source; nothing while it offers nothing.
     Offer(Option<Arc<Offer>>),
     /// A Lease.
     Lease(Option<Arc<Lease>>),
@@ -187,11 +190,11 @@ impl<'a> Case<'a> {
         self.states(&self.scene.routes, name, "httproutes")
     }
 
-    /// What an ImagePolicy offered in the states that the writer may have looked at.
-    pub fn offers(&self, (namespace, name): &Name) -> Vec<Option<&'a Offer>> {
-        let past = self.scene.offers.get(&(namespace.clone(), name.clone()));
-        let states = past.into_iter().flat_map(|past| past.within(self.window, "imagepolicies"));
-        states.map(|state| state.map(Arc::as_ref)).collect()
+    /// What a source offered in the states that the writer may have looked at.
+    pub fn offers(&self, source: &Source) -> Vec<Offer> {
+        let past = self.scene.offers.get(&source.name);
+        let states = past.into_iter().flat_map(|past| past.within(self.window, source.resource));
+        states.flatten().filter_map(|state| state.to(source)).collect()
     }
 
     fn states<T>(&self, shelf: &'a Shelf<T>, name: &str, resource: &str) -> Vec<Option<&'a T>> {
@@ -317,7 +320,9 @@ impl Scene {
                 let read = |object| Arc::new(Route::read(object, known, change.at));
                 Fresh::Route(after.map(read))
             }
-            "imagepolicies" => Fresh::Offer(after.and_then(Offer::read).map(Arc::new)),
+            resource if SOURCES.contains(&resource) => {
+                Fresh::Offer(after.and_then(Offer::read).map(Arc::new))
+            }
             "leases" => Fresh::Lease(after.map(|object| Arc::new(Lease::read(object)))),
             _ => Fresh::Other,
         }
@@ -331,12 +336,13 @@ impl Scene {
             Fresh::Service(what) => keep(&mut self.services, change, what),
             Fresh::Slice(what) => keep(&mut self.slices, change, what),
             Fresh::Route(what) => {
-                let name = format!("{}/{}", change.place.resource, change.place.name);
-                let name = (change.place.namespace.clone(), name);
-                let past = self.routes.entry(name).or_insert_with(Past::new);
+                let past = self.routes.entry(kind_name(change)).or_insert_with(Past::new);
                 past.push(change.revision, change.at, what)
             }
-            Fresh::Offer(what) => keep(&mut self.offers, change, what),
+            Fresh::Offer(what) => {
+                let past = self.offers.entry(kind_name(change)).or_insert_with(Past::new);
+                past.push(change.revision, change.at, what)
+            }
             Fresh::Lease(_) | Fresh::Other => return,
         };
         let known = self.forgotten.entry(change.place.resource).or_insert(0);
@@ -375,9 +381,9 @@ impl Scene {
         self.services.get(name).and_then(Past::now)
     }
 
-    /// What an ImagePolicy offers at present.
-    pub fn offer(&self, name: &Name) -> Option<&Arc<Offer>> {
-        self.offers.get(name).and_then(Past::now)
+    /// What a source offers at present.
+    pub fn offer(&self, source: &Source) -> Option<Offer> {
+        self.offers.get(&source.name).and_then(Past::now).and_then(|offer| offer.to(source))
     }
 
     /// The present ReplicaSets that a Rollout owns, with their names.
@@ -390,6 +396,12 @@ impl Scene {
             .filter_map(|(name, past)| Some((name, past.now()?.as_ref())));
         present.filter(move |(_, set)| set.owner.as_deref() == Some(uid))
     }
+}
+
+/// The namespace of an object, and its name after the plural of its kind.
+fn kind_name(change: &Change) -> Name {
+    let place = &change.place;
+    (place.namespace.clone(), format!("{}/{}", place.resource, place.name))
 }
 
 fn sight(writer: &Writer) -> Option<&Sight> {

@@ -30,6 +30,9 @@ enum Place {
     Routes,
 }
 
+const BAKE: &str = "/spec/bakeTime";
+const TIMEOUT: &str = "/spec/deployTimeout";
+const SOURCE: &str = "/spec/sourceRef";
 const STRATEGY: &str = "/spec/strategy";
 const CANARY: &str = "/spec/strategy/canary";
 const BLUE_GREEN: &str = "/spec/strategy/blueGreen";
@@ -46,9 +49,19 @@ const INTERVAL: &str = "/spec/releaseUpdateInterval";
 
 const LAWS: &[Law] = &[
     Law { said: "metadata.name may have", place: Place::At(""), broken: long_name },
+    Law { said: "spec.template, spec.selector and", place: Place::At("/spec"), broken: apart },
+    Law { said: "a Rollout without spec.template", place: Place::At("/spec"), broken: idle },
+    Law { said: "bakeTime has to be longer", place: Place::At(BAKE), broken: zero },
+    Law { said: "bakeTime repeats a unit", place: Place::At(BAKE), broken: repeats },
+    Law { said: "bakeTime is longer", place: Place::At(BAKE), broken: endless },
+    Law { said: "deployTimeout has to be", place: Place::At(TIMEOUT), broken: zero },
+    Law { said: "deployTimeout repeats a unit", place: Place::At(TIMEOUT), broken: repeats },
+    Law { said: "deployTimeout is longer", place: Place::At(TIMEOUT), broken: endless },
     Law { said: "spec.selector.matchLabels has", place: Place::At("/spec"), broken: unmatched },
     Law { said: "spec.template.metadata.labels has", place: Place::At("/spec"), broken: ours },
     Law { said: "a container and an init", place: Place::At("/spec"), broken: same_containers },
+    Law { said: "spec.sourceRef.substitute names", place: Place::At(SOURCE), broken: no_variables },
+    Law { said: "spec.sourceRef.image is", place: Place::At(SOURCE), broken: own_image },
     Law { said: "spec.selector is immutable", place: Place::At("/spec/selector"), broken: changed },
     Law { said: "trafficRouting needs both", place: Place::At(CANARY), broken: no_services },
     Law {
@@ -189,13 +202,34 @@ fn labels<'a>(spec: &'a Value, pointer: &str) -> Option<&'a Map<String, Value>> 
     spec.pointer(pointer).and_then(Value::as_object)
 }
 
+/// Template, selector and strategy are written together, or none of them.
+fn apart(spec: &Value, _: Option<&Value>) -> bool {
+    let there = ["template", "selector", "strategy"].map(|key| spec.get(key).is_some());
+    there.contains(&true) && there.contains(&false)
+}
+
+fn idle(spec: &Value, _: Option<&Value>) -> bool {
+    spec.get("template").is_none() && spec.get("sourceRef").is_none()
+}
+
 fn unmatched(spec: &Value, _: Option<&Value>) -> bool {
+    if spec.get("template").is_none() {
+        return false;
+    }
     let carried = labels(spec, "/template/metadata/labels");
     let wanted = labels(spec, "/selector/matchLabels");
     let missing = |(key, value): (&String, &Value)| {
         carried.is_none_or(|carried| carried.get(key) != Some(value))
     };
     carried.is_none() || wanted.is_some_and(|wanted| wanted.iter().any(missing))
+}
+
+fn no_variables(source: &Value, _: Option<&Value>) -> bool {
+    source.get("substitute").is_some() && source.get("kind") != Some(&Value::from("Kustomization"))
+}
+
+fn own_image(source: &Value, _: Option<&Value>) -> bool {
+    source.get("image").is_some() && source.get("kind") == Some(&Value::from("ImagePolicy"))
 }
 
 fn ours(spec: &Value, _: Option<&Value>) -> bool {

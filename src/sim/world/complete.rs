@@ -9,16 +9,17 @@ use crate::sim::resource::Resource;
 use crate::sim::world::fields::{self, Named};
 use crate::sim::world::flux;
 
-/// Adds the ImagePolicies and routes that Rollouts name and that are not there. Objects
+/// Adds the sources and routes that Rollouts name and that are not there. Objects
 /// without a namespace are of `namespace`.
 pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
     let rollouts: Vec<Value> = objects.iter().filter(|o| is(o, "Rollout")).cloned().collect();
     for rollout in rollouts {
         let own = within(&rollout, namespace);
-        if let Some(policy) = flux::source(&rollout, own)
-            && !has(objects, "ImagePolicy", &policy, namespace)
-        {
-            objects.push(image_policy(&policy));
+        if let Some(source) = flux::source(&rollout, own) {
+            let kind = Resource::named(source.resource).map_or("", |resource| resource.kind);
+            if !has(objects, kind, &source, namespace) {
+                objects.push(ideal_source(&source));
+            }
         }
         let named = fields::named(&rollout);
         for (resource, name) in named.routes.iter().filter(|_| !named.creates) {
@@ -74,6 +75,32 @@ fn within<'a>(object: &'a Value, namespace: &'a str) -> &'a str {
 fn has(objects: &[Value], kind: &str, place: &Place, namespace: &str) -> bool {
     let mut of_kind = objects.iter().filter(|object| is(object, kind));
     of_kind.any(|one| within(one, namespace) == place.namespace && name(one) == place.name)
+}
+
+fn ideal_source(place: &Place) -> Value {
+    match place.resource {
+        "ocirepositories" => json!({
+            "apiVersion": format!("{}/v1", keys::FLUX_SOURCE_GROUP),
+            "kind": "OCIRepository",
+            "metadata": {"name": place.name, "namespace": place.namespace},
+            "spec": {
+                "interval": "1m",
+                "url": format!("oci://registry.example/manifests/{}", place.name),
+                "ref": {"semver": ">=0.0.0-0"},
+            },
+        }),
+        "kustomizations" => json!({
+            "apiVersion": format!("{}/v1", keys::FLUX_KUSTOMIZE_GROUP),
+            "kind": "Kustomization",
+            "metadata": {"name": place.name, "namespace": place.namespace},
+            "spec": {
+                "interval": "10m",
+                "prune": true,
+                "sourceRef": {"kind": "OCIRepository", "name": place.name},
+            },
+        }),
+        _ => image_policy(place),
+    }
 }
 
 fn image_policy(place: &Place) -> Value {

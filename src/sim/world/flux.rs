@@ -1,5 +1,6 @@
-//! Flux: image-reflector-controller and kustomize-controller. ImagePolicies show what the story
-//! releases, Kustomizations say that they are applied; it never asks a registry or reads Git.
+//! Flux: image-reflector-controller, source-controller and kustomize-controller. ImagePolicies and
+//! OCIRepositories show what the story releases, Kustomizations say that they are applied; it never
+//! asks a registry or reads Git.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,16 +10,18 @@ use sha2::{Digest, Sha256};
 
 use crate::model::template::hex;
 use crate::sim::history::{Change, Place};
+use crate::sim::resource::Resource;
 use crate::sim::rules::settle::Part;
 use crate::sim::world::fields;
 use crate::sim::world::ground::{self, Ground};
 use crate::sim::world::timers::Task;
 use crate::sim::world::trouble::Trouble;
 
-/// Both controllers.
+/// The controllers.
 #[derive(Debug)]
 pub struct Flux {
     policies: BTreeMap<Place, Arc<Value>>,
+    artifacts: BTreeMap<Place, Arc<Value>>,
     kustomizations: BTreeMap<Place, Arc<Value>>,
     rollouts: BTreeMap<Place, Arc<Value>>,
     /// Repositories of images by the ImagePolicy that chooses among their tags.
@@ -31,6 +34,7 @@ impl Default for Flux {
     fn default() -> Self {
         Self {
             policies: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
             kustomizations: BTreeMap::new(),
             rollouts: BTreeMap::new(),
             repositories: BTreeMap::new(),
@@ -39,11 +43,11 @@ impl Default for Flux {
     }
 }
 
-/// What a policy shows.
+/// What a source shows.
 #[derive(Debug, Clone, Copy)]
 pub struct Release<'a> {
-    /// The name of the policy; absent: the only one.
-    pub policy: Option<&'a str>,
+    /// The name of the source; absent: the only one.
+    pub source: Option<&'a str>,
     /// The tag.
     pub version: &'a str,
     /// Which push of the tag.
@@ -61,6 +65,7 @@ impl Flux {
         let known = match change.place.resource {
             "imagepolicies" => &mut self.policies,
             "kustomizations" => &mut self.kustomizations,
+            "ocirepositories" => &mut self.artifacts,
             "rollouts" => &mut self.rollouts,
             _ => return,
         };
@@ -76,43 +81,71 @@ impl Flux {
         }
     }
 
-    /// Has an ImagePolicy show a version at once.
+    /// Has a source show a version at once: an ImagePolicy where there is one, else an
+    /// OCIRepository by its tag, else a Kustomization by what it applied.
     ///
     /// # Errors
-    /// [`Trouble::None`] or [`Trouble::Several`] where it is not clear which policy.
+    /// [`Trouble::None`] or [`Trouble::Several`] where it is not clear which source.
     pub fn release(&mut self, ground: &mut Ground, release: Release) -> Result<(), Trouble> {
-        let (place, policy) = self.policy(ground, release.policy)?;
-        let repository = self.repository_of(&place, &policy);
-        let mut latest = Map::new();
-        latest.insert("name".to_owned(), json!(repository));
-        latest.insert("tag".to_owned(), json!(release.version));
-        if fields::text(&policy, &["spec", "digestReflectionPolicy"]) != "Never" {
-            latest.insert("digest".to_owned(), json!(digest(release.version, release.build)));
-        }
-        let status = self.status(&policy, Some(&Value::Object(latest)), ground);
+        let (place, object) = self.source_named(ground, release.source)?;
+        let revision = format!("{}@{}", release.version, digest(release.version, release.build));
+        let status = match place.resource {
+            "ocirepositories" => self.copied(&object, Some(&revision), ground),
+            "kustomizations" => applied(&object, Some(&revision), ground),
+            _ => {
+                let latest = self.latest(&place, &object, release);
+                self.status(&object, Some(&latest), ground)
+            }
+        };
         store(ground, &place, &status)
     }
 
-    /// Says whether the registry answers; policies keep what they showed.
+    /// The reference that a policy shows of a release.
+    fn latest(&self, place: &Place, policy: &Value, release: Release) -> Value {
+        let mut latest = Map::new();
+        latest.insert("name".to_owned(), json!(self.repository_of(place, policy)));
+        latest.insert("tag".to_owned(), json!(release.version));
+        if fields::text(policy, &["spec", "digestReflectionPolicy"]) != "Never" {
+            latest.insert("digest".to_owned(), json!(digest(release.version, release.build)));
+        }
+        Value::Object(latest)
+    }
+
+    /// Says whether the registry answers; sources keep what they showed.
     ///
     /// # Errors
-    /// [`Trouble::None`] where there is no policy.
+    /// [`Trouble::None`] where there is no source.
     pub fn source(&mut self, ground: &mut Ground, ready: bool) -> Result<(), Trouble> {
         self.ready = ready;
         let policies = ground.cluster.list("imagepolicies", None);
-        if policies.is_empty() {
-            return Err(no_policy(None));
+        let artifacts = ground.cluster.list("ocirepositories", None);
+        if policies.is_empty() && artifacts.is_empty() {
+            return Err(no_source(None));
         }
         for (place, policy) in policies {
             let status = self.status(&policy, None, ground);
             store(ground, &place, &status)?;
         }
+        for (place, artifact) in artifacts {
+            let status = self.copied(&artifact, None, ground);
+            store(ground, &place, &status)?;
+        }
         Ok(())
     }
 
-    fn policy(&self, ground: &Ground, name: Option<&str>) -> Result<(Place, Arc<Value>), Trouble> {
-        let mut all = ground.cluster.list("imagepolicies", None);
-        all.retain(|(place, _)| name.is_none_or(|name| place.name == name));
+    /// The source of a name, of the first kind that has it.
+    fn source_named(
+        &self,
+        ground: &Ground,
+        name: Option<&str>,
+    ) -> Result<(Place, Arc<Value>), Trouble> {
+        let of = |resource| {
+            let mut all = ground.cluster.list(resource, None);
+            all.retain(|(place, _)| name.is_none_or(|name| place.name == name));
+            all
+        };
+        let kinds = ["imagepolicies", "ocirepositories", "kustomizations"];
+        let mut all = kinds.map(of).into_iter().find(|all| !all.is_empty()).unwrap_or_default();
         if all.len() > 1 && name.is_some() {
             all.retain(|(place, _)| place.namespace == ground.namespace);
         }
@@ -121,7 +154,7 @@ impl Flux {
             let remedy = "give the event a name";
             return Err(Trouble::Several { kind: "ImagePolicy", names: names.join(", "), remedy });
         }
-        all.pop().ok_or_else(|| no_policy(name))
+        all.pop().ok_or_else(|| no_source(name))
     }
 
     /// Where the tags of a policy come from: what it showed before, what is known of its
@@ -145,6 +178,34 @@ impl Flux {
         image.unwrap_or_else(|| format!("registry.example/{}", rollout.name))
     }
 
+    /// The status of an OCIRepository of which the registry says `revision`, or nothing new. A tag
+    /// that is asked for is what it copies.
+    fn copied(&self, object: &Value, revision: Option<&str>, ground: &Ground) -> Value {
+        let old = fields::text(object, &["status", "artifact", "revision"]);
+        let tag = fields::text(object, &["spec", "ref", "tag"]);
+        let asked = Some(format!("{tag}@{}", digest(tag, 0)))
+            .filter(|_| !tag.is_empty() && old.split('@').next() != Some(tag));
+        let revision = asked.or_else(|| revision.map(str::to_owned));
+        let revision = revision.or_else(|| Some(old.to_owned()).filter(|old| !old.is_empty()));
+        let (status, reason, message) = match &revision {
+            _ if !self.ready => ("False", "OCIArtifactPullFailed", "the registry does not answer"),
+            Some(_) => ("True", "Succeeded", "stored artifact"),
+            None => ("False", "OCIArtifactPullFailed", "no tag was found"),
+        };
+        let ready = condition(object, (status, reason, message), ground);
+        let generation = fields::at(object, &["metadata", "generation"]);
+        let mut fields = Map::new();
+        fields.insert("observedGeneration".to_owned(), json!(generation));
+        fields.insert("conditions".to_owned(), json!([ready]));
+        if let Some(revision) = revision {
+            let digest = digest(&revision, 0);
+            let artifact = json!({"revision": revision, "digest": digest, "path": "artifact",
+                "url": "http://source/artifact", "lastUpdateTime": fields::seconds(ground.now())});
+            fields.insert("artifact".to_owned(), artifact);
+        }
+        Value::Object(fields)
+    }
+
     /// The status of a policy of which the registry says `latest`, or nothing new.
     fn status(&self, policy: &Value, latest: Option<&Value>, ground: &Ground) -> Value {
         let latest = latest.or_else(|| fields::at(policy, &["status", "latestRef"]));
@@ -164,12 +225,14 @@ impl Flux {
         Value::Object(fields)
     }
 
-    /// Looks at an ImagePolicy or a Kustomization whose spec is new.
+    /// Looks at an object whose spec is new.
     pub fn act(&mut self, ground: &mut Ground, place: &Place) {
         let status = if let Some(policy) = self.policies.get(place) {
             self.status(policy, None, ground)
         } else if let Some(kustomization) = self.kustomizations.get(place) {
-            applied(kustomization, ground)
+            applied(kustomization, None, ground)
+        } else if let Some(artifact) = self.artifacts.get(place) {
+            self.copied(artifact, None, ground)
         } else {
             return;
         };
@@ -178,12 +241,14 @@ impl Flux {
     }
 }
 
-/// The ImagePolicy that a Rollout follows.
+/// The object whose releases a Rollout follows.
 pub fn source(rollout: &Value, namespace: &str) -> Option<Place> {
     let source = fields::at(rollout, &["spec", "sourceRef"])?;
     let name = source.get("name").and_then(Value::as_str)?;
     let there = source.get("namespace").and_then(Value::as_str).unwrap_or(namespace);
-    Some(Place::new("imagepolicies", there, name))
+    let kind = source.get("kind").and_then(Value::as_str)?;
+    let resource = Resource::of_kind(kind)?.plural;
+    Some(Place::new(resource, there, name))
 }
 
 /// The repository of the image that takes the releases of a Rollout.
@@ -200,10 +265,10 @@ fn digest(version: &str, build: u32) -> String {
     format!("sha256:{}", hex(&hash, 64))
 }
 
-/// The status of a Kustomization that is applied.
-fn applied(kustomization: &Value, ground: &Ground) -> Value {
+/// The status of a Kustomization that applied a revision, or the one that it had.
+fn applied(kustomization: &Value, revision: Option<&str>, ground: &Ground) -> Value {
     let old = fields::text(kustomization, &["status", "lastAppliedRevision"]);
-    let revision = match old {
+    let revision = match revision.unwrap_or(old) {
         "" => format!("main@sha1:{}", hex(&Sha256::digest(fields::uid(kustomization)), 40)),
         old => old.to_owned(),
     };
@@ -242,7 +307,7 @@ fn store(ground: &Ground, place: &Place, status: &Value) -> Result<(), Trouble> 
     stored.map(|_| ()).map_err(Trouble::Refused)
 }
 
-fn no_policy(name: Option<&str>) -> Trouble {
+fn no_source(name: Option<&str>) -> Trouble {
     let named = name.map(|name| format!(" {name}")).unwrap_or_default();
     let remedy = "give the Rollout a sourceRef, or edit the image in its template";
     Trouble::None { kind: "ImagePolicy", named, remedy }

@@ -76,8 +76,8 @@ impl World {
         }
     }
 
-    /// Adds to the manifests of a story what they lack: the ImagePolicies and routes that
-    /// Rollouts name. ImageRepositories are taken out, since nobody but the world reads them.
+    /// Adds to the manifests of a story what they lack: the sources and routes that Rollouts
+    /// name. ImageRepositories are taken out, since nobody but the world reads them.
     pub fn complete(&mut self, objects: &mut Vec<Value>) {
         let namespace = self.ground.namespace.as_str();
         complete::complete(objects, namespace);
@@ -95,8 +95,8 @@ impl World {
         let now = ground.now();
         match event {
             Event::Release { at: _, name, version, build } => {
-                let policy = name.as_deref();
-                self.flux.release(ground, Release { policy, version, build: *build })?;
+                let source = name.as_deref();
+                self.flux.release(ground, Release { source, version, build: *build })?;
             }
             Event::Source { at: _, ready } => self.flux.source(ground, *ready)?,
             Event::Edit { at: _, object, by, merge, every, until } => {
@@ -165,7 +165,9 @@ impl World {
             }
             "endpointslices" => self.endpoints.hear(ground, change),
             resource if fields::ROUTES.contains(&resource) => self.gateway.hear(ground, change),
-            "imagepolicies" | "kustomizations" | "rollouts" => self.flux.hear(ground, change),
+            "imagepolicies" | "kustomizations" | "ocirepositories" | "rollouts" => {
+                self.flux.hear(ground, change);
+            }
             _ => {}
         }
         self.exposure.hear(change, &self.prometheus);

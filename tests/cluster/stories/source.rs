@@ -6,7 +6,7 @@ use crate::support::json::{condition, list, merged, number, text};
 use crate::support::ladder::sequence;
 use crate::support::rig::{rig, succeeded};
 use crate::support::shop::{image_policy, image_repository, imageless, rollout, routed, sourced};
-use crate::support::shop::{named, route};
+use crate::support::shop::{kustomization, named, route};
 use crate::support::story::{SHOP, Story, attempt_is};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
@@ -56,6 +56,82 @@ async fn the_first_release_fills_an_image_that_the_template_lacks() {
 
     let done = story.completed(1).await;
     assert_eq!(text(&done, IMAGE), story.image("1.0.0"));
+}
+
+/// An OCIRepository, and the status of one that copied a tag.
+fn artifact(tag: &str) -> (Value, Value) {
+    let object = json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "OCIRepository",
+        "metadata": {"name": SHOP},
+        "spec": {"interval": "1h", "suspend": true, "url": "oci://registry.example/manifests/shop",
+            "ref": {"semver": "*"}},
+    });
+    (object, copied(tag))
+}
+
+/// The status of an OCIRepository that copied a tag.
+fn copied(tag: &str) -> Value {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    json!({"status": {
+        "observedGeneration": 1,
+        "artifact": {"revision": format!("{tag}@{digest}"), "digest": digest, "path": "a",
+            "url": "http://source.example/a", "lastUpdateTime": "2026-01-02T03:04:05Z"},
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Succeeded", "message": "",
+            "lastTransitionTime": "2026-01-02T03:04:05Z", "observedGeneration": 1}],
+    }})
+}
+
+#[tokio::test]
+async fn the_tag_of_an_artifact_is_the_tag_of_the_image() {
+    let story = Story::begin("artifact", 60).await;
+    let (object, status) = artifact("1.0.0");
+    story.cluster.add(object).await;
+    story.cluster.merge_status("OCIRepository", SHOP, status).await;
+    let follows = json!({"spec": {"sourceRef": {"kind": "OCIRepository", "name": SHOP}}});
+    story.cluster.add(merged(rollout(&story, "1.0.0", quick()), &follows)).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+
+    story.cluster.merge_status("OCIRepository", SHOP, copied("1.1.0")).await;
+
+    let done = story.completed(2).await;
+    assert_eq!(text(&done, IMAGE), story.image("1.1.0"), "without the digest of the artifact");
+    let bound = json!({"metadata": {"annotations": {"stairlock.dev/rollout": SHOP}}});
+    story.cluster.merge("OCIRepository", SHOP, bound).await;
+    let message = story.held("SelfReference").await;
+    assert!(message.contains("remove the annotation"), "{message}");
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_variable_of_a_kustomization_tells_the_version() {
+    let story = Story::begin("variable", 60).await;
+    let with = |version: &str| {
+        let substitute = json!({"SHOP_VERSION": version});
+        json!({"spec": {"suspend": true, "postBuild": {"substitute": substitute}}})
+    };
+    story.cluster.add(merged(kustomization("Rollout", &[]), &with("1.0.0"))).await;
+    let source = json!({"kind": "Kustomization", "name": "apps", "substitute": "SHOP_VERSION"});
+    let follows = json!({"spec": {"sourceRef": source}});
+    story.cluster.add(merged(rollout(&story, "1.0.0", quick()), &follows)).await;
+    let controller = story.controller().await;
+    let applied = |generation: i64| {
+        json!({"status": {"observedGeneration": generation,
+            "conditions": [{"type": "Ready", "status": "True", "reason": "Applied", "message": "",
+                "lastTransitionTime": "2026-01-02T03:04:05Z", "observedGeneration": generation}]}})
+    };
+    story.cluster.merge_status("Kustomization", "apps", applied(1)).await;
+    story.completed(1).await;
+
+    story.cluster.merge("Kustomization", "apps", with("1.1.0")).await;
+    let message = story.held("SourceNotReady").await;
+    assert!(message.contains("Kustomization"), "{message}");
+    story.cluster.merge_status("Kustomization", "apps", applied(2)).await;
+
+    let done = story.completed(2).await;
+    assert_eq!(text(&done, IMAGE), story.image("1.1.0"));
+    assert_eq!(controller.forbidden(), [""; 0]);
 }
 
 #[tokio::test]

@@ -12,10 +12,13 @@ const PERSON: &str = "kubectl-edit";
 /// The resources that stories touch: group/version, kind, plural.
 const RESOURCES: &[(&str, &str, &str)] = &[
     ("stairlock.dev/v1alpha1", "Rollout", "rollouts"),
+    ("stairlock.dev/v1alpha1", "RolloutGate", "rolloutgates"),
+    ("stairlock.dev/v1alpha1", "RolloutSchedule", "rolloutschedules"),
     ("apps/v1", "ReplicaSet", "replicasets"),
     ("v1", "Pod", "pods"),
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     ("v1", "Service", "services"),
+    ("v1", "ConfigMap", "configmaps"),
     ("v1", "Namespace", "namespaces"),
     ("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     ("events.k8s.io/v1", "Event", "events"),
@@ -24,7 +27,9 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes"),
     ("image.toolkit.fluxcd.io/v1", "ImageRepository", "imagerepositories"),
     ("image.toolkit.fluxcd.io/v1", "ImagePolicy", "imagepolicies"),
+    ("source.toolkit.fluxcd.io/v1", "OCIRepository", "ocirepositories"),
     ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations"),
+    ("source.toolkit.fluxcd.io/v1", "OCIRepository", "ocirepositories"),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"),
 ];
 

@@ -21,7 +21,7 @@ use super::watch::{Change, Seen, Watch};
 pub const SHOP: &str = "shop";
 
 /// Asks for a source to be read at once.
-const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
@@ -96,16 +96,27 @@ impl Story {
 
     /// The repository of the shop.
     pub fn repository(&self) -> String {
-        format!("{}/{}/shop", rig().registry(), self.namespace())
+        self.repository_of(SHOP)
     }
 
-    /// Pushes an image of the shop, which has nothing in it.
-    pub async fn push(&self, tag: &str) {
+    /// The repository of a name.
+    pub fn repository_of(&self, of: &str) -> String {
+        format!("{}/{}/{of}", rig().registry(), self.namespace())
+    }
+
+    /// Pushes an image of a name, which has nothing in it.
+    pub async fn push_of(&self, of: &str, tag: &str) {
         let layer = rig().folder("stories").join(format!("{}.tar", self.namespace()));
         std::fs::write(&layer, [0; 1024]).unwrap(); // an empty archive
+        let image = format!("{}:{tag}", self.repository_of(of));
         let mut crane = rig().program("crane");
-        crane.args(["append", "--insecure", "-f"]).arg(layer).args(["-t", &self.image(tag)]);
+        crane.args(["append", "--insecure", "-f"]).arg(layer).args(["-t", &image]);
         succeeded("crane append", crane.output().await.unwrap());
+    }
+
+    /// Pushes an image of the shop, which has nothing in it, and has its source see it.
+    pub async fn push(&self, tag: &str) {
+        self.push_of(SHOP, tag).await;
         if self.cluster.find("ImageRepository", SHOP).await.is_some() {
             // As `flux reconcile` does: of many repositories each is read seldom.
             let asked = json!({"metadata": {"annotations": {REQUESTED_AT: tag}}});

@@ -8,8 +8,10 @@ use serde_json::Value;
 use crate::api::keys;
 use crate::model::moment::Duration;
 use crate::sim::judge::facts::route::{part, texts, told};
+use crate::sim::judge::facts::source::Source;
 use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status, Used, Variant, plural};
 use crate::sim::judge::read::{at, count, list, number, text, word};
+use crate::sim::resource::Resource;
 
 /// The annotations of commands, by rank, and what they ask for.
 pub const COMMANDS: [(&str, &str); 8] = [
@@ -107,8 +109,8 @@ pub struct Spec {
     pub surge: u32,
     /// Pods allowed to lack.
     pub unavailable: u32,
-    /// The ImagePolicy: namespace, name.
-    pub source: Option<(String, String)>,
+    /// The object whose releases it follows.
+    pub source: Option<Source>,
     /// The range that a release has to lie in.
     pub range: Option<String>,
     /// Whether stable has only the pods that its weight needs.
@@ -347,7 +349,11 @@ impl Spec {
             // Where both come to nothing no pod could move: one may lack.
             unavailable: if surge == 0 { unavailable.max(1) } else { unavailable },
             source: source.map(|name| {
-                (word(spec, &["sourceRef", "namespace"]).unwrap_or_else(namespace), name)
+                let resource = Resource::of_kind(text(spec, &["sourceRef", "kind"]));
+                let resource = resource.map_or("imagepolicies", |resource| resource.plural);
+                let there = word(spec, &["sourceRef", "namespace"]).unwrap_or_else(namespace);
+                let substitute = word(spec, &["sourceRef", "substitute"]);
+                Source { resource, name: (there, format!("{resource}/{name}")), substitute }
             }),
             range: word(spec, &["semver"]),
             dynamic_stable: at(canary, &["dynamicStableScale"]) == Some(&Value::Bool(true)),

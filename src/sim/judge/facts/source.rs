@@ -1,18 +1,33 @@
-//! Source: what an ImagePolicy offers, and how images and versions compare.
+//! Source: what a Flux object offers, and how images and versions compare.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::sim::judge::read::{list, number, text};
+use crate::sim::judge::read::{at, list, number, text};
 
-/// What an ImagePolicy offers.
+/// The object whose releases a Rollout follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The plural of its kind.
+    pub resource: &'static str,
+    /// Its namespace, and its name after the plural.
+    pub name: (String, String),
+    /// The variable that tells the version.
+    pub substitute: Option<String>,
+}
+
+/// What a Flux object offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// The repository.
+    /// The repository; empty: a version only.
     pub repository: String,
     /// The tag.
     pub tag: String,
     /// The digest; empty: none.
     pub digest: String,
+    /// The values of its variables.
+    pub variables: BTreeMap<String, String>,
 }
 
 impl Offer {
@@ -25,9 +40,30 @@ impl Offer {
         let present = number(object, &["status", "observedGeneration"])
             == number(object, &["metadata", "generation"]);
         let latest = |key| text(object, &["status", "latestRef", key]).to_owned();
-        let offer =
-            Self { repository: latest("name"), tag: latest("tag"), digest: latest("digest") };
+        let revisions =
+            [&["status", "artifact", "revision"][..], &["status", "lastAppliedRevision"]];
+        let tagged = revisions.iter().find_map(|path| text(object, path).split_once('@'));
+        let tag = tagged.map_or_else(|| latest("tag"), |(tag, _)| tag.to_owned());
+        let variables = at(object, &["spec", "postBuild", "substitute"]).cloned();
+        let variables = variables.and_then(|all| serde_json::from_value(all).ok());
+        let offer = Self {
+            repository: latest("name"),
+            tag,
+            digest: latest("digest"),
+            variables: variables.unwrap_or_default(),
+        };
         (ready && present && !offer.tag.is_empty()).then_some(offer)
+    }
+
+    /// What it offers to a Rollout that follows it so.
+    pub fn to(&self, source: &Source) -> Option<Self> {
+        match &source.substitute {
+            Some(variable) => {
+                let tag = self.variables.get(variable)?.clone();
+                Some(Self { tag, ..self.clone() })
+            }
+            None => Some(self.clone()),
+        }
     }
 }
 

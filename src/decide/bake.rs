@@ -1,0 +1,215 @@
+//! Bake: whether a release that has all traffic became healthy, and stayed so.
+//!
+//! It never takes what was healthy before the delivery, nor what another release brought about.
+
+use crate::decide::act::{Act, Waits};
+use crate::decide::{binding, drain, ending, notice, side, way};
+use crate::model::health::{Check, Health};
+use crate::model::hold::Hold;
+use crate::model::moment::{Duration, Timestamp};
+use crate::model::snapshot::Snapshot;
+use crate::model::spec::OnFailure;
+use crate::model::status::{Attempt, Bake, BakeResult, Cause, FailedCheck, Stage, Status};
+use crate::model::weight::Weight;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
+
+/// HealthChecks that are kept of a failure.
+const FAILED_MAX: usize = 16;
+
+/// Tells whether anything is asked of a release beyond its traffic.
+pub fn needed(seen: &Snapshot) -> bool {
+    let spec = &seen.spec;
+    let asked = spec.bake_time.is_some() || spec.deploy_timeout.is_some();
+    asked || seen.checks.is_some() || binding::others(seen)
+}
+
+/// All traffic is on the attempt's revision: it becomes stable, and bakes if anything is asked.
+pub fn enter(seen: &Snapshot, status: &mut Status, now: Timestamp) {
+    let old = status.stable.clone();
+    let Some(attempt) = &mut status.attempt else { return };
+    attempt.highest = Weight::FULL;
+    status.stable = Some(side::shown(seen, &attempt.revision, &attempt.release));
+    if needed(seen) {
+        attempt.weight = Weight::FULL;
+        attempt.stage = Stage::Baking { entered_at: now, since: None };
+        attempt.previous.clone_from(&old);
+        status.canary = None;
+    } else {
+        succeed(seen, status, None, now);
+    }
+    let revision = old.map(|side| side.revision);
+    if let Some(revision) = revision.filter(|_| way::of(seen).drains()) {
+        drain::begin(status, revision, now);
+    }
+}
+
+/// The attempt ended well.
+fn succeed(seen: &Snapshot, status: &mut Status, bake: Option<Bake>, now: Timestamp) {
+    if let Some(attempt) = &mut status.attempt {
+        if !seen.spec.workload {
+            status.stable = Some(side::shown(seen, &attempt.revision, &attempt.release));
+        }
+        (attempt.previous, attempt.bake) = (None, bake);
+    }
+    ending::close(seen, status, None, now);
+    notice::completed(seen, status, now);
+}
+
+/// What the bake of an attempt comes to next.
+pub fn next(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
+    let Stage::Baking { entered_at, since } = attempt.stage else {
+        return Act::Wait(Waits::default());
+    };
+    if let Some((cause, message)) = broken(seen, attempt) {
+        return failed(seen, (cause, message), now);
+    }
+    let length = seen.spec.bake_time.unwrap_or(Duration::ZERO);
+    match (since, waits(seen, attempt)) {
+        (None, Some(hold)) => {
+            let end = seen.spec.deploy_timeout.map(|most| entered_at + most);
+            match end {
+                Some(end) if end <= now => {
+                    let message = format!("not healthy in time: {}", hold.message());
+                    failed(seen, (Cause::DeployTimeout, message), now)
+                }
+                Some(_) | None => Act::Wait(Waits::of(hold).and_wake(end)),
+            }
+        }
+        (None, None) if length > Duration::ZERO => {
+            let mut status = seen.status.clone();
+            if let Some(attempt) = &mut status.attempt {
+                attempt.stage = Stage::Baking { entered_at, since: Some(now) };
+            }
+            Act::Commit(Box::new(status))
+        }
+        #[cfg(feature = "planted")]
+        (Some(_), _) if active(Bug::BakeCutShort) => baked(seen, Some(now), now),
+        (Some(since), _) if now < since + length => {
+            Act::Wait(Waits::until(Hold::Baking, since + length))
+        }
+        (Some(_), Some(hold)) => Act::Wait(Waits::of(hold)),
+        (since, None) => baked(seen, since, now),
+    }
+}
+
+/// Tells whether the release is healthy and its bake runs: then no other one takes its place by
+/// itself.
+pub fn runs(seen: &Snapshot, now: Timestamp) -> bool {
+    let Some(attempt) = &seen.status.attempt else { return false };
+    let Stage::Baking { since: Some(since), .. } = attempt.stage else { return false };
+    let length = seen.spec.bake_time.unwrap_or(Duration::ZERO);
+    now < since + length && broken(seen, attempt).is_none()
+}
+
+fn baked(seen: &Snapshot, since: Option<Timestamp>, now: Timestamp) -> Act {
+    let mut status = seen.status.clone();
+    let message = match seen.spec.bake_time {
+        Some(length) => format!("all stayed healthy for {length}"),
+        None => "all is healthy".to_owned(),
+    };
+    let bake = Bake {
+        result: BakeResult::Succeeded,
+        started_at: Some(since.unwrap_or(now)),
+        ended_at: now,
+        message,
+        failed: Vec::new(),
+    };
+    succeed(seen, &mut status, Some(bake), now);
+    Act::Commit(Box::new(status))
+}
+
+/// What shows that the release is bad: Flux cannot apply it, or a HealthCheck found an error since.
+fn broken(seen: &Snapshot, attempt: &Attempt) -> Option<(Cause, String)> {
+    if let Some(why) = binding::refused(seen) {
+        return Some((Cause::DeliveryFailed, why));
+    }
+    let bad = |check: &&Check| check.error_at.is_some_and(|at| attempt.started_at <= at);
+    let first = seen.checks.iter().flatten().find(bad)?;
+    let Check { namespace, name, message, .. } = first;
+    Some((Cause::BakeFailed, format!("HealthCheck {namespace}/{name}: {message}")))
+}
+
+/// What keeps the release from being healthy.
+fn waits(seen: &Snapshot, attempt: &Attempt) -> Option<Hold> {
+    if let Some(hold) = binding::awaited(seen) {
+        return Some(hold);
+    }
+    if let Some(hold) = unavailable(seen, attempt) {
+        return Some(hold);
+    }
+    let check = seen.checks.iter().flatten().find(|check| !healthy(check, attempt))?;
+    let why = match (check.health, check.message.as_str()) {
+        (Health::Healthy, _) => "it was not looked at since the delivery".to_owned(),
+        (Health::Unhealthy | Health::Pending, "") => "it is not healthy yet".to_owned(),
+        (Health::Unhealthy | Health::Pending, message) => message.to_owned(),
+    };
+    Some(Hold::AwaitingHealth { check: format!("{}/{}", check.namespace, check.name), why })
+}
+
+fn healthy(check: &Check, attempt: &Attempt) -> bool {
+    let since = check.changed_at.is_some_and(|at| attempt.started_at <= at);
+    #[cfg(feature = "planted")]
+    let since = since || active(Bug::HealthFromBefore);
+    check.health == Health::Healthy && since
+}
+
+/// Pods that lack of the revision that bakes.
+fn unavailable(seen: &Snapshot, attempt: &Attempt) -> Option<Hold> {
+    let set = side::replica_set(seen, &attempt.revision).filter(|_| seen.spec.workload)?;
+    let lacks = set.available < seen.spec.replicas;
+    lacks.then(|| Hold::PodsNotReady {
+        replica_set: set.name.clone(),
+        available: set.available,
+        needed: seen.spec.replicas,
+    })
+}
+
+/// The release failed although it has all traffic: it goes, or stays until a person decides.
+fn failed(seen: &Snapshot, (cause, message): (Cause, String), now: Timestamp) -> Act {
+    let mut status = seen.status.clone();
+    let checks = seen.checks.iter().flatten();
+    let Some(attempt) = &mut status.attempt else { return Act::Wait(Waits::default()) };
+    let since = attempt.stage.bakes_since();
+    let blamed = checks.filter(|check| !healthy(check, attempt) || check.error_at.is_some());
+    let blamed = blamed.map(|check| FailedCheck {
+        namespace: check.namespace.clone(),
+        name: check.name.clone(),
+        message: check.message.clone(),
+    });
+    let failed = blamed.take(FAILED_MAX).collect();
+    let result = BakeResult::Failed;
+    attempt.bake = Some(Bake { result, started_at: since, ended_at: now, message, failed });
+    match seen.spec.on_failure {
+        OnFailure::Hold => {
+            attempt.kept = true;
+            ending::close(seen, &mut status, Some(cause), now);
+            notice::failed(seen, &mut status, cause, now);
+        }
+        OnFailure::Rollback => go_back(seen, &mut status, cause, now),
+    }
+    Act::Commit(Box::new(status))
+}
+
+/// Goes back to the side that had all traffic before; where there is none the release stays.
+pub fn go_back(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp) {
+    let Some(attempt) = &mut status.attempt else { return };
+    if seen.spec.workload {
+        let previous = attempt.previous.take();
+        let previous = previous.filter(|side| side::replica_set(seen, &side.revision).is_some());
+        if previous.is_some() {
+            status.canary = Some(side::shown(seen, &attempt.revision, &attempt.release));
+        }
+        status.stable = previous;
+    }
+    if status.stable.is_some() {
+        ending::roll_back(status, cause, now);
+    } else {
+        ending::quarantine(status, cause, now);
+        ending::close(seen, status, Some(cause), now);
+        notice::failed(seen, status, cause, now);
+    }
+}
+
+#[cfg(test)]
+mod tests;

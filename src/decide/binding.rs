@@ -1,0 +1,239 @@
+//! Binding: what the bound fields of Flux objects are to hold, and what keeps them from it.
+
+use crate::decide::act::Act;
+use crate::model::binding::{Applied, Binding, Trouble};
+use crate::model::hold::Hold;
+use crate::model::moment::Timestamp;
+use crate::model::moves::{Target, Write};
+use crate::model::release::ReleaseRef;
+use crate::model::snapshot::Snapshot;
+use crate::model::status::{Delivered, Stage, Status, Trigger};
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
+
+/// Targets that are remembered: more than any Rollout has, small in status.
+const TARGETS_MAX: usize = 64;
+/// How many times in a row a value may vanish before it is not put back any more.
+const REVERTS_MAX: u32 = 2;
+
+/// The release that a bound field is to tell of, `None` where it is nobody's yet.
+fn release<'a>(status: &'a Status, binding: &Binding) -> Option<&'a ReleaseRef> {
+    let attempt = status.attempt.as_ref()?;
+    let stable = status.stable.as_ref().map(|side| &side.release);
+    let new = Some(&attempt.release);
+    let by_template = attempt.trigger == Trigger::Template;
+    match &attempt.stage {
+        // The template came through it: it says so already.
+        Stage::First { .. }
+        | Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::Baking { .. }
+            if binding.feeds && by_template =>
+        {
+            None
+        }
+        Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. }
+            if binding.promoted && !binding.feeds =>
+        {
+            stable
+        }
+        Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. } => new,
+        Stage::Baking { .. } => new,
+        Stage::Ended { .. } if attempt.kept => new,
+        Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. }
+            if binding.feeds && by_template && !binding.ours =>
+        {
+            None
+        }
+        Stage::RollingBack { .. } | Stage::Completed { .. } | Stage::Ended { .. } => stable,
+    }
+}
+
+/// What a bound field is to hold; `None`: it stays as it is.
+fn wanted<'a>(status: &'a Status, binding: &Binding) -> Option<&'a str> {
+    release(status, binding).map(|release| release.tag.as_str()).filter(|tag| !tag.is_empty())
+}
+
+fn holds(binding: &Binding, value: &str) -> bool {
+    binding.value.as_deref() == Some(value)
+}
+
+/// What is remembered of a field.
+fn known<'a>(status: &'a Status, binding: &Binding) -> Option<&'a Delivered> {
+    status.targets.iter().find(|known| known.field == binding.field && known.bound)
+}
+
+/// What keeps a field from being written.
+fn trouble(status: &Status, binding: &Binding) -> Option<Trouble> {
+    let field = || binding.field.clone();
+    let known = known(status, binding);
+    let worn = known.is_some_and(|known| REVERTS_MAX <= known.reverts);
+    let taken = match &binding.rival {
+        Some(manager) if known.is_some() => {
+            Some(Trouble::Conflict { field: field(), manager: manager.clone() })
+        }
+        Some(manager) => Some(Trouble::Owned { field: field(), manager: manager.clone() }),
+        None if worn => {
+            let manager = "another manager".to_owned();
+            Some(Trouble::Conflict { field: field(), manager })
+        }
+        None => None,
+    };
+    #[cfg(feature = "planted")]
+    let taken = taken.filter(|_| !active(Bug::BindingForced));
+    binding.trouble.clone().or(taken)
+}
+
+/// Writes what was delivered into the bound fields that do not hold it; a frozen Rollout writes
+/// nothing.
+pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    let status = &seen.status;
+    if seen.spec.paused {
+        return None;
+    }
+    let due: Vec<(&Binding, &str)> = seen
+        .bindings
+        .iter()
+        .filter_map(|binding| Some((binding, wanted(status, binding)?)))
+        .filter(|(binding, value)| !holds(binding, value))
+        .filter(|(binding, _)| trouble(status, binding).is_none())
+        .collect();
+    let vanished = |(binding, value): &&(&Binding, &str)| {
+        let there = known(status, binding).is_some_and(|known| known.value == *value);
+        there && !binding.yields
+    };
+    if let Some((binding, _)) = due.iter().find(vanished) {
+        return Some(counted(seen, binding, now));
+    }
+    let writes: Vec<Write> =
+        due.into_iter().map(|(binding, value)| write(binding, value)).collect();
+    (!writes.is_empty()).then_some(Act::Apply(writes))
+}
+
+/// A value that was there is gone, and nobody has the field: that is counted before it is put back.
+fn counted(seen: &Snapshot, binding: &Binding, now: Timestamp) -> Act {
+    let mut status = seen.status.clone();
+    let mut all = status.targets.iter_mut();
+    if let Some(known) = all.find(|known| known.field == binding.field && known.bound) {
+        known.reverts = known.reverts.saturating_add(1);
+        (known.value, known.since) = (String::new(), now);
+    }
+    Act::Commit(Box::new(status))
+}
+
+fn write(binding: &Binding, value: &str) -> Write {
+    Write::Deliver {
+        field: binding.field.clone(),
+        target: Target {
+            name: binding.field.name.clone(),
+            uid: binding.uid.clone(),
+            resource_version: binding.resource_version.clone(),
+        },
+        manager: binding.manager.clone(),
+        value: value.to_owned(),
+        force: binding.yields,
+    }
+}
+
+/// What keeps a release from being delivered, before an attempt at it begins: better now than
+/// half-way up the ladder.
+pub fn blocked(seen: &Snapshot, release: &ReleaseRef) -> Option<Hold> {
+    let differs = |binding: &&Binding| !holds(binding, &release.tag);
+    let mut others = seen.bindings.iter().filter(differs);
+    others.find_map(|binding| trouble(&seen.status, binding)).map(Hold::Binding)
+}
+
+/// The bound fields that do not hold what they should and cannot be written.
+pub fn troubles(seen: &Snapshot) -> Vec<Hold> {
+    let status = &seen.status;
+    let stuck = |binding: &Binding| {
+        let value = wanted(status, binding)?;
+        let trouble = trouble(status, binding).filter(|_| !holds(binding, value))?;
+        Some(Hold::Binding(trouble))
+    };
+    seen.bindings.iter().filter_map(stuck).collect()
+}
+
+/// Tells whether the template of the Rollout arrives through what is bound.
+pub fn feeds(seen: &Snapshot) -> bool {
+    seen.bindings.iter().any(|binding| binding.feeds)
+}
+
+/// Tells whether anything is bound that a template does not prove.
+pub fn others(seen: &Snapshot) -> bool {
+    seen.bindings.iter().any(|binding| !(binding.feeds && seen.spec.workload))
+}
+
+/// What Flux still has to do until the release of the attempt is delivered.
+pub fn awaited(seen: &Snapshot) -> Option<Hold> {
+    let status = &seen.status;
+    let waits = |binding: &Binding| {
+        let object = binding.field.to_string();
+        let Some(value) = wanted(status, binding) else {
+            let why = "the image of the release has no tag".to_owned();
+            return (!binding.feeds).then_some(Hold::AwaitingDelivery { object, why });
+        };
+        if !holds(binding, value) {
+            let why = || format!("{value} is not written yet");
+            let trouble = trouble(status, binding).map(Hold::Binding);
+            return Some(trouble.unwrap_or_else(|| Hold::AwaitingDelivery { object, why: why() }));
+        }
+        if binding.feeds && seen.spec.workload {
+            return None; // The template is the proof.
+        }
+        if let Some(trouble @ Trouble::Suspended { .. }) = &binding.trouble {
+            return Some(Hold::Binding(trouble.clone()));
+        }
+        match &binding.applied {
+            Applied::Done => None,
+            Applied::Pending(why) | Applied::Failed(why) => {
+                Some(Hold::AwaitingDelivery { object, why: why.clone() })
+            }
+        }
+    };
+    seen.bindings.iter().find_map(waits)
+}
+
+/// What Flux says of a release of the attempt that it cannot apply.
+pub fn refused(seen: &Snapshot) -> Option<String> {
+    let status = &seen.status;
+    let failed = |binding: &Binding| {
+        let value = wanted(status, binding)?;
+        match &binding.applied {
+            Applied::Failed(why) if holds(binding, value) => {
+                Some(format!("{}: {why}", binding.field))
+            }
+            Applied::Failed(_) | Applied::Done | Applied::Pending(_) => None,
+        }
+    };
+    seen.bindings.iter().find_map(failed)
+}
+
+/// The fields as they are remembered: those that hold what they should, and those that do not bind
+/// any more until another attempt begins.
+pub fn remembered(seen: &Snapshot, status: &Status, now: Timestamp) -> Vec<Delivered> {
+    let bound = |known: &&Delivered| seen.bindings.iter().any(|b| b.field == known.field);
+    let left = status.targets.iter().filter(|known| !bound(known));
+    let left = left.map(|known| Delivered { bound: false, ..known.clone() });
+    let here = seen.bindings.iter().filter_map(|binding| {
+        let old = known(status, binding);
+        let Some(value) = wanted(status, binding).filter(|value| holds(binding, value)) else {
+            return old.cloned();
+        };
+        let same = old.filter(|old| old.value == value);
+        let back = old.filter(|old| old.value.is_empty());
+        Some(Delivered {
+            field: binding.field.clone(),
+            value: value.to_owned(),
+            since: same.map_or(now, |old| old.since),
+            reverts: same.or(back).map_or(0, |old| old.reverts),
+            bound: true,
+        })
+    });
+    let mut all: Vec<Delivered> = here.chain(left).collect();
+    all.truncate(TARGETS_MAX);
+    all
+}
+
+#[cfg(test)]
+mod tests;

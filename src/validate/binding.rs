@@ -1,0 +1,468 @@
+//! Binding: reads which fields of Flux objects are bound to a Rollout, who has them and how far
+//! their values have come. It never tells what they are to hold.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::api::foreign::{Condition, Kustomization, KustomizationStatus, OciRepository};
+use crate::api::keys;
+use crate::api::kind::Key;
+use crate::api::rollout::Rollout;
+use crate::model::binding::{Applied, Binding, Field, TargetKind, Trouble};
+use crate::model::snapshot::Identity;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
+use crate::validate::excerpt::excerpt;
+use crate::validate::owner::{self, Object};
+use crate::validate::rival::age;
+use crate::validate::seen::Seen;
+
+/// Longest variable: the name of an annotation may have 63 characters.
+const VARIABLE_MAX: usize = 47;
+/// Longest name of an object.
+const NAME_MAX: usize = 253;
+
+/// What an annotation binds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The variable, empty for a tag.
+    pub variable: String,
+    /// The Rollout.
+    pub rollout: Key,
+    /// Whether it is spelled as kuberik does.
+    pub alias: bool,
+}
+
+/// Tells what the annotations of a Kustomization bind. One that names no Rollout binds nothing.
+pub fn variables(meta: &ObjectMeta) -> Vec<Claim> {
+    let annotations = meta.annotations.iter().flatten();
+    let claim = |(key, value): (&String, &String)| {
+        let own = key.strip_prefix(keys::BIND_VARIABLE);
+        let alias = own.is_none();
+        let rest = own.or_else(|| key.strip_prefix(keys::BIND_VARIABLE_KUBERIK))?;
+        let variable = rest.strip_suffix(".from")?.to_owned();
+        Some(Claim { variable, rollout: named(value, meta)?, alias })
+    };
+    annotations.filter_map(claim).collect()
+}
+
+/// Tells what the annotations of an OCIRepository bind.
+pub fn tags(meta: &ObjectMeta) -> Vec<Claim> {
+    let spellings = [(keys::BIND_TAG, false), (keys::BIND_TAG_KUBERIK, true)];
+    let claim = |(key, alias): (&str, bool)| {
+        let value = meta.annotations.as_ref()?.get(key)?;
+        Some(Claim { variable: String::new(), rollout: named(value, meta)?, alias })
+    };
+    spellings.into_iter().filter_map(claim).collect()
+}
+
+/// Reads `[<namespace>/]<rollout>`.
+fn named(value: &str, meta: &ObjectMeta) -> Option<Key> {
+    let own = meta.namespace.as_deref().unwrap_or_default();
+    let (namespace, name) = value.split_once('/').unwrap_or((own, value));
+    let legal = |text: &str| {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+        !text.is_empty() && text.len() <= NAME_MAX && text.bytes().all(inner)
+    };
+    (legal(namespace) && legal(name)).then(|| Key::new(namespace, name))
+}
+
+/// Reads the fields that are bound to the Rollout, in the order of delivery.
+pub fn all(seen: &Seen, rollout: &Identity, workload: bool) -> Vec<Binding> {
+    let own = Key::new(rollout.namespace.as_str(), rollout.name.as_str());
+    let scene = Scene { seen, own, workload };
+    let bound = &seen.bound;
+    let tags = bound.repositories.iter().flat_map(|object| {
+        let claims = scene.mine(tags(&object.metadata));
+        claims.into_iter().map(|claim| scene.tag(object, claim)).collect::<Vec<_>>()
+    });
+    let variables = bound.kustomizations.iter().flat_map(|object| {
+        let claims = scene.mine(variables(&object.metadata));
+        claims.into_iter().map(|claim| scene.variable(object, claim)).collect::<Vec<_>>()
+    });
+    let mut all: Vec<Binding> = tags.chain(variables).collect();
+    #[cfg(feature = "planted")]
+    if active(Bug::FirstBindingOnly) {
+        all.dedup_by(|one, other| one.uid == other.uid);
+    }
+    all.sort_by(|one, other| one.field.cmp(&other.field));
+    all
+}
+
+/// A claim on a field, with the other Rollout that the same object names for it.
+struct Mine {
+    claim: Claim,
+    other: Option<Claim>,
+}
+
+struct Scene<'a> {
+    seen: &'a Seen,
+    own: Key,
+    workload: bool,
+}
+
+/// What is known of a bound field besides its value.
+struct Hands {
+    ours: bool,
+    yields: bool,
+    rival: Option<String>,
+}
+
+impl Scene<'_> {
+    /// The claims that name the Rollout, each field once: our own spelling goes first.
+    fn mine(&self, claims: Vec<Claim>) -> Vec<Mine> {
+        let mut fields: BTreeMap<String, Mine> = BTreeMap::new();
+        let (mine, others): (Vec<Claim>, Vec<Claim>) =
+            claims.into_iter().partition(|claim| claim.rollout == self.own);
+        for claim in mine {
+            let other = others.iter().find(|other| other.variable == claim.variable).cloned();
+            match fields.get(&claim.variable) {
+                Some(known) if !known.claim.alias => {}
+                Some(_) | None => {
+                    fields.insert(claim.variable.clone(), Mine { claim, other });
+                }
+            }
+        }
+        fields.into_values().collect()
+    }
+
+    fn variable(&self, object: &Kustomization, mine: Mine) -> Binding {
+        let variable = mine.claim.variable.clone();
+        let substitute = object.spec.post_build.as_ref().and_then(|p| p.substitute.as_ref());
+        let value = substitute.and_then(|all| all.get(&variable)).cloned();
+        let field = field(TargetKind::Kustomization, &object.metadata, variable.clone());
+        let hash = self.hash();
+        let manager = format!("{}-{hash}-{variable}", keys::FIELD_MANAGER);
+        let path = ["f:spec", "f:postBuild", "f:substitute", &format!("f:{variable}")];
+        let pointer = format!("/spec/postBuild/substitute/{variable}");
+        let known = Object {
+            group: keys::FLUX_KUSTOMIZE_GROUP,
+            version: "v1",
+            kind: "Kustomization",
+            meta: &object.metadata,
+        };
+        let hands = self.hands((&known, &pointer), &path, &manager, &mine.claim);
+        let feeds = self.applies(object);
+        let trouble = illegal(&variable).map(|why| Trouble::Invalid {
+            object: field.to_string(),
+            why: format!("variable {:?} {why}", excerpt(&variable)),
+        });
+        let suspended = object.spec.suspend;
+        let applied = progress(object, feeds && !self.workload);
+        let trouble = trouble.or_else(|| self.trouble(&object.metadata, &field, &mine, suspended));
+        self.binding(&object.metadata, (field, manager, value), hands, (feeds, trouble, applied))
+    }
+
+    fn tag(&self, object: &OciRepository, mine: Mine) -> Binding {
+        let reference = object.spec.reference.clone().unwrap_or_default();
+        let field = field(TargetKind::OciRepository, &object.metadata, String::new());
+        let manager = format!("{}-{}", keys::FIELD_MANAGER, self.hash());
+        let known = Object {
+            group: keys::FLUX_SOURCE_GROUP,
+            version: "v1",
+            kind: "OCIRepository",
+            meta: &object.metadata,
+        };
+        let path = ["f:spec", "f:ref", "f:tag"];
+        let hands = self.hands((&known, "/spec/ref/tag"), &path, &manager, &mine.claim);
+        let appliers: Vec<&Kustomization> = self.appliers(object).collect();
+        let feeds = appliers.iter().any(|applier| self.applies(applier));
+        let set = |value: &Option<String>| value.as_deref().is_some_and(|v| !v.is_empty());
+        let outranked = [("digest", &reference.digest), ("semver", &reference.semver)];
+        let outranked = outranked.into_iter().find(|(_, value)| set(value));
+        let precedence = outranked.map(|(by, _)| Trouble::Precedence { field: field.clone(), by });
+        let applied = self.fetched(object, reference.tag.as_deref(), &appliers);
+        let trouble = self.trouble(&object.metadata, &field, &mine, object.spec.suspend);
+        let trouble = trouble.or(precedence);
+        let value = reference.tag;
+        self.binding(&object.metadata, (field, manager, value), hands, (feeds, trouble, applied))
+    }
+
+    fn binding(
+        &self,
+        meta: &ObjectMeta,
+        (field, manager, value): (Field, String, Option<String>),
+        hands: Hands,
+        (feeds, trouble, applied): (bool, Option<Trouble>, Applied),
+    ) -> Binding {
+        let word = meta.annotations.as_ref().and_then(|all| all.get(keys::DELIVER));
+        let timing = match word.map(String::as_str) {
+            None | Some("Start") => Ok(false),
+            Some("Promoted") => Ok(true),
+            Some(other) => Err(Trouble::Invalid {
+                object: field.to_string(),
+                why: format!(
+                    "annotation {} is {:?}; write Start or Promoted",
+                    keys::DELIVER,
+                    excerpt(other)
+                ),
+            }),
+        };
+        let Hands { ours, yields, rival } = hands;
+        Binding {
+            field,
+            uid: meta.uid.clone().unwrap_or_default(),
+            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            value,
+            manager,
+            ours,
+            yields,
+            rival,
+            feeds,
+            promoted: timing.clone().unwrap_or_default(),
+            trouble: trouble.or(timing.err()),
+            applied,
+        }
+    }
+
+    /// The Rollout as field managers tell it apart.
+    fn hash(&self) -> String {
+        let text = format!("{}/{}", self.own.namespace, self.own.name);
+        crate::model::template::hex(&Sha256::digest(text.as_bytes()), 10)
+    }
+
+    /// What keeps a field from being written, whatever its value.
+    fn trouble(
+        &self,
+        meta: &ObjectMeta,
+        field: &Field,
+        mine: &Mine,
+        suspended: bool,
+    ) -> Option<Trouble> {
+        let object = format!("{} {}/{}", field.kind.as_str(), field.namespace, field.name);
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        if namespace != self.own.namespace && !self.seen.bound.shared.contains(namespace) {
+            return Some(Trouble::Denied { object });
+        }
+        if mine.claim.alias && self.seen.bound.kuberik.contains(&self.own) {
+            let holder = format!("the Rollout {} of {}", self.own.name, keys::KUBERIK_GROUP);
+            return Some(Trouble::Duplicate { field: field.clone(), holder });
+        }
+        let other = mine.other.as_ref().and_then(|other| self.older(&other.rollout));
+        if let Some(other) = other {
+            let holder = format!("the older Rollout {}", other.name);
+            return Some(Trouble::Duplicate { field: field.clone(), holder });
+        }
+        suspended.then_some(Trouble::Suspended { object })
+    }
+
+    /// The other Rollout, if there is one of that name and it came first.
+    fn older(&self, other: &Key) -> Option<Key> {
+        let is = |rollout: &&Rollout| {
+            rollout.namespace().as_deref() == Some(&other.namespace)
+                && rollout.name_any() == other.name
+                && rollout.metadata.deletion_timestamp.is_none()
+        };
+        let rivals = self.seen.bound.rivals.iter().map(AsRef::as_ref);
+        let rival = rivals.into_iter().find(is)?;
+        (age(rival) < age(&self.seen.rollout)).then(|| other.clone())
+    }
+
+    /// Who has a field.
+    fn hands(
+        &self,
+        (object, pointer): (&Object, &str),
+        path: &[&str],
+        manager: &str,
+        claim: &Claim,
+    ) -> Hands {
+        let managers = managers(object.meta, path);
+        let ours = managers.iter().any(|known| known == manager);
+        let others: Vec<&String> = managers.iter().filter(|known| *known != manager).collect();
+        let kept = owner::of_field(object, pointer, &self.seen.kustomizations);
+        let flux = |name: &str| name == keys::FLUX_MANAGER && kept.is_none() && applied(object);
+        let kuberik = |name: &str| {
+            let lives = claim.alias && self.seen.bound.kuberik.contains(&self.own);
+            name == keys::KUBERIK_MANAGER && !lives
+        };
+        let yielding = |name: &str| person(name) || flux(name) || kuberik(name);
+        let rival = others.iter().find(|name| !yielding(name)).map(|name| (*name).clone());
+        Hands { ours, yields: !others.is_empty() && rival.is_none(), rival }
+    }
+
+    /// Tells whether a Kustomization applies the Rollout itself.
+    fn applies(&self, object: &Kustomization) -> bool {
+        let Key { namespace, name } = &self.own;
+        let id = format!("{namespace}_{name}_{}_Rollout", keys::GROUP);
+        let entries = object.status.iter().filter_map(|status| status.inventory.as_ref());
+        let listed = entries.flat_map(|inventory| &inventory.entries).any(|entry| entry.id == id);
+        let labels = self.seen.rollout.metadata.labels.as_ref();
+        let label = |key: &str| labels.and_then(|labels| labels.get(key)).map(String::as_str);
+        let meta = &object.metadata;
+        listed
+            || label(keys::FLUX_NAME).is_some_and(|name| meta.name.as_deref() == Some(name))
+                && label(keys::FLUX_NAMESPACE) == meta.namespace.as_deref()
+    }
+
+    /// The Kustomizations that apply what an OCIRepository fetches.
+    fn appliers<'a>(
+        &'a self,
+        object: &'a OciRepository,
+    ) -> impl Iterator<Item = &'a Kustomization> {
+        let meta = &object.metadata;
+        let applies = move |applier: &&Kustomization| {
+            applier.spec.source_ref.as_ref().is_some_and(|source| {
+                let own = applier.metadata.namespace.as_ref();
+                source.kind == "OCIRepository"
+                    && Some(&source.name) == meta.name.as_ref()
+                    && source.namespace.as_ref().or(own) == meta.namespace.as_ref()
+            })
+        };
+        self.seen.bound.appliers.iter().map(AsRef::as_ref).filter(applies)
+    }
+
+    /// How far a tag has come: fetched, and applied by all that apply it.
+    fn fetched(
+        &self,
+        object: &OciRepository,
+        tag: Option<&str>,
+        appliers: &[&Kustomization],
+    ) -> Applied {
+        let Some(status) = &object.status else { return pending("it has no status yet") };
+        let conditions = status.conditions.as_deref().unwrap_or_default();
+        if let Some(why) = unready(conditions, status.observed_generation, &object.metadata) {
+            return Applied::Pending(why);
+        }
+        let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
+        let fetched = revision.and_then(|revision| revision.split_once('@'));
+        if fetched.map(|(fetched, _)| fetched) != tag {
+            return pending("the tag is not fetched yet");
+        }
+        let revision = revision.unwrap_or_default();
+        let of = |applier: &&Kustomization| {
+            let feeds = self.applies(applier) && !self.workload;
+            match progress(applier, feeds) {
+                Applied::Done if !feeds => {
+                    let last = applier.status.as_ref();
+                    let last = last.and_then(|status| status.last_applied_revision.as_deref());
+                    if last == Some(revision) {
+                        return Applied::Done;
+                    }
+                    Applied::Pending(format!("Kustomization {} applies it", applier.name_any()))
+                }
+                Applied::Failed(why) => {
+                    let tried = applier.status.as_ref();
+                    let tried = tried.and_then(|s| s.last_attempted_revision.as_deref());
+                    if tried == Some(revision) {
+                        return Applied::Failed(why);
+                    }
+                    Applied::Pending(format!("Kustomization {} applies it", applier.name_any()))
+                }
+                other @ (Applied::Done | Applied::Pending(_)) => other,
+            }
+        };
+        let all: Vec<Applied> = appliers.iter().map(of).collect();
+        let failed = all.iter().find(|one| matches!(one, Applied::Failed(_)));
+        let waits = all.iter().find(|one| matches!(one, Applied::Pending(_)));
+        failed.or(waits).cloned().unwrap_or(Applied::Done)
+    }
+}
+
+fn field(kind: TargetKind, meta: &ObjectMeta, variable: String) -> Field {
+    let namespace = meta.namespace.clone().unwrap_or_default();
+    Field { kind, namespace, name: meta.name.clone().unwrap_or_default(), variable }
+}
+
+/// Tells whether a Kustomization applies the object.
+fn applied(object: &Object) -> bool {
+    object.meta.labels.as_ref().is_some_and(|labels| labels.contains_key(keys::FLUX_NAME))
+}
+
+fn person(manager: &str) -> bool {
+    manager.starts_with("kubectl") || [keys::CLI_MANAGER, keys::FIELD_MANAGER].contains(&manager)
+}
+
+/// Why a variable is none.
+///
+/// Source: the grammar of Flux, `^[_[:alpha:]][_[:alpha:][:digit:]]*$`.
+fn illegal(variable: &str) -> Option<String> {
+    let first = |b: u8| b == b'_' || b.is_ascii_alphabetic();
+    let next = |b: u8| first(b) || b.is_ascii_digit();
+    let mut bytes = variable.bytes();
+    if !bytes.next().is_some_and(first) || !bytes.all(next) {
+        return Some("has to be letters, digits and _, and to begin with no digit".to_owned());
+    }
+    (variable.len() > VARIABLE_MAX).then(|| format!("may have at most {VARIABLE_MAX} characters"))
+}
+
+/// The field managers that have a field, or a whole that holds it.
+fn managers(meta: &ObjectMeta, path: &[&str]) -> Vec<String> {
+    let entries = meta.managed_fields.iter().flatten();
+    let main = entries.filter(|entry| entry.subresource.as_deref().unwrap_or("").is_empty());
+    let mut managers: Vec<String> = main
+        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| holds(&fields.0, path)))
+        .filter_map(|entry| entry.manager.clone())
+        .collect();
+    managers.sort();
+    managers.dedup();
+    managers
+}
+
+/// Tells whether a set of fields holds one. A field without parts stands for all below it.
+///
+/// Source: Kubernetes `FieldsV1` (structured-merge-diff).
+fn holds(fields: &Value, path: &[&str]) -> bool {
+    let mut node = fields;
+    for part in path {
+        match node.get(part) {
+            None => return false,
+            Some(below) if below.as_object().is_none_or(|parts| parts.is_empty()) => return true,
+            Some(below) => node = below,
+        }
+    }
+    true
+}
+
+fn pending(why: &str) -> Applied {
+    Applied::Pending(why.to_owned())
+}
+
+/// Why an object is not Ready at its generation.
+fn unready(conditions: &[Condition], observed: Option<i64>, meta: &ObjectMeta) -> Option<String> {
+    let ready = conditions.iter().find(|condition| condition.kind == "Ready");
+    let said = ready.map(|ready| excerpt(&ready.message)).unwrap_or_default();
+    match ready {
+        _ if observed != meta.generation => {
+            Some("Flux has not looked at its present generation yet".to_owned())
+        }
+        Some(ready) if ready.status == "True" => None,
+        _ if said.is_empty() => Some("it is not ready yet".to_owned()),
+        _ => Some(said),
+    }
+}
+
+/// How far a Kustomization has come at its present generation. Flux advances observedGeneration
+/// only with success, so a failure is told by its condition. `inside`: whether it applies this very
+/// Rollout and waits for it, so that it counts as applied once that is all it waits for.
+fn progress(object: &Kustomization, inside: bool) -> Applied {
+    let default = KustomizationStatus::default();
+    let status = object.status.as_ref().unwrap_or(&default);
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    let generation = object.metadata.generation;
+    let ready = conditions.iter().find(|condition| condition.kind == "Ready");
+    let now = ready.filter(|ready| ready.observed_generation == generation);
+    if let Some(failed) = now.filter(|ready| ready.status == "False" && fails(&ready.reason)) {
+        return Applied::Failed(excerpt(&failed.message));
+    }
+    let checks = |ready: &&Condition| ready.message.to_ascii_lowercase().contains("health check");
+    if inside && now.is_some_and(|ready| ready.status == "Unknown" && checks(&ready)) {
+        return Applied::Done;
+    }
+    #[cfg(feature = "planted")]
+    if active(Bug::DeliveryNotObserved) {
+        return Applied::Done;
+    }
+    match unready(conditions, status.observed_generation, &object.metadata) {
+        None => Applied::Done,
+        Some(why) => Applied::Pending(why),
+    }
+}
+
+/// The reasons by which Flux says that it cannot apply what it was given.
+fn fails(reason: &str) -> bool {
+    ["BuildFailed", "ReconciliationFailed", "HealthCheckFailed", "PruneFailed"].contains(&reason)
+}

@@ -1,0 +1,141 @@
+//! Real Flux: artifacts in the rig's registry, and the objects by which source-controller and
+//! kustomize-controller read and apply them.
+//!
+//! Both see objects with a label only; every other object of Flux is left to the story.
+
+use serde_json::{Value, json};
+
+use super::json::{condition, name, number, text};
+use super::rig::{rig, succeeded};
+use super::story::{REQUESTED_AT, Story};
+use super::watch::{Change, Seen};
+
+/// How the parts of the rig are told which objects are theirs.
+fn real() -> Value {
+    json!({"test.stairlock.dev/flux": "real"})
+}
+
+/// An OCIRepository that reads the artifacts of that name; `reference` says which.
+pub fn oci_repository(story: &Story, name: &str, reference: Value) -> Value {
+    json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "OCIRepository",
+        "metadata": {"name": name, "labels": real()},
+        "spec": {
+            "interval": "10m",
+            "url": format!("oci://{}", story.repository_of(name)),
+            "insecure": true,
+            "ref": reference,
+        },
+    })
+}
+
+/// A Kustomization that applies what the OCIRepository of the same name read, and waits for it.
+pub fn applied(story: &Story, name: &str) -> Value {
+    json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": name, "labels": real()},
+        "spec": {
+            "interval": "10m",
+            "retryInterval": "2s",
+            "timeout": "60s",
+            "path": "./",
+            "prune": true,
+            "wait": true,
+            "targetNamespace": story.namespace(),
+            "sourceRef": {"kind": "OCIRepository", "name": name},
+            // Without any variable Flux would leave `${NAME:=default}` as it stands.
+            "postBuild": {"substitute": {"CLUSTER": "rig"}},
+        },
+    })
+}
+
+/// A ConfigMap of one key.
+pub fn config_map(name: &str, key: &str, value: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
+        "data": {key: value}})
+}
+
+/// Whether Flux is done with the present generation of an object, and well.
+pub fn ready(object: &Value) -> bool {
+    condition(object, "Ready") == "True" && current(object)
+}
+
+/// Whether a status is of the present generation.
+pub fn current(object: &Value) -> bool {
+    number(object, "/status/observedGeneration") == number(object, "/metadata/generation")
+}
+
+impl Story {
+    /// Pushes manifests as `flux push artifact` does, under a tag.
+    pub async fn publish(&self, name: &str, tag: &str, manifests: &[Value]) {
+        let work = rig().folder(&format!("stories/{}-{name}-{tag}", self.namespace()));
+        let folder = work.join("manifests");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (at, manifest) in manifests.iter().enumerate() {
+            let file = folder.join(format!("{at:02}.yaml")); // all JSON is YAML
+            std::fs::write(file, manifest.to_string()).unwrap();
+        }
+        let layer = work.join("layer.tar");
+        let mut tar = tokio::process::Command::new("tar");
+        tar.args(["--sort=name", "--owner=0", "--group=0", "--mtime=@0", "-C"]).arg(&folder);
+        succeeded("tar", tar.arg("-cf").arg(&layer).arg(".").output().await.unwrap());
+        // A tag is never seen without its annotations: they are laid on elsewhere.
+        let repository = self.repository_of(name);
+        let (draft, image) = (format!("{repository}-draft:{tag}"), format!("{repository}:{tag}"));
+        let mut append = rig().program("crane");
+        append.args(["append", "--insecure", "--oci-empty-base", "-t", &draft, "-f"]).arg(&layer);
+        succeeded("crane append", append.output().await.unwrap());
+        let mut mutate = rig().program("crane");
+        mutate.args(["mutate", "--insecure", &draft, "-t", &image]);
+        for (key, value) in [("revision", tag), ("source", "https://git.example/apps")] {
+            mutate.arg("-a").arg(format!("org.opencontainers.image.{key}={value}"));
+        }
+        succeeded("crane mutate", mutate.output().await.unwrap());
+        if self.cluster.find("OCIRepository", name).await.is_some() {
+            self.reconcile("OCIRepository", name, tag).await;
+        }
+    }
+
+    /// Asks Flux for a reconciliation now; each asks with another token.
+    pub async fn reconcile(&self, kind: &str, name: &str, token: &str) {
+        let asked = json!({"metadata": {"annotations": {REQUESTED_AT: token}}});
+        self.cluster.merge(kind, name, asked).await;
+    }
+
+    /// Waits for a state of an object of any kind, from now on.
+    pub async fn becomes(
+        &self,
+        kind: &str,
+        of: &str,
+        what: &str,
+        test: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let watch = self.watch(kind).await;
+        let matches = |seen: &Seen| {
+            seen.change != Change::Deleted && name(&seen.object) == of && test(&seen.object)
+        };
+        let what = format!("{}: {kind} {of}: {what}", self.namespace());
+        watch.until(self.end, &what, matches).await
+    }
+
+    /// Waits until a Kustomization has applied an artifact of a tag, and all of it is ready.
+    pub async fn applied(&self, of: &str, tag: &str) -> Value {
+        let start = format!("{tag}@sha256:");
+        let test =
+            |k: &Value| ready(k) && text(k, "/status/lastAppliedRevision").starts_with(&start);
+        self.becomes("Kustomization", of, &format!("{tag} is applied"), test).await
+    }
+
+    /// Gives a variable of a Kustomization a value, as a manager of its own.
+    pub async fn substitute(&self, manager: &str, of: &str, variable: &str, value: &str) {
+        let object = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": {"name": of},
+            "spec": {"postBuild": {"substitute": {variable: value}}},
+        });
+        self.cluster.apply(manager, object).await;
+    }
+}
