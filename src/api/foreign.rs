@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::Resource;
-use kube::core::Object;
+use kube::core::{DynamicObject, Object, PartialObjectMeta};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -455,8 +455,8 @@ pub struct Artifact {
     pub metadata: Option<BTreeMap<String, String>>,
 }
 
-/// A Rollout of kuberik: only that it is there matters.
-pub type KuberikRollout = Object<Value, Value>;
+/// A Rollout of kuberik: only that it is there matters, whatever it holds.
+pub type KuberikRollout = PartialObjectMeta<DynamicObject>;
 
 /// Fields that a Kustomization leaves alone.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Default)]

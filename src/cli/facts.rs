@@ -83,6 +83,33 @@ pub fn images(rollout: &Value) -> BTreeMap<String, String> {
     images
 }
 
+/// Tells the fields of a Flux object that releases are delivered to, with their values.
+pub fn deliverable(object: &Value) -> BTreeMap<String, String> {
+    let variables = object.pointer("/spec/postBuild/substitute").and_then(Value::as_object);
+    let variables = variables.into_iter().flatten();
+    let tag = object.pointer("/spec/ref/tag").map(|tag| ("spec.ref.tag".to_owned(), tag));
+    let all = variables.map(|(name, value)| (name.clone(), value)).chain(tag);
+    all.filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
+}
+
+/// Tells whether an annotation binds a field of a Flux object to a Rollout.
+pub fn binds(object: &Value) -> bool {
+    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+    let prefixes = [keys::BIND_VARIABLE, keys::BIND_VARIABLE_KUBERIK];
+    let tags = [keys::BIND_TAG, keys::BIND_TAG_KUBERIK];
+    annotations.into_iter().flatten().any(|(key, _)| {
+        tags.contains(&key.as_str()) || prefixes.iter().any(|prefix| key.starts_with(prefix))
+    })
+}
+
+/// Tells the status of the condition Ready and its message.
+pub fn ready(object: &Value) -> (&str, &str) {
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    let mut all = conditions.into_iter().flatten();
+    let ready = all.find(|condition| text(condition, "/type") == "Ready");
+    ready.map_or(("", ""), |ready| (text(ready, "/status"), text(ready, "/message")))
+}
+
 /// Tells the object before and after a change.
 pub fn sides(change: &Change) -> (Option<&Value>, Option<&Value>) {
     (change.before.as_deref(), change.after.as_deref())

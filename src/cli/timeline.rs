@@ -37,6 +37,8 @@ pub enum Topic {
     Hold,
     /// Who gets which share of traffic.
     Traffic,
+    /// What bound Flux objects hold, and what Flux makes of it.
+    Target,
     /// How many pods there are.
     Pods,
     /// Which controller acts.
@@ -51,6 +53,7 @@ impl Topic {
             Self::Rollout => "rollout",
             Self::Hold => "hold",
             Self::Traffic => "traffic",
+            Self::Target => "target",
             Self::Pods => "pods",
             Self::Controller => "controller",
         }
@@ -97,6 +100,7 @@ impl Teller {
             "rollouts" => self.rollout(change, began),
             "httproutes" | "grpcroutes" => route(change),
             "services" => self.service(change),
+            "kustomizations" | "ocirepositories" => target(change),
             "replicasets" => self.replica_set(change),
             "leases" => lease(change),
             _ => Vec::new(),
@@ -272,6 +276,27 @@ fn route(change: &Change) -> Told {
     let name = &change.place.name;
     let kind = Resource::named(change.place.resource).map_or("", |resource| resource.kind);
     vec![(Topic::Traffic, format!("{kind} {name}{made}: {}{by}", rules.join("; ")))]
+}
+
+/// A bound field that is written, and what Flux says of it then.
+fn target(change: &Change) -> Told {
+    let (Some(before), Some(after)) = facts::sides(change) else { return Vec::new() };
+    let kind = Resource::named(change.place.resource).map_or("", |resource| resource.kind);
+    let object = format!("{kind} {}", change.place.name);
+    let mut told = Vec::new();
+    if let Writer::Controller { .. } = &change.writer {
+        let (old, new) = (facts::deliverable(before), facts::deliverable(after));
+        for (field, value) in new.iter().filter(|(field, value)| old.get(*field) != Some(*value)) {
+            told.push((Topic::Target, format!("{object}: {field} is {value}")));
+        }
+    }
+    let (was, is) = (facts::ready(before), facts::ready(after));
+    if facts::binds(after) && was != is {
+        let said = if is.1.is_empty() { String::new() } else { format!(": {}", is.1) };
+        let word = if is.0 == "True" { "Ready" } else { "not Ready" };
+        told.push((Topic::Target, format!("{object} is {word}{said}")));
+    }
+    told
 }
 
 fn lease(change: &Change) -> Told {

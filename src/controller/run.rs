@@ -242,9 +242,25 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
             info!(kind = kind.as_str(), installed, "looked for a kind");
             // What refers to the kind looks again, and the stores may be ready.
             let now = ctx.clock.monotonic();
-            let users = ctx.stores.rollouts.named(kind).into_iter();
-            let keys = users.flat_map(|named| ctx.stores.rollouts.keys_by(&named));
-            keys.for_each(|key| ctx.queue.push(key, now));
+            let rollouts = &ctx.stores.rollouts;
+            let keys: Vec<Key> = match kind {
+                // An object of these may bind a field to any Rollout: all waited for the answer.
+                Kind::Kustomization | Kind::OciRepository => rollouts.keys(),
+                Kind::Rollout
+                | Kind::ReplicaSet
+                | Kind::Pod
+                | Kind::Service
+                | Kind::EndpointSlice
+                | Kind::ImagePolicy
+                | Kind::HttpRoute
+                | Kind::GrpcRoute
+                | Kind::KuberikRollout
+                | Kind::Event => {
+                    let users = rollouts.named(kind).into_iter();
+                    users.flat_map(|named| rollouts.keys_by(&named)).collect()
+                }
+            };
+            keys.into_iter().for_each(|key| ctx.queue.push(key, now));
             ctx.queue.ring();
         }
         Sighting::Unanswered { kind, error } => {

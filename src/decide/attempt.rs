@@ -420,7 +420,7 @@ fn begin(
         stage,
         weight,
         highest: weight,
-        routing: side::routing(seen),
+        routing: side::routing(seen).filter(|_| seen.spec.workload),
         unpaused: returns,
         concludes: false,
         previous: None,

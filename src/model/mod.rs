@@ -14,6 +14,7 @@ pub mod notice;
 pub mod problem;
 pub mod range;
 pub mod release;
+pub mod remedy;
 pub mod schedule;
 pub mod selector;
 pub mod snapshot;

@@ -68,6 +68,8 @@ impl Watched for Rollout {
         let applied = kustomization(&self.metadata).filter(|one| Some(one) != source.as_ref());
         refs.extend(source);
         refs.extend(applied);
+        let known: BTreeSet<Reference> = delivered(self).into_iter().collect();
+        refs.extend(known.into_iter().filter(|one| !refs.contains(one)).collect::<Vec<_>>());
         refs
     }
 
@@ -313,7 +315,6 @@ impl Watched for KuberikRollout {
 
     fn trim(&mut self) {
         bare(&mut self.metadata);
-        (self.spec, self.status) = (Value::Null, None);
     }
 }
 
@@ -383,6 +384,17 @@ fn used(rollout: &Rollout) -> Vec<Reference> {
         [Kind::HttpRoute, Kind::GrpcRoute].into_iter().find(|kind| kind.as_str() == word)
     };
     all.filter_map(|(word, name)| Some(Reference::new(kind(word)?, own, name))).collect()
+}
+
+/// The Flux objects that a Rollout has delivered to and that bind a field to it.
+fn delivered(rollout: &Rollout) -> Vec<Reference> {
+    let targets = rollout.status.iter().flat_map(|status| &status.targets);
+    let named = targets.filter(|target| !target.unbound).filter_map(|target| {
+        let kinds = [Kind::OciRepository, Kind::Kustomization];
+        let kind = kinds.into_iter().find(|kind| kind.as_str() == target.kind)?;
+        Some(Reference::new(kind, &target.namespace, &target.name))
+    });
+    named.collect()
 }
 
 /// The Services of its namespace that a route leads to: by them it is found where a Rollout selects

@@ -77,6 +77,14 @@ impl<K: Watched> Store<K> {
         shelf.absent || shelf.scopes.values().all(|sight| sight.listed)
     }
 
+    /// Tells whether it is known what there is: everything has been listed once, as far as that is
+    /// allowed, or the kind is absent.
+    pub fn settled(&self) -> bool {
+        let shelf = self.read();
+        let known = |sight: &Sight| sight.listed || sight.denied.is_some();
+        shelf.absent || shelf.scopes.values().all(known)
+    }
+
     /// Tells whether what there is in a namespace has been listed once. One that nobody watches is
     /// not waited for.
     pub fn listed(&self, namespace: &str) -> bool {

@@ -163,9 +163,12 @@ impl Stores {
                 | Kind::Event => true,
             }
         };
-        let own = rollout.metadata.namespace.as_deref().unwrap_or_default();
         // A gate that is not known yet may be closed.
-        self.gates.listed(own) && refs.iter().chain(&self.applied(&refs)).all(listed)
+        let own = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        let gated = self.gates.listed(own);
+        // Any of these may bind a field to it.
+        let bound = self.kustomizations.settled() && self.repositories.settled();
+        gated && bound && refs.iter().chain(&self.applied(&refs)).all(listed)
     }
 
     /// Tells which of the further kinds that a Rollout refers to the API server does not let us
@@ -230,7 +233,9 @@ impl Stores {
     /// that lead to one of its Services.
     pub fn uses(&self, rollout: &Rollout) -> Vec<Reference> {
         let mut refs = rollout.refs();
-        refs.extend(self.bound(&Reference { kind: Kind::Rollout, key: key(rollout) }));
+        let bound = self.bound(&Reference { kind: Kind::Rollout, key: key(rollout) });
+        let new: Vec<Reference> = bound.into_iter().filter(|one| !refs.contains(one)).collect();
+        refs.extend(new);
         let gateway = rollout.spec.strategy.gateway();
         if gateway.is_none_or(|api| api.labelled().next().is_none()) {
             return refs; // They name each object once.

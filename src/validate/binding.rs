@@ -389,7 +389,7 @@ fn illegal(variable: &str) -> Option<String> {
     (variable.len() > VARIABLE_MAX).then(|| format!("may have at most {VARIABLE_MAX} characters"))
 }
 
-/// The field managers that have a field, or a whole that holds it.
+/// The field managers that have a field.
 fn managers(meta: &ObjectMeta, path: &[&str]) -> Vec<String> {
     let entries = meta.managed_fields.iter().flatten();
     let main = entries.filter(|entry| entry.subresource.as_deref().unwrap_or("").is_empty());
@@ -402,19 +402,12 @@ fn managers(meta: &ObjectMeta, path: &[&str]) -> Vec<String> {
     managers
 }
 
-/// Tells whether a set of fields holds one. A field without parts stands for all below it.
+/// Tells whether a set of fields holds one. Both fields are in maps whose keys are owned one by one:
+/// who has such a map without keys (`substitute: {}` in Git) has none of them.
 ///
 /// Source: Kubernetes `FieldsV1` (structured-merge-diff).
 fn holds(fields: &Value, path: &[&str]) -> bool {
-    let mut node = fields;
-    for part in path {
-        match node.get(part) {
-            None => return false,
-            Some(below) if below.as_object().is_none_or(|parts| parts.is_empty()) => return true,
-            Some(below) => node = below,
-        }
-    }
-    true
+    path.iter().try_fold(fields, |node, part| node.get(part)).is_some()
 }
 
 fn pending(why: &str) -> Applied {
@@ -466,3 +459,6 @@ fn progress(object: &Kustomization, inside: bool) -> Applied {
 fn fails(reason: &str) -> bool {
     ["BuildFailed", "ReconciliationFailed", "HealthCheckFailed", "PruneFailed"].contains(&reason)
 }
+
+#[cfg(test)]
+mod tests;

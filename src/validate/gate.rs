@@ -62,7 +62,8 @@ fn depends_on(gate: &RolloutGate, depends: &DependsOn, other: Option<&Found<Roll
     let namespace = depends.rollout.namespace.clone().unwrap_or(own);
     let rollout = format!("{namespace}/{}", depends.rollout.name);
     let runs = match other {
-        Some(Found::Is(other)) => status::parse(other.status.as_ref()).ran()
+        Some(Found::Is(other)) => status::parse(other.status.as_ref())
+            .ran()
             .ok_or_else(|| format!("{rollout} has brought nothing to a good end yet")),
         Some(Found::Denied) => Err(format!(
             "{rollout} is in another namespace; start the controller with \

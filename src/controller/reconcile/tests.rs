@@ -39,6 +39,9 @@ fn context(stores: Stores, code: u16, answer: Value) -> Context {
 fn stores(names: &[&str]) -> Stores {
     let stores = Stores::new(Reach::default());
     stores.gates.finish(&None);
+    // A cluster without Flux.
+    stores.repositories.vanish();
+    stores.kustomizations.vanish();
     for name in names {
         let rollout = json!({
             "apiVersion": "stairlock.dev/v1alpha1", "kind": "Rollout",

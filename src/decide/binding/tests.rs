@@ -1,1 +1,190 @@
+//! What bound fields are to hold, who keeps them from it, and when Flux has applied it.
 
+use super::*;
+use crate::decide::fixture::{at, at_rest, climbing, delivered};
+use crate::model::binding::{Field, TargetKind};
+use crate::model::status::Cause;
+
+fn bound(value: Option<&str>) -> Binding {
+    Binding {
+        field: Field {
+            kind: TargetKind::Kustomization,
+            namespace: "flux-system".to_owned(),
+            name: "apps".to_owned(),
+            variable: "TAG".to_owned(),
+        },
+        uid: "u".to_owned(),
+        resource_version: "7".to_owned(),
+        value: value.map(str::to_owned),
+        manager: "stairlock-0123456789-TAG".to_owned(),
+        ours: value.is_some(),
+        yields: false,
+        rival: None,
+        feeds: false,
+        promoted: false,
+        trouble: None,
+        applied: Applied::Done,
+    }
+}
+
+fn with(mut seen: Snapshot, binding: Binding) -> Snapshot {
+    seen.bindings = vec![binding];
+    seen
+}
+
+fn told(act: Option<Act>) -> String {
+    match act {
+        None => "nothing".to_owned(),
+        Some(Act::Apply(writes)) => match writes.as_slice() {
+            [Write::Deliver { value, force, .. }] => {
+                format!("{value}{}", if *force { ", taken from a person" } else { "" })
+            }
+            other => format!("{other:?}"),
+        },
+        Some(Act::Commit(status)) => format!("counts {}", status.targets[0].reverts),
+        Some(Act::Wait(waits)) => format!("{waits:?}"),
+    }
+}
+
+#[test]
+fn a_field_holds_what_the_rollout_is_about() {
+    type Patch = fn(&mut Snapshot);
+    let back = |seen: &mut Snapshot| {
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        attempt.stage = Stage::RollingBack { entered_at: at(1), cause: Cause::Aborted };
+    };
+    let promoted = |seen: &mut Snapshot| seen.bindings[0].promoted = true;
+    let climbs: [(&str, Patch, &str); 7] = [
+        ("an attempt begins", |_| (), "1.1.0"),
+        ("it goes back", back, "nothing"),
+        ("written with full traffic only", promoted, "nothing"),
+        ("it is frozen", |seen| seen.spec.paused = true, "nothing"),
+        (
+            "a person set it meanwhile",
+            |seen| {
+                (seen.bindings[0].value, seen.bindings[0].yields) = (Some("9".to_owned()), true);
+            },
+            "1.1.0, taken from a person",
+        ),
+        (
+            "another manager has it",
+            |seen| seen.bindings[0].rival = Some("kustomize-controller".to_owned()),
+            "nothing",
+        ),
+        (
+            "the release has no tag",
+            |seen| seen.status.attempt.as_mut().unwrap().release = ReleaseRef::default(),
+            "nothing",
+        ),
+    ];
+    for (case, patch, want) in climbs {
+        let mut seen = with(climbing(1, None), bound(Some("1.0.0")));
+        patch(&mut seen);
+        assert_eq!(told(deliver(&seen, at(2))), want, "{case}");
+    }
+    let rest = with(at_rest(), bound(None));
+    assert_eq!(told(deliver(&rest, at(2))), "1.0.0", "at rest it holds what stable is");
+}
+
+#[test]
+fn what_another_manager_takes_away_is_not_fought_over() {
+    let known = |value: &str, reverts| Delivered {
+        field: bound(None).field,
+        value: value.to_owned(),
+        since: at(0),
+        reverts,
+        bound: true,
+    };
+    let code = |seen: &Snapshot| {
+        let holds: Vec<_> = troubles(seen).iter().map(|hold| hold.code().to_owned()).collect();
+        holds.join(" ")
+    };
+    for (case, rival, targets, want, hold) in [
+        ("never delivered, and nobody's", None, vec![], "1.0.0", ""),
+        ("it vanished once", None, vec![known("1.0.0", 0)], "counts 1", ""),
+        ("counted: it is put back", None, vec![known("", 1)], "1.0.0", ""),
+        ("it vanished twice", None, vec![known("1.0.0", 1)], "counts 2", ""),
+        ("counted twice", None, vec![known("", 2)], "nothing", "OwnershipConflict"),
+        ("before the first delivery", Some("flux"), vec![], "nothing", "SubstituteOwned"),
+        ("after it", Some("flux"), vec![known("1.0.0", 0)], "nothing", "OwnershipConflict"),
+    ] {
+        let mut binding = bound(None);
+        binding.rival = rival.map(str::to_owned);
+        let mut seen = with(at_rest(), binding);
+        seen.status.targets = targets;
+        assert_eq!(told(deliver(&seen, at(2))), want, "{case}");
+        assert_eq!(code(&seen), hold, "{case}");
+    }
+}
+
+#[test]
+fn an_attempt_does_not_begin_where_it_could_not_be_delivered() {
+    let release = delivered("shop:1.1.0");
+    for (case, value, rival, want) in [
+        ("free", Some("1.0.0"), None, None),
+        ("somebody has another value", Some("1.0.0"), Some("flux"), Some("SubstituteOwned")),
+        ("an equal value hides its owner", Some("1.1.0"), Some("flux"), None),
+    ] {
+        let mut binding = bound(value);
+        binding.rival = rival.map(str::to_owned);
+        let seen = with(at_rest(), binding);
+        let hold = blocked(&seen, &release);
+        assert_eq!(hold.as_ref().map(Hold::code), want, "{case}");
+    }
+}
+
+#[test]
+fn a_delivery_is_believed_as_flux_says() {
+    let suspended = Trouble::Suspended { object: "Kustomization flux-system/apps".to_owned() };
+    for (case, value, applied, trouble, feeds, want) in [
+        ("applied", Some("1.0.0"), Applied::Done, None, false, None),
+        ("not written", None, Applied::Done, None, false, Some("AwaitingDelivery")),
+        (
+            "not applied",
+            Some("1.0.0"),
+            Applied::Pending("why".to_owned()),
+            None,
+            false,
+            Some("AwaitingDelivery"),
+        ),
+        (
+            "the template is the proof",
+            Some("1.0.0"),
+            Applied::Pending(String::new()),
+            None,
+            true,
+            None,
+        ),
+        (
+            "it stands still",
+            Some("1.0.0"),
+            Applied::Done,
+            Some(suspended),
+            false,
+            Some("TargetSuspended"),
+        ),
+    ] {
+        let binding = Binding { applied, trouble, feeds, ..bound(value) };
+        let mut seen = with(at_rest(), binding);
+        seen.status.attempt.as_mut().unwrap().trigger = Trigger::Release;
+        assert_eq!(awaited(&seen).as_ref().map(Hold::code), want, "{case}");
+    }
+    let failed = Binding { applied: Applied::Failed("why".to_owned()), ..bound(Some("1.0.0")) };
+    let seen = with(at_rest(), failed.clone());
+    assert_eq!(refused(&seen).unwrap(), "Kustomization flux-system/apps TAG: why");
+    let old = Binding { value: Some("0.9.0".to_owned()), ..failed };
+    assert_eq!(refused(&with(at_rest(), old)), None, "it failed with another value");
+}
+
+#[test]
+fn what_is_bound_is_remembered_and_what_is_not_any_more_too() {
+    let seen = with(at_rest(), bound(Some("1.0.0")));
+    let first = remembered(&seen, &seen.status, at(1));
+    assert_eq!((first.len(), first[0].value.as_str(), first[0].since), (1, "1.0.0", at(1)));
+    let mut later = seen.clone();
+    later.status.targets = first;
+    assert_eq!(remembered(&later, &later.status, at(9))[0].since, at(1), "since then");
+    later.bindings.clear();
+    let left = remembered(&later, &later.status, at(9));
+    assert_eq!((left.len(), left[0].bound), (1, false));
+}

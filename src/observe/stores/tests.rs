@@ -93,6 +93,13 @@ fn a_kind_that_may_not_be_listed_stops_those_that_refer_to_it() {
         stores.routes.finish(scope);
         stores.gates.finish(scope);
     }
+    let plain = rollout("dev", "httpRoute");
+    assert!(!stores.ready_for(&plain), "what binds a field to it is not known yet");
+    stores.repositories.vanish();
+    stores.kustomizations.finish(&prod);
+    assert!(!stores.ready_for(&plain), "one of its namespaces is not listed");
+    assert!(stores.kustomizations.deny(&dev, "forbidden".to_owned()));
+    assert!(stores.ready_for(&plain), "what may not be listed binds nothing");
     stores.grpc_routes.finish(&dev);
     let known = |rollout: &Rollout| (stores.ready_for(rollout), stores.denied_for(rollout));
     let denied = Some((Kind::GrpcRoute, "forbidden".to_owned()));

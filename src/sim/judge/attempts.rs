@@ -1,14 +1,16 @@
 //! Attempts: how numbers, stages, steps and history go on (S8, S9, S11).
 //!
 //! A stage follows only from one of these; a new number begins with First or Step 1, or the last
-//! step where a revision comes back, and ends what is in progress as Superseded, not a promotion:
+//! step where a revision comes back, or Baking where there are no pods or stable itself is tried
+//! again, and ends what is in progress as Superseded, not a promotion:
 //!
 //! | from | to |
 //! | --- | --- |
 //! | nothing | First, or what the ReplicaSets tell: Step 1, Completed, Ended |
-//! | First | Completed, Ended |
-//! | Step | a later Step, Promoting (with a route), Completed (without), RollingBack |
-//! | Promoting | Completed, RollingBack |
+//! | First | Baking or Completed, Ended |
+//! | Step | a later Step, Promoting (with a route), Baking or Completed (without), RollingBack |
+//! | Promoting | Baking or Completed, RollingBack |
+//! | Baking | Completed, RollingBack, Ended where there is nothing to go back to or it is kept |
 //! | RollingBack | Ended, by the same cause |
 //! | Ended, failed, of an edit | Ended, Reverted: the template is the stable one again |
 //! | Completed, Ended | nothing else: they are the end of an attempt |
@@ -59,7 +61,8 @@ fn numbers(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
                 set.is_some_and(|set| set.owner.as_ref() == Some(&is.uid))
             };
             let unseen = sets.iter().all(|(_, states)| !states.iter().all(owned));
-            let first = new.number == 1 && new.stage() == Stage::First && unseen;
+            let begins = if is.spec.workload { Stage::First } else { Stage::Baking };
+            let first = new.number == 1 && new.stage() == begins && unseen;
             let marks = sets.iter().map(|(_, states)| {
                 states.iter().map(|set| set.map_or(0, |set| set.attempt)).min().unwrap_or(0)
             });
@@ -134,6 +137,7 @@ fn stages(was: &Rollout, is: &Rollout, found: &mut Found) {
         let recovered = is.status.attempt.as_ref().is_none_or(|new| match new.stage() {
             Stage::First | Stage::Completed | Stage::Ended => true,
             Stage::Step => new.step == 1,
+            Stage::Baking => !is.spec.workload,
             Stage::Promoting | Stage::RollingBack | Stage::Unknown => false,
         });
         found.unless(recovered, "S11", || format!("{} begins in the middle", is.name));
@@ -148,6 +152,7 @@ fn stages(was: &Rollout, is: &Rollout, found: &mut Found) {
                 let back = new.unpaused && is.returns(&new.revision);
                 new.step == if back { is.spec.last() } else { 1 }
             }
+            Stage::Baking => !is.spec.workload || old.kept,
             Stage::Promoting
             | Stage::RollingBack
             | Stage::Completed
@@ -176,12 +181,13 @@ fn follows(old: &Attempt, new: &Attempt) -> bool {
         return old.cause == new.cause || reverted;
     }
     match (old.stage(), new.stage()) {
-        (Stage::First, Stage::Completed)
+        (Stage::First, Stage::Baking | Stage::Completed)
         | (Stage::Step, Stage::RollingBack)
-        | (Stage::Promoting, Stage::Completed | Stage::RollingBack) => true,
-        (Stage::First, Stage::Ended) => new.failed(),
+        | (Stage::Promoting, Stage::Baking | Stage::Completed | Stage::RollingBack)
+        | (Stage::Baking, Stage::Completed | Stage::RollingBack) => true,
+        (Stage::First | Stage::Baking, Stage::Ended) => new.failed(),
         (Stage::Step, Stage::Promoting) => is_routed(new),
-        (Stage::Step, Stage::Completed) => !is_routed(new),
+        (Stage::Step, Stage::Baking | Stage::Completed) => !is_routed(new),
         (Stage::RollingBack, Stage::Ended) => old.cause == new.cause,
         (_, _) => false,
     }
@@ -220,7 +226,7 @@ fn failure(was: &Rollout, is: &Rollout, found: &mut Found) {
     let bars = |attempt: &Attempt| attempt.failed() || attempt.lost();
     let fails = bars(new) && !bars(old) && new.number == old.number;
     let noted = is.status.quarantine.iter().any(|failed| failed.attempt == new.number);
-    found.unless(!fails || noted, "S8", || {
+    found.unless(!fails || noted || new.kept, "S8", || {
         format!("{}: attempt {} fails and is not noted", is.name, new.number)
     });
 }
@@ -256,7 +262,8 @@ fn phase(is: &Rollout, found: &mut Found) {
     let wanted: &[&str] = match attempt.stage() {
         Stage::First => &["Initializing"],
         Stage::Step if attempt.paused_at.is_some() => &[is.spec.pause],
-        Stage::Step | Stage::Promoting | Stage::RollingBack => &["Progressing"],
+        Stage::Baking if attempt.bake_start_time.is_some() => &["Baking"],
+        Stage::Step | Stage::Promoting | Stage::Baking | Stage::RollingBack => &["Progressing"],
         Stage::Ended if attempt.failed() => &["Failed"],
         Stage::Ended if attempt.lost() => &["Completed", "Concluded"],
         Stage::Completed | Stage::Ended => &["Completed", "Progressing"],

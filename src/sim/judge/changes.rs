@@ -19,7 +19,7 @@ pub fn see(case: &Case<'_>, found: &mut Found) {
         return;
     }
     let rests = match old.stage() {
-        Stage::First | Stage::Completed | Stage::Ended => true,
+        Stage::First | Stage::Baking | Stage::Completed | Stage::Ended => true,
         Stage::Step | Stage::Promoting | Stage::RollingBack | Stage::Unknown => false,
     };
     found.unless(rests, "S11", || {

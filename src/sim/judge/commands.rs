@@ -187,10 +187,14 @@ fn could_act(rollout: &Rollout, word: &str) -> bool {
         }
         "promote-full" => step && !attempt.unpaused && !stands(rollout),
         "restart" => true,
-        "abort" => matches!(attempt.stage(), Stage::First | Stage::Step | Stage::Promoting),
+        "abort" => {
+            matches!(attempt.stage(), Stage::First | Stage::Step | Stage::Promoting | Stage::Baking)
+        }
         "retry" => {
             let failed = |f: &crate::sim::judge::facts::status::Failed| f.attempt == attempt.number;
-            rollout.status.pin.is_some() || rollout.status.quarantine.iter().any(failed)
+            attempt.kept
+                || rollout.status.pin.is_some()
+                || rollout.status.quarantine.iter().any(failed)
         }
         _ => false,
     }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::api::keys;
+use crate::sim::judge::deliveries::{BOUND, unbound};
 use crate::sim::judge::experiments;
 use crate::sim::judge::facts::rollout::{COMMANDS, Spec};
 use crate::sim::judge::facts::route::told;
@@ -84,6 +85,10 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
     };
     let stripped = (!experiments.is_empty())
         .then(|| [before, after].map(|route| without_experiments(&experiments, route)));
+    let bound = BOUND.contains(&case.change.place.resource);
+    let stripped = stripped.or_else(|| {
+        bound.then(|| [before, after].map(|object| unbound(case.change.place.resource, object)))
+    });
     let (old, new) = match &stripped {
         Some([old, new]) => (old, new),
         None => (before, after),

@@ -114,7 +114,7 @@ fn goal<'a>(was: &'a Rollout, old: &'a Attempt, new: &Attempt) -> Option<Goal<'a
     let revision = old.revision.as_str();
     let stable = was.status.stable.as_ref().map(|side| side.revision.as_str());
     match (old.stage(), new.stage()) {
-        (Stage::Step, Stage::Step | Stage::Promoting | Stage::Completed) => {
+        (Stage::Step, Stage::Step | Stage::Promoting | Stage::Baking | Stage::Completed) => {
             let begins = new.step == old.step && old.paused_at.is_none() && new.paused_at.is_some();
             let step = was.spec.step(old.step);
             let (weight, pods) = (step.weight, part(replicas, step.weight));
@@ -124,15 +124,15 @@ fn goal<'a>(was: &'a Rollout, old: &'a Attempt, new: &Attempt) -> Option<Goal<'a
             let goal = Goal { weight, pods, turned: (weight == 100).then_some(revision), ruled };
             (begins || (new.left(old) && !was.promotes(old))).then_some(goal)
         }
-        (Stage::First, Stage::Completed) => {
+        (Stage::First, Stage::Baking | Stage::Completed) => {
             let (pods, turned) = (vec![(revision, replicas)], Some(revision));
             Some(Goal { weight: 0, pods, turned, ruled: Some(false) })
         }
-        (Stage::Promoting, Stage::Completed) => {
+        (Stage::Promoting, Stage::Baking | Stage::Completed) => {
             let (pods, turned) = (Vec::new(), Some(revision));
             Some(Goal { weight: 0, pods, turned, ruled: Some(false) })
         }
-        (Stage::RollingBack, Stage::Ended) => {
+        (Stage::RollingBack, Stage::Ended) if was.spec.workload => {
             let stable = stable?;
             let routed = was.routing().is_some();
             let pods = if routed { Vec::new() } else { vec![(stable, replicas)] };

@@ -284,8 +284,10 @@ fn ripe(scene: &Scene, rollout: &Rollout) -> Option<String> {
     let offer = scene.offer(spec.source.as_ref()?)?;
     let attempt = rollout.status.attempt.as_ref()?;
     let takes = match attempt.stage() {
-        Stage::Step | Stage::Completed | Stage::Ended => true,
-        Stage::First | Stage::Promoting | Stage::RollingBack | Stage::Unknown => false,
+        Stage::Step | Stage::Completed | Stage::Ended => !attempt.kept,
+        Stage::First | Stage::Promoting | Stage::Baking | Stage::RollingBack | Stage::Unknown => {
+            false
+        }
     };
     let known = |kind: &str| PASSING.contains(&kind);
     let held = rollout.status.waiting_for.iter().any(|waiting| !known(&waiting.kind));
@@ -318,7 +320,7 @@ fn overdue(rollout: &Rollout, since: Timestamp, at: Timestamp) -> Option<String>
     let attempt = rollout.open().filter(|attempt| attempt.delivered && !frozen)?;
     let first = rollout.status.waiting_for.first().filter(|_| rollout.spec.replicas > 0)?;
     let step = attempt.stage() == Stage::Step;
-    let climbs = step || [Stage::First, Stage::Promoting].contains(&attempt.stage());
+    let climbs = step || [Stage::First, Stage::Promoting, Stage::Baking].contains(&attempt.stage());
     let pause = match rollout.spec.step(attempt.step).pause {
         Pause::For(length) if step && !attempt.unpaused && first.kind == "Paused" => Some(length),
         Pause::UntilConcluded(most) if step && first.kind == "Experimenting" => most,
@@ -356,7 +358,7 @@ fn ends(
     let timeless = waiting.iter().any(|w| TIMED.contains(&w.kind.as_str()) && w.until.is_none());
     found.unless(!timeless, "L2", || format!("{name} is paused, and nothing tells until when"));
     let moving = match attempt.stage() {
-        Stage::First | Stage::Step | Stage::Promoting => {
+        Stage::First | Stage::Step | Stage::Promoting | Stage::Baking => {
             attempt.delivered && !rollout.spec.paused && rollout.spec.replicas > 0
         }
         Stage::RollingBack | Stage::Completed | Stage::Ended | Stage::Unknown => false,
@@ -395,6 +397,9 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
         return;
     }
     found.unless(status.outbox.is_empty(), "L1", || format!("{}: notices stay unsent", name.1));
+    if !rollout.spec.workload {
+        return;
+    }
     let routing = rollout.routing();
     let named = |object: &String| (name.0.clone(), object.clone());
     let routes = routing.as_ref().map(|routing| scene.routes_of(&name.0, routing));

@@ -12,6 +12,7 @@ mod bounds;
 mod changes;
 mod commands;
 mod deletions;
+mod deliveries;
 mod drain;
 mod experiments;
 mod facts;
@@ -37,6 +38,7 @@ use crate::model::moment::Timestamp;
 use crate::sim::history::{Change, Place};
 use crate::sim::judge::bindings::Reach;
 use crate::sim::judge::commands::Commands;
+use crate::sim::judge::deliveries::Deliveries;
 use crate::sim::judge::drain::Drains;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::images::Images;
@@ -75,11 +77,15 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("S12", "not yet: no metric is read"),
     (
         "S13",
-        "a step or attempt is over only by what pods and gateways say of the present generation; \
-         Flux targets: not yet",
+        "a step or attempt is over only by what pods, gateways and Flux say of the present \
+         generation",
     ),
     ("S14", "a version falls only on the way back from a failure, and lies in its range"),
-    ("S15", "of two Rollouts with one route or Service the older one writes it"),
+    (
+        "S15",
+        "of two Rollouts with one route or Service the older one writes it; a bound field gets a \
+        release of the Rollout that it is bound to",
+    ),
     ("S16", "a controller writes only while it holds the lease, and never after the next holder"),
     ("S17", "each transition is told by one Event, and none is told before it is stored"),
     ("S18", "the digest that is delivered is the one that the source showed"),
@@ -152,6 +158,7 @@ pub struct Judge {
     weights: Weights,
     drains: Drains,
     images: Images,
+    deliveries: Deliveries,
     commands: Commands,
     pauses: Pauses,
     notices: Notices,
@@ -186,6 +193,7 @@ impl Judge {
         deletions::see(&case, &mut found);
         force::see(&case, &mut found);
         self.images.see(&case, &mut found);
+        self.deliveries.see(&case, &mut found);
         self.commands.see(&case, &mut found);
         self.pauses.see(&case, &mut found);
         pauses::traffic_stands(&case, &mut found);
@@ -220,6 +228,7 @@ impl Judge {
         let mut found = Found::default();
         self.liveness.end(&self.scene, at, &mut found);
         self.restarts.end(&self.scene, at, &mut found);
+        self.deliveries.end(&self.scene, &mut found);
         self.tell(found, at);
     }
 

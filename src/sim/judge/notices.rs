@@ -155,7 +155,12 @@ fn of_stage(was: &Rollout, is: &Rollout, old: &Attempt, new: &Attempt) -> Option
         Stage::Ended if new.failed() => Some("AttemptFailed"),
         Stage::Ended if new.lost() => Some("ExperimentConcluded"),
         Stage::Ended => is.status.stable.is_some().then_some("AttemptReverted"),
-        Stage::First | Stage::Step | Stage::Promoting | Stage::RollingBack | Stage::Unknown => None,
+        Stage::First
+        | Stage::Step
+        | Stage::Promoting
+        | Stage::Baking
+        | Stage::RollingBack
+        | Stage::Unknown => None,
     }
 }
 

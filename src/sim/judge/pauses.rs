@@ -176,7 +176,8 @@ fn stands_still(was: &Rollout, is: &Rollout, found: &mut Found) {
             Stage::First => 0,
             Stage::Step => attempt.step.saturating_mul(2) + i64::from(attempt.paused_at.is_some()),
             Stage::Promoting => 1000,
-            Stage::Completed => 1001,
+            Stage::Baking => 1001,
+            Stage::Completed => 1002,
             Stage::RollingBack | Stage::Ended | Stage::Unknown => -1,
         };
         let climbs = order(new) > order(old) && order(old) >= 0;
@@ -233,7 +234,8 @@ pub fn traffic_stands(case: &Case<'_>, found: &mut Found) {
     }
     let still = |rollout: &Rollout| {
         let stage = rollout.open().map(|attempt| attempt.stage());
-        let climbs = matches!(stage, Some(Stage::First | Stage::Step | Stage::Promoting));
+        let climbs =
+            matches!(stage, Some(Stage::First | Stage::Step | Stage::Promoting | Stage::Baking));
         rollout.spec.paused && climbs && !rollout.deleting
     };
     let all: Vec<_> = case.rollouts().filter(|seen| seen.states().any(uses)).collect();

@@ -215,7 +215,9 @@ fn serves(rollout: &Rollout, revision: &str) -> bool {
     let failed = status.quarantine.iter().any(|failed| failed.revision == revision);
     let stable = status.stable.as_ref().is_some_and(|side| side.revision == revision);
     let climbs = status.attempt.as_ref().is_some_and(|attempt| match attempt.stage() {
-        Stage::First | Stage::Step | Stage::Promoting => attempt.revision == revision,
+        Stage::First | Stage::Step | Stage::Promoting | Stage::Baking => {
+            attempt.revision == revision
+        }
         Stage::RollingBack | Stage::Completed | Stage::Ended | Stage::Unknown => false,
     });
     !drains && (stable || (climbs && !failed))

@@ -117,18 +117,12 @@ impl<'a> Case<'a> {
     /// The Rollouts of the namespace, present or seen by the writer, each with its states.
     pub fn rollouts(&self) -> impl Iterator<Item = Seen<'a>> + use<'a> {
         let (window, scene) = (self.window, self.scene);
-        let told = Window { since: Timestamp::from_millis(i64::MAX), ..window };
-        within(&scene.rollouts, self.namespace()).filter_map(move |past| {
-            let mut states = past.within(window, "rollouts").flatten().map(Arc::as_ref);
-            let now = states.next()?;
-            let before: Vec<_> = states.collect();
-            let gone = past.now().is_none();
-            let exact = match window.sight {
-                Some(_) => past.within(told, "rollouts").flatten().count(),
-                None => before.len() + 1,
-            };
-            Some(Seen { now, before, gone, exact: exact.saturating_sub(1) })
-        })
+        within(&scene.rollouts, self.namespace()).filter_map(move |past| seen(past, window))
+    }
+
+    /// A Rollout of any namespace, likewise.
+    pub fn named(&self, name: &Name) -> Option<Seen<'a>> {
+        seen(self.scene.rollouts.get(name)?, self.window)
     }
 
     /// The states of a ReplicaSet that the writer may have looked at.
@@ -248,6 +242,19 @@ impl<'a> Case<'a> {
         });
         slices.fold(0, u32::saturating_add)
     }
+}
+
+fn seen<'a>(past: &'a Past<Arc<Rollout>>, window: Window<'_>) -> Option<Seen<'a>> {
+    let told = Window { since: Timestamp::from_millis(i64::MAX), ..window };
+    let mut states = past.within(window, "rollouts").flatten().map(Arc::as_ref);
+    let now = states.next()?;
+    let before: Vec<_> = states.collect();
+    let gone = past.now().is_none();
+    let exact = match window.sight {
+        Some(_) => past.within(told, "rollouts").flatten().count(),
+        None => before.len() + 1,
+    };
+    Some(Seen { now, before, gone, exact: exact.saturating_sub(1) })
 }
 
 /// A Rollout as its writer may have seen it.

@@ -106,7 +106,11 @@ impl Weights {
                 let back = match open.stage() {
                     Stage::Step | Stage::First => elsewhere,
                     Stage::Promoting => elsewhere || moved,
-                    Stage::RollingBack | Stage::Completed | Stage::Ended | Stage::Unknown => true,
+                    Stage::Baking
+                    | Stage::RollingBack
+                    | Stage::Completed
+                    | Stage::Ended
+                    | Stage::Unknown => true,
                 };
                 back || state.deleting || state.spec.steps != *ladder
             });
@@ -199,6 +203,7 @@ impl Turn<'_, '_> {
                     Stage::Promoting => full,
                     // What rises there is judged as such.
                     Stage::First
+                    | Stage::Baking
                     | Stage::RollingBack
                     | Stage::Completed
                     | Stage::Ended

@@ -103,14 +103,16 @@ fn entries(resource: &Resource) -> Vec<Value> {
     } else {
         ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
     };
+    let namespaced = resource.namespaced();
     let mut whole = json!({"name": plural, "singularName": resource.kind.to_lowercase(),
-        "namespaced": resource.namespaced(), "kind": resource.kind, "verbs": verbs, "storageVersionHash": mark});
+        "namespaced": namespaced, "kind": resource.kind, "verbs": verbs,
+        "storageVersionHash": mark});
     for (key, list) in [("shortNames", short), ("categories", categories)] {
         meta::put(&mut whole, key, (!list.is_empty()).then(|| json!(list)));
     }
     let part = |part: &str, kind: &str| {
         json!({"name": format!("{plural}/{part}"), "singularName": "",
-            "namespaced": resource.namespaced(), "kind": kind, "verbs": ["get", "patch", "update"]})
+            "namespaced": namespaced, "kind": kind, "verbs": ["get", "patch", "update"]})
     };
     let mut all = vec![whole];
     all.extend(resource.status.then(|| part("status", resource.kind)));

@@ -74,6 +74,13 @@ impl Flux {
             return;
         };
         known.insert(change.place.clone(), Arc::clone(object));
+        if change.place.resource == "ocirepositories" {
+            let revision = ["status", "artifact", "revision"];
+            let before = change.before.as_ref().map(|before| fields::text(before, &revision));
+            if before != Some(fields::text(object, &revision)) {
+                self.appliers(&change.place).into_iter().for_each(|p| ground.soon(Task::Flux(p)));
+            }
+        }
         let observed = fields::at(object, &["status", "observedGeneration"]);
         let generation = fields::at(object, &["metadata", "generation"]);
         if change.place.resource != "rollouts" && observed != generation {
@@ -91,7 +98,7 @@ impl Flux {
         let revision = format!("{}@{}", release.version, digest(release.version, release.build));
         let status = match place.resource {
             "ocirepositories" => self.copied(&object, Some(&revision), ground),
-            "kustomizations" => applied(&object, Some(&revision), ground),
+            "kustomizations" => applied(&object, (Some(&revision), false), ground),
             _ => {
                 let latest = self.latest(&place, &object, release);
                 self.status(&object, Some(&latest), ground)
@@ -225,12 +232,32 @@ impl Flux {
         Value::Object(fields)
     }
 
+    /// The Kustomizations that apply what an OCIRepository copies.
+    fn appliers(&self, source: &Place) -> Vec<Place> {
+        let applies = |place: &&Place| {
+            self.kustomizations.get(place).is_some_and(|object| copies(place, object) == *source)
+        };
+        self.kustomizations.keys().filter(applies).cloned().collect()
+    }
+
+    /// The revision that a Kustomization applies, where its source is an OCIRepository.
+    fn fetched(&self, place: &Place, kustomization: &Value) -> Option<&str> {
+        let source = self.artifacts.get(&copies(place, kustomization))?;
+        let revision = fields::text(source, &["status", "artifact", "revision"]);
+        Some(revision).filter(|revision| !revision.is_empty())
+    }
+
     /// Looks at an object whose spec is new.
     pub fn act(&mut self, ground: &mut Ground, place: &Place) {
         let status = if let Some(policy) = self.policies.get(place) {
             self.status(policy, None, ground)
         } else if let Some(kustomization) = self.kustomizations.get(place) {
-            applied(kustomization, None, ground)
+            if fields::at(kustomization, &["spec", "suspend"]) == Some(&json!(true)) {
+                return;
+            }
+            let fetched = self.fetched(place, kustomization);
+            let bad = breaks(kustomization) || fetched.is_some_and(bad);
+            applied(kustomization, (fetched, bad), ground)
         } else if let Some(artifact) = self.artifacts.get(place) {
             self.copied(artifact, None, ground)
         } else {
@@ -239,6 +266,26 @@ impl Flux {
         // An object that is gone is heard of soon.
         let _ = store(ground, place, &status);
     }
+}
+
+/// The OCIRepository that a Kustomization applies, if its source is one.
+fn copies(place: &Place, kustomization: &Value) -> Place {
+    let source = |key: &str| fields::text(kustomization, &["spec", "sourceRef", key]).to_owned();
+    let there = Some(source("namespace")).filter(|there| !there.is_empty());
+    let name = if source("kind") == "OCIRepository" { source("name") } else { String::new() };
+    Place::new("ocirepositories", there.unwrap_or(place.namespace.clone()), name)
+}
+
+/// Whether what a tag or a variable tells cannot be applied.
+fn bad(text: &str) -> bool {
+    text.contains("-bad")
+}
+
+/// Whether a variable of a Kustomization breaks what it applies.
+fn breaks(kustomization: &Value) -> bool {
+    let variables = fields::at(kustomization, &["spec", "postBuild", "substitute"]);
+    let mut values = variables.and_then(Value::as_object).into_iter().flat_map(|all| all.values());
+    values.any(|value| value.as_str().is_some_and(bad))
 }
 
 /// The object whose releases a Rollout follows.
@@ -265,13 +312,24 @@ fn digest(version: &str, build: u32) -> String {
     format!("sha256:{}", hex(&hash, 64))
 }
 
-/// The status of a Kustomization that applied a revision, or the one that it had.
-fn applied(kustomization: &Value, revision: Option<&str>, ground: &Ground) -> Value {
+/// The status of a Kustomization that applied a revision, or the one that it had, or could not.
+fn applied(kustomization: &Value, (revision, bad): (Option<&str>, bool), ground: &Ground) -> Value {
     let old = fields::text(kustomization, &["status", "lastAppliedRevision"]);
     let revision = match revision.unwrap_or(old) {
         "" => format!("main@sha1:{}", hex(&Sha256::digest(fields::uid(kustomization)), 40)),
         old => old.to_owned(),
     };
+    if bad {
+        // Flux does not say that it looked at a generation that it cannot apply.
+        let said = ("False", "ReconciliationFailed", "the manifests are refused");
+        let observed = fields::at(kustomization, &["status", "observedGeneration"]);
+        return json!({
+            "observedGeneration": observed.cloned().unwrap_or(json!(-1)),
+            "lastAppliedRevision": old,
+            "lastAttemptedRevision": revision,
+            "conditions": [condition(kustomization, said, ground)],
+        });
+    }
     let message = format!("Applied revision: {revision}");
     let ready = condition(kustomization, ("True", "ReconciliationSucceeded", &message), ground);
     json!({

@@ -9,6 +9,7 @@ use crate::support::json::{list, merged, name, text, version};
 use crate::support::rig::{rig, succeeded};
 use crate::support::shop::{image_policy, image_repository, rollout, sourced};
 use crate::support::story::{SHOP, Story};
+use crate::support::watch::Seen;
 
 const APPS: &str = "apps";
 const VARIABLE: &str = "SHOP_VERSION";
@@ -84,7 +85,7 @@ async fn a_tag_becomes_a_variable_that_flux_applies_and_is_baked() {
     let apps = story.cluster.get("Kustomization", APPS).await;
     assert!(ready(&apps), "{apps}");
     assert_eq!(text(&apps, VALUE), "1.1.0");
-    assert_eq!(text(&done, "/status/history/0/version/tag"), "1.1.0");
+    assert_eq!(text(&done, "/status/history/0/release/tag"), "1.1.0");
     assert_eq!(text(&done, "/status/history/0/bakeStatus"), "Succeeded");
     assert_eq!(list(&done, "/status/history").len(), 2);
     assert_eq!(deliveries(&controller).len(), 2);
@@ -177,13 +178,14 @@ async fn a_variable_in_git_holds_until_its_parent_ignores_it() {
 }
 
 #[tokio::test]
-async fn a_value_that_one_manager_puts_back_twice_is_not_fought_over() {
+async fn a_value_is_put_back_from_a_person_and_not_fought_over_with_a_manager() {
     let (story, controller) = delivered("rival", 150).await;
     let ours = |k: &Value| text(k, VALUE) == "1.0.0";
+    let older = json!({"spec": {"postBuild": {"substitute": {VARIABLE: "0.8.0"}}}});
+    story.cluster.merge("Kustomization", APPS, older).await;
+    story.becomes("Kustomization", APPS, "it is put back from a person", ours).await;
 
-    story.substitute("rival", APPS, VARIABLE, "0.9.0").await;
-    story.becomes("Kustomization", APPS, "it is put back once", ours).await;
-    story.substitute("rival", APPS, VARIABLE, "0.9.0").await;
+    story.substitute("rival", APPS, json!({VARIABLE: "0.9.0"})).await;
     let message = story.held("OwnershipConflict").await;
 
     assert!(message.contains("rival"), "{message}");
@@ -192,6 +194,12 @@ async fn a_value_that_one_manager_puts_back_twice_is_not_fought_over() {
     assert_eq!(deliveries(&controller).len(), before);
     let apps = story.cluster.get("Kustomization", APPS).await;
     assert_eq!(text(&apps, VALUE), "0.9.0");
+
+    // The other manager gives it up.
+    story.substitute("rival", APPS, json!({})).await;
+    story.becomes("Kustomization", APPS, "it is put back", ours).await;
+    shows(&story, "1.0.0").await;
+    assert_eq!(controller.forbidden(), [""; 0]);
 }
 
 #[tokio::test]
@@ -207,7 +215,7 @@ async fn of_three_tags_pushed_while_the_controller_is_down_the_newest_is_deliver
     controller.restart();
     let done = story.completed(2).await;
 
-    assert_eq!(text(&done, "/status/history/0/version/tag"), "1.3.0");
+    assert_eq!(text(&done, "/status/history/0/release/tag"), "1.3.0");
     shows(&story, "1.3.0").await;
     assert_eq!(list(&done, "/status/history").len(), 2);
     assert_eq!(deliveries(&controller).len(), 2);
@@ -317,6 +325,9 @@ async fn two_rollouts_never_touch_each_others_variable_in_200_releases() {
     let [shop, cart] = variables.map(|variable| format!("/spec/postBuild/substitute/{variable}"));
     tokio::join!(releases(&story, SHOP, &shop), releases(&story, "cart", &cart));
 
+    let last = format!("1.0.{ROUNDS}");
+    let both = |seen: &Seen| [&shop, &cart].iter().all(|value| text(&seen.object, value) == last);
+    apps.until(story.end, "both last values are there", both).await;
     for value in [&shop, &cart] {
         let states = apps.states(APPS);
         let mut values: Vec<&str> = states.iter().map(|state| text(state, value)).collect();
@@ -356,7 +367,7 @@ async fn while_a_rollout_of_kuberik_lives_its_bindings_are_its_own() {
     let story = Story::begin("kuberik", 150).await;
     story.offer("1.0.0").await;
     let theirs = json!({"apiVersion": "kuberik.com/v1alpha1", "kind": "Rollout",
-        "metadata": {"name": SHOP, "namespace": story.namespace()}});
+        "metadata": {"name": SHOP, "namespace": story.namespace()}, "spec": {}});
     let create = ["create", "-f", "-"];
     succeeded("kuberik's Rollout", rig().kubectl_with(&create, &theirs.to_string()).await);
     let key = format!("rollout.kuberik.com/substitute.{VARIABLE}.from");

@@ -57,7 +57,7 @@ async fn a_value_of_a_variable_and_a_newer_artifact_climb() {
     first_applied(&story).await;
     story.completed(1).await;
 
-    story.substitute("person", APPS, "SHOP_VERSION", "1.1.0").await;
+    story.substitute("person", APPS, json!({"SHOP_VERSION": "1.1.0"})).await;
     let done = story.completed(2).await;
     assert_eq!(text(&done, IMAGE), story.image("1.1.0"));
     story.applied(APPS, "1.0.0").await;

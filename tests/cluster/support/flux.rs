@@ -128,13 +128,13 @@ impl Story {
         self.becomes("Kustomization", of, &format!("{tag} is applied"), test).await
     }
 
-    /// Gives a variable of a Kustomization a value, as a manager of its own.
-    pub async fn substitute(&self, manager: &str, of: &str, variable: &str, value: &str) {
+    /// Gives variables of a Kustomization values, as a manager of its own; it has no others then.
+    pub async fn substitute(&self, manager: &str, of: &str, variables: Value) {
         let object = json!({
             "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
             "kind": "Kustomization",
             "metadata": {"name": of},
-            "spec": {"postBuild": {"substitute": {variable: value}}},
+            "spec": {"postBuild": {"substitute": variables}},
         });
         self.cluster.apply(manager, object).await;
     }

@@ -71,6 +71,10 @@ pub struct Rollout {
 /// What a Rollout asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
+    /// Whether it has pods of its own.
+    pub workload: bool,
+    /// How long a release has to stay healthy.
+    pub bake: Option<Duration>,
     /// Pods of a full side.
     pub replicas: u32,
     /// Whether it is frozen.
@@ -317,6 +321,8 @@ impl Spec {
         let namespace = || text(object, &["metadata", "namespace"]).to_owned();
         let source = word(spec, &["sourceRef", "name"]);
         Self {
+            workload: at(spec, &["template"]).is_some(),
+            bake: Duration::parse(text(spec, &["bakeTime"])).ok(),
             replicas,
             paused: at(spec, &["paused"]) == Some(&Value::Bool(true)),
             deadline: Duration::from_secs(u64::from(deadline)),

@@ -81,6 +81,10 @@ pub struct Attempt {
     pub started_at: String,
     /// Since when the step is in force.
     pub paused_at: Option<String>,
+    /// Since when all is healthy while it bakes.
+    pub bake_start_time: Option<String>,
+    /// Whether its release stays although it failed.
+    pub kept: bool,
 }
 
 /// What an attempt delivers.
@@ -285,6 +289,8 @@ pub enum Stage {
     Step,
     /// All traffic is on the new side.
     Promoting,
+    /// It has all traffic and has to be healthy.
+    Baking,
     /// Traffic goes back.
     RollingBack,
     /// It ended well.
@@ -314,6 +320,7 @@ impl Attempt {
             Wire::FIRST => Stage::First,
             Wire::STEP => Stage::Step,
             Wire::PROMOTING => Stage::Promoting,
+            Wire::BAKING => Stage::Baking,
             Wire::ROLLING_BACK => Stage::RollingBack,
             Wire::COMPLETED => Stage::Completed,
             Wire::ENDED => Stage::Ended,
@@ -324,14 +331,21 @@ impl Attempt {
     /// Whether it goes on.
     pub fn open(&self) -> bool {
         match self.stage() {
-            Stage::First | Stage::Step | Stage::Promoting | Stage::RollingBack => true,
+            Stage::First | Stage::Step | Stage::Promoting | Stage::Baking | Stage::RollingBack => {
+                true
+            }
             Stage::Completed | Stage::Ended | Stage::Unknown => false,
         }
     }
 
     /// Whether its release is to blame for its end.
     pub fn failed(&self) -> bool {
-        matches!(self.cause.as_deref(), Some("Aborted" | "DeadlineExceeded"))
+        matches!(
+            self.cause.as_deref(),
+            Some(
+                "Aborted" | "BakeFailed" | "DeadlineExceeded" | "DeliveryFailed" | "DeployTimeout"
+            )
+        )
     }
 
     /// Whether it did not win its experiment.
@@ -343,7 +357,7 @@ impl Attempt {
     pub fn left(&self, before: &Self) -> bool {
         match self.stage() {
             Stage::Step => self.step > before.step,
-            Stage::Promoting | Stage::Completed => true,
+            Stage::Promoting | Stage::Baking | Stage::Completed => true,
             Stage::First | Stage::RollingBack | Stage::Ended | Stage::Unknown => false,
         }
     }
