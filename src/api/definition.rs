@@ -3,6 +3,7 @@
 use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
+use crate::api::check::HealthCheck;
 use crate::api::gate::RolloutGate;
 use crate::api::rollout::Rollout;
 use crate::api::schedule::{ClusterRolloutSchedule, RolloutSchedule};
@@ -21,7 +22,7 @@ pub struct ShapeError(pub &'static str);
 /// # Errors
 /// [`ShapeError`].
 pub fn all() -> Result<Vec<Value>, ShapeError> {
-    Ok(vec![rollout()?, gate()?, schedule()?, cluster_schedule()?])
+    Ok(vec![rollout()?, gate()?, schedule()?, cluster_schedule()?, check()?])
 }
 
 /// Makes the definition of the Rollout, with what the derive cannot say.
@@ -62,6 +63,14 @@ pub fn cluster_schedule() -> Result<Value, ShapeError> {
     let mut crd = of::<ClusterRolloutSchedule>("What the schedule is for, and when it is active.")?;
     unseen(schema(&mut crd)?)?;
     Ok(crd)
+}
+
+/// Makes the definition of the HealthCheck.
+///
+/// # Errors
+/// [`ShapeError`].
+pub fn check() -> Result<Value, ShapeError> {
+    of::<HealthCheck>("Who looks after the check.")
 }
 
 /// Makes a definition; `about` is said of its spec.

@@ -18,6 +18,8 @@ pub enum Kind {
     RolloutSchedule,
     /// The same for many namespaces.
     ClusterRolloutSchedule,
+    /// What tells whether something is well.
+    HealthCheck,
     /// What objects are in.
     Namespace,
     /// The pods of one revision.
@@ -53,6 +55,7 @@ impl Kind {
             | Self::RolloutGate
             | Self::RolloutSchedule
             | Self::ClusterRolloutSchedule
+            | Self::HealthCheck
             | Self::Namespace
             | Self::ReplicaSet
             | Self::Pod
@@ -72,6 +75,7 @@ impl Kind {
             Self::RolloutGate => "RolloutGate",
             Self::RolloutSchedule => "RolloutSchedule",
             Self::ClusterRolloutSchedule => "ClusterRolloutSchedule",
+            Self::HealthCheck => "HealthCheck",
             Self::Namespace => "Namespace",
             Self::ReplicaSet => "ReplicaSet",
             Self::Pod => "Pod",
@@ -95,6 +99,7 @@ impl Kind {
             Self::ClusterRolloutSchedule => {
                 (keys::GROUP, &[keys::VERSION], "clusterrolloutschedules")
             }
+            Self::HealthCheck => (keys::GROUP, &[keys::VERSION], "healthchecks"),
             Self::Namespace => ("", &["v1"], "namespaces"),
             Self::RolloutGate => (keys::GROUP, &[keys::VERSION], "rolloutgates"),
             Self::ReplicaSet => ("apps", &["v1"], "replicasets"),

@@ -1,5 +1,6 @@
 //! Api: the wire types, as users write them and as the API server stores them. No logic.
 
+pub mod check;
 pub mod definition;
 pub mod foreign;
 pub mod gate;

@@ -264,6 +264,7 @@ fn alone(rollout: Rollout) -> Seen {
         pods: None,
         source: seen::Source::None,
         gates: Vec::new(),
+        checks: None,
         services: Vec::new(),
         slices: Vec::new(),
         routes: Vec::new(),

@@ -85,6 +85,7 @@ impl Schedules {
             | Kind::OciRepository
             | Kind::Kustomization
             | Kind::KuberikRollout
+            | Kind::HealthCheck
             | Kind::Event => return,
         };
         keys.into_iter().for_each(|key| self.queue.push(key, now));

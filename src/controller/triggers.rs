@@ -22,7 +22,12 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
             rivals.chain(after).chain([change.reference.key.clone()]).collect()
         }
         Kind::RolloutGate => gated(stores, change),
-        Kind::RolloutSchedule | Kind::ClusterRolloutSchedule | Kind::Namespace => BTreeSet::new(),
+        Kind::RolloutSchedule | Kind::ClusterRolloutSchedule => BTreeSet::new(),
+        Kind::HealthCheck | Kind::Namespace => {
+            let Reference { kind, key } = &change.reference;
+            let here = users(&Reference::any(*kind, key.namespace.as_str())).into_iter();
+            here.chain(users(&Reference::any(*kind, ""))).collect()
+        }
         Kind::ReplicaSet => named(Kind::Rollout).map(|rollout| rollout.key.clone()).collect(),
         Kind::EndpointSlice => named(Kind::Service).flat_map(users).collect(),
         Kind::Service | Kind::ImagePolicy => users(&change.reference).into_iter().collect(),

@@ -4,6 +4,7 @@
 //! whoever may write the template may do so at any time.
 
 use crate::decide::act::Act;
+use crate::decide::health;
 use crate::decide::notice;
 use crate::decide::release::{self, Wanted};
 use crate::model::gate::{Asks, Bypass, Gate, GateState};
@@ -25,12 +26,15 @@ const VERSIONS_MAX: usize = 16;
 /// # Errors
 /// The hold.
 pub fn allows(seen: &Snapshot, release: &ReleaseRef, now: Timestamp) -> Result<(), Hold> {
-    let bypass = seen.status.bypass.as_ref();
-    if seen.status.attempt.is_none() || bypass.is_some_and(|b| names(&b.version, release)) {
+    if seen.status.attempt.is_none() {
         return Ok(());
     }
-    seen.gates.iter().try_for_each(|gate| passes(gate, release, now))?;
-    rested(seen, now)
+    let bypass = seen.status.bypass.as_ref();
+    if !bypass.is_some_and(|bypass| names(&bypass.version, release)) {
+        seen.gates.iter().try_for_each(|gate| passes(gate, release, now))?;
+        rested(seen, now)?;
+    }
+    health::allows(seen)
 }
 
 /// One attempt for each `spec.releaseUpdateInterval`.

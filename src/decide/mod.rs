@@ -14,6 +14,7 @@ pub mod ending;
 pub mod experiment;
 pub mod finalize;
 pub mod gate;
+pub mod health;
 pub mod invariant;
 pub mod managed;
 pub mod notice;
@@ -92,6 +93,7 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| gate::bypass(seen, now))
         .or_else(|| finalize::guard(seen))
         .or_else(|| change::next(seen, now))
+        .or_else(|| health::reset(seen, now))
         .or_else(|| release::deliver(seen))
         .or_else(|| binding::deliver(seen, now))
         .unwrap_or_else(|| match attempt::start(seen, now) {

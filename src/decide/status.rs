@@ -226,6 +226,7 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
         | Write::AddPort { .. }
         | Write::Select { .. }
         | Write::Deliver { .. }
+        | Write::ResetCheck { .. }
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,
     });

@@ -136,6 +136,13 @@ pub enum Hold {
         /// The version.
         version: String,
     },
+    /// A selected HealthCheck finds an error: no release starts by itself.
+    UnhealthyCheck {
+        /// The HealthCheck.
+        check: String,
+        /// What it says.
+        why: String,
+    },
     /// The last attempt at a release began too short a time ago.
     ReleaseInterval {
         /// When the next one may.
@@ -310,6 +317,7 @@ impl Hold {
             Self::GateClosed { .. } => "GateClosed",
             Self::NotApproved { .. } => "NotApproved",
             Self::ReleaseInterval { .. } => "ReleaseInterval",
+            Self::UnhealthyCheck { .. } => "UnhealthyCheck",
             Self::ManualImage { .. } => "ManualImage",
             Self::ImageOwned { .. } => "ImageOwned",
             Self::ContainerUnknown { .. } => "ContainerUnknown",
@@ -354,6 +362,7 @@ impl Hold {
             | Self::Baking
             | Self::Restarting
             | Self::ReleaseInterval { .. }
+            | Self::UnhealthyCheck { .. }
             | Self::GateClosed { until: Some(_), .. }
             | Self::Refused { .. } => EndedBy::Itself,
             Self::NotApproved { .. } => EndedBy::Approval,
@@ -440,6 +449,7 @@ impl Hold {
             | Self::GateClosed { .. }
             | Self::NotApproved { .. }
             | Self::ReleaseInterval { .. }
+            | Self::UnhealthyCheck { .. }
             | Self::ManualImage { .. }
             | Self::ScaledToZero
             | Self::Quarantined { .. }
@@ -478,7 +488,7 @@ impl Hold {
             Self::GateClosed { gate, .. } | Self::NotApproved { gate, .. } => gate,
             Self::Binding(trouble) => trouble.object(),
             Self::AwaitingDelivery { object, .. } => object,
-            Self::AwaitingHealth { check, .. } => check,
+            Self::AwaitingHealth { check, .. } | Self::UnhealthyCheck { check, .. } => check,
             Self::Paused
             | Self::AwaitingPromotion
             | Self::Experimenting
@@ -568,6 +578,7 @@ impl Hold {
             Self::Quarantined { what, attempt, lost } => remedy::quarantined(what, *attempt, *lost),
             Self::Binding(trouble) => trouble.message(),
             Self::AwaitingDelivery { object, why } => format!("{object}: {why}"),
+            Self::UnhealthyCheck { check, why } => remedy::unhealthy_check(check, why),
             Self::AwaitingHealth { check, why } => format!("HealthCheck {check}: {why}"),
             Self::Baking => "the release has to stay healthy until the end of its bake".to_owned(),
             Self::FailedRelease { what, attempt } => remedy::failed_release(what, *attempt),

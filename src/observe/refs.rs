@@ -7,6 +7,7 @@ use kube::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::api::check::HealthCheck;
 use crate::api::foreign::{
     EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, Namespace,
     OciRepository, ReplicaSet, Service,
@@ -70,6 +71,11 @@ impl Watched for Rollout {
         refs.extend(applied);
         let known: BTreeSet<Reference> = delivered(self).into_iter().collect();
         refs.extend(known.into_iter().filter(|one| !refs.contains(one)).collect::<Vec<_>>());
+        if let Some(wanted) = &self.spec.health_check_selector {
+            let many = wanted.namespace_selector.is_some();
+            refs.push(Reference::any(Kind::HealthCheck, if many { "" } else { own }));
+            refs.extend(many.then(|| Reference::any(Kind::Namespace, "")));
+        }
         refs
     }
 
@@ -126,6 +132,19 @@ impl Watched for ClusterRolloutSchedule {
 
     fn trim(&mut self) {
         bare(&mut self.metadata);
+    }
+}
+
+impl Watched for HealthCheck {
+    const KIND: Kind = Kind::HealthCheck;
+
+    fn refs(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        self.metadata.annotations = None;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::api::check::HealthCheck;
 use crate::api::foreign::{Pod, Service};
 use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
@@ -10,8 +11,8 @@ use crate::api::rollout::Rollout;
 use crate::observe::refs::{self, Watched, applied, depends_on};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
-use crate::validate::gate;
 use crate::validate::seen::{Bound, Found, Seen, Source};
+use crate::validate::{check, gate};
 
 /// What is remembered of a Rollout and is in no store.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +64,7 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         pods: remembered.pods,
         source: source(stores, &own, rollout),
         gates: gates(stores, rollout, &own),
+        checks: checks(stores, rollout, &own),
         services,
         slices,
         routes,
@@ -131,6 +133,7 @@ fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
         | Kind::RolloutGate
         | Kind::RolloutSchedule
         | Kind::ClusterRolloutSchedule
+        | Kind::HealthCheck
         | Kind::Namespace
         | Kind::ReplicaSet
         | Kind::Pod
@@ -141,6 +144,15 @@ fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
         | Kind::KuberikRollout
         | Kind::Event => Source::Policy(find(&stores.policies, reached, key)),
     }
+}
+
+/// The HealthChecks that a Rollout selects.
+fn checks(stores: &Stores, rollout: &Rollout, own: &Reference) -> Option<Vec<Arc<HealthCheck>>> {
+    let wanted = rollout.spec.health_check_selector.as_ref()?;
+    if wanted.namespace_selector.is_some() {
+        return check::selected(rollout, stores.checks.all(), &stores.namespaces.all());
+    }
+    check::selected(rollout, stores.checks.within(&own.key.namespace), &[])
 }
 
 /// The gates that are for a Rollout, each with the Rollout that it depends on.

@@ -8,6 +8,7 @@ use kube::core::{ApiResource, NamespaceScope};
 use kube::{Client, Resource};
 use tokio::sync::Notify;
 
+use crate::api::check::HealthCheck;
 use crate::api::foreign::{
     EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, Namespace,
     OciRepository, ReplicaSet, Service,
@@ -42,6 +43,7 @@ impl Reach {
             | Kind::RolloutGate
             | Kind::RolloutSchedule
             | Kind::ClusterRolloutSchedule
+            | Kind::HealthCheck
             | Kind::Namespace
             | Kind::ReplicaSet
             | Kind::Pod
@@ -79,6 +81,8 @@ pub struct Stores {
     pub schedules: Store<RolloutSchedule>,
     /// ClusterRolloutSchedules: of no namespace, so that a controller of some has none.
     pub cluster_schedules: Store<ClusterRolloutSchedule>,
+    /// HealthChecks.
+    pub checks: Store<HealthCheck>,
     /// Namespaces, likewise.
     pub namespaces: Store<Namespace>,
     /// ReplicaSets with our label.
@@ -111,6 +115,7 @@ impl Stores {
             gates: Store::new(reach.scopes(Kind::RolloutGate)),
             schedules: Store::new(reach.scopes(Kind::RolloutSchedule)),
             cluster_schedules: Store::new(reach.whole()),
+            checks: Store::new(reach.scopes(Kind::HealthCheck)),
             namespaces: Store::new(reach.whole()),
             replica_sets: Store::new(reach.scopes(Kind::ReplicaSet)),
             services: Store::new(reach.scopes(Kind::Service)),
@@ -151,12 +156,14 @@ impl Stores {
                 Kind::OciRepository => self.repositories.listed(namespace),
                 Kind::Kustomization => self.kustomizations.listed(namespace),
                 Kind::KuberikRollout => self.kuberik.listed(namespace),
+                Kind::HealthCheck if namespace.is_empty() => self.checks.ready(),
+                Kind::HealthCheck => self.checks.listed(namespace),
+                Kind::Namespace => self.namespaces.ready(),
                 Kind::Service
                 | Kind::Rollout
                 | Kind::RolloutGate
                 | Kind::RolloutSchedule
                 | Kind::ClusterRolloutSchedule
-                | Kind::Namespace
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::EndpointSlice
@@ -190,12 +197,16 @@ impl Stores {
                 Kind::OciRepository => self.repositories.denied(namespace),
                 Kind::Kustomization => self.kustomizations.denied(namespace),
                 Kind::KuberikRollout => self.kuberik.denied(namespace),
+                Kind::HealthCheck => self.checks.denied(namespace),
+                Kind::Namespace if !self.reach.namespaces.is_empty() => {
+                    Some("a controller of some namespaces does not read their labels".to_owned())
+                }
+                Kind::Namespace => self.namespaces.denied(namespace),
                 Kind::Service
                 | Kind::Rollout
                 | Kind::RolloutGate
                 | Kind::RolloutSchedule
                 | Kind::ClusterRolloutSchedule
-                | Kind::Namespace
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::EndpointSlice
@@ -219,6 +230,7 @@ impl Stores {
             | Kind::RolloutGate
             | Kind::RolloutSchedule
             | Kind::ClusterRolloutSchedule
+            | Kind::HealthCheck
             | Kind::Namespace
             | Kind::ReplicaSet
             | Kind::Pod
@@ -301,6 +313,7 @@ impl Stores {
             Kind::RolloutGate => self.gates.version(key),
             Kind::RolloutSchedule => self.schedules.version(key),
             Kind::ClusterRolloutSchedule => self.cluster_schedules.version(key),
+            Kind::HealthCheck => self.checks.version(key),
             Kind::Namespace => self.namespaces.version(key),
             Kind::ReplicaSet => self.replica_sets.version(key),
             Kind::Service => self.services.version(key),
@@ -323,6 +336,7 @@ impl Stores {
             Kind::RolloutGate => self.gates.seen(namespace),
             Kind::RolloutSchedule => self.schedules.seen(namespace),
             Kind::ClusterRolloutSchedule => self.cluster_schedules.seen(namespace),
+            Kind::HealthCheck => self.checks.seen(namespace),
             Kind::Namespace => self.namespaces.seen(namespace),
             Kind::ReplicaSet => self.replica_sets.seen(namespace),
             Kind::Service => self.services.seen(namespace),
@@ -389,6 +403,7 @@ impl Stores {
             }
             Kind::RolloutGate => fetch(client, &(), reference, &self.gates).await?,
             Kind::RolloutSchedule => fetch(client, &(), reference, &self.schedules).await?,
+            Kind::HealthCheck => fetch(client, &(), reference, &self.checks).await?,
             Kind::ClusterRolloutSchedule => {
                 fetch_from(Api::all(client.clone()), reference, &self.cluster_schedules).await?
             }

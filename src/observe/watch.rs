@@ -136,6 +136,7 @@ pub async fn run(watches: Watches) {
         watches.all(&stores.services, &(), plain).boxed(),
         watches.all(&stores.slices, &(), plain).boxed(),
         watches.own(&stores.gates, plain).boxed(),
+        watches.own(&stores.checks, plain).boxed(),
         watches.own(&stores.schedules, &rollouts).boxed(),
         watches.cluster(&stores.cluster_schedules, &rollouts).boxed(),
         watches.cluster(&stores.namespaces, plain).boxed(),
@@ -171,6 +172,9 @@ impl Watches {
         K: Watched + Resource<DynamicType = ()> + Clone + Debug,
         K::Scope: NamespaceScope,
     {
+        if K::KIND == Kind::HealthCheck {
+            self.until_referred(K::KIND).await;
+        }
         loop {
             self.until_there(store).await;
             self.scopes(store, &(), config).await;

@@ -1,5 +1,6 @@
 //! Render: stored intent to the bodies of writes. Pure; it decides nothing and sends nothing.
 
+pub mod check;
 pub mod event;
 pub mod eviction;
 pub mod flux;

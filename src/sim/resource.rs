@@ -35,6 +35,7 @@ pub const RESOURCES: &[Resource] = &[
     resource(keys::FLUX_KUSTOMIZE_GROUP, "v1", "kustomizations", "Kustomization", true, true),
     resource(keys::GROUP, keys::VERSION, "rolloutgates", "RolloutGate", false, true),
     resource(keys::FLUX_SOURCE_GROUP, "v1", "ocirepositories", "OCIRepository", true, true),
+    resource(keys::GROUP, keys::VERSION, "healthchecks", "HealthCheck", true, true),
     resource(keys::GROUP, keys::VERSION, "rolloutschedules", "RolloutSchedule", true, true),
     resource(
         keys::GROUP,

@@ -2,6 +2,7 @@
 
 mod artifact;
 pub mod binding;
+pub mod check;
 mod commands;
 mod excerpt;
 #[cfg(test)]
@@ -77,7 +78,7 @@ pub fn validate(seen: &Seen) -> Known {
         pods: pod::known(seen.pods.as_ref()),
         gates: gate::of_rollout(&seen.gates),
         bindings: binding::all(seen, &rollout, spec.workload),
-        checks: None,
+        checks: seen.checks.as_ref().map(|all| all.iter().map(|one| check::read(one)).collect()),
         stable_service,
         canary_service,
         duplicate: rival::older(seen, &spec, &routes),

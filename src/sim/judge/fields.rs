@@ -113,7 +113,7 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
                 port || keyed(path, &["spec", "selector", keys::LABEL_REVISION])
             }
             "rolloutgates" => scheduled(before) && of_gate(path),
-            "rolloutschedules" | "clusterrolloutschedules" => {
+            "rolloutschedules" | "clusterrolloutschedules" | "healthchecks" => {
                 path.first() == Some(&Token::Key("status"))
             }
             // An eviction; whether it may be, S23 tells.

@@ -85,7 +85,7 @@ fn names(plural: &str) -> (&[&str], &[&str], &str) {
             (&["imgpol", "imagepol"], &["all", "fluxcd", "fluxcd-images"], "uwF8vvAU/Jc=")
         }
         "kustomizations" => (&["ks"], &["all", "fluxcd", "fluxcd-appliers"], "GozwzC4McTQ="),
-        "rolloutgates" | "rolloutschedules" | "clusterrolloutschedules" => {
+        "healthchecks" | "rolloutgates" | "rolloutschedules" | "clusterrolloutschedules" => {
             (&[], &["stairlock"], "")
         }
         "ocirepositories" => (&["ocirepo"], &["all", "fluxcd", "fluxcd-sources"], "IMGfi0gOS8U="),
