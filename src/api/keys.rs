@@ -55,6 +55,10 @@ pub const LABEL_SCHEDULE_KIND: &str = "stairlock.dev/schedule-kind";
 pub const LABEL_ROLLOUT_NAME: &str = "stairlock.dev/rollout-name";
 /// Annotation on a closed gate: when its schedule opens it. Written by us, read by us.
 pub const OPENS_AT: &str = "stairlock.dev/opens-at";
+/// Annotation on a Rollout: take this version at once. Written by people.
+pub const COMMAND_FORCE: &str = "stairlock.dev/force-deploy";
+/// kuberik's spelling of [`COMMAND_FORCE`].
+pub const COMMAND_FORCE_KUBERIK: &str = "rollout.kuberik.com/force-deploy";
 /// KULTA's spelling of [`COMMAND_PROMOTE`].
 pub const COMMAND_PROMOTE_KULTA: &str = "kulta.io/promote";
 /// KULTA's spelling of [`COMMAND_CONCLUDE`].

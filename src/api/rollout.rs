@@ -71,6 +71,8 @@ use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
          || self.template.metadata.labels.all(key, !key.startsWith('{GROUP}/'))"
     )).message(format!("spec.template.metadata.labels has keys that begin with {GROUP}/: \
         remove them, Stairlock sets its own").as_str()),
+    validation = Rule::new("!has(self.wantedVersion) || has(self.sourceRef)").message(
+        "spec.wantedVersion needs a source: set spec.sourceRef, or edit the image in the template"),
     validation = Rule::new(
         "!has(self.template) || !has(self.template.spec.initContainers) \
          || self.template.spec.initContainers.all(init, \
@@ -91,16 +93,23 @@ pub struct RolloutSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub semver: Option<String>,
+    /// The version to run, whatever else is offered: it goes before force-deploy and before newer
+    /// releases, and may be older than what runs. Default: none; the newest release is taken.
+    /// Range: the version or the tag of a release that is known, at most 128 characters. Example:
+    /// `"2.1.0"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[a-zA-Z0-9_][a-zA-Z0-9_.+-]*$"))]
+    pub wanted_version: Option<String>,
     /// The container or init container whose image takes the releases. Default: every one whose
     /// image is of the release's repository. Range: a container name of the template, at most 63
     /// characters. Example: `app`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub container: Option<String>,
-    /// The HealthChecks that a release depends on: one that is Unhealthy keeps releases from starting
-    /// by themselves, and a release that has all traffic waits until each of them became Healthy
-    /// since its attempt began. Default: none. Range: labels of HealthChecks, and of namespaces.
-    /// Example: `{selector: {matchLabels: {app: shop}}}`.
+    /// The HealthChecks that a release depends on: one that is Unhealthy keeps releases from
+    /// starting by themselves, and a release that has all traffic waits until each of them became
+    /// Healthy since its attempt began. Default: none. Range: labels of HealthChecks, and of
+    /// namespaces. Example: `{selector: {matchLabels: {app: shop}}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check_selector: Option<HealthCheckSelector>,
     /// How long after the start of an attempt at a release the next one may start: of releases that

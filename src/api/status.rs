@@ -50,10 +50,25 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub targets: Vec<Target>,
-    /// An image that a person set by hand; releases wait. Range: one image. Example: `{image:
-    /// "registry.example/shop:1.2.3"}`.
+    /// An image that a person set by hand, or a version chosen by force-deploy; releases wait.
+    /// Range: one image. Example: `{image: "registry.example/shop:1.2.3"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
+    /// The releases that are known, oldest first. Range: at most 20. Example: `[{tag: v1.2.3,
+    /// version: 1.2.3}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub available_releases: Vec<Listed>,
+    /// The known releases that are newer than what runs and did not fail, newest first. Range: at
+    /// most 10. Example: `[{tag: v1.2.3, version: 1.2.3}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub release_candidates: Vec<Listed>,
+    /// Those candidates that nothing keeps from being taken, newest first. Range: at most 10.
+    /// Example: `[{tag: v1.2.3, version: 1.2.3}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub gated_release_candidates: Vec<Listed>,
     /// The restart of pods that is under way. Range: one restart. Example: `{since:
     /// "2026-01-02T03:04:05Z", number: 1}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -464,6 +479,31 @@ pub struct Pin {
     pub until_newer_than: String,
     /// Since when, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub since: String,
+    /// Whether the command force-deploy chose it: then it is delivered. Default: false. Range: true
+    /// or false. Example: `true`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
+}
+
+/// A release as it is listed.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    /// The tag. Range: at most 128 characters. Example: `v1.2.3`.
+    #[serde(default)]
+    pub tag: String,
+    /// The digest, where it is known. Range: sha256 or sha512. Example: `sha256:5f6c…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The version. Range: a semantic version. Example: `1.2.3`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// The revision of its source code, as its annotations tell. Range: a text. Example: `5f6c0a9`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// When it was made, as its annotations tell. Range: a time. Example: `2026-01-02T03:04:05Z`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub created: String,
 }
 
 /// A restart of pods that is under way.

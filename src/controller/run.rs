@@ -247,6 +247,11 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
                 // An object of these may bind a field to any Rollout: all waited for the answer.
                 Kind::Kustomization | Kind::OciRepository => rollouts.keys(),
                 Kind::Rollout
+                | Kind::RolloutGate
+                | Kind::RolloutSchedule
+                | Kind::ClusterRolloutSchedule
+                | Kind::HealthCheck
+                | Kind::Namespace
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::Service

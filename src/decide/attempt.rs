@@ -8,6 +8,7 @@ use crate::decide::binding;
 use crate::decide::ending;
 use crate::decide::gate;
 use crate::decide::notice;
+use crate::decide::pick;
 use crate::decide::release::{self, Wanted};
 use crate::decide::routes;
 use crate::decide::side::{self, quarantined};
@@ -172,7 +173,7 @@ fn back_to_stable(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Start {
 
 fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     let status = &seen.status;
-    let (release, images) = match release::wanted(seen) {
+    let (release, images) = match release::wanted(seen, now) {
         Wanted::Nothing => return no_image(seen),
         Wanted::Hold(hold) => return Start::Hold(hold),
         Wanted::Images { release, images } => (release, images),
@@ -182,10 +183,11 @@ fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     if status.attempt.as_ref().is_some_and(|a| promoting(a) || on_its_way(a)) {
         return Start::Nothing;
     }
-    if bake::runs(seen, now) {
+    let manual = pick::manual(seen);
+    if bake::runs(seen, now) && !manual {
         return Start::Nothing; // It is healthy so far: the next one comes after it.
     }
-    if let Some(attempt) = status.attempt.as_ref().filter(|attempt| attempt.kept) {
+    if let Some(attempt) = status.attempt.as_ref().filter(|attempt| attempt.kept && !manual) {
         let (what, attempt) = (attempt.release.image.clone(), attempt.number);
         return Start::Hold(Hold::FailedRelease { what, attempt });
     }
@@ -204,11 +206,10 @@ fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     if workload && status.stable.as_ref().is_some_and(|stable| stable.revision == revision) {
         return Start::Apply(release::set_images(seen, &images)); // It runs: nothing has to climb.
     }
-    if let Err(hold) = gate::allows(seen, &release, now) {
-        return Start::Hold(hold);
-    }
     let mut next = begin(seen, revision, release, Trigger::Release, now);
-    next.pin = None;
+    let chosen = status.pin.clone();
+    let delivers = next.attempt.as_ref().map(|attempt| &attempt.release);
+    next.pin = chosen.filter(|pin| delivers.is_some_and(|release| pick::chose(pin, release)));
     Start::Commit(Box::new(next))
 }
 
@@ -488,11 +489,10 @@ fn lost(seen: &Snapshot) -> bool {
 
 /// The pin of an image that a person set by hand while a source is active.
 fn pin(seen: &Snapshot, now: Timestamp) -> Option<Pin> {
-    let offered = match &seen.offer {
-        Offer::NoSource => return None,
-        Offer::Nothing(_) => None,
-        Offer::Release(release) => Some(release),
-    };
+    if seen.offer == Offer::NoSource {
+        return None;
+    }
+    let offered = pick::goal(seen);
     let before = before(seen)?;
     let changed = seen.template.containers.iter().find(|container| {
         let image = container.image.as_ref();
@@ -502,7 +502,7 @@ fn pin(seen: &Snapshot, now: Timestamp) -> Option<Pin> {
     })?;
     let image = changed.image.clone()?;
     let set = Image::parse(&image).ok()?;
-    if offered.is_some_and(|o| {
+    if offered.as_ref().is_some_and(|o| {
         ReleaseRef::of(&o.image).same(&ReleaseRef::of(&set)) && o.image.same_repository(&set)
     }) {
         return None; // The release itself, delivered by hand.
@@ -514,7 +514,7 @@ fn pin(seen: &Snapshot, now: Timestamp) -> Option<Pin> {
         .chain(by_hand)
         .max_by(Version::precedence);
     let until_newer_than = newest.map(|version| version.to_string()).unwrap_or_default();
-    Some(Pin { image, until_newer_than, since: now })
+    Some(Pin { image, until_newer_than, since: now, forced: false })
 }
 
 /// The images before the present template: of the attempt, unless it failed; else of stable.

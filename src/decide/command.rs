@@ -9,12 +9,15 @@ use crate::decide::bake;
 use crate::decide::ending;
 use crate::decide::experiment;
 use crate::decide::notice;
+use crate::decide::pick;
 use crate::decide::restart;
 use crate::decide::side;
 use crate::decide::stage;
+use crate::decide::target;
 use crate::model::command::{Asked, Command, Token, Value};
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
+use crate::model::release::ReleaseRef;
 use crate::model::snapshot::Snapshot;
 use crate::model::status::{Cause, Rejected, Stage, Status};
 #[cfg(feature = "planted")]
@@ -108,7 +111,7 @@ fn by_data(seen: &Snapshot, status: &mut Status, now: Timestamp) -> Option<()> {
 
 /// Turns annotations into one token, or drops them with a notice.
 pub fn take(seen: &Snapshot, now: Timestamp) -> Option<Act> {
-    if let Some(act) = reject(seen, now) {
+    if let Some(act) = reject(seen, now).or_else(|| force(seen, now)) {
         return Some(act);
     }
     let known: Vec<&Asked> = seen
@@ -142,6 +145,28 @@ pub fn take(seen: &Snapshot, now: Timestamp) -> Option<Act> {
         }
     };
     (!known.is_empty()).then(|| Act::Apply(vec![Write::TakeCommands { remove, accept }]))
+}
+
+/// Stores the version that is to be taken at once as the choice of a person, then removes the
+/// annotation; one that is not known, or that runs, is dropped with a notice.
+fn force(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    let asked = seen.commands.force.as_ref()?;
+    let remove =
+        || Act::Apply(vec![Write::TakeCommands { remove: vec![asked.key.clone()], accept: None }]);
+    let mut status = seen.status.clone();
+    let release = pick::find(seen, &asked.version);
+    let runs = release.as_ref().is_some_and(|release| target::arrived(seen, &release.image));
+    let Some(release) = release.filter(|_| !runs) else {
+        let news = notice::unforced(seen, &mut status, (asked, runs), now);
+        return Some(if news { Act::Commit(Box::new(status)) } else { remove() });
+    };
+    let chosen = ReleaseRef::of(&release.image);
+    if seen.status.pin.as_ref().is_some_and(|pin| pick::chose(pin, &chosen)) {
+        return Some(remove());
+    }
+    status.quarantine.retain(|entry| !entry.release.same(&chosen));
+    status.pin = Some(pick::force(seen, &release, now));
+    Some(Act::Commit(Box::new(status)))
 }
 
 /// Answers a value that is not understood, once; the annotation stays.

@@ -10,7 +10,7 @@ use crate::model::command::Commands;
 use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
-use crate::model::release::{Release, ReleaseRef};
+use crate::model::release::{About, Release, ReleaseRef};
 use crate::model::snapshot::{
     Acceptance, Experiment, Identity, LiveRoute, LiveService, Offer, ReplicaSet, Route, Rule,
     Service, Snapshot,
@@ -37,7 +37,11 @@ pub fn template(image: &str) -> Template {
 
 pub fn release(tag: &str) -> Release {
     let image = Image::parse(&format!("shop:{tag}")).unwrap();
-    Release { version: Version::from_tag(image.tag.as_deref().unwrap()).unwrap(), image }
+    Release {
+        version: Version::from_tag(image.tag.as_deref().unwrap()).unwrap(),
+        image,
+        about: About::default(),
+    }
 }
 
 pub fn delivered(image: &str) -> ReleaseRef {
@@ -115,6 +119,7 @@ fn spec() -> Spec {
         history_max: 10,
         paused: false,
         source: None,
+        wanted_version: None,
         range: None,
         release_interval: None,
         container: None,

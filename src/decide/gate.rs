@@ -3,17 +3,13 @@
 //! The first delivery of a Rollout passes all gates by, as in kuberik; so do edits of the template:
 //! whoever may write the template may do so at any time.
 
-use crate::decide::act::Act;
 use crate::decide::health;
-use crate::decide::notice;
-use crate::decide::release::{self, Wanted};
-use crate::model::gate::{Asks, Bypass, Gate, GateState};
+use crate::model::gate::{Asks, Gate, GateState};
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
-use crate::model::moves::Write;
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{Offer, Snapshot};
-use crate::model::status::{Status, Trigger};
+use crate::model::status::{Attempt, Status, Trigger};
 use crate::model::version::Version;
 
 /// The most gates that status shows: more would not be read by a person.
@@ -26,8 +22,10 @@ const VERSIONS_MAX: usize = 16;
 /// # Errors
 /// The hold.
 pub fn allows(seen: &Snapshot, release: &ReleaseRef, now: Timestamp) -> Result<(), Hold> {
-    if seen.status.attempt.is_none() {
-        return Ok(());
+    let attempt = seen.status.attempt.as_ref();
+    let begun = |attempt: &Attempt| attempt.stage.open() && attempt.release.same(release);
+    if attempt.is_none_or(begun) {
+        return Ok(()); // The first delivery, or one that is on its way.
     }
     let bypass = seen.status.bypass.as_ref();
     if !bypass.is_some_and(|bypass| names(&bypass.version, release)) {
@@ -122,9 +120,10 @@ pub fn states(seen: &Snapshot, now: Timestamp) -> Vec<GateState> {
 
 fn state(seen: &Snapshot, gate: &Gate, now: Timestamp) -> GateState {
     let offered = match &seen.offer {
-        Offer::Release(release) => Some(ReleaseRef::of(&release.image)),
+        Offer::Releases(releases) => releases.newest_first().next(),
         Offer::NoSource | Offer::Nothing(_) => None,
     };
+    let offered = offered.map(|release| ReleaseRef::of(&release.image));
     let (passing, allowed) = match &gate.asks {
         Asks::Passing { passing, allowed, .. } => {
             let few = |all: &std::collections::BTreeSet<String>| {
@@ -147,46 +146,6 @@ fn state(seen: &Snapshot, gate: &Gate, now: Timestamp) -> GateState {
         None => String::new(),
     };
     GateState { name: gate.name.clone(), passing, allowed, message, bypassed }
-}
-
-/// Turns the annotation that has a version pass gates by into what is stored, and removes it; one
-/// for another version than the source offers is dropped with a notice.
-pub fn bypass(seen: &Snapshot, now: Timestamp) -> Option<Act> {
-    let Some((key, version)) = seen.commands.bypass.first() else { return expired(seen) };
-    let offered = match &seen.offer {
-        Offer::Nothing(_) => return None, // The source may offer it in a moment.
-        Offer::NoSource => None,
-        Offer::Release(release) => Some(ReleaseRef::of(&release.image)),
-    };
-    let mut status = seen.status.clone();
-    let due = matches!(release::wanted(seen), Wanted::Images { .. })
-        && offered.as_ref().is_some_and(|offered| names(version, offered));
-    if due {
-        let known = status.bypass.as_ref().is_some_and(|bypass| bypass.version == *version);
-        status.bypass = Some(Bypass { version: version.clone(), since: now });
-        if !known {
-            return Some(Act::Commit(Box::new(status)));
-        }
-    } else {
-        let offered = offered.map_or_else(|| "no release".to_owned(), |offered| said(&offered));
-        if notice::not_offered(seen, &mut status, (key, version, &offered), now) {
-            return Some(Act::Commit(Box::new(status)));
-        }
-    }
-    let remove = seen.commands.bypass.iter().map(|(key, _)| key.clone()).collect();
-    Some(Act::Apply(vec![Write::TakeCommands { remove, accept: None }]))
-}
-
-/// What passes gates by does so for one offer.
-fn expired(seen: &Snapshot) -> Option<Act> {
-    let bypass = seen.status.bypass.as_ref()?;
-    let Offer::Release(offered) = &seen.offer else { return None };
-    if names(&bypass.version, &ReleaseRef::of(&offered.image)) {
-        return None;
-    }
-    let mut status = seen.status.clone();
-    status.bypass = None;
-    Some(Act::Commit(Box::new(status)))
 }
 
 /// An attempt at the version begins: it was for this one.

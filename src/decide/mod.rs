@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod bake;
 pub mod binding;
 pub mod birth;
+pub mod bypass;
 pub mod change;
 pub mod command;
 pub mod conditions;
@@ -19,6 +20,7 @@ pub mod invariant;
 pub mod managed;
 pub mod notice;
 pub mod order;
+pub mod pick;
 pub mod pods;
 pub mod recover;
 pub mod release;
@@ -30,6 +32,7 @@ pub mod side;
 pub mod stage;
 pub mod status;
 pub mod switch;
+pub mod target;
 pub mod way;
 pub mod weights;
 
@@ -90,11 +93,11 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| release::restore(seen))
         .or_else(|| command::obey(seen, now))
         .or_else(|| command::take(seen, now))
-        .or_else(|| gate::bypass(seen, now))
+        .or_else(|| bypass::take(seen, now))
         .or_else(|| finalize::guard(seen))
         .or_else(|| change::next(seen, now))
         .or_else(|| health::reset(seen, now))
-        .or_else(|| release::deliver(seen))
+        .or_else(|| release::deliver(seen, now))
         .or_else(|| binding::deliver(seen, now))
         .unwrap_or_else(|| match attempt::start(seen, now) {
             attempt::Start::Commit(status) => Act::Commit(status),

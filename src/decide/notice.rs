@@ -5,7 +5,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::decide::act::Waits;
-use crate::model::command::Asked;
+use crate::model::command::{Asked, Force};
 use crate::model::hold::EndedBy;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
@@ -146,20 +146,46 @@ pub fn dropped(seen: &Snapshot, status: &mut Status, asked: &Asked, now: Timesta
     status.outbox.len() > before
 }
 
-/// A version that is to pass gates by is not on offer. Tells whether this is news.
-pub fn not_offered(
+/// A version that is to pass gates by is no candidate. Tells whether this is news.
+pub fn no_candidate(
     seen: &Snapshot,
     status: &mut Status,
-    (key, version, offered): (&str, &str, &str),
+    (key, version): (&str, &str),
     now: Timestamp,
 ) -> bool {
     let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
     let at = &seen.rollout.resource_version;
+    let version: String = version.chars().take(64).collect();
     let begins = format!("{key}={version} was dropped: ");
-    let message = format!("{begins}the source offers {offered}, or it was taken (at {at})");
+    let message = format!("{begins}it is none of status.releaseCandidates (at {at})");
     let before = status.outbox.len();
     if !status.outbox.iter().any(|notice| notice.message.starts_with(&begins)) {
         push(seen, status, (number, 0), ("CommandDropped", true, message), now);
+    }
+    status.outbox.len() > before
+}
+
+/// A version that is to be taken at once was dropped: it is not known, or it runs. Tells whether
+/// this is news.
+pub fn unforced(
+    seen: &Snapshot,
+    status: &mut Status,
+    (asked, runs): (&Force, bool),
+    now: Timestamp,
+) -> bool {
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    let (reason, why) = match runs {
+        true => ("CommandDropped", "it runs"),
+        false => ("VersionNotFound", "it is none of status.availableReleases"),
+    };
+    let version: String = asked.version.chars().take(64).collect();
+    let at = &seen.rollout.resource_version;
+    let message = format!("{} {version:?} was dropped: {why} (at {at})", asked.key);
+    let before = status.outbox.len();
+    let begins = format!("{} ", asked.key);
+    let known = |notice: &Notice| notice.reason == reason && notice.message.starts_with(&begins);
+    if !status.outbox.iter().any(known) {
+        push(seen, status, (number, 0), (reason, true, message), now);
     }
     status.outbox.len() > before
 }

@@ -5,6 +5,7 @@ use crate::decide::binding;
 use crate::decide::conditions;
 use crate::decide::drain;
 use crate::decide::gate;
+use crate::decide::pick;
 use crate::decide::side;
 use crate::model::hold::{EndedBy, Hold};
 use crate::model::moment::{Duration, Timestamp};
@@ -60,6 +61,8 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
     }
     status.gates = gate::states(seen, now);
     status.targets = binding::remembered(seen, &status, now);
+    status.available = pick::available(seen);
+    (status.candidates, status.gated) = pick::candidates(seen, now);
     status.counts = counts(seen);
     status.selector = selector(seen);
     for side in [&mut status.stable, &mut status.canary].into_iter().flatten() {
@@ -272,6 +275,9 @@ fn calm(status: &Status) -> Status {
             ..attempt
         }),
         outbox: Vec::new(),
+        available: Vec::new(),
+        candidates: Vec::new(),
+        gated: Vec::new(),
         counts: Counts::default(),
         observed_generation: 0,
         targets: Vec::new(),

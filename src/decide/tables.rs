@@ -9,7 +9,8 @@ use crate::model::command::{Asked, Command, Token, Value};
 use crate::model::hold::Hold;
 use crate::model::moment::Duration;
 use crate::model::moves::Write;
-use crate::model::snapshot::{Acceptance, Offer, Snapshot};
+use crate::model::release::Listed;
+use crate::model::snapshot::{Acceptance, Offer, Releases, Snapshot};
 use crate::model::spec::Routing;
 use crate::model::status::{Cause, Pin, Quarantined, Stage, Trigger};
 use crate::model::weight::Weight;
@@ -74,9 +75,9 @@ fn a_release_is_wanted_only_where_the_template_should_have_it() {
     ] {
         let mut seen = at_rest();
         seen.template = template(present);
-        seen.offer = Offer::Release(release(offered));
+        seen.offer = Offer::Releases(Releases::one(release(offered)));
         change(&mut seen);
-        assert_eq!(told(wanted(&seen)), want, "{case}");
+        assert_eq!(told(wanted(&seen, at(0))), want, "{case}");
     }
 }
 
@@ -93,19 +94,25 @@ fn a_digest_counts_where_both_sides_name_one() {
         let mut seen = at_rest();
         let text = present.strip_prefix('D').map(|tag| format!("shop:{tag}{digest}"));
         seen.template = template(&text.unwrap_or(present.to_owned()));
-        seen.offer = Offer::Release(release(&format!("{}{}", offered.0, offered.1)));
+        seen.offer =
+            Offer::Releases(Releases::one(release(&format!("{}{}", offered.0, offered.1))));
         let want = match want {
             ("nothing", _) => "nothing".to_owned(),
             (tag, digest) => format!("shop:{tag}{digest}"),
         };
-        assert_eq!(told(wanted(&seen)), want, "{case}");
+        assert_eq!(told(wanted(&seen, at(0))), want, "{case}");
     }
 }
 
 #[test]
 fn pins_and_failures_hold_a_release_until_another_one() {
     let pin = |until: &str| {
-        Some(Pin { image: "shop:1.0.0".into(), until_newer_than: until.into(), since: at(0) })
+        Some(Pin {
+            image: "shop:1.0.0".into(),
+            until_newer_than: until.into(),
+            since: at(0),
+            forced: false,
+        })
     };
     let failed = |tag: &str, trigger| Quarantined {
         revision: template("shop:9.9.9").id.revision("shop", 0),
@@ -122,11 +129,11 @@ fn pins_and_failures_hold_a_release_until_another_one() {
         ("an edit does not blame it", None, Some(failed("1.1.0", Trigger::Template)), "shop:1.1.0"),
     ] {
         let mut seen = at_rest();
-        seen.offer = Offer::Release(release("1.1.0"));
+        seen.offer = Offer::Releases(Releases::one(release("1.1.0")));
         seen.status.pin = pinned;
         seen.status.quarantine.extend(quarantine);
         let want = if want == "Q" { "Quarantined" } else { want };
-        assert_eq!(told(wanted(&seen)), want, "{case}");
+        assert_eq!(told(wanted(&seen, at(0))), want, "{case}");
     }
 }
 
@@ -135,7 +142,7 @@ fn a_release_is_delivered_unless_the_rollout_is_frozen() {
     let undelivered = || {
         let mut seen = climbing(1, None);
         seen.template = template("shop:1.0.0");
-        seen.offer = Offer::Release(release("1.1.0"));
+        seen.offer = Offer::Releases(Releases::one(release("1.1.0")));
         seen.status.attempt.as_mut().unwrap().delivered = false;
         seen
     };
@@ -144,7 +151,7 @@ fn a_release_is_delivered_unless_the_rollout_is_frozen() {
     {
         let mut seen = undelivered();
         seen.spec.paused = paused;
-        assert_eq!(deliver(&seen).is_some(), delivers, "{case}");
+        assert_eq!(deliver(&seen, at(0)).is_some(), delivers, "{case}");
         let first = match stage::advance(&seen, at(0)) {
             Act::Wait(Waits { holds, .. }) => holds.first().map(|(hold, _)| hold.code()),
             Act::Commit(_) | Act::Apply(_) => None,
@@ -200,7 +207,7 @@ fn another_release_goes_past_a_template_that_failed() {
         let mut seen = at_rest();
         seen.template = template("shop:2.0.0");
         failed(&mut seen);
-        seen.offer = Offer::Release(release(offered));
+        seen.offer = Offer::Releases(Releases::one(release(offered)));
         assert_eq!(started(&seen), want, "{case}");
     }
 }
@@ -513,4 +520,35 @@ fn the_way_back_needs_pods_to_go_back_to() {
         assert_eq!(shown(stage::advance(&seen, at(1))), want, "{case}");
     }
     assert_eq!(Weight::FULL.rest(), Weight::NONE);
+}
+
+#[test]
+fn a_forced_version_is_stored_before_its_annotation_goes() {
+    let mut seen = at_rest();
+    seen.offer = Offer::Releases(Releases::one(release("1.1.0")));
+    seen.template = template("shop:1.1.0");
+    seen.status.available.push(Listed::of(&release("0.9.0")));
+    let ask = |version: &str| {
+        let key = "stairlock.dev/force-deploy".to_owned();
+        Some(crate::model::command::Force { key, version: version.to_owned() })
+    };
+    let removes = |act: Option<Act>| {
+        let Some(Act::Apply(writes)) = act else { return false };
+        let one = |keys: &Vec<String>| keys.len() == 1;
+        matches!(writes.as_slice(), [Write::TakeCommands { remove, accept: None }] if one(remove))
+    };
+    seen.commands.force = ask("v0.9.0");
+    let Some(Act::Commit(stored)) = command::take(&seen, at(5)) else { panic!("not stored") };
+    assert_eq!(stored.pin.as_ref().map(|pin| pin.image.as_str()), Some("shop:0.9.0"));
+    seen.status = *stored;
+    assert!(removes(command::take(&seen, at(6))), "a crash between the two does no harm");
+
+    for (version, reason) in [("7.7.7", "VersionNotFound"), ("1.1.0", "CommandDropped")] {
+        seen.commands.force = ask(version);
+        seen.status.outbox.clear();
+        let Some(Act::Commit(told)) = command::take(&seen, at(7)) else { panic!("not told") };
+        assert_eq!(told.outbox[0].reason, reason);
+        seen.status = *told;
+        assert!(removes(command::take(&seen, at(8))), "{version}");
+    }
 }

@@ -139,6 +139,17 @@ pub struct Commands {
     pub accepted: Option<(String, Option<Token>)>,
     /// The annotations that have a version pass gates by: key and version.
     pub bypass: Vec<(String, String)>,
+    /// The version that is to be taken at once.
+    pub force: Option<Force>,
+}
+
+/// An annotation that asks for a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Force {
+    /// The annotation's key, which may be an alias.
+    pub key: String,
+    /// The version, or its tag.
+    pub version: String,
 }
 
 #[cfg(test)]

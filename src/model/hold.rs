@@ -106,6 +106,11 @@ pub enum Hold {
         /// What the template has.
         present: String,
     },
+    /// The version that is wanted is not known.
+    VersionNotFound {
+        /// The version.
+        version: String,
+    },
     /// The offered version lies outside `spec.semver`.
     OutOfRange {
         /// The version.
@@ -312,6 +317,7 @@ impl Hold {
             Self::SelfReference { .. } => "SelfReference",
             Self::UnusableRelease { .. } => "UnusableRelease",
             Self::ImageMismatch { .. } => "ImageMismatch",
+            Self::VersionNotFound { .. } => "VersionNotFound",
             Self::OutOfRange { .. } => "OutOfRange",
             Self::OlderRelease { .. } => "OlderRelease",
             Self::GateClosed { .. } => "GateClosed",
@@ -381,6 +387,7 @@ impl Hold {
             | Self::SelfReference { .. }
             | Self::UnusableRelease { .. }
             | Self::ImageMismatch { .. }
+            | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
             | Self::GateClosed { until: None, .. }
@@ -413,6 +420,7 @@ impl Hold {
             Self::KindMissing { .. }
             | Self::KindForbidden { .. }
             | Self::ImageMismatch { .. }
+            | Self::VersionNotFound { .. }
             | Self::ImageOwned { .. }
             | Self::ContainerUnknown { .. }
             | Self::InvalidTemplate { .. }
@@ -499,6 +507,7 @@ impl Hold {
             | Self::Draining
             | Self::NoRelease
             | Self::ImageMismatch { .. }
+            | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
             | Self::ReleaseInterval { .. }
@@ -533,9 +542,7 @@ impl Hold {
             Self::RouteRefused { route, why } => format!("the gateway refuses {route}: {why}"),
             Self::NoHealthyBackend => remedy::no_healthy_backend(),
             Self::Draining => "the old side finishes its requests".to_owned(),
-            Self::NoRelease => {
-                "the template has no image and the source offers no release yet".to_owned()
-            }
+            Self::NoRelease => remedy::no_release(),
             Self::SourceNotReady { source, why } => format!("{source} is not ready: {why}"),
             Self::SourceMissing { source } => format!("{source} does not exist"),
             Self::AccessDenied { source } => remedy::access_denied(source),
@@ -548,6 +555,7 @@ impl Hold {
                 format!("what {source} offers is not a release: {why}")
             }
             Self::ImageMismatch { offered, present } => remedy::image_mismatch(offered, present),
+            Self::VersionNotFound { version } => remedy::version_not_found(version),
             Self::OutOfRange { version, range } => {
                 format!("version {version} is outside spec.semver {range:?}")
             }
@@ -572,9 +580,7 @@ impl Hold {
                 format!("{what} is already used by the older Rollout {holder}")
             }
             Self::StrategyChanged { used } => remedy::strategy_changed(used),
-            Self::ScaledToZero => {
-                "spec.replicas is 0, so no pod can prove the new revision".to_owned()
-            }
+            Self::ScaledToZero => remedy::scaled_to_zero(),
             Self::Quarantined { what, attempt, lost } => remedy::quarantined(what, *attempt, *lost),
             Self::Binding(trouble) => trouble.message(),
             Self::AwaitingDelivery { object, why } => format!("{object}: {why}"),

@@ -12,6 +12,42 @@ pub struct Release {
     pub version: Version,
     /// The image, with its tag and, where the source tells one, its digest.
     pub image: Image,
+    /// What else is told of it.
+    pub about: About,
+}
+
+/// What the annotations of an image tell.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// The revision of its source code, empty where it is not told.
+    pub revision: String,
+    /// When it was made, empty where it is not told.
+    pub created: String,
+}
+
+/// A release as status lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listed {
+    /// The tag.
+    pub tag: String,
+    /// The digest, where it is known.
+    pub digest: Option<String>,
+    /// The version.
+    pub version: String,
+    /// What else is told of it.
+    pub about: About,
+}
+
+impl Listed {
+    /// Lists a release.
+    pub fn of(release: &Release) -> Self {
+        Self {
+            tag: release.image.tag.clone().unwrap_or_default(),
+            digest: release.image.digest.clone(),
+            version: release.version.to_string(),
+            about: release.about.clone(),
+        }
+    }
 }
 
 /// What is kept of a release in status: text, since a template may carry tags that are no versions.

@@ -46,7 +46,7 @@ pub fn image_mismatch(offered: &str, present: &str) -> String {
 
 /// Says what hold `manual_image` is about.
 pub fn manual_image(image: &str) -> String {
-    format!("{image} was set by hand and stays until a newer release or the command retry")
+    format!("{image} was chosen by hand and stays until a newer release or the command retry")
 }
 
 /// Says what hold `image_owned` is about.
@@ -148,4 +148,22 @@ pub fn not_approved(gate: &str, version: &str) -> String {
 /// Says what hold `release_interval` is about.
 pub fn release_interval() -> String {
     "the last attempt at a release is younger than spec.releaseUpdateInterval".to_owned()
+}
+
+/// Says what hold `version_not_found` is about.
+pub fn version_not_found(version: &str) -> String {
+    format!(
+        "spec.wantedVersion {version:?} is none of the releases that are known; name one of \
+         status.availableReleases, or remove it"
+    )
+}
+
+/// Says what hold `no_release` is about.
+pub fn no_release() -> String {
+    "the template has no image and the source offers no release yet".to_owned()
+}
+
+/// Says what hold `scaled_to_zero` is about.
+pub fn scaled_to_zero() -> String {
+    "spec.replicas is 0, so no pod can prove the new revision".to_owned()
 }

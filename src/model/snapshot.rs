@@ -169,8 +169,38 @@ pub enum Offer {
     NoSource,
     /// Nothing usable, and why.
     Nothing(Hold),
-    /// A release.
-    Release(Release),
+    /// Releases.
+    Releases(Releases),
+}
+
+/// The releases that a source offers, at least one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Releases {
+    /// The newest.
+    first: Release,
+    /// The others, newest first.
+    rest: Vec<Release>,
+    /// Whether these are all that there are; else the source shows the newest only.
+    pub whole: bool,
+}
+
+impl Releases {
+    /// All that there are, in any order; `None` where there are none.
+    pub fn all(mut list: Vec<Release>) -> Option<Self> {
+        list.sort_by(|a, b| b.version.precedence(&a.version));
+        let mut list = list.into_iter();
+        Some(Self { first: list.next()?, rest: list.collect(), whole: true })
+    }
+
+    /// The one that a source shows.
+    pub fn one(first: Release) -> Self {
+        Self { first, rest: Vec::new(), whole: false }
+    }
+
+    /// Tells them in the order of their versions.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Release> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
 }
 
 /// A Service that the Rollout uses.

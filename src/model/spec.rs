@@ -32,6 +32,8 @@ pub struct Spec {
     pub paused: bool,
     /// Where releases come from, if from anywhere.
     pub source: Option<SourceRef>,
+    /// The version that goes before all others.
+    pub wanted_version: Option<String>,
     /// A further range that a release has to lie in.
     pub range: Option<Range>,
     /// How long after one attempt at a release the next one may start.

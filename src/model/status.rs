@@ -4,7 +4,7 @@ use crate::model::binding::Field;
 use crate::model::gate::{Bypass, GateState, Ran};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::model::release::ReleaseRef;
+use crate::model::release::{Listed, ReleaseRef};
 use crate::model::spec::Routing;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
@@ -32,6 +32,12 @@ pub struct Status {
     pub targets: Vec<Delivered>,
     /// An image set by hand.
     pub pin: Option<Pin>,
+    /// The releases that are known, oldest first.
+    pub available: Vec<Listed>,
+    /// Those that are newer than what runs and did not fail, newest first.
+    pub candidates: Vec<Listed>,
+    /// Those of them that nothing keeps from being taken.
+    pub gated: Vec<Listed>,
     /// The restart of pods that is under way.
     pub restart: Option<Restart>,
     /// Since when `spec.paused` freezes the attempt.
@@ -438,6 +444,8 @@ pub struct Pin {
     pub until_newer_than: String,
     /// Since when.
     pub since: Timestamp,
+    /// Whether the command force-deploy chose it: then it is delivered.
+    pub forced: bool,
 }
 
 /// A restart of pods that is under way.

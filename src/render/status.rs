@@ -4,7 +4,7 @@ use crate::api::status as wire;
 use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::model::release::ReleaseRef;
+use crate::model::release::{About, Listed, ReleaseRef};
 use crate::model::spec::{HeaderMatch, RouteKind, RouteName, Routing};
 use crate::model::status::{
     Attempt, Bake, Condition, Counts, Delivered, Draining, Entry, FailedCheck, Pin, Quarantined,
@@ -24,6 +24,9 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         quarantine,
         targets,
         pin: pinned,
+        available: known,
+        candidates,
+        gated,
         restart: restarts,
         frozen_since,
         outbox,
@@ -47,6 +50,9 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         quarantine: quarantine.iter().map(quarantined).collect(),
         targets: targets.iter().map(target).collect(),
         pin: pinned.as_ref().map(pin),
+        available_releases: known.iter().map(listed).collect(),
+        release_candidates: candidates.iter().map(listed).collect(),
+        gated_release_candidates: gated.iter().map(listed).collect(),
         restart: restarts.as_ref().map(restart),
         frozen_since: time(*frozen_since),
         outbox: outbox.iter().map(notice).collect(),
@@ -224,11 +230,23 @@ fn quarantined(quarantined: &Quarantined) -> wire::Quarantined {
 }
 
 fn pin(pin: &Pin) -> wire::Pin {
-    let Pin { image, until_newer_than, since } = pin;
+    let Pin { image, until_newer_than, since, forced } = pin;
     wire::Pin {
         image: image.clone(),
         until_newer_than: until_newer_than.clone(),
         since: since.to_string(),
+        forced: *forced,
+    }
+}
+
+fn listed(listed: &Listed) -> wire::Listed {
+    let Listed { tag, digest, version, about: About { revision, created } } = listed;
+    wire::Listed {
+        tag: tag.clone(),
+        digest: digest.clone(),
+        version: version.clone(),
+        revision: revision.clone(),
+        created: created.clone(),
     }
 }
 
@@ -431,24 +449,22 @@ mod tests {
                 .map(|since| Draining { revision: revision.clone(), since })
                 .to_vec(),
             history: [None, Some(Cause::Aborted), Some(Cause::Superseded)].map(entry).to_vec(),
-            quarantine: vec![Quarantined {
-                revision: revision.clone(),
-                release: delivers.clone(),
-                trigger: by,
-                attempt: 6,
-                since: at(8),
-            }],
+            quarantine: vec![blamed(&revision, by)],
             targets: [true, false].map(target).to_vec(),
             pin: Some(Pin {
                 image: "shop:1".into(),
                 until_newer_than: "1.2.3".into(),
                 since: at(9),
+                forced: true,
             }),
+            available: vec![known()],
+            candidates: vec![known()],
+            gated: vec![known()],
             restart: Some(Restart { since: at(13), number: 2 }),
             frozen_since: Some(at(10)),
             outbox: [true, false].map(said).to_vec(),
             rejected: Some(Rejected { key: "kulta.io/promote".into(), value: "yes".into() }),
-            gates: [None, Some(vec!["1.2.3".to_owned()])].map(gated).to_vec(),
+            gates: gates(),
             bypass: Some(Bypass { version: "1.2.3".into(), since: at(14) }),
             waiting: [None, Some(at(11))].map(held).to_vec(),
             conditions: vec![ready()],
@@ -457,10 +473,28 @@ mod tests {
         }
     }
 
+    fn blamed(revision: &Revision, trigger: Trigger) -> Quarantined {
+        let (revision, release) = (revision.clone(), delivered());
+        Quarantined { revision, release, trigger, attempt: 6, since: at(8) }
+    }
+
+    fn gates() -> Vec<GateState> {
+        [None, Some(vec!["1.2.3".to_owned()])].map(gated).to_vec()
+    }
+
     fn gated(allowed: Option<Vec<String>>) -> GateState {
         let (passing, bypassed) = (allowed.is_some(), allowed.is_none());
         let message = if passing { String::new() } else { "m".to_owned() };
         GateState { name: "freeze".into(), passing, allowed, message, bypassed }
+    }
+
+    fn known() -> Listed {
+        Listed {
+            tag: "v1.2.3".into(),
+            digest: Some("sha256:1".into()),
+            version: "1.2.3".into(),
+            about: About { revision: "5f6c0a9".into(), created: "2026-01-02T03:04:05Z".into() },
+        }
     }
 
     fn ready() -> Condition {

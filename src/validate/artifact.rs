@@ -5,7 +5,7 @@ use crate::api::foreign::{Artifact, Kustomization, OciRepository};
 use crate::api::keys;
 use crate::model::hold::Hold;
 use crate::model::image::{Image, parse_tag};
-use crate::model::release::Release;
+use crate::model::release::{About, Release};
 use crate::model::spec::{SourceRef, Spec};
 use crate::model::template::Template;
 use crate::model::version::Version;
@@ -109,7 +109,7 @@ fn release(
         None => Image { repository: source.name.clone(), tag: None, digest: None },
     };
     (image.tag, image.digest) = (Some(tag), None);
-    Ok(Release { version, image })
+    Ok(Release { version, image, about: About::default() })
 }
 
 /// The repository of the container that takes releases, or of all that have an image.

@@ -4,7 +4,7 @@ use kube::ResourceExt;
 
 use crate::api::keys;
 use crate::api::rollout::Rollout;
-use crate::model::command::{Asked, Command, Commands, Token, Value};
+use crate::model::command::{Asked, Command, Commands, Force, Token, Value};
 
 /// Every annotation that asks for a command, aliases included; those that conclude an experiment
 /// name its winner.
@@ -47,7 +47,12 @@ pub fn asked(rollout: &Rollout) -> Commands {
     let accepted = accepted.map(|text| (keys::ACCEPTED.to_owned(), Token::parse(text)));
     let key = |key: &&str| annotations.get(*key).map(|text| ((*key).to_owned(), cut(text)));
     let bypass = BYPASS.iter().filter_map(key).collect();
-    Commands { asked, accepted, bypass }
+    let keys = [keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK];
+    let force = keys.into_iter().find_map(|key| {
+        let version = annotations.get(key).filter(|version| !version.is_empty())?.clone();
+        Some(Force { key: key.to_owned(), version })
+    });
+    Commands { asked, accepted, bypass, force }
 }
 
 /// What is kept of a version that somebody wrote.

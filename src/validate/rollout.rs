@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use crate::api::keys;
-use crate::api::rollout::{OnFailure, ReadyWhen, Rollout, SourceKind as Wire};
+use crate::api::rollout::{OnFailure, ReadyWhen, Rollout, RolloutSpec, SourceKind as Wire};
 use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::problem::Problem;
@@ -72,6 +72,7 @@ pub fn spec(rollout: &Rollout) -> Result<Spec, Problem> {
         history_max: usize::try_from(history).unwrap_or(usize::MAX),
         paused: wire.paused,
         source: source(rollout)?,
+        wanted_version: wanted(wire)?,
         range: range(wire.semver.as_deref())?,
         release_interval: interval(wire.release_update_interval.as_deref())?,
         container: container(wire.container.as_deref())?,
@@ -149,6 +150,15 @@ fn source(rollout: &Rollout) -> Result<Option<SourceRef>, Problem> {
     };
     let (substitute, image) = (source.substitute.clone(), source.image.clone());
     Ok(Some(SourceRef { kind, namespace, name: source.name.clone(), substitute, image }))
+}
+
+fn wanted(wire: &RolloutSpec) -> Result<Option<String>, Problem> {
+    let fault = |why: &str| Err(Problem::new("spec.wantedVersion", why));
+    match &wire.wanted_version {
+        Some(_) if wire.source_ref.is_none() => fault("needs a source: set spec.sourceRef"),
+        Some(version) if version.is_empty() => fault("is empty; name a version or leave it out"),
+        wanted => Ok(wanted.clone()),
+    }
 }
 
 fn range(text: Option<&str>) -> Result<Option<Range>, Problem> {

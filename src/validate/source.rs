@@ -7,8 +7,8 @@ use crate::api::foreign::ImagePolicy;
 use crate::api::kind::Key;
 use crate::model::hold::Hold;
 use crate::model::image::{Image, parse_digest, parse_tag};
-use crate::model::release::Release;
-use crate::model::snapshot::{Identity, Offer};
+use crate::model::release::{About, Release};
+use crate::model::snapshot::{Identity, Offer, Releases};
 use crate::model::spec::{SourceRef, Spec};
 use crate::model::template::Template;
 use crate::model::version::Version;
@@ -33,7 +33,7 @@ pub fn offer(seen: &Source, spec: &Spec, rollout: &Identity, template: &Template
             .and_then(|object| artifact::of_kustomization(object, source, with)),
     };
     let release = release.and_then(|release| in_range(release, spec));
-    release.map_or_else(Offer::Nothing, Offer::Release)
+    release.map_or_else(Offer::Nothing, |release| Offer::Releases(Releases::one(release)))
 }
 
 fn is<'a, K>(found: &'a Found<K>, source: &SourceRef) -> Result<&'a K, Hold> {
@@ -99,7 +99,7 @@ fn release(policy: &ImagePolicy, source: &SourceRef) -> Result<Release, Hold> {
     let digest = digest.map(|digest| parse_digest(&digest)).transpose();
     image.digest = digest.map_err(|fault| unusable(fault.to_string()))?;
     let version = Version::from_tag(&latest.tag).map_err(|fault| unusable(fault.to_string()))?;
-    Ok(Release { version, image })
+    Ok(Release { version, image, about: About::default() })
 }
 
 #[cfg(test)]
@@ -143,7 +143,10 @@ mod tests {
         match offer {
             Offer::NoSource => "no source".to_owned(),
             Offer::Nothing(hold) => format!("{}: {}", hold.code(), hold.message()),
-            Offer::Release(release) => format!("{} {}", release.version, release.image),
+            Offer::Releases(releases) => {
+                let one = |r: &Release| format!("{} {}", r.version, r.image);
+                releases.newest_first().map(one).collect::<Vec<_>>().join(", ")
+            }
         }
     }
 

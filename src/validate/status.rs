@@ -6,7 +6,7 @@ use crate::model::binding::{Field, TargetKind};
 use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::model::release::ReleaseRef;
+use crate::model::release::{About, Listed, ReleaseRef};
 use crate::model::spec::{HeaderMatch, MatchKind, RouteKind, RouteName, Routing, Strategy};
 use crate::model::status::{
     Attempt, Bake, BakeResult, Cause, Condition, Counts, Delivered, Draining, Entry, FailedCheck,
@@ -43,6 +43,9 @@ fn known(stored: &wire::RolloutStatus) -> Option<Status> {
         quarantine: stored.quarantine.iter().filter_map(quarantined).collect(),
         targets: stored.targets.iter().filter_map(target).collect(),
         pin: stored.pin.as_ref().and_then(pin),
+        available: stored.available_releases.iter().map(listed).collect(),
+        candidates: stored.release_candidates.iter().map(listed).collect(),
+        gated: stored.gated_release_candidates.iter().map(listed).collect(),
         restart: stored.restart.as_ref().and_then(restart),
         frozen_since: stored.frozen_since.as_deref().and_then(Timestamp::parse),
         outbox: stored.outbox.iter().filter_map(notice).collect(),
@@ -244,7 +247,17 @@ fn pin(stored: &wire::Pin) -> Option<Pin> {
         image: stored.image.clone(),
         until_newer_than: stored.until_newer_than.clone(),
         since: Timestamp::parse(&stored.since)?,
+        forced: stored.forced,
     })
+}
+
+fn listed(stored: &wire::Listed) -> Listed {
+    Listed {
+        tag: stored.tag.clone(),
+        digest: stored.digest.clone(),
+        version: stored.version.clone(),
+        about: About { revision: stored.revision.clone(), created: stored.created.clone() },
+    }
 }
 
 fn notice(stored: &wire::Notice) -> Option<Notice> {

@@ -9,10 +9,10 @@ use stairlock::model::image::Image;
 use stairlock::model::moment::{Duration, Timestamp};
 use stairlock::model::moves::{Move, WeightEdit, Write};
 use stairlock::model::range::Range;
-use stairlock::model::release::Release;
+use stairlock::model::release::{About, Release};
 use stairlock::model::snapshot::{
-    Acceptance, Experiment, Identity, Known, LiveRoute, LiveService, Offer, ReplicaSet, Route,
-    Rule, Service, Snapshot,
+    Acceptance, Experiment, Identity, Known, LiveRoute, LiveService, Offer, Releases, ReplicaSet,
+    Route, Rule, Service, Snapshot,
 };
 use stairlock::model::spec::{
     DRAIN_DELAY, Ladder, OnFailure, Pause, RouteKind, RouteName, Routing, SourceKind, SourceRef,
@@ -88,6 +88,7 @@ fn spec() -> Spec {
         history_max: 10,
         paused: false,
         source: None,
+        wanted_version: None,
         range: None,
         release_interval: None,
         container: None,
@@ -276,7 +277,8 @@ impl World {
     fn offer(&mut self, text: &str) {
         let image = Image::parse(&format!("shop:{text}")).unwrap();
         let version = Version::from_tag(image.tag.as_deref().unwrap()).unwrap();
-        self.seen.offer = Offer::Release(Release { version, image });
+        self.seen.offer =
+            Offer::Releases(Releases::one(Release { version, image, about: About::default() }));
     }
 
     fn annotate(&mut self, text: &str) {

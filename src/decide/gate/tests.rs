@@ -1,10 +1,10 @@
 //! Which gates let a release through, and what is said where they do not.
 
 use super::*;
-use crate::decide::fixture::{at, at_rest, delivered, release};
-use crate::model::gate::Ran;
+use crate::decide::fixture::{at, at_rest, delivered};
+use crate::model::gate::{Bypass, Ran};
 use crate::model::moment::Duration;
-use crate::model::status::{Attempt, Entry};
+use crate::model::status::{Attempt, Entry, Stage};
 
 fn gate(name: &str, asks: Asks) -> Gate {
     Gate { name: name.to_owned(), asks }
@@ -135,6 +135,11 @@ fn the_first_delivery_and_a_version_that_a_person_named_pass_gates_by() {
     assert!(seen.status.bypass.is_some(), "an attempt at another version leaves it");
     used(&mut seen.status, &offered);
     assert_eq!(seen.status.bypass, None, "it does not outlive its attempt");
+    seen.status.attempt.as_mut().unwrap().release = offered.clone();
+    assert!(allows(&seen, &offered, at(0)).is_err(), "one that ended");
+    let stage = Stage::First { entered_at: at(0) };
+    seen.status.attempt.as_mut().unwrap().stage = stage;
+    assert_eq!(allows(&seen, &offered, at(0)), Ok(()), "one that is on its way");
     seen.status.attempt = None;
     assert_eq!(allows(&seen, &offered, at(0)), Ok(()), "the first delivery");
 }
@@ -173,45 +178,6 @@ fn attempts_at_releases_keep_their_distance() {
         let want = want.map(|minute| Hold::ReleaseInterval { until: at(minute) });
         assert_eq!(until, want, "{case}");
     }
-}
-
-#[test]
-fn a_command_to_pass_gates_by_is_taken_for_the_version_on_offer_only() {
-    let asked = |version: &str| {
-        let mut seen = at_rest();
-        seen.offer = Offer::Release(release("1.1.0"));
-        seen.commands.bypass = vec![("bypass".to_owned(), version.to_owned())];
-        seen
-    };
-    let taken = |act: Option<Act>| match act {
-        Some(Act::Apply(writes)) => match writes.as_slice() {
-            [Write::TakeCommands { remove, accept: None }] => remove.join(" "),
-            other => panic!("{other:?}"),
-        },
-        other => panic!("{other:?}"),
-    };
-    let stored = |act: Option<Act>| match act {
-        Some(Act::Commit(status)) => *status,
-        other => panic!("{other:?}"),
-    };
-    let mut seen = asked("v1.1.0");
-    seen.status = stored(bypass(&seen, at(1)));
-    assert_eq!(seen.status.bypass.as_ref().unwrap().version, "v1.1.0");
-    assert_eq!(taken(bypass(&seen, at(1))), "bypass", "stored first, then removed");
-    seen.commands.bypass.clear();
-    assert_eq!(bypass(&seen, at(1)), None);
-    seen.offer = Offer::Release(release("1.2.0"));
-    assert_eq!(stored(bypass(&seen, at(1))).bypass, None, "another offer ends it");
-
-    let mut seen = asked("1.0.0");
-    seen.status = stored(bypass(&seen, at(1)));
-    assert_eq!(seen.status.bypass, None);
-    let told = &seen.status.outbox[0];
-    assert_eq!(told.reason, "CommandDropped");
-    assert_eq!(taken(bypass(&seen, at(1))), "bypass", "told once, then removed");
-    let mut seen = asked("1.1.0");
-    seen.offer = Offer::Nothing(Hold::NoRelease);
-    assert_eq!(bypass(&seen, at(1)), None, "a source that is not ready may be in a moment");
 }
 
 #[test]

@@ -113,7 +113,13 @@ impl Commands {
         if is.status.restart.is_some() && began(&is.status) != began(&was.status) {
             by(&["restart"], "a restart begins");
         }
-        if freed.is_some() {
+        let forced = |status: &Status| status.pin.clone().filter(|pin| pin.forced);
+        let forces = forced(&is.status).is_some() && forced(&was.status) != forced(&is.status);
+        if forces {
+            found.unless(was.force.is_some(), "S10", || {
+                format!("{}: {:?} is chosen without a command", is.name, is.status.pin)
+            });
+        } else if freed.is_some() {
             by(&["retry"], "the quarantine is lifted");
         } else if was.status.pin.is_some() && is.status.pin.is_none() && same {
             by(&["retry"], "the pin is lifted");

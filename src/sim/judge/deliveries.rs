@@ -166,7 +166,7 @@ impl Deliveries {
             for (rollout, path) in claims(resource, object) {
                 let Some(is) = scene.rollout(&rollout) else { continue };
                 let Some(attempt) = &is.status.attempt else { continue };
-                let still = is.spec.paused || is.deleting || attempt.open();
+                let still = is.spec.paused || is.deleting || attempt.open() || !is.usable();
                 if still || !is.status.waiting_for.is_empty() {
                     continue;
                 }

@@ -195,8 +195,11 @@ fn scheduled(object: &Value) -> bool {
 
 /// Tells whether an annotation of a Rollout asks for a command, or holds one that was accepted.
 fn is_command(key: &str) -> bool {
-    let others = [keys::ACCEPTED, keys::COMMAND_BYPASS, keys::COMMAND_BYPASS_KUBERIK];
-    others.contains(&key) || COMMANDS.iter().any(|(known, _)| *known == key)
+    let bypass = [keys::COMMAND_BYPASS, keys::COMMAND_BYPASS_KUBERIK];
+    let others = [keys::ACCEPTED, keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK];
+    others.contains(&key)
+        || bypass.contains(&key)
+        || COMMANDS.iter().any(|(known, _)| *known == key)
 }
 
 fn of_set(path: &[Token<'_>], before: &Value) -> bool {

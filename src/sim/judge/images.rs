@@ -101,7 +101,10 @@ fn older(was: &Rollout, (before, image): (&str, &str), found: &mut Found) {
         was.open().is_some_and(|a| a.stage() == Stage::RollingBack && (a.failed() || a.lost()));
     let (from, to) = (Image::of(before).version(), Image::of(image).version());
     let falls = from.zip(to).is_some_and(|(from, to)| to.cmp_precedence(&from).is_lt());
-    found.unless(back || !falls, "S14", || format!("{}: {image} replaces {before}", was.name));
+    let chosen = was.chosen(Image::of(image).tag);
+    found.unless(back || chosen || !falls, "S14", || {
+        format!("{}: {image} replaces {before}", was.name)
+    });
 }
 
 /// S18: what is written is what was accepted, or the stable release that the source shows again.
@@ -115,6 +118,7 @@ fn pinned(case: &Case<'_>, was: &Rollout, (container, image): (&str, &str), foun
     let stable = was.status.stable.as_ref().map(|side| &side.release);
     let runs = stable.is_some_and(|stable| same(&stable.tag, &stable.digest))
         && offers.into_iter().any(|offer| same(&offer.tag, &offer.digest));
+    let accepted = accepted || was.chosen(image.tag);
     found.unless(accepted || runs || back || !remembers(case, was), "S18", || {
         format!("{}: {container} gets {image:?}, that was not accepted", was.name)
     });
@@ -153,7 +157,8 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
     let offers = is.spec.source.iter().flat_map(|source| case.offers(source));
     let mut offers = offers.into_iter();
     let shown = offers.any(|o| o.tag == release.tag && o.digest == release.digest);
-    found.unless(shown || !remembers(case, is), "S18", || {
+    let chosen = is.chosen(&release.tag);
+    found.unless(shown || chosen || !remembers(case, is), "S18", || {
         format!(
             "{}: attempt {} takes {}, which its source does not show",
             is.name, attempt.number, release.image
@@ -163,7 +168,7 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
         found.push("S14", format!("{}: {} is no version", is.name, release.tag));
         return;
     };
-    found.unless(in_range(is.spec.range.as_deref(), &version), "S14", || {
+    found.unless(chosen || in_range(is.spec.range.as_deref(), &version), "S14", || {
         format!("{}: {version} is out of {:?}", is.name, is.spec.range)
     });
     let repository = Image::of(&release.image).repository;
@@ -171,7 +176,7 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
     let newer = present
         .filter(|image| image.repository == repository)
         .find(|image| image.version().is_some_and(|v| version.cmp_precedence(&v).is_lt()));
-    found.unless(newer.is_none(), "S14", || {
+    found.unless(chosen || newer.is_none(), "S14", || {
         format!(
             "{}: attempt {} takes {}, the template has {newer:?}",
             is.name, attempt.number, release.image

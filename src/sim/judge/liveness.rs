@@ -295,7 +295,7 @@ fn ripe(scene: &Scene, rollout: &Rollout) -> Option<String> {
     let known = attempt.open()
         && attempt.release.tag == offer.tag
         && attempt.release.digest == offer.digest;
-    if held || still || !takes || known || rollout.status.pin.is_some() {
+    if held || still || !takes || known || rollout.status.pin.is_some() || spec.wanted.is_some() {
         return None;
     }
     let offered = version(&offer.tag)?;

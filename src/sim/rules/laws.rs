@@ -60,6 +60,7 @@ const LAWS: &[Law] = &[
     Law { said: "spec.selector.matchLabels has", place: Place::At("/spec"), broken: unmatched },
     Law { said: "spec.template.metadata.labels has", place: Place::At("/spec"), broken: ours },
     Law { said: "a container and an init", place: Place::At("/spec"), broken: same_containers },
+    Law { said: "spec.wantedVersion needs", place: Place::At("/spec"), broken: sourceless },
     Law { said: "spec.sourceRef.substitute names", place: Place::At(SOURCE), broken: no_variables },
     Law { said: "spec.sourceRef.image is", place: Place::At(SOURCE), broken: own_image },
     Law { said: "spec.selector is immutable", place: Place::At("/spec/selector"), broken: changed },
@@ -222,6 +223,10 @@ fn unmatched(spec: &Value, _: Option<&Value>) -> bool {
         carried.is_none_or(|carried| carried.get(key) != Some(value))
     };
     carried.is_none() || wanted.is_some_and(|wanted| wanted.iter().any(missing))
+}
+
+fn sourceless(spec: &Value, _: Option<&Value>) -> bool {
+    spec.get("wantedVersion").is_some() && spec.get("sourceRef").is_none()
 }
 
 fn no_variables(source: &Value, _: Option<&Value>) -> bool {

@@ -24,7 +24,10 @@ fn offered(source_ref: &Value, containers: &Value, object: &Value) -> String {
     match source::offer(&seen, &spec, &with.0, &with.1) {
         Offer::NoSource => "no source".to_owned(),
         Offer::Nothing(hold) => format!("{}: {}", hold.code(), hold.message()),
-        Offer::Release(release) => format!("{} {}", release.version, release.image),
+        Offer::Releases(releases) => {
+            let release = releases.newest_first().next().unwrap();
+            format!("{} {}", release.version, release.image)
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::api::keys;
 use crate::model::moment::Duration;
 use crate::sim::judge::facts::route::{part, texts, told};
-use crate::sim::judge::facts::source::Source;
+use crate::sim::judge::facts::source::{Image, Source};
 use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status, Used, Variant, plural};
 use crate::sim::judge::read::{at, count, list, number, text, word};
 use crate::sim::resource::Resource;
@@ -58,6 +58,8 @@ pub struct Rollout {
     pub finalizer: bool,
     /// The command annotations and their values, by rank.
     pub asked: Vec<(&'static str, &'static str, String)>,
+    /// The version that is to be taken at once.
+    pub force: Option<String>,
     /// The accepted command.
     pub accepted: Option<String>,
     /// What it asks for; what splits the traffic is what is in use.
@@ -115,6 +117,8 @@ pub struct Spec {
     pub unavailable: u32,
     /// The object whose releases it follows.
     pub source: Option<Source>,
+    /// The version that goes before all others.
+    pub wanted: Option<String>,
     /// The range that a release has to lie in.
     pub range: Option<String>,
     /// Whether stable has only the pods that its weight needs.
@@ -195,11 +199,20 @@ impl Rollout {
             deleting: at(object, &["metadata", "deletionTimestamp"]).is_some(),
             finalizer: finalizers.iter().any(|name| name.as_str() == Some(keys::FINALIZER)),
             asked,
+            force: value(keys::COMMAND_FORCE).or_else(|| value(keys::COMMAND_FORCE_KUBERIK)),
             accepted: value(keys::ACCEPTED),
             spec,
             named,
             status,
         }
+    }
+
+    /// Whether a person chose a tag: in the spec, or by a command that was accepted.
+    pub fn chosen(&self, tag: &str) -> bool {
+        let pin = self.status.pin.as_ref().filter(|pin| pin.forced);
+        let pinned = pin.is_some_and(|pin| Image::of(&pin.image).tag == tag);
+        let wanted = self.spec.wanted.as_deref().map(|wanted| wanted.trim_start_matches('v'));
+        pinned || wanted == Some(tag.trim_start_matches('v'))
     }
 
     /// What splits the traffic, as it is noted.
@@ -293,6 +306,16 @@ impl Rollout {
     }
 }
 
+/// The object whose releases a Rollout follows.
+fn source(spec: &Value, own: &str) -> Option<Source> {
+    let name = word(spec, &["sourceRef", "name"])?;
+    let resource = Resource::of_kind(text(spec, &["sourceRef", "kind"]));
+    let resource = resource.map_or("imagepolicies", |resource| resource.plural);
+    let there = word(spec, &["sourceRef", "namespace"]).unwrap_or_else(|| own.to_owned());
+    let substitute = word(spec, &["sourceRef", "substitute"]);
+    Some(Source { resource, name: (there, format!("{resource}/{name}")), substitute })
+}
+
 impl Spec {
     /// Reads the spec of a Rollout.
     pub fn read(object: &Value) -> Self {
@@ -318,8 +341,6 @@ impl Spec {
         let history = count(spec, &["versionHistoryLimit"], 10);
         let revisions = count(spec, &["revisionHistoryLimit"], 10);
         let window = count(canary, &["rollbackWindow", "revisions"], 0);
-        let namespace = || text(object, &["metadata", "namespace"]).to_owned();
-        let source = word(spec, &["sourceRef", "name"]);
         Self {
             workload: at(spec, &["template"]).is_some(),
             bake: Duration::parse(text(spec, &["bakeTime"])).ok(),
@@ -354,13 +375,8 @@ impl Spec {
             surge,
             // Where both come to nothing no pod could move: one may lack.
             unavailable: if surge == 0 { unavailable.max(1) } else { unavailable },
-            source: source.map(|name| {
-                let resource = Resource::of_kind(text(spec, &["sourceRef", "kind"]));
-                let resource = resource.map_or("imagepolicies", |resource| resource.plural);
-                let there = word(spec, &["sourceRef", "namespace"]).unwrap_or_else(namespace);
-                let substitute = word(spec, &["sourceRef", "substitute"]);
-                Source { resource, name: (there, format!("{resource}/{name}")), substitute }
-            }),
+            source: source(spec, text(object, &["metadata", "namespace"])),
+            wanted: word(spec, &["wantedVersion"]),
             range: word(spec, &["semver"]),
             dynamic_stable: at(canary, &["dynamicStableScale"]) == Some(&Value::Bool(true)),
             rollback_window: usize::try_from(window).unwrap_or(usize::MAX),

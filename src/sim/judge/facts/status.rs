@@ -237,6 +237,8 @@ pub struct Failed {
 pub struct Pin {
     /// The image.
     pub image: String,
+    /// Whether a command chose it.
+    pub forced: bool,
 }
 
 /// A notice to be sent.

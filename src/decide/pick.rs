@@ -1,0 +1,307 @@
+//! Pick: which of the known releases is wanted now. The only place where one is refused; it never
+//! writes.
+//!
+//! `spec.wantedVersion` goes before a version that the command force-deploy chose, and that before
+//! the newest release of the source that nothing refuses.
+
+use crate::decide::gate;
+use crate::decide::side;
+use crate::decide::target::{arrived, barred, delivered, image, targets};
+use crate::model::hold::Hold;
+use crate::model::image::Image;
+use crate::model::moment::Timestamp;
+use crate::model::release::{About, Listed, Release, ReleaseRef};
+use crate::model::snapshot::{Offer, Releases, Snapshot};
+use crate::model::status::{Pin, Quarantined, Trigger};
+use crate::model::template::Container;
+use crate::model::version::Version;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, active};
+
+/// Known releases that status keeps: more than people look back, small for many Rollouts.
+pub const AVAILABLE_MAX: usize = 20;
+/// Candidates that status shows.
+pub const CANDIDATES_MAX: usize = 10;
+
+/// What there is to take.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pick {
+    /// Nothing: there is no source, or what is wanted runs.
+    Nothing,
+    /// Nothing, and why.
+    Hold(Hold),
+    /// A release that the template does not have.
+    Release(Release),
+}
+
+/// Tells which release is wanted now.
+pub fn pick(seen: &Snapshot, now: Timestamp) -> Pick {
+    let releases = match &seen.offer {
+        Offer::NoSource => return Pick::Nothing,
+        Offer::Nothing(hold) => Err(hold),
+        Offer::Releases(releases) => Ok(releases),
+    };
+    if let Some(version) = &seen.spec.wanted_version {
+        return match (find(seen, version), releases) {
+            (Some(release), _) => named(seen, release),
+            (None, Err(hold)) => Pick::Hold(hold.clone()),
+            (None, Ok(_)) => Pick::Hold(Hold::VersionNotFound { version: version.clone() }),
+        };
+    }
+    if let Some(release) = forced(seen) {
+        return named(seen, release);
+    }
+    match releases {
+        Ok(releases) => newest(seen, releases, now),
+        Err(hold) => Pick::Hold(hold.clone()),
+    }
+}
+
+/// Tells whether a person chose what is to be taken.
+pub fn manual(seen: &Snapshot) -> bool {
+    seen.spec.wanted_version.is_some() || forced(seen).is_some()
+}
+
+/// The release that would be taken if nothing refused it.
+pub fn goal(seen: &Snapshot) -> Option<Release> {
+    let newest = || match &seen.offer {
+        Offer::Releases(releases) => releases.newest_first().next().cloned(),
+        Offer::NoSource | Offer::Nothing(_) => None,
+    };
+    let wanted = seen.spec.wanted_version.as_ref().and_then(|version| find(seen, version));
+    wanted.or_else(|| forced(seen)).or_else(newest)
+}
+
+/// The release of a person's choice: neither its age nor a pin keeps it, but what failed is not
+/// tried again and what Git owns is not written.
+fn named(seen: &Snapshot, release: Release) -> Pick {
+    let targets = match targets(seen, &release.image) {
+        Ok(targets) => targets,
+        Err(hold) => return Pick::Hold(hold),
+    };
+    if arrived(seen, &release.image) {
+        return Pick::Nothing;
+    }
+    let hold = failed(seen, &release);
+    match hold.or_else(|| barred(seen, &targets)) {
+        Some(hold) => Pick::Hold(hold),
+        None => Pick::Release(release),
+    }
+}
+
+/// The newest release that nothing refuses; else why the newest is.
+fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
+    let mut refused = None;
+    for release in releases.newest_first() {
+        let targets = match targets(seen, &release.image) {
+            Ok(targets) => targets,
+            Err(hold) => return Pick::Hold(hold),
+        };
+        if arrived(seen, &release.image) {
+            break; // All others are older than what runs.
+        }
+        let Some(hold) = refusal(seen, release, &targets, now) else {
+            return Pick::Release(release.clone());
+        };
+        let older = matches!(hold, Hold::OlderRelease { .. });
+        refused.get_or_insert(hold);
+        if older {
+            break;
+        }
+    }
+    refused.map_or(Pick::Nothing, Pick::Hold)
+}
+
+/// Why a release that the template does not have is not taken by itself.
+fn refusal(
+    seen: &Snapshot,
+    release: &Release,
+    targets: &[&Container],
+    now: Timestamp,
+) -> Option<Hold> {
+    let hold = older(seen, release, targets).or_else(|| failed(seen, release));
+    let hold = hold.or_else(|| pinned(seen, release)).or_else(|| barred(seen, targets));
+    hold.or_else(|| gate::allows(seen, &ReleaseRef::of(&release.image), now).err())
+}
+
+fn older(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option<Hold> {
+    let running = running(seen, targets)?;
+    let older = release.version < running;
+    #[cfg(feature = "planted")]
+    let older = older && !active(Bug::DowngradeTaken);
+    if older {
+        return Some(Hold::OlderRelease {
+            offered: release.version.to_string(),
+            running: running.to_string(),
+        });
+    }
+    let tagged = targets.iter().filter_map(|c| image(c)).any(|i| i.tag != release.image.tag);
+    let offered = release.image.tag.clone().unwrap_or_default();
+    // Two tags of one version: which is meant is not told, so the present one stays.
+    (tagged && release.version.same_precedence(&running))
+        .then(|| Hold::OlderRelease { offered, running: running.to_string() })
+}
+
+/// The newest version that runs.
+fn running(seen: &Snapshot, targets: &[&Container]) -> Option<Version> {
+    if !seen.spec.workload {
+        let last = delivered(seen).map(|release| &release.tag);
+        // Where the status is lost, what was delivered still tells it.
+        let ours = seen.bindings.iter().filter(|binding| binding.ours && last.is_none());
+        let tags = last.into_iter().chain(ours.filter_map(|binding| binding.value.as_ref()));
+        return tags.filter_map(|tag| Version::from_tag(tag).ok()).max_by(Version::precedence);
+    }
+    targets.iter().filter_map(|c| version(c)).max_by(Version::precedence)
+}
+
+fn version(container: &Container) -> Option<Version> {
+    image(container).and_then(|i| i.tag).and_then(|tag| Version::from_tag(&tag).ok())
+}
+
+/// The hold of what failed before.
+fn failed(seen: &Snapshot, release: &Release) -> Option<Hold> {
+    let offered = ReleaseRef::of(&release.image);
+    let entry = seen.status.quarantine.iter().find(|entry| blames(entry, &offered))?;
+    Some(side::quarantined(seen, offered.image, entry.attempt))
+}
+
+/// Tells whether an entry of the quarantine is about a release, and not about an edit.
+pub fn blames(entry: &Quarantined, release: &ReleaseRef) -> bool {
+    entry.trigger != Trigger::Template && entry.release.same(release)
+}
+
+/// The hold of an image that a person chose, for a release that is no newer than what was known
+/// then.
+fn pinned(seen: &Snapshot, release: &Release) -> Option<Hold> {
+    let pin = seen.status.pin.as_ref()?;
+    let until = Version::from_tag(&pin.until_newer_than).ok()?;
+    let known = release.version.precedence(&until).is_le();
+    known.then(|| Hold::ManualImage { image: pin.image.clone() })
+}
+
+/// The release that the command force-deploy chose, until it runs or has failed.
+pub fn forced(seen: &Snapshot) -> Option<Release> {
+    let pin = seen.status.pin.as_ref().filter(|pin| pin.forced)?;
+    let release = release_of(Image::parse(&pin.image).ok()?)?;
+    (!arrived(seen, &release.image) && failed(seen, &release).is_none()).then_some(release)
+}
+
+/// The pin of a release that is to be taken at once.
+pub fn force(seen: &Snapshot, release: &Release, now: Timestamp) -> Pin {
+    let known = match &seen.offer {
+        Offer::Releases(releases) => releases.newest_first().map(|r| &r.version).next(),
+        Offer::NoSource | Offer::Nothing(_) => None,
+    };
+    let newest = known.into_iter().chain([&release.version]).max_by(|a, b| a.precedence(b));
+    let until_newer_than = newest.map(ToString::to_string).unwrap_or_default();
+    Pin { image: release.image.to_string(), until_newer_than, since: now, forced: true }
+}
+
+/// Tells whether a pin is of a release that was chosen by command.
+pub fn chose(pin: &Pin, release: &ReleaseRef) -> bool {
+    let image = Image::parse(&pin.image).ok().filter(|_| pin.forced);
+    image.is_some_and(|image| ReleaseRef::of(&image).same(release))
+}
+
+/// Finds a release by its version or tag: among those that are offered, those that are known, and
+/// those that ran.
+pub fn find(seen: &Snapshot, version: &str) -> Option<Release> {
+    let offered = match &seen.offer {
+        Offer::Releases(releases) => releases.newest_first().find(|r| is(&r.image, version)),
+        Offer::NoSource | Offer::Nothing(_) => None,
+    };
+    let ran = || {
+        let status = &seen.status;
+        let stable = status.stable.iter().map(|side| &side.release);
+        let attempt = status.attempt.iter().map(|attempt| &attempt.release);
+        let history = status.history.iter().map(|entry| &entry.release);
+        let mut images =
+            stable.chain(attempt).chain(history).filter_map(|r| Image::parse(&r.image).ok());
+        images.find(|image| is(image, version)).and_then(release_of)
+    };
+    offered.cloned().or_else(|| known(seen, version)).or_else(ran)
+}
+
+/// A release of the list in status, in the repository that is offered, else that of the template.
+fn known(seen: &Snapshot, version: &str) -> Option<Release> {
+    let repository = match &seen.offer {
+        Offer::Releases(releases) => releases.newest_first().next().map(|r| r.image.clone()),
+        Offer::NoSource | Offer::Nothing(_) => None,
+    };
+    let named = |c: &&Container| seen.spec.container.as_ref().is_none_or(|name| *name == c.name);
+    let present = || seen.template.containers.iter().filter(named).find_map(image);
+    let repository = repository.or_else(present)?.repository;
+    let listed = seen.status.available.iter().map(|listed| {
+        let (tag, digest) = (Some(listed.tag.clone()), listed.digest.clone());
+        Image { repository: repository.clone(), tag, digest: digest.filter(|d| !d.is_empty()) }
+    });
+    listed.into_iter().find(|image| is(image, version)).and_then(release_of)
+}
+
+fn release_of(image: Image) -> Option<Release> {
+    let version = Version::from_tag(image.tag.as_deref()?).ok()?;
+    Some(Release { version, image, about: About::default() })
+}
+
+/// Tells whether an image is of a version, which may be given as a tag.
+fn is(image: &Image, version: &str) -> bool {
+    let Some(tag) = &image.tag else { return false };
+    let same = |a: Version, b: Version| a.same_precedence(&b);
+    let both = Version::from_tag(tag).ok().zip(Version::from_tag(version).ok());
+    tag == version || both.is_some_and(|(a, b)| same(a, b))
+}
+
+/// The releases that are known, oldest first: those that are offered, and where the source shows
+/// one only those that it showed before.
+pub fn available(seen: &Snapshot) -> Vec<Listed> {
+    let Offer::Releases(releases) = &seen.offer else {
+        return match &seen.offer {
+            Offer::NoSource => Vec::new(),
+            Offer::Nothing(_) | Offer::Releases(_) => seen.status.available.clone(),
+        };
+    };
+    let mut all: Vec<Listed> = releases.newest_first().map(Listed::of).collect();
+    if !releases.whole {
+        let older = seen.status.available.iter();
+        let unknown: Vec<Listed> =
+            older.filter(|old| all.iter().all(|new| new.tag != old.tag)).cloned().collect();
+        all.extend(unknown);
+    }
+    all.sort_by(|a, b| order(a, b).reverse().then_with(|| a.tag.cmp(&b.tag)));
+    all.truncate(AVAILABLE_MAX);
+    all.reverse();
+    all
+}
+
+fn order(a: &Listed, b: &Listed) -> std::cmp::Ordering {
+    let version = |listed: &Listed| Version::from_tag(&listed.tag).ok();
+    match (version(a), version(b)) {
+        (Some(a), Some(b)) => a.precedence(&b),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    }
+}
+
+/// The releases that are newer than what runs and did not fail, newest first; and those of them
+/// that nothing refuses.
+pub fn candidates(seen: &Snapshot, now: Timestamp) -> (Vec<Listed>, Vec<Listed>) {
+    let Offer::Releases(releases) = &seen.offer else { return (Vec::new(), Vec::new()) };
+    let (mut all, mut open) = (Vec::new(), Vec::new());
+    for release in releases.newest_first() {
+        let Ok(targets) = targets(seen, &release.image) else { break };
+        let newest = arrived(seen, &release.image) || older(seen, release, &targets).is_some();
+        if newest || CANDIDATES_MAX <= all.len() {
+            break;
+        }
+        if failed(seen, release).is_some() {
+            continue;
+        }
+        all.push(Listed::of(release));
+        if refusal(seen, release, &targets, now).is_none() {
+            open.push(Listed::of(release));
+        }
+    }
+    (all, open)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+use super::*;
+use crate::decide::fixture::{at, at_rest, delivered, release, template};
+use crate::model::gate::{Asks, Gate};
+
+/// At rest on 1.1.0, with these tags offered: all that there are, or those that a source shows.
+fn offered(tags: &[&str], whole: bool) -> Snapshot {
+    let mut seen = at_rest();
+    seen.template = template("shop:1.1.0");
+    let mut releases = Releases::all(tags.iter().map(|tag| release(tag)).collect()).unwrap();
+    releases.whole = whole;
+    seen.offer = Offer::Releases(releases);
+    seen
+}
+
+fn told(pick: &Pick) -> String {
+    match pick {
+        Pick::Nothing => "nothing".to_owned(),
+        Pick::Hold(hold) => hold.code().to_owned(),
+        Pick::Release(release) => release.image.to_string(),
+    }
+}
+
+fn failure(tag: &str) -> Quarantined {
+    Quarantined {
+        revision: template("shop:9.9.9").id.revision("shop", 0),
+        release: delivered(&format!("shop:{tag}")),
+        trigger: Trigger::Release,
+        attempt: 5,
+        since: at(0),
+    }
+}
+
+#[test]
+fn the_newest_that_nothing_refuses_is_taken_whatever_the_order() {
+    let none: fn(&mut Snapshot) = |_| {};
+    for (case, tags, change, want) in [
+        ("the newest", &["1.1.0", "1.10.0", "1.9.0"][..], none, "shop:1.10.0"),
+        ("what runs is the newest", &["1.0.0", "1.1.0"], none, "nothing"),
+        ("none is newer", &["1.0.0", "0.9.0"], none, "OlderRelease"),
+        (
+            "past what failed",
+            &["1.3.0", "1.2.0", "1.1.0"],
+            |seen| seen.status.quarantine.push(failure("1.3.0")),
+            "shop:1.2.0",
+        ),
+        (
+            "all newer ones failed",
+            &["1.2.0", "1.1.0", "1.0.0"],
+            |seen| seen.status.quarantine.push(failure("1.2.0")),
+            "Quarantined",
+        ),
+        (
+            "past a pin",
+            &["1.3.0", "1.2.0", "1.1.0"],
+            |seen| {
+                let (image, until_newer_than) = ("shop:1.1.0".into(), "1.2.0".into());
+                seen.status.pin =
+                    Some(Pin { image, until_newer_than, since: at(0), forced: false });
+            },
+            "shop:1.3.0",
+        ),
+    ] {
+        let mut seen = offered(tags, true);
+        change(&mut seen);
+        assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
+    }
+}
+
+#[test]
+fn the_wanted_version_goes_before_all_and_may_be_older() {
+    let none: fn(&mut Snapshot) = |_| {};
+    for (case, wanted, tags, change, want) in [
+        ("an older one", "1.0.0", &["1.2.0", "1.1.0", "1.0.0"][..], none, "shop:1.0.0"),
+        ("by its tag", "v1.0.0", &["1.2.0", "v1.0.0"], none, "shop:v1.0.0"),
+        ("with or without v", "1.0.0", &["1.2.0", "v1.0.0"], none, "shop:v1.0.0"),
+        ("it runs", "1.1.0", &["1.2.0", "1.1.0"], none, "nothing"),
+        ("it is not known", "7.7.7", &["1.2.0"], none, "VersionNotFound"),
+        (
+            "it was shown before",
+            "1.0.5",
+            &["1.2.0"],
+            |seen| seen.status.available.push(Listed::of(&release("1.0.5"))),
+            "shop:1.0.5",
+        ),
+        (
+            "it ran before, and the source is away",
+            "1.0.0",
+            &["1.2.0"],
+            |seen| {
+                seen.offer = Offer::Nothing(Hold::NoRelease);
+                seen.status.available.push(Listed::of(&release("1.0.0")));
+            },
+            "shop:1.0.0",
+        ),
+        (
+            "not known, and the source is away",
+            "7.7.7",
+            &["1.2.0"],
+            |seen| seen.offer = Offer::Nothing(Hold::NoRelease),
+            "NoRelease",
+        ),
+        (
+            "it failed",
+            "1.2.0",
+            &["1.2.0"],
+            |seen| seen.status.quarantine.push(failure("1.2.0")),
+            "Quarantined",
+        ),
+        (
+            "a pin does not keep it",
+            "1.0.0",
+            &["1.2.0", "1.0.0"],
+            |seen| seen.status.pin = Some(force(seen, &release("1.1.0"), at(0))),
+            "shop:1.0.0",
+        ),
+        (
+            "what Git owns is not written",
+            "1.0.0",
+            &["1.0.0"],
+            |seen| seen.template.containers[0].foreign_owners = vec!["helm".into()],
+            "ImageOwned",
+        ),
+    ] {
+        let mut seen = offered(tags, false);
+        seen.spec.wanted_version = Some(wanted.to_owned());
+        change(&mut seen);
+        assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
+    }
+}
+
+#[test]
+fn the_newest_that_all_gates_allow_is_taken() {
+    let gate = |name: &str, versions: &[&str]| Gate {
+        name: name.to_owned(),
+        asks: Asks::Passing {
+            passing: true,
+            allowed: Some(versions.iter().map(|text| (*text).to_owned()).collect()),
+            opens_at: None,
+        },
+    };
+    let mut seen = offered(&["1.2.0", "1.3.0", "1.4.0"], true);
+    seen.gates = vec![gate("a", &["1.2.0", "1.3.0", "1.4.0"]), gate("b", &["1.3.0", "1.2.0"])];
+    assert_eq!(told(&pick(&seen, at(0))), "shop:1.3.0");
+    let tags = |all: Vec<Listed>| all.into_iter().map(|one| one.tag).collect::<Vec<_>>();
+    let (all, open) = candidates(&seen, at(0));
+    assert_eq!((tags(all).len(), tags(open).join(" ")), (3, "1.3.0 1.2.0".to_owned()));
+    seen.gates.push(gate("c", &[]));
+    assert_eq!(told(&pick(&seen, at(0))), "GateClosed", "none is left");
+    seen.spec.wanted_version = Some("1.4.0".to_owned());
+    assert_eq!(told(&pick(&seen, at(0))), "shop:1.4.0", "a person's choice asks no gate");
+}
+
+#[test]
+fn a_forced_version_is_taken_once_and_stays_until_a_newer_one() {
+    let mut seen = offered(&["1.2.0", "1.0.0"], true);
+    let pin = force(&seen, &find(&seen, "1.0.0").unwrap(), at(7));
+    assert_eq!((pin.image.as_str(), pin.until_newer_than.as_str()), ("shop:1.0.0", "1.2.0"));
+    seen.status.pin = Some(pin);
+    assert_eq!(told(&pick(&seen, at(0))), "shop:1.0.0");
+    assert!(chose(seen.status.pin.as_ref().unwrap(), &delivered("shop:1.0.0")));
+
+    let mut runs = seen.clone();
+    runs.template = template("shop:1.0.0");
+    assert_eq!(told(&pick(&runs, at(0))), "ManualImage", "what was known is not taken");
+    runs.offer = Offer::Releases(Releases::all(vec![release("1.3.0")]).unwrap());
+    assert_eq!(told(&pick(&runs, at(0))), "shop:1.3.0", "a newer one is");
+
+    seen.status.quarantine.push(failure("1.0.0"));
+    assert_eq!(
+        told(&pick(&seen, at(0))),
+        "ManualImage",
+        "it failed: nothing else is taken by itself"
+    );
+}
+
+#[test]
+fn status_lists_what_is_known_and_what_may_come() {
+    let tags = |list: &[Listed]| {
+        let tags: Vec<_> = list.iter().map(|listed| listed.tag.clone()).collect();
+        tags.join(" ")
+    };
+    let mut seen = offered(&["1.3.0", "1.0.0", "1.2.0", "1.1.0"], true);
+    seen.status.quarantine.push(failure("1.3.0"));
+    seen.status.available.push(Listed::of(&release("0.1.0")));
+    assert_eq!(tags(&available(&seen)), "1.0.0 1.1.0 1.2.0 1.3.0", "what is gone is not listed");
+    let (all, open) = candidates(&seen, at(0));
+    assert_eq!((tags(&all).as_str(), tags(&open).as_str()), ("1.2.0", "1.2.0"));
+
+    seen.template.containers[0].foreign_owners = vec!["helm".into()];
+    let (all, open) = candidates(&seen, at(0));
+    assert_eq!((tags(&all).as_str(), tags(&open).as_str()), ("1.2.0", ""));
+
+    let mut shown = offered(&["1.2.0"], false);
+    shown.status.available = ["1.0.0", "1.10.0", "1.2.0"].map(|t| Listed::of(&release(t))).into();
+    assert_eq!(tags(&available(&shown)), "1.0.0 1.2.0 1.10.0", "by version, each once");
+    shown.status.available =
+        (0..40).map(|minor| Listed::of(&release(&format!("1.{minor}.0")))).collect();
+    assert_eq!(available(&shown).len(), AVAILABLE_MAX);
+    assert_eq!(available(&shown)[0].tag, "1.20.0", "the oldest go");
+    shown.offer = Offer::NoSource;
+    assert_eq!(tags(&available(&shown)), "");
+    assert_eq!(candidates(&shown, at(0)), (vec![], vec![]));
+}
