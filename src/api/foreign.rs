@@ -284,6 +284,9 @@ pub struct Condition {
     /// A sentence.
     #[serde(default)]
     pub message: String,
+    /// When the status last changed, as text: whatever it is spoils nothing.
+    #[serde(default)]
+    pub last_transition_time: Option<Value>,
     /// The generation that it speaks of.
     #[serde(default)]
     pub observed_generation: Option<i64>,

@@ -57,6 +57,26 @@ pub const LABEL_ROLLOUT_NAME: &str = "stairlock.dev/rollout-name";
 pub const OPENS_AT: &str = "stairlock.dev/opens-at";
 /// Annotation on a Rollout: take this version at once. Written by people.
 pub const COMMAND_FORCE: &str = "stairlock.dev/force-deploy";
+/// Annotation on a Rollout: deliver again what an attempt of the history delivered. Written by
+/// people.
+pub const COMMAND_ROLLBACK: &str = "stairlock.dev/rollback";
+/// Annotation on a Rollout: take the release for a success. Written by people.
+pub const COMMAND_MARK: &str = "stairlock.dev/mark-successful";
+/// Annotation on a Rollout: let other releases be taken beside one that failed and stays. Written by
+/// people.
+pub const COMMAND_UNBLOCK: &str = "stairlock.dev/unblock-failed";
+/// kuberik's spelling of [`COMMAND_UNBLOCK`].
+pub const COMMAND_UNBLOCK_KUBERIK: &str = "rollout.kuberik.com/unblock-failed";
+/// kuberik's spelling of [`COMMAND_RETRY`]: whatever its value, it is asked for.
+pub const COMMAND_RETRY_KUBERIK: &str = "rollout.kuberik.com/retry";
+/// Annotation on a Rollout: who asks for the release that is chosen with it. Written by people.
+pub const DEPLOY_USER: &str = "stairlock.dev/deploy-user";
+/// Annotation on a Rollout: why. Written by people.
+pub const DEPLOY_MESSAGE: &str = "stairlock.dev/deploy-message";
+/// kuberik's spelling of [`DEPLOY_USER`].
+pub const DEPLOY_USER_KUBERIK: &str = "rollout.kuberik.com/deploy-user";
+/// kuberik's spelling of [`DEPLOY_MESSAGE`].
+pub const DEPLOY_MESSAGE_KUBERIK: &str = "rollout.kuberik.com/deploy-message";
 /// kuberik's spelling of [`COMMAND_FORCE`].
 pub const COMMAND_FORCE_KUBERIK: &str = "rollout.kuberik.com/force-deploy";
 /// KULTA's spelling of [`COMMAND_PROMOTE`].
@@ -92,6 +112,8 @@ pub const FLUX_NAME: &str = "kustomize.toolkit.fluxcd.io/name";
 pub const FLUX_NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
 /// Annotation by which an object tells kustomize-controller how to apply it.
 pub const FLUX_SSA: &str = "kustomize.toolkit.fluxcd.io/ssa";
+/// Annotation by which people and controllers ask Flux to look at an object. Any new value asks.
+pub const FLUX_REQUEST: &str = "reconcile.fluxcd.io/requestedAt";
 /// The group of ImagePolicies.
 pub const FLUX_IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
 /// The group of Kustomizations.

@@ -50,6 +50,10 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub targets: Vec<Target>,
+    /// Who asks for the next release that people choose, and why. Default: none. Range: one
+    /// intent. Example: `{user: jo, message: as agreed}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
     /// An image that a person set by hand, or a version chosen by force-deploy; releases wait.
     /// Range: one image. Example: `{image: "registry.example/shop:1.2.3"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,6 +212,14 @@ pub struct Attempt {
     /// Range: true or false. Example: `true`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
+    /// Whether other releases may be taken all the same, as unblock-failed asks. Default: false.
+    /// Range: true or false. Example: `true`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unblocked: bool,
+    /// Who asked for it, and why, where people chose it. Default: none. Range: one intent.
+    /// Example: `{user: jo, message: as agreed}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
     /// When it began, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub started_at: String,
     /// Since when it stands where it stands, RFC 3339. Range: a time. Example:
@@ -360,6 +372,13 @@ pub struct Entry {
     pub started_at: String,
     /// When it ended, RFC 3339. Range: a time. Example: `2026-01-02T03:09:05Z`.
     pub ended_at: String,
+    /// What began it, and who asked for it where people chose it. Default: none. Range: a kind
+    /// and a name. Example: `{kind: User, name: jo}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triggered_by: Option<TriggeredBy>,
+    /// Why, where people chose it. Default: none. Range: a text. Example: `as agreed`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
     /// What its bake came to: Succeeded, Failed, Cancelled. Default: none, it had no bake. Range:
     /// Succeeded, Failed, Cancelled. Example: `Succeeded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -378,6 +397,36 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub failed_health_checks: Vec<FailedHealthCheck>,
+}
+
+/// Who asks for a release, and why: claims of whoever annotates.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// Who. Default: none. Range: at most 128 characters. Example: `jo`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// Why. Default: none. Range: at most 512 characters. Example: `as agreed`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// Who began an attempt.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TriggeredBy {
+    /// User: a person, as the annotation deploy-user claims. System: Stairlock by itself. Range:
+    /// User, System. Example: `User`.
+    pub kind: String,
+    /// The name. Range: a name. Example: `jo`.
+    pub name: String,
+}
+
+impl TriggeredBy {
+    /// Kind: a person.
+    pub const USER: &str = "User";
+    /// Kind: by itself.
+    pub const SYSTEM: &str = "System";
 }
 
 /// What a bake came to.

@@ -40,7 +40,7 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         Write::ResetCheck { namespace, target, .. } => {
             Reference::new(Kind::HealthCheck, namespace.as_str(), &target.name)
         }
-        Write::Deliver { field, .. } => {
+        Write::Deliver { field, .. } | Write::Request { field, .. } => {
             Reference::new(bound(field.kind), field.namespace.as_str(), field.name.as_str())
         }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => own(rollout),
@@ -163,6 +163,9 @@ pub async fn apply(
             let (patch, stale) = (check::reset(target, *at), &target.resource_version);
             send::patch(client, &reference, patch, stale, Part::Status).await.map(Some)
         }
+        Write::Request { target, at, .. } => {
+            patched(client, reference, flux::request(target, *at), target).await
+        }
         Write::SetImages(_) | Write::TakeCommands { .. } | Write::Finalizer { .. } => {
             on_itself(client, rollout, write).await
         }
@@ -198,6 +201,7 @@ async fn on_itself(
         | Write::Evict { .. }
         | Write::Deliver { .. }
         | Write::ResetCheck { .. }
+        | Write::Request { .. }
         | Write::CreateService { .. }
         | Write::AddPort { .. }
         | Write::Select { .. }

@@ -187,7 +187,8 @@ fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     if bake::runs(seen, now) && !manual {
         return Start::Nothing; // It is healthy so far: the next one comes after it.
     }
-    if let Some(attempt) = status.attempt.as_ref().filter(|attempt| attempt.kept && !manual) {
+    let waits = |attempt: &&Attempt| attempt.kept && !attempt.unblocked && !manual;
+    if let Some(attempt) = status.attempt.as_ref().filter(waits) {
         let (what, attempt) = (attempt.release.image.clone(), attempt.number);
         return Start::Hold(Hold::FailedRelease { what, attempt });
     }
@@ -427,6 +428,8 @@ fn begin(
         previous: None,
         bake: None,
         kept: false,
+        unblocked: false,
+        intent: status.intent.take().filter(|_| pick::manual(seen)),
     };
     #[cfg(feature = "planted")]
     let unpaused =

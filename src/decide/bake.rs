@@ -56,6 +56,34 @@ fn succeed(seen: &Snapshot, status: &mut Status, bake: Option<Bake>, now: Timest
     notice::completed(seen, status, now);
 }
 
+/// A person takes the release for a success: its bake is over, or its failure was none.
+pub fn mark(seen: &Snapshot, status: &mut Status, now: Timestamp) -> Option<()> {
+    let attempt = status.attempt.as_mut()?;
+    let bake = Bake {
+        result: BakeResult::Succeeded,
+        started_at: attempt.stage.bakes_since(),
+        ended_at: now,
+        message: "a person marked it as successful".to_owned(),
+        failed: Vec::new(),
+    };
+    if let Stage::Baking { .. } = attempt.stage {
+        succeed(seen, status, Some(bake), now);
+        return Some(());
+    }
+    if !attempt.kept {
+        return None;
+    }
+    attempt.kept = false;
+    (attempt.stage, attempt.bake) = (Stage::Completed { at: now }, Some(bake.clone()));
+    let (number, revision) = (attempt.number, attempt.revision.clone());
+    status.stable = Some(side::shown(seen, &revision, &attempt.release.clone()));
+    if let Some(entry) = status.history.iter_mut().find(|entry| entry.number == number) {
+        (entry.cause, entry.bake) = (None, Some(bake));
+    }
+    notice::completed(seen, status, now);
+    Some(())
+}
+
 /// What the bake of an attempt comes to next.
 pub fn next(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
     let Stage::Baking { entered_at, since } = attempt.stage else {

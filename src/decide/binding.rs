@@ -1,9 +1,11 @@
 //! Binding: what the bound fields of Flux objects are to hold, and what keeps them from it.
 
+use std::collections::BTreeSet;
+
 use crate::decide::act::Act;
 use crate::model::binding::{Applied, Binding, Trouble};
 use crate::model::hold::Hold;
-use crate::model::moment::Timestamp;
+use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{Target, Write};
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::Snapshot;
@@ -105,9 +107,33 @@ pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     if let Some((binding, _)) = due.iter().find(vanished) {
         return Some(counted(seen, binding, now));
     }
-    let writes: Vec<Write> =
-        due.into_iter().map(|(binding, value)| write(binding, value)).collect();
+    // A write names the object as it was seen: a second field of it comes with the next turn.
+    let mut objects = BTreeSet::new();
+    let once = due.into_iter().filter(|(binding, _)| objects.insert(&binding.uid));
+    let writes: Vec<Write> = once.map(|(binding, value)| write(binding, value)).collect();
+    let writes = if writes.is_empty() { requests(seen) } else { writes };
     (!writes.is_empty()).then_some(Act::Apply(writes))
+}
+
+/// Flux is asked, once in an attempt, to look at what it has not applied although the value was
+/// there before: without another generation it would only at its next interval.
+fn requests(seen: &Snapshot) -> Vec<Write> {
+    let status = &seen.status;
+    let Some(attempt) = &status.attempt else { return Vec::new() };
+    if !matches!(attempt.stage, Stage::Baking { since: None, .. }) {
+        return Vec::new();
+    }
+    let due = |binding: &&Binding| {
+        let stands = wanted(status, binding).is_some_and(|value| holds(binding, value));
+        let old = known(status, binding).is_some_and(|known| known.since < attempt.started_at);
+        let behind = binding.applied != Applied::Done && binding.trouble.is_none();
+        stands && old && behind && binding.requested != attempt.started_at.to_string()
+    };
+    let request = |binding: &Binding| {
+        let field = binding.field.clone();
+        Write::Request { field, target: target(binding), at: attempt.started_at }
+    };
+    seen.bindings.iter().filter(due).map(request).collect()
 }
 
 /// A value that was there is gone, and nobody has the field: that is counted before it is put back.
@@ -124,14 +150,18 @@ fn counted(seen: &Snapshot, binding: &Binding, now: Timestamp) -> Act {
 fn write(binding: &Binding, value: &str) -> Write {
     Write::Deliver {
         field: binding.field.clone(),
-        target: Target {
-            name: binding.field.name.clone(),
-            uid: binding.uid.clone(),
-            resource_version: binding.resource_version.clone(),
-        },
+        target: target(binding),
         manager: binding.manager.clone(),
         value: value.to_owned(),
         force: binding.yields,
+    }
+}
+
+fn target(binding: &Binding) -> Target {
+    Target {
+        name: binding.field.name.clone(),
+        uid: binding.uid.clone(),
+        resource_version: binding.resource_version.clone(),
     }
 }
 
@@ -186,7 +216,7 @@ pub fn awaited(seen: &Snapshot) -> Option<Hold> {
         }
         match &binding.applied {
             Applied::Done => None,
-            Applied::Pending(why) | Applied::Failed(why) => {
+            Applied::Pending(why) | Applied::Failed { why, .. } => {
                 Some(Hold::AwaitingDelivery { object, why: why.clone() })
             }
         }
@@ -200,13 +230,27 @@ pub fn refused(seen: &Snapshot) -> Option<String> {
     let failed = |binding: &Binding| {
         let value = wanted(status, binding)?;
         match &binding.applied {
-            Applied::Failed(why) if holds(binding, value) => {
-                Some(format!("{}: {why}", binding.field))
+            Applied::Failed { why, since } if holds(binding, value) => {
+                let fresh = fresh(status, binding, *since);
+                fresh.then(|| format!("{}: {why}", binding.field))
             }
-            Applied::Failed(_) | Applied::Done | Applied::Pending(_) => None,
+            Applied::Failed { .. } | Applied::Done | Applied::Pending(_) => None,
         }
     };
     seen.bindings.iter().find_map(failed)
+}
+
+/// Tells whether a failure is one of this attempt. Of a value that was there before, as where it is
+/// tried again, Flux still says what it said then.
+fn fresh(status: &Status, binding: &Binding, since: Option<Timestamp>) -> bool {
+    let Some(attempt) = &status.attempt else { return false };
+    let value = binding.value.as_deref();
+    let old = known(status, binding).is_some_and(|known| {
+        Some(known.value.as_str()) == value && known.since < attempt.started_at
+    });
+    // It is told in whole seconds.
+    let again = since.is_some_and(|since| attempt.started_at < since + Duration::from_secs(1));
+    !old || again
 }
 
 /// The fields as they are remembered: those that hold what they should, and those that do not bind

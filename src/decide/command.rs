@@ -93,6 +93,11 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
                 return None;
             }
         }
+        Command::MarkSuccessful => bake::mark(seen, &mut status, now)?,
+        Command::UnblockFailed => {
+            let attempt = status.attempt.as_mut().filter(|a| a.kept && !a.unblocked)?;
+            attempt.unblocked = true;
+        }
         Command::Restart => status = restart::begin(seen, now),
     }
     Some(status)
@@ -111,7 +116,8 @@ fn by_data(seen: &Snapshot, status: &mut Status, now: Timestamp) -> Option<()> {
 
 /// Turns annotations into one token, or drops them with a notice.
 pub fn take(seen: &Snapshot, now: Timestamp) -> Option<Act> {
-    if let Some(act) = reject(seen, now).or_else(|| force(seen, now)) {
+    let act = reject(seen, now).or_else(|| intend(seen)).or_else(|| force(seen, now));
+    if let Some(act) = act {
         return Some(act);
     }
     let known: Vec<&Asked> = seen
@@ -147,6 +153,17 @@ pub fn take(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     (!known.is_empty()).then(|| Act::Apply(vec![Write::TakeCommands { remove, accept }]))
 }
 
+/// Stores who asks for the release that is chosen, and why, until an attempt begins; then removes
+/// the annotations.
+fn intend(seen: &Snapshot) -> Option<Act> {
+    let (remove, intent) = seen.commands.intent.as_ref()?;
+    if seen.status.intent.as_ref() != Some(intent) {
+        let status = Status { intent: Some(intent.clone()), ..seen.status.clone() };
+        return Some(Act::Commit(Box::new(status)));
+    }
+    Some(Act::Apply(vec![Write::TakeCommands { remove: remove.clone(), accept: None }]))
+}
+
 /// Stores the version that is to be taken at once as the choice of a person, then removes the
 /// annotation; one that is not known, or that runs, is dropped with a notice.
 fn force(seen: &Snapshot, now: Timestamp) -> Option<Act> {
@@ -154,7 +171,11 @@ fn force(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     let remove =
         || Act::Apply(vec![Write::TakeCommands { remove: vec![asked.key.clone()], accept: None }]);
     let mut status = seen.status.clone();
-    let release = pick::find(seen, &asked.version);
+    let release = if asked.back {
+        pick::former(seen, &asked.version)
+    } else {
+        pick::find(seen, &asked.version)
+    };
     let runs = release.as_ref().is_some_and(|release| target::arrived(seen, &release.image));
     let Some(release) = release.filter(|_| !runs) else {
         let news = notice::unforced(seen, &mut status, (asked, runs), now);
@@ -234,6 +255,13 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
             let kept = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.kept);
             seen.status.pin.is_some() || ((failed || kept) && !stage.open())
         }
+        Command::MarkSuccessful => {
+            let kept = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.kept);
+            kept || matches!(stage, Stage::Baking { .. })
+        }
+        Command::UnblockFailed => {
+            seen.status.attempt.as_ref().is_some_and(|attempt| attempt.kept && !attempt.unblocked)
+        }
         Command::Restart => true,
     }
 }
@@ -246,7 +274,11 @@ fn climbs(command: Command) -> bool {
         | Command::ConcludeA
         | Command::ConcludeB
         | Command::Conclude => true,
-        Command::Abort | Command::Retry | Command::Restart => false,
+        Command::Abort
+        | Command::Retry
+        | Command::MarkSuccessful
+        | Command::UnblockFailed
+        | Command::Restart => false,
     }
 }
 
@@ -277,7 +309,9 @@ fn bound(seen: &Snapshot, command: Command) -> Option<(u32, u32)> {
         | Command::Conclude
         | Command::PromoteFull
         | Command::Promote
-        | Command::Retry => Some((attempt, step)),
+        | Command::Retry
+        | Command::MarkSuccessful
+        | Command::UnblockFailed => Some((attempt, step)),
     }
 }
 

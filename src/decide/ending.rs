@@ -40,6 +40,7 @@ pub fn close(seen: &Snapshot, status: &mut Status, cause: Option<Cause>, now: Ti
         cause,
         weight: attempt.highest,
         bake: attempt.bake.clone(),
+        intent: attempt.intent.clone(),
     };
     attempt.weight = if cause.is_none() || attempt.kept { Weight::FULL } else { Weight::NONE };
     attempt.stage = match cause {

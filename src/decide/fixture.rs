@@ -170,6 +170,8 @@ fn status(revision: &Revision) -> Status {
         previous: None,
         bake: None,
         kept: false,
+        unblocked: false,
+        intent: None,
     };
     let release = delivered("shop:1.0.0");
     let stable = Side { revision: revision.clone(), release, replicas: 4, ready: 4 };
@@ -248,6 +250,8 @@ pub fn climbing(number: u32, paused_at: Option<Timestamp>) -> Snapshot {
         previous: None,
         bake: None,
         kept: false,
+        unblocked: false,
+        intent: None,
     });
     seen
 }

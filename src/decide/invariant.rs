@@ -30,6 +30,7 @@ pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
         | Write::AddPort { .. }
         | Write::Deliver { .. }
         | Write::ResetCheck { .. }
+        | Write::Request { .. }
         | Write::SetImages(_)
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,

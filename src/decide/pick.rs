@@ -12,7 +12,7 @@ use crate::model::image::Image;
 use crate::model::moment::Timestamp;
 use crate::model::release::{About, Listed, Release, ReleaseRef};
 use crate::model::snapshot::{Offer, Releases, Snapshot};
-use crate::model::status::{Pin, Quarantined, Trigger};
+use crate::model::status::{Entry, Pin, Quarantined, Trigger};
 use crate::model::template::Container;
 use crate::model::version::Version;
 #[cfg(feature = "planted")]
@@ -184,6 +184,18 @@ pub fn forced(seen: &Snapshot) -> Option<Release> {
     let pin = seen.status.pin.as_ref().filter(|pin| pin.forced)?;
     let release = release_of(Image::parse(&pin.image).ok()?)?;
     (!arrived(seen, &release.image) && failed(seen, &release).is_none()).then_some(release)
+}
+
+/// The release that an attempt of the history delivered: the one of this number, or with `true`
+/// the last that ended well and is not what runs.
+pub fn former(seen: &Snapshot, number: &str) -> Option<Release> {
+    let release = |entry: &Entry| Image::parse(&entry.release.image).ok().and_then(release_of);
+    let mut history = seen.status.history.iter();
+    if number == "true" {
+        let good = history.filter(|entry| entry.cause.is_none()).filter_map(release);
+        return good.into_iter().find(|release| !arrived(seen, &release.image));
+    }
+    history.find(|entry| entry.number.to_string() == number).and_then(release)
 }
 
 /// The pin of a release that is to be taken at once.

@@ -92,6 +92,8 @@ fn attempt(seen: &Snapshot, rs: &ReplicaSet, stage: Stage, now: Timestamp) -> At
         previous: None,
         bake: None,
         kept: false,
+        unblocked: false,
+        intent: None,
     }
 }
 

@@ -230,6 +230,7 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
         | Write::Select { .. }
         | Write::Deliver { .. }
         | Write::ResetCheck { .. }
+        | Write::Request { .. }
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,
     });

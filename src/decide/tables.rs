@@ -530,7 +530,7 @@ fn a_forced_version_is_stored_before_its_annotation_goes() {
     seen.status.available.push(Listed::of(&release("0.9.0")));
     let ask = |version: &str| {
         let key = "stairlock.dev/force-deploy".to_owned();
-        Some(crate::model::command::Force { key, version: version.to_owned() })
+        Some(crate::model::command::Force { key, version: version.to_owned(), back: false })
     };
     let removes = |act: Option<Act>| {
         let Some(Act::Apply(writes)) = act else { return false };

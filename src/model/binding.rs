@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::model::moment::Timestamp;
+
 /// The kinds of objects that bind a field to a Rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TargetKind {
@@ -78,6 +80,8 @@ pub struct Binding {
     pub trouble: Option<Trouble>,
     /// How far its present value has come.
     pub applied: Applied,
+    /// When Flux was last asked to look at the object, as whoever asked wrote it.
+    pub requested: String,
 }
 
 /// How far a value has come.
@@ -87,8 +91,13 @@ pub enum Applied {
     Pending(String),
     /// Flux has applied it.
     Done,
-    /// Flux cannot apply it, and why.
-    Failed(String),
+    /// Flux cannot apply it.
+    Failed {
+        /// Why.
+        why: String,
+        /// Since when it says so, in whole seconds, where that is known.
+        since: Option<Timestamp>,
+    },
 }
 
 /// What keeps a field from being written.

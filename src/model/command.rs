@@ -19,13 +19,17 @@ pub enum Command {
     Promote,
     /// Try again what failed, or take releases again after an image was set by hand.
     Retry,
+    /// Take the release for a success: its bake is over, or its failure was none.
+    MarkSuccessful,
+    /// Let other releases be taken beside one that failed and stays.
+    UnblockFailed,
     /// Replace the pods that stand, one after another.
     Restart,
 }
 
 impl Command {
     /// All commands, the one that wins first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Abort,
         Self::ConcludeA,
         Self::ConcludeB,
@@ -33,6 +37,8 @@ impl Command {
         Self::PromoteFull,
         Self::Promote,
         Self::Retry,
+        Self::MarkSuccessful,
+        Self::UnblockFailed,
         Self::Restart,
     ];
 
@@ -46,6 +52,8 @@ impl Command {
             Self::PromoteFull => "promote-full",
             Self::Promote => "promote",
             Self::Retry => "retry",
+            Self::MarkSuccessful => "mark-successful",
+            Self::UnblockFailed => "unblock-failed",
             Self::Restart => "restart",
         }
     }
@@ -141,6 +149,17 @@ pub struct Commands {
     pub bypass: Vec<(String, String)>,
     /// The version that is to be taken at once.
     pub force: Option<Force>,
+    /// Who asks for the next release that people choose, and why, with the annotations' keys.
+    pub intent: Option<(Vec<String>, Intent)>,
+}
+
+/// Who asks for a release, and why: claims of whoever annotates.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Intent {
+    /// Who; empty where nobody says.
+    pub user: String,
+    /// Why; empty where nobody says.
+    pub message: String,
 }
 
 /// An annotation that asks for a version.
@@ -148,8 +167,10 @@ pub struct Commands {
 pub struct Force {
     /// The annotation's key, which may be an alias.
     pub key: String,
-    /// The version, or its tag.
+    /// The version, or its tag; of the command rollback the number of an attempt, or `true`.
     pub version: String,
+    /// Whether it goes back to an attempt of the history.
+    pub back: bool,
 }
 
 #[cfg(test)]

@@ -193,6 +193,15 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// Ask Flux to look at an object again whose bound field need not change.
+    Request {
+        /// The field.
+        field: Field,
+        /// The object.
+        target: Target,
+        /// The time that is written: one of an attempt, so that it is asked for once.
+        at: Timestamp,
+    },
     /// Set images in the Rollout's own template.
     SetImages(Vec<ImageEdit>),
     /// Take commands from the Rollout's annotations.

@@ -1,6 +1,7 @@
 //! Status: what is stored about a Rollout, parsed. Its resourceVersion is the only lock.
 
 use crate::model::binding::Field;
+use crate::model::command::Intent;
 use crate::model::gate::{Bypass, GateState, Ran};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
@@ -30,6 +31,8 @@ pub struct Status {
     pub quarantine: Vec<Quarantined>,
     /// The fields of Flux objects that hold what was delivered.
     pub targets: Vec<Delivered>,
+    /// Who asks for the next release that people choose, and why.
+    pub intent: Option<Intent>,
     /// An image set by hand.
     pub pin: Option<Pin>,
     /// The releases that are known, oldest first.
@@ -163,6 +166,10 @@ pub struct Attempt {
     pub bake: Option<Bake>,
     /// Whether its release stays although it failed, until a person decides.
     pub kept: bool,
+    /// Whether others may be taken all the same.
+    pub unblocked: bool,
+    /// Who asked for it, and why, where people chose it.
+    pub intent: Option<Intent>,
 }
 
 /// What a bake came to.
@@ -418,6 +425,8 @@ pub struct Entry {
     pub weight: Weight,
     /// What its bake came to, if it had one.
     pub bake: Option<Bake>,
+    /// Who asked for it, and why, where people chose it.
+    pub intent: Option<Intent>,
 }
 
 /// What failed, or did not win its experiment, and is not tried again.

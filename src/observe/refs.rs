@@ -368,11 +368,12 @@ fn bound(meta: &mut ObjectMeta, path: &[&str]) {
     let annotations = meta.annotations.get_or_insert_default();
     annotations.retain(|key, _| {
         let ours = key.split_once('/').is_some_and(|(group, _)| group == keys::GROUP);
-        ours || key == keys::FLUX_SSA
+        ours || [keys::FLUX_SSA, keys::FLUX_REQUEST].contains(&key.as_str())
             || key.starts_with(keys::BIND_VARIABLE_KUBERIK)
             || key == keys::BIND_TAG_KUBERIK
     });
-    let binds = annotations.keys().any(|key| key != keys::FLUX_SSA);
+    let flux = [keys::FLUX_SSA, keys::FLUX_REQUEST];
+    let binds = annotations.keys().any(|key| !flux.contains(&key.as_str()));
     if let Some(entries) = meta.managed_fields.as_mut().filter(|_| binds) {
         entries.retain(|entry| has(entry, path));
     } else {

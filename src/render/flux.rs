@@ -1,12 +1,16 @@
 //! Flux: the one field of a Flux object that a Rollout delivers to, and nothing beside it.
 
+use json_patch::Patch;
 use serde_json::{Value, json};
 
+use crate::api::keys;
 use crate::api::kind::Reference;
 use crate::model::binding::{Field, TargetKind};
+use crate::model::moment::Timestamp;
 use crate::model::moves::Target;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
+use crate::render::patch::Edit;
 
 /// Makes the body of a server-side apply of one field. With uid and resourceVersion it is for the
 /// object as it was seen, and for no other.
@@ -36,6 +40,12 @@ pub fn field(reference: &Reference, field: &Field, target: &Target, value: &str)
         "metadata": metadata,
         "spec": spec,
     })
+}
+
+/// Asks Flux to look at an object.
+pub fn request(target: &Target, at: Timestamp) -> Patch {
+    let path = ["metadata", "annotations", keys::FLUX_REQUEST];
+    Edit::at(&target.resource_version).add(&path, at.to_string()).done()
 }
 
 #[cfg(test)]

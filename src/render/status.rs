@@ -1,6 +1,7 @@
 //! Status: writes what is to be stored. `validate::status` reads it back to the same.
 
 use crate::api::status as wire;
+use crate::model::command::Intent;
 use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
@@ -23,6 +24,7 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         history,
         quarantine,
         targets,
+        intent: intended,
         pin: pinned,
         available: known,
         candidates,
@@ -49,6 +51,7 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         history: history.iter().map(entry).collect(),
         quarantine: quarantine.iter().map(quarantined).collect(),
         targets: targets.iter().map(target).collect(),
+        intent: intended.as_ref().map(intent),
         pin: pinned.as_ref().map(pin),
         available_releases: known.iter().map(listed).collect(),
         release_candidates: candidates.iter().map(listed).collect(),
@@ -86,6 +89,8 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         previous,
         bake: baked,
         kept,
+        unblocked,
+        intent: asked,
     } = attempt;
     let (name, step, cause, paused_at) = match stage {
         Stage::Baking { .. } => (wire::Attempt::BAKING, 0, None, None),
@@ -116,6 +121,8 @@ fn attempt(attempt: &Attempt) -> wire::Attempt {
         previous: previous.as_ref().map(side),
         bake: baked.as_ref().map(bake),
         kept: *kept,
+        unblocked: *unblocked,
+        intent: asked.as_ref().map(intent),
         started_at: started_at.to_string(),
         entered_at: stage.entered_at().to_string(),
         paused_at: time(paused_at),
@@ -166,6 +173,7 @@ fn entry(entry: &Entry) -> wire::Entry {
         cause,
         weight,
         bake: baked,
+        intent: asked,
     } = entry;
     let baked = baked.as_ref();
     wire::Entry {
@@ -177,12 +185,29 @@ fn entry(entry: &Entry) -> wire::Entry {
         weight: i64::from(weight.percent()),
         started_at: started_at.to_string(),
         ended_at: ended_at.to_string(),
+        triggered_by: Some(triggered_by(asked.as_ref())),
+        message: asked.as_ref().map(|asked| asked.message.clone()).unwrap_or_default(),
         bake_status: baked.map(|bake| bake.result.as_str().to_owned()),
         bake_status_message: baked.map(|bake| bake.message.clone()),
         bake_start_time: baked.and_then(|bake| time(bake.started_at)),
         bake_end_time: baked.map(|bake| bake.ended_at.to_string()),
         failed_health_checks: baked.map(failed_checks).unwrap_or_default(),
     }
+}
+
+fn intent(intent: &Intent) -> wire::Intent {
+    let Intent { user, message } = intent.clone();
+    wire::Intent { user, message }
+}
+
+/// A person, where people chose it; else Stairlock by itself.
+fn triggered_by(intent: Option<&Intent>) -> wire::TriggeredBy {
+    let user = intent.map(|intent| intent.user.as_str()).filter(|user| !user.is_empty());
+    let (kind, name) = match user {
+        Some(user) => (wire::TriggeredBy::USER, user),
+        None => (wire::TriggeredBy::SYSTEM, "stairlock"),
+    };
+    wire::TriggeredBy { kind: kind.to_owned(), name: name.to_owned() }
 }
 
 fn bake(bake: &Bake) -> wire::Bake {
@@ -398,11 +423,30 @@ mod tests {
         Bake { result, started_at, ended_at: at(4), message: "m".into(), failed }
     }
 
+    fn asked() -> Intent {
+        Intent { user: "jo".into(), message: "as agreed".into() }
+    }
+
     fn target(bound: bool) -> Delivered {
         let kind = TargetKind::Kustomization;
         let (namespace, name) = ("flux-system".to_owned(), "apps".to_owned());
         let field = Field { kind, namespace, name, variable: "SHOP_TAG".into() };
         Delivered { field, value: "1.2.3".into(), since: at(5), reverts: 1, bound }
+    }
+
+    fn entry(cause: Option<Cause>, by: Trigger) -> Entry {
+        Entry {
+            number: 6,
+            release: ReleaseRef::default(),
+            revision: Revision::parse("5f6c0a91be").unwrap(),
+            trigger: by,
+            started_at: at(0),
+            ended_at: at(1),
+            cause,
+            weight: Weight::new(50).unwrap(),
+            bake: Some(bake(BakeResult::Succeeded)),
+            intent: Some(asked()),
+        }
     }
 
     fn full(stage: Stage, by: Trigger) -> Status {
@@ -411,17 +455,6 @@ mod tests {
         let delivers = delivered();
         let side =
             |ready| Side { revision: revision.clone(), release: delivered(), replicas: 5, ready };
-        let entry = |cause| Entry {
-            number: 6,
-            release: ReleaseRef::default(),
-            revision: revision.clone(),
-            trigger: by,
-            started_at: at(0),
-            ended_at: at(1),
-            cause,
-            weight,
-            bake: Some(bake(BakeResult::Succeeded)),
-        };
         let attempt = Attempt {
             number: 7,
             release: delivers.clone(),
@@ -438,6 +471,8 @@ mod tests {
             previous: Some(side(5)),
             bake: Some(bake(BakeResult::Failed)),
             kept: true,
+            unblocked: true,
+            intent: Some(asked()),
         };
         Status {
             observed_generation: 3,
@@ -448,9 +483,12 @@ mod tests {
             draining: [None, Some(at(7))]
                 .map(|since| Draining { revision: revision.clone(), since })
                 .to_vec(),
-            history: [None, Some(Cause::Aborted), Some(Cause::Superseded)].map(entry).to_vec(),
+            history: [None, Some(Cause::Aborted), Some(Cause::Superseded)]
+                .map(|cause| entry(cause, by))
+                .to_vec(),
             quarantine: vec![blamed(&revision, by)],
             targets: [true, false].map(target).to_vec(),
+            intent: Some(asked()),
             pin: Some(Pin {
                 image: "shop:1".into(),
                 until_newer_than: "1.2.3".into(),

@@ -13,6 +13,7 @@ use crate::api::keys;
 use crate::api::kind::Key;
 use crate::api::rollout::Rollout;
 use crate::model::binding::{Applied, Binding, Field, TargetKind, Trouble};
+use crate::model::moment::Timestamp;
 use crate::model::snapshot::Identity;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -189,8 +190,8 @@ impl Scene<'_> {
         hands: Hands,
         (feeds, trouble, applied): (bool, Option<Trouble>, Applied),
     ) -> Binding {
-        let word = meta.annotations.as_ref().and_then(|all| all.get(keys::DELIVER));
-        let timing = match word.map(String::as_str) {
+        let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key));
+        let timing = match annotation(keys::DELIVER).map(String::as_str) {
             None | Some("Start") => Ok(false),
             Some("Promoted") => Ok(true),
             Some(other) => Err(Trouble::Invalid {
@@ -216,6 +217,7 @@ impl Scene<'_> {
             promoted: timing.clone().unwrap_or_default(),
             trouble: trouble.or(timing.err()),
             applied,
+            requested: annotation(keys::FLUX_REQUEST).cloned().unwrap_or_default(),
         }
     }
 
@@ -344,11 +346,11 @@ impl Scene<'_> {
                     }
                     Applied::Pending(format!("Kustomization {} applies it", applier.name_any()))
                 }
-                Applied::Failed(why) => {
+                Applied::Failed { why, since } => {
                     let tried = applier.status.as_ref();
                     let tried = tried.and_then(|s| s.last_attempted_revision.as_deref());
                     if tried == Some(revision) {
-                        return Applied::Failed(why);
+                        return Applied::Failed { why, since };
                     }
                     Applied::Pending(format!("Kustomization {} applies it", applier.name_any()))
                 }
@@ -356,7 +358,7 @@ impl Scene<'_> {
             }
         };
         let all: Vec<Applied> = appliers.iter().map(of).collect();
-        let failed = all.iter().find(|one| matches!(one, Applied::Failed(_)));
+        let failed = all.iter().find(|one| matches!(one, Applied::Failed { .. }));
         let waits = all.iter().find(|one| matches!(one, Applied::Pending(_)));
         failed.or(waits).cloned().unwrap_or(Applied::Done)
     }
@@ -439,7 +441,9 @@ fn progress(object: &Kustomization, inside: bool) -> Applied {
     let ready = conditions.iter().find(|condition| condition.kind == "Ready");
     let now = ready.filter(|ready| ready.observed_generation == generation);
     if let Some(failed) = now.filter(|ready| ready.status == "False" && fails(&ready.reason)) {
-        return Applied::Failed(excerpt(&failed.message));
+        let since = failed.last_transition_time.as_ref().and_then(Value::as_str);
+        let since = since.and_then(Timestamp::parse);
+        return Applied::Failed { why: excerpt(&failed.message), since };
     }
     let checks = |ready: &&Condition| ready.message.to_ascii_lowercase().contains("health check");
     if inside && now.is_some_and(|ready| ready.status == "Unknown" && checks(&ready)) {

@@ -1,14 +1,21 @@
 //! Commands: reads what a person asks for from the Rollout's annotations. It never obeys.
 
+use std::collections::BTreeMap;
+
 use kube::ResourceExt;
 
 use crate::api::keys;
 use crate::api::rollout::Rollout;
-use crate::model::command::{Asked, Command, Commands, Force, Token, Value};
+use crate::model::command::{Asked, Command, Commands, Force, Intent, Token, Value};
+
+/// Longest name of a user that is kept, in characters.
+const USER_MAX: usize = 128;
+/// Longest message that is kept, in characters.
+const MESSAGE_MAX: usize = 512;
 
 /// Every annotation that asks for a command, aliases included; those that conclude an experiment
 /// name its winner.
-const KEYS: [(&str, Command); 8] = [
+const KEYS: [(&str, Command); 12] = [
     (keys::COMMAND_ABORT, Command::Abort),
     (keys::COMMAND_CONCLUDE, Command::ConcludeA),
     (keys::COMMAND_CONCLUDE_KULTA, Command::ConcludeA),
@@ -16,6 +23,10 @@ const KEYS: [(&str, Command); 8] = [
     (keys::COMMAND_PROMOTE, Command::Promote),
     (keys::COMMAND_PROMOTE_KULTA, Command::Promote),
     (keys::COMMAND_RETRY, Command::Retry),
+    (keys::COMMAND_RETRY_KUBERIK, Command::Retry),
+    (keys::COMMAND_MARK, Command::MarkSuccessful),
+    (keys::COMMAND_UNBLOCK, Command::UnblockFailed),
+    (keys::COMMAND_UNBLOCK_KUBERIK, Command::UnblockFailed),
     (keys::COMMAND_RESTART, Command::Restart),
 ];
 
@@ -33,10 +44,14 @@ pub fn asked(rollout: &Rollout) -> Commands {
             let text = annotations.get(key)?;
             let (command, value) = match command {
                 Command::ConcludeA | Command::ConcludeB | Command::Conclude => winner(text),
+                // kuberik's dashboard leaves the value empty.
+                Command::Retry if key == keys::COMMAND_RETRY_KUBERIK => (command, Value::Present),
                 Command::Abort
                 | Command::PromoteFull
                 | Command::Promote
                 | Command::Retry
+                | Command::MarkSuccessful
+                | Command::UnblockFailed
                 | Command::Restart => (command, Value::parse(text)),
             };
             Some(Asked { command, key: key.to_owned(), value })
@@ -47,12 +62,28 @@ pub fn asked(rollout: &Rollout) -> Commands {
     let accepted = accepted.map(|text| (keys::ACCEPTED.to_owned(), Token::parse(text)));
     let key = |key: &&str| annotations.get(*key).map(|text| ((*key).to_owned(), cut(text)));
     let bypass = BYPASS.iter().filter_map(key).collect();
-    let keys = [keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK];
+    let keys = [keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK, keys::COMMAND_ROLLBACK];
     let force = keys.into_iter().find_map(|key| {
         let version = annotations.get(key).filter(|version| !version.is_empty())?.clone();
-        Some(Force { key: key.to_owned(), version })
+        Some(Force { key: key.to_owned(), version, back: key == keys::COMMAND_ROLLBACK })
     });
-    Commands { asked, accepted, bypass, force }
+    Commands { asked, accepted, bypass, force, intent: intent(annotations) }
+}
+
+/// Who asks for a release, and why; our own spelling goes first.
+fn intent(annotations: &BTreeMap<String, String>) -> Option<(Vec<String>, Intent)> {
+    let users = [keys::DEPLOY_USER, keys::DEPLOY_USER_KUBERIK];
+    let messages = [keys::DEPLOY_MESSAGE, keys::DEPLOY_MESSAGE_KUBERIK];
+    let there = |key: &&str| annotations.contains_key(*key);
+    let all: Vec<String> =
+        users.into_iter().chain(messages).filter(there).map(str::to_owned).collect();
+    let said = |keys: [&str; 2], most: usize| {
+        let text = keys.into_iter().find_map(|key| annotations.get(key));
+        let text = text.map(String::as_str).unwrap_or_default();
+        text.chars().filter(|c| !c.is_control()).take(most).collect::<String>()
+    };
+    let intent = Intent { user: said(users, USER_MAX), message: said(messages, MESSAGE_MAX) };
+    (!all.is_empty()).then_some((all, intent))
 }
 
 /// What is kept of a version that somebody wrote.

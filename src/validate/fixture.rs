@@ -142,6 +142,8 @@ pub fn climbing(routing: Routing) -> Status {
         previous: None,
         bake: None,
         kept: false,
+        unblocked: false,
+        intent: None,
     };
     Status { attempt: Some(attempt), ..Status::default() }
 }

@@ -3,6 +3,7 @@
 
 use crate::api::status as wire;
 use crate::model::binding::{Field, TargetKind};
+use crate::model::command::Intent;
 use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
@@ -42,6 +43,7 @@ fn known(stored: &wire::RolloutStatus) -> Option<Status> {
         history: stored.history.iter().filter_map(entry).collect(),
         quarantine: stored.quarantine.iter().filter_map(quarantined).collect(),
         targets: stored.targets.iter().filter_map(target).collect(),
+        intent: stored.intent.as_ref().map(intent),
         pin: stored.pin.as_ref().and_then(pin),
         available: stored.available_releases.iter().map(listed).collect(),
         candidates: stored.release_candidates.iter().map(listed).collect(),
@@ -106,7 +108,21 @@ fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
         previous: readable(stored.previous.as_ref(), side)?,
         bake: stored.bake.as_ref().and_then(bake),
         kept: stored.kept,
+        unblocked: stored.unblocked,
+        intent: stored.intent.as_ref().map(intent),
     })
+}
+
+fn intent(stored: &wire::Intent) -> Intent {
+    Intent { user: stored.user.clone(), message: stored.message.clone() }
+}
+
+/// Who asked for an ended attempt, and why; by itself nobody did.
+fn asked(stored: &wire::Entry) -> Option<Intent> {
+    let by = stored.triggered_by.as_ref().filter(|by| by.kind == wire::TriggeredBy::USER);
+    let user = by.map(|by| by.name.clone()).unwrap_or_default();
+    let intent = Intent { user, message: stored.message.clone() };
+    (intent != Intent::default()).then_some(intent)
 }
 
 fn bake(stored: &wire::Bake) -> Option<Bake> {
@@ -214,6 +230,7 @@ fn entry(stored: &wire::Entry) -> Option<Entry> {
         cause,
         weight: weight(stored.weight)?,
         bake: baked(stored),
+        intent: asked(stored),
     })
 }
 

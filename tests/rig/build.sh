@@ -61,16 +61,16 @@ go_build() { # DIR ARGS... — into $tmp/bin, then moved: a rig that runs keeps 
   mv -f "$tmp/bin/"* "$B/"
 }
 
-tool() { # NAME MODULE PACKAGE
-  local stamp version
-  stamp=$(recipe=$3 stamp_of "tools/$1")
+tool() { # NAME MODULE PACKAGE [DIR] — locked in tools/DIR
+  local stamp version dir=tools/${4:-$1}
+  stamp=$(recipe=$3 stamp_of "$dir")
   fresh "$1" "$stamp" "$B/$1" && return
-  version=$(version_of "tools/$1" "$2")
-  step "$1" "$stamp" "$1 $version" tool_build "$1" "$3"
+  version=$(version_of "$dir" "$2")
+  step "$1" "$stamp" "$1 $version" tool_build "$1" "$3" "$dir"
 }
 tool_build() {
   mkdir -p "$tmp/bin"
-  (cd "$rig/tools/$1" && nice go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$tmp/bin/$1" "$2")
+  (cd "$rig/$3" && nice go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$tmp/bin/$1" "$2")
   mv -f "$tmp/bin/$1" "$B/$1"
 }
 
@@ -136,25 +136,25 @@ module_dir() { # DIR MODULE — where Go has unpacked it
 
 kwok_stages() { # how fake nodes behave comes from KWOK, how fake pods behave from kwok/pods.yaml
   local stamp
-  stamp=$(recipe=stages stamp_of tools/kwok)
+  stamp=$(recipe=stages stamp_of tools/k8s-0.36)
   fresh kwok-nodes "$stamp" "$cache/kwok-nodes.yaml" && return
   step kwok-nodes "$stamp" "stages of KWOK's nodes" kwok_stages_build
 }
 kwok_stages_build() {
   local dir
-  dir=$(module_dir tools/kwok sigs.k8s.io/kwok)/kustomize/stage/node
+  dir=$(module_dir tools/k8s-0.36 sigs.k8s.io/kwok)/kustomize/stage/node
   for f in fast/node-initialize heartbeat-with-lease/node-heartbeat-with-lease; do cat "$dir/$f.yaml"; printf '\n---\n'; done > "$tmp/nodes"
   mv -f "$tmp/nodes" "$cache/kwok-nodes.yaml"
 }
 
 contour_crds() {
   local stamp
-  stamp=$(recipe=crds stamp_of tools/contour)
+  stamp=$(recipe=crds stamp_of tools/k8s-0.34)
   fresh crds-contour "$stamp" "$cache/crds/contour.yaml" && return
   step crds-contour "$stamp" "CRDs of Contour" contour_crds_build
 }
 contour_crds_build() {
-  install -m 644 "$(module_dir tools/contour github.com/projectcontour/contour)/examples/contour/01-crds.yaml" "$cache/crds/contour.yaml"
+  install -m 644 "$(module_dir tools/k8s-0.34 github.com/projectcontour/contour)/examples/contour/01-crds.yaml" "$cache/crds/contour.yaml"
 }
 
 envoy() {
@@ -196,10 +196,11 @@ for group in "${words[@]}"; do case $group in
     tool crane github.com/google/go-containerregistry github.com/google/go-containerregistry/cmd/crane
     own; flux_crds; gateway_crds ;;
   node) runtime ;;
-  kwok) tool kwok sigs.k8s.io/kwok sigs.k8s.io/kwok/cmd/kwok; kwok_stages ;;
-  contour) tool contour github.com/projectcontour/contour github.com/projectcontour/contour/cmd/contour; contour_crds; envoy ;;
+  kwok) tool kwok sigs.k8s.io/kwok sigs.k8s.io/kwok/cmd/kwok k8s-0.36; kwok_stages ;;
+  contour) tool contour github.com/projectcontour/contour github.com/projectcontour/contour/cmd/contour k8s-0.34; contour_crds; envoy ;;
   flux) [ "$*" = flux ] || continue   # below, under its own lock
-    for name in source-controller kustomize-controller; do tool "$name" "github.com/fluxcd/$name" "github.com/fluxcd/$name"; done ;;
+    tool source-controller github.com/fluxcd/source-controller github.com/fluxcd/source-controller k8s-0.34
+    tool kustomize-controller github.com/fluxcd/kustomize-controller github.com/fluxcd/kustomize-controller k8s-0.36 ;;
 esac; done
 kube "${kube_programs[@]}"
 say "rig: $built built, $kept up to date in $B"

@@ -431,7 +431,7 @@ impl World {
                 format!("select {to_text} by Service {}", target.name)
             }
             Write::SetWeights { edits, .. } => self.set_weights(&edits),
-            Write::Deliver { .. } => unreachable!("no story has a binding"),
+            Write::Deliver { .. } | Write::Request { .. } => unreachable!("no story has a binding"),
             Write::Evict { .. } => unreachable!("no story has a restart"),
             Write::SetRules { .. } => unreachable!("no story has an experiment"),
             Write::CreateRoute { .. } | Write::SetRoute { .. } => {

@@ -26,6 +26,7 @@ fn begins(window: usize, ended: &[(&str, Option<Cause>)]) -> Attempt {
             cause: *cause,
             weight: Weight::FULL,
             bake: None,
+            intent: None,
         });
     }
     let Start::Commit(status) = start(&seen, at(1)) else { panic!("no attempt begins") };

@@ -24,6 +24,7 @@ fn bound(value: Option<&str>) -> Binding {
         promoted: false,
         trouble: None,
         applied: Applied::Done,
+        requested: String::new(),
     }
 }
 
@@ -36,6 +37,7 @@ fn told(act: Option<Act>) -> String {
     match act {
         None => "nothing".to_owned(),
         Some(Act::Apply(writes)) => match writes.as_slice() {
+            [Write::Request { .. }] => "asks Flux".to_owned(),
             [Write::Deliver { value, force, .. }] => {
                 format!("{value}{}", if *force { ", taken from a person" } else { "" })
             }
@@ -169,11 +171,48 @@ fn a_delivery_is_believed_as_flux_says() {
         seen.status.attempt.as_mut().unwrap().trigger = Trigger::Release;
         assert_eq!(awaited(&seen).as_ref().map(Hold::code), want, "{case}");
     }
-    let failed = Binding { applied: Applied::Failed("why".to_owned()), ..bound(Some("1.0.0")) };
+    let failed = Binding {
+        applied: Applied::Failed { why: "why".to_owned(), since: None },
+        ..bound(Some("1.0.0"))
+    };
     let seen = with(at_rest(), failed.clone());
     assert_eq!(refused(&seen).unwrap(), "Kustomization flux-system/apps TAG: why");
+    for (case, known, since, want) in [
+        ("written in this attempt", 2, None, true),
+        ("it was there before", 0, None, false),
+        ("and failed before", 0, Some(0), false),
+        ("and failed again", 0, Some(1), true),
+    ] {
+        let applied = Applied::Failed { why: "why".to_owned(), since: since.map(at) };
+        let mut seen = with(at_rest(), Binding { applied, ..failed.clone() });
+        seen.status.attempt.as_mut().unwrap().started_at = at(1);
+        seen.status.targets = remembered(&seen, &seen.status, at(known));
+        assert_eq!(refused(&seen).is_some(), want, "{case}");
+    }
     let old = Binding { value: Some("0.9.0".to_owned()), ..failed };
     assert_eq!(refused(&with(at_rest(), old)), None, "it failed with another value");
+}
+
+#[test]
+fn flux_is_asked_once_to_look_at_a_value_that_was_there() {
+    let pending = || Applied::Pending("why".to_owned());
+    let began = at(1).to_string();
+    for (case, known, applied, requested, want) in [
+        ("it was there before, and is not applied", 0, pending(), "", "asks Flux"),
+        ("it was asked for this attempt", 0, pending(), began.as_str(), "nothing"),
+        ("it is applied", 0, Applied::Done, "", "nothing"),
+        ("it was written in this attempt: Flux looks by itself", 2, pending(), "", "nothing"),
+    ] {
+        let mut binding = Binding { applied, ..bound(Some("1.0.0")) };
+        binding.requested = requested.to_owned();
+        let mut seen = with(at_rest(), binding);
+        seen.status.targets = remembered(&seen, &seen.status, at(known));
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        attempt.trigger = Trigger::Release;
+        attempt.started_at = at(1);
+        attempt.stage = Stage::Baking { entered_at: at(1), since: None };
+        assert_eq!(told(deliver(&seen, at(3))), want, "{case}");
+    }
 }
 
 #[test]

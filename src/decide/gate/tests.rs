@@ -161,6 +161,7 @@ fn attempts_at_releases_keep_their_distance() {
         cause: None,
         weight: crate::model::weight::Weight::FULL,
         bake: None,
+        intent: None,
     };
     let (by_itself, edit) = (Trigger::Release, Trigger::Template);
     for (case, present, before, want) in [
@@ -193,6 +194,7 @@ fn what_another_rollout_runs_is_its_last_good_release() {
         cause,
         weight: crate::model::weight::Weight::FULL,
         bake: None,
+        intent: None,
     };
     let failed = Some(crate::model::status::Cause::Aborted);
     for (case, history, want) in [

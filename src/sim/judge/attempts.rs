@@ -13,6 +13,7 @@
 //! | Baking | Completed, RollingBack, Ended where there is nothing to go back to or it is kept |
 //! | RollingBack | Ended, by the same cause |
 //! | Ended, failed, of an edit | Ended, Reverted: the template is the stable one again |
+//! | Ended, kept | Completed: a person marked it as successful |
 //! | Completed, Ended | nothing else: they are the end of an attempt |
 
 use crate::sim::judge::facts::pods::Set;
@@ -189,6 +190,7 @@ fn follows(old: &Attempt, new: &Attempt) -> bool {
         (Stage::Step, Stage::Promoting) => is_routed(new),
         (Stage::Step, Stage::Baking | Stage::Completed) => !is_routed(new),
         (Stage::RollingBack, Stage::Ended) => old.cause == new.cause,
+        (Stage::Ended, Stage::Completed) => old.kept, // A person takes it for a success.
         (_, _) => false,
     }
 }

@@ -169,7 +169,9 @@ fn possible(rollout: &Rollout, word: &str, value: &str) -> bool {
         && match word {
             "promote" => paused && !stands(rollout),
             "conclude-a" | "conclude-b" | "conclude" => paused && could_act(rollout, word),
-            "retry" => rollout.status.pin.is_some() || (failed && !attempt.open()),
+            "retry" => {
+                rollout.status.pin.is_some() || ((failed || attempt.kept) && !attempt.open())
+            }
             word => could_act(rollout, word),
         }
 }
@@ -193,6 +195,8 @@ fn could_act(rollout: &Rollout, word: &str) -> bool {
         }
         "promote-full" => step && !attempt.unpaused && !stands(rollout),
         "restart" => true,
+        "mark-successful" => attempt.kept || attempt.stage() == Stage::Baking,
+        "unblock-failed" => attempt.kept && !attempt.unblocked,
         "abort" => {
             matches!(attempt.stage(), Stage::First | Stage::Step | Stage::Promoting | Stage::Baking)
         }

@@ -123,6 +123,9 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
             resource if ROUTES.contains(&resource) => {
                 of_route(path, new, &services) || of_own(case, path, new) || led(case, path, new)
             }
+            resource if BOUND.contains(&resource) => {
+                keyed(path, &["metadata", "annotations", keys::FLUX_REQUEST])
+            }
             _ => false,
         };
         found.unless(fine, "S5", || {
@@ -195,11 +198,19 @@ fn scheduled(object: &Value) -> bool {
 
 /// Tells whether an annotation of a Rollout asks for a command, or holds one that was accepted.
 fn is_command(key: &str) -> bool {
-    let bypass = [keys::COMMAND_BYPASS, keys::COMMAND_BYPASS_KUBERIK];
-    let others = [keys::ACCEPTED, keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK];
-    others.contains(&key)
-        || bypass.contains(&key)
-        || COMMANDS.iter().any(|(known, _)| *known == key)
+    let others = [
+        keys::ACCEPTED,
+        keys::COMMAND_BYPASS,
+        keys::COMMAND_BYPASS_KUBERIK,
+        keys::COMMAND_FORCE,
+        keys::COMMAND_FORCE_KUBERIK,
+        keys::COMMAND_ROLLBACK,
+        keys::DEPLOY_USER,
+        keys::DEPLOY_USER_KUBERIK,
+        keys::DEPLOY_MESSAGE,
+        keys::DEPLOY_MESSAGE_KUBERIK,
+    ];
+    others.contains(&key) || COMMANDS.iter().any(|(known, _)| *known == key)
 }
 
 fn of_set(path: &[Token<'_>], before: &Value) -> bool {

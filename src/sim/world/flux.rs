@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::api::keys;
 use crate::model::template::hex;
 use crate::sim::history::{Change, Place};
 use crate::sim::resource::Resource;
@@ -83,7 +84,8 @@ impl Flux {
         }
         let observed = fields::at(object, &["status", "observedGeneration"]);
         let generation = fields::at(object, &["metadata", "generation"]);
-        if change.place.resource != "rollouts" && observed != generation {
+        let behind = observed != generation || requested(object) != handled(object);
+        if change.place.resource != "rollouts" && behind {
             ground.soon(Task::Flux(change.place.clone()));
         }
     }
@@ -204,6 +206,7 @@ impl Flux {
         let mut fields = Map::new();
         fields.insert("observedGeneration".to_owned(), json!(generation));
         fields.insert("conditions".to_owned(), json!([ready]));
+        fields.insert("lastHandledReconcileAt".to_owned(), json!(requested(object)));
         if let Some(revision) = revision {
             let digest = digest(&revision, 0);
             let artifact = json!({"revision": revision, "digest": digest, "path": "artifact",
@@ -276,6 +279,16 @@ fn copies(place: &Place, kustomization: &Value) -> Place {
     Place::new("ocirepositories", there.unwrap_or(place.namespace.clone()), name)
 }
 
+/// When somebody asked that an object be looked at.
+fn requested(object: &Value) -> &str {
+    fields::text(object, &["metadata", "annotations", keys::FLUX_REQUEST])
+}
+
+/// Which of these requests was answered last.
+fn handled(object: &Value) -> &str {
+    fields::text(object, &["status", "lastHandledReconcileAt"])
+}
+
 /// Whether what a tag or a variable tells cannot be applied.
 fn bad(text: &str) -> bool {
     text.contains("-bad")
@@ -327,6 +340,7 @@ fn applied(kustomization: &Value, (revision, bad): (Option<&str>, bool), ground:
             "observedGeneration": observed.cloned().unwrap_or(json!(-1)),
             "lastAppliedRevision": old,
             "lastAttemptedRevision": revision,
+            "lastHandledReconcileAt": requested(kustomization),
             "conditions": [condition(kustomization, said, ground)],
         });
     }
@@ -336,6 +350,7 @@ fn applied(kustomization: &Value, (revision, bad): (Option<&str>, bool), ground:
         "observedGeneration": fields::at(kustomization, &["metadata", "generation"]),
         "lastAppliedRevision": revision,
         "lastAttemptedRevision": revision,
+        "lastHandledReconcileAt": requested(kustomization),
         "conditions": [ready],
     })
 }
@@ -343,7 +358,9 @@ fn applied(kustomization: &Value, (revision, bad): (Option<&str>, bool), ground:
 fn condition(object: &Value, said: (&str, &str, &str), ground: &Ground) -> Value {
     let (status, reason, message) = said;
     let old = fields::condition(object, &["status", "conditions"], "Ready");
-    let old = old.filter(|old| fields::text(old, &["status"]) == status);
+    // Who is asked says in between that it goes on.
+    let asked = requested(object) != handled(object);
+    let old = old.filter(|old| fields::text(old, &["status"]) == status && !asked);
     let since = old.map(|old| fields::text(old, &["lastTransitionTime"]).to_owned());
     json!({
         "type": "Ready",

@@ -241,7 +241,7 @@ fn a_kustomization_has_applied_what_it_says_of_its_generation() {
         let word = match one(patch).applied {
             Applied::Done => "done",
             Applied::Pending(_) => "pending",
-            Applied::Failed(_) => "failed",
+            Applied::Failed { .. } => "failed",
         };
         assert_eq!(word, want, "{case}");
     }
@@ -282,7 +282,7 @@ fn a_tag_is_applied_once_it_is_fetched_and_all_have_applied_it() {
         let word = match all[0].applied {
             Applied::Done => "done",
             Applied::Pending(_) => "pending",
-            Applied::Failed(_) => "failed",
+            Applied::Failed { .. } => "failed",
         };
         assert_eq!(word, want, "{case}");
     }

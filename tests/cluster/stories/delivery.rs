@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::clock::ticks;
 use crate::support::controller::Controller;
 use crate::support::flux::{applied, config_map, oci_repository, ready};
 use crate::support::json::{list, merged, name, text, version};
@@ -11,6 +12,8 @@ use crate::support::shop::{image_policy, image_repository, rollout, sourced};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::Seen;
 
+/// The bar of the design for reference story C, events included.
+const WRITES_MAX_C: usize = 7;
 const APPS: &str = "apps";
 const VARIABLE: &str = "SHOP_VERSION";
 const VALUE: &str = "/spec/postBuild/substitute/SHOP_VERSION";
@@ -90,6 +93,22 @@ async fn a_tag_becomes_a_variable_that_flux_applies_and_is_baked() {
     assert_eq!(list(&done, "/status/history").len(), 2);
     assert_eq!(deliveries(&controller).len(), 2);
     assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn story_c_costs_at_most_seven_writes() {
+    let (story, controller) = delivered("costc", 150).await;
+    story.clock("clock1").await;
+    let mark = controller.proxy.mark();
+
+    story.push("1.1.0").await;
+    story.completed(2).await;
+    story.clock("clock2").await;
+
+    let writes = controller.proxy.writes(mark).into_iter().filter(|call| !ticks(call, "clock"));
+    let writes: Vec<String> = writes.map(|call| call.line()).collect();
+    println!("story C: {} writes\n{}", writes.len(), writes.join("\n"));
+    assert!(writes.len() <= WRITES_MAX_C, "{}:\n{}", writes.len(), writes.join("\n"));
 }
 
 #[tokio::test]

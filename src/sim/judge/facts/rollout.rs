@@ -14,7 +14,7 @@ use crate::sim::judge::read::{at, count, list, number, text, word};
 use crate::sim::resource::Resource;
 
 /// The annotations of commands, by rank, and what they ask for.
-pub const COMMANDS: [(&str, &str); 8] = [
+pub const COMMANDS: [(&str, &str); 12] = [
     (keys::COMMAND_ABORT, "abort"),
     (keys::COMMAND_CONCLUDE, CONCLUDE),
     (keys::COMMAND_CONCLUDE_KULTA, CONCLUDE),
@@ -22,13 +22,17 @@ pub const COMMANDS: [(&str, &str); 8] = [
     (keys::COMMAND_PROMOTE, "promote"),
     (keys::COMMAND_PROMOTE_KULTA, "promote"),
     (keys::COMMAND_RETRY, "retry"),
+    (keys::COMMAND_RETRY_KUBERIK, "retry"),
+    (keys::COMMAND_MARK, "mark-successful"),
+    (keys::COMMAND_UNBLOCK, "unblock-failed"),
+    (keys::COMMAND_UNBLOCK_KUBERIK, "unblock-failed"),
     (keys::COMMAND_RESTART, "restart"),
 ];
 
 /// What the annotations ask for that end an experiment: their value tells the winner.
 const CONCLUDE: &str = "conclude";
 /// What commands ask for, the one that wins first.
-const RANKS: [&str; 8] = [
+const RANKS: [&str; 10] = [
     "abort",
     "conclude-a",
     "conclude-b",
@@ -36,6 +40,8 @@ const RANKS: [&str; 8] = [
     "promote-full",
     "promote",
     "retry",
+    "mark-successful",
+    "unblock-failed",
     "restart",
 ];
 
@@ -187,7 +193,9 @@ impl Rollout {
         let value = |key| annotation(key).and_then(Value::as_str).map(str::to_owned);
         let finalizers = list(object, &["metadata", "finalizers"]);
         let asked = COMMANDS.into_iter().filter_map(|(key, word)| {
-            let value = value(key)?;
+            // kuberik's dashboard leaves the value of its retry empty.
+            let opaque = key == keys::COMMAND_RETRY_KUBERIK;
+            let value = value(key).map(|text| if opaque { "true".to_owned() } else { text })?;
             Some((key, asked(word, &value), value))
         });
         let mut asked: Vec<_> = asked.collect();
@@ -199,7 +207,9 @@ impl Rollout {
             deleting: at(object, &["metadata", "deletionTimestamp"]).is_some(),
             finalizer: finalizers.iter().any(|name| name.as_str() == Some(keys::FINALIZER)),
             asked,
-            force: value(keys::COMMAND_FORCE).or_else(|| value(keys::COMMAND_FORCE_KUBERIK)),
+            force: value(keys::COMMAND_FORCE)
+                .or_else(|| value(keys::COMMAND_FORCE_KUBERIK))
+                .or_else(|| value(keys::COMMAND_ROLLBACK)),
             accepted: value(keys::ACCEPTED),
             spec,
             named,

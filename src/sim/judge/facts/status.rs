@@ -85,6 +85,8 @@ pub struct Attempt {
     pub bake_start_time: Option<String>,
     /// Whether its release stays although it failed.
     pub kept: bool,
+    /// Whether others may be taken all the same.
+    pub unblocked: bool,
 }
 
 /// What an attempt delivers.
