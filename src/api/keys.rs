@@ -62,8 +62,8 @@ pub const COMMAND_FORCE: &str = "stairlock.dev/force-deploy";
 pub const COMMAND_ROLLBACK: &str = "stairlock.dev/rollback";
 /// Annotation on a Rollout: take the release for a success. Written by people.
 pub const COMMAND_MARK: &str = "stairlock.dev/mark-successful";
-/// Annotation on a Rollout: let other releases be taken beside one that failed and stays. Written by
-/// people.
+/// Annotation on a Rollout: let other releases be taken beside one that failed and stays. Written
+/// by people.
 pub const COMMAND_UNBLOCK: &str = "stairlock.dev/unblock-failed";
 /// kuberik's spelling of [`COMMAND_UNBLOCK`].
 pub const COMMAND_UNBLOCK_KUBERIK: &str = "rollout.kuberik.com/unblock-failed";

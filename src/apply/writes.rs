@@ -240,8 +240,14 @@ async fn create_replica_set(
     owner: &Owner,
     write: &Write,
 ) -> Result<Option<Written>, Error> {
-    let Write::CreateReplicaSet { revision, attempt, replicas, min_ready_secs, selector, template } =
-        write
+    let Write::CreateReplicaSet {
+        revision,
+        attempt,
+        replicas,
+        min_ready_secs: seconds,
+        selector,
+        template,
+    } = write
     else {
         return Ok(None);
     };
@@ -249,7 +255,7 @@ async fn create_replica_set(
         revision,
         attempt: *attempt,
         replicas: *replicas,
-        min_ready_secs: *min_ready_secs,
+        min_ready_secs: *seconds,
         selector,
         template,
     };

@@ -117,6 +117,11 @@ fn what_another_manager_takes_away_is_not_fought_over() {
         assert_eq!(told(deliver(&seen, at(2))), want, "{case}");
         assert_eq!(code(&seen), hold, "{case}");
     }
+
+    // A release that failed before it was remembered.
+    let mut seen = with(at_rest(), bound(Some("2.0.0")));
+    seen.status.targets = vec![known("1.0.0", 0)];
+    assert_eq!(told(deliver(&seen, at(2))), "1.0.0", "our own value is no revert");
 }
 
 #[test]

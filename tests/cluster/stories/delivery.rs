@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::clock::ticks;
 use crate::support::controller::Controller;
-use crate::support::flux::{applied, config_map, oci_repository, ready};
+use crate::support::flux::{APPS, VARIABLE, applied, bound, config_map, delivering};
+use crate::support::flux::{oci_repository, ready, shown};
 use crate::support::json::{list, merged, name, text, version};
 use crate::support::rig::{rig, succeeded};
 use crate::support::shop::{image_policy, image_repository, rollout, sourced};
@@ -14,33 +15,7 @@ use crate::support::watch::Seen;
 
 /// The bar of the design for reference story C, events included.
 const WRITES_MAX_C: usize = 7;
-const APPS: &str = "apps";
-const VARIABLE: &str = "SHOP_VERSION";
 const VALUE: &str = "/spec/postBuild/substitute/SHOP_VERSION";
-const REFERENCE: &str = "${SHOP_VERSION:=0.0.0}";
-
-/// A Rollout that delivers only.
-fn delivering(name: &str) -> Value {
-    json!({
-        "apiVersion": "stairlock.dev/v1alpha1",
-        "kind": "Rollout",
-        "metadata": {"name": name},
-        "spec": {"sourceRef": {"kind": "ImagePolicy", "name": name}, "bakeTime": "1s"},
-    })
-}
-
-/// A Flux object whose variable follows the shop.
-fn bound(object: Value) -> Value {
-    let key = format!("stairlock.dev/substitute.{VARIABLE}.from");
-    merged(object, &json!({"metadata": {"annotations": {key: SHOP}}}))
-}
-
-/// A ConfigMap that shows which version is applied; no object may have a name in capitals, so a
-/// version in capitals cannot be applied.
-fn shown() -> Vec<Value> {
-    let versions = config_map("versions", "shop", REFERENCE);
-    vec![versions, config_map(&format!("shop-{REFERENCE}"), "any", "thing")]
-}
 
 /// The artifact 1.0.0 of these manifests, and what applies it.
 async fn staged(story: &Story, manifests: &[Value], kustomization: Value) {
@@ -123,9 +98,16 @@ async fn a_release_that_cannot_be_applied_fails_and_the_last_good_one_comes_back
     story.becomes("Kustomization", APPS, "1.0.0 is applied again", back).await;
     shows(&story, "1.0.0").await;
 
-    story.push("2.0.0").await;
-    story.completed(3).await;
-    shows(&story, "2.0.0").await;
+    // However often that happens: what we wrote ourselves is nobody's revert.
+    for (attempt, tag) in [(3, "2.1.0-BROKEN"), (4, "2.2.0-BROKEN")] {
+        story.push(tag).await;
+        story.failed(attempt, "DeliveryFailed").await;
+        story.becomes("Kustomization", APPS, "1.0.0 is applied again", back).await;
+    }
+
+    story.push("3.0.0").await;
+    story.completed(5).await;
+    shows(&story, "3.0.0").await;
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 

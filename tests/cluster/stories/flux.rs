@@ -2,12 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::flux::{applied, config_map, oci_repository};
+use crate::support::flux::{APPS, applied, config_map, oci_repository};
 use crate::support::json::{list, merged, text};
 use crate::support::shop::rollout;
 use crate::support::story::{SHOP, Story};
 
-const APPS: &str = "apps";
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 fn quick() -> Value {

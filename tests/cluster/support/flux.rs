@@ -5,10 +5,17 @@
 
 use serde_json::{Value, json};
 
-use super::json::{condition, name, number, text};
+use super::json::{condition, merged, name, number, text};
 use super::rig::{rig, succeeded};
-use super::story::{REQUESTED_AT, Story};
+use super::story::{REQUESTED_AT, SHOP, Story};
 use super::watch::{Change, Seen};
+
+/// The Kustomization of a story, and what it reads.
+pub const APPS: &str = "apps";
+/// The variable of [`bound`].
+pub const VARIABLE: &str = "SHOP_VERSION";
+/// How manifests name it.
+const REFERENCE: &str = "${SHOP_VERSION:=0.0.0}";
 
 /// How the parts of the rig are told which objects are theirs.
 fn real() -> Value {
@@ -55,6 +62,29 @@ pub fn applied(story: &Story, name: &str) -> Value {
 pub fn config_map(name: &str, key: &str, value: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
         "data": {key: value}})
+}
+
+/// A Rollout that delivers only, and bakes for a second.
+pub fn delivering(name: &str) -> Value {
+    json!({
+        "apiVersion": "stairlock.dev/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": name},
+        "spec": {"sourceRef": {"kind": "ImagePolicy", "name": name}, "bakeTime": "1s"},
+    })
+}
+
+/// A Kustomization whose variable follows the shop.
+pub fn bound(object: Value) -> Value {
+    let key = format!("stairlock.dev/substitute.{VARIABLE}.from");
+    merged(object, &json!({"metadata": {"annotations": {key: SHOP}}}))
+}
+
+/// Manifests that show which version is applied. No object may have a name in capitals, so a
+/// version in capitals cannot be applied.
+pub fn shown() -> Vec<Value> {
+    let versions = config_map("versions", "shop", REFERENCE);
+    vec![versions, config_map(&format!("shop-{REFERENCE}"), "any", "thing")]
 }
 
 /// Whether Flux is done with the present generation of an object, and well.

@@ -43,7 +43,8 @@ impl Story {
         install::token().await;
         let end = Instant::now() + Duration::from_secs(secs);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let namespace = format!("{title}-{}-{count}", std::process::id());
+        // Of one length, since words about it are cut to one length too.
+        let namespace = format!("{title}-{}-{count:03}", std::process::id());
         let cluster = Cluster::create(rig().client().await, &namespace).await;
         let history = History::open(&namespace).await;
         let rollouts = Watch::open(&cluster, "Rollout").await;

@@ -19,9 +19,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use self::normal::{Names, differences, normal};
-use self::tale::{Act, OTHERS, PROMOTED, Tale, kind};
+use self::tale::{Act, DELIVERED, OTHERS, PROMOTED, Tale, kind};
 use crate::support::controller::Controller;
-use crate::support::json::{list, number, text};
+use crate::support::flux::APPS;
+use crate::support::json::{list, name, number, text};
 use crate::support::ladder::sequence;
 use crate::support::proxy::Moment;
 use crate::support::story::{SHOP, Story, attempt_is};
@@ -33,6 +34,9 @@ static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::
 const UNSTEADY_MAX: usize = 4;
 /// A run, the drain of 30 s included.
 const RUN_SECS: u64 = 240;
+
+/// The variable of a Kustomization.
+const VALUE: &str = "/spec/postBuild/substitute/SHOP_VERSION";
 
 /// At which write a run is disturbed, and when.
 type Point = Option<(usize, Moment)>;
@@ -49,6 +53,7 @@ struct Run {
     controller: Controller,
     routes: Watch,
     sets: Watch,
+    targets: Watch,
     // The last that is dropped: it is judged when the controller has ended.
     story: Story,
 }
@@ -58,6 +63,12 @@ impl Run {
     async fn begin(tale: &Tale) -> Self {
         let story = Story::begin("crash", RUN_SECS).await;
         story.offer("1.0.0").await;
+        let manifests = (tale.artifact)();
+        if !manifests.is_empty() {
+            for tag in ["1.0.0", "1.1.0"] {
+                story.publish(APPS, tag, &manifests).await;
+            }
+        }
         for object in (tale.objects)(&story) {
             story.cluster.add(object).await;
         }
@@ -69,7 +80,8 @@ impl Run {
             story.hasten(secs).await;
         }
         let routes = story.watch("HTTPRoute").await;
-        Self { story, controller, routes, sets }
+        let targets = story.watch("Kustomization").await;
+        Self { story, controller, routes, sets, targets }
     }
 
     async fn act(&self, act: Act) {
@@ -122,6 +134,11 @@ impl Run {
         if !tale.weights.is_empty() {
             assert_eq!(sequence(&self.routes), tale.weights, "{}", story.namespace());
         }
+        let delivered: Vec<Value> = self.targets.states(APPS);
+        let mut delivered: Vec<&str> = delivered.iter().map(|state| text(state, VALUE)).collect();
+        delivered.dedup();
+        delivered.retain(|value| !value.is_empty());
+        assert_eq!(delivered, tale.delivered, "{}", story.namespace());
         let mut services = story.cluster.all("Service").await;
         let mut routes = story.cluster.all("HTTPRoute").await;
         if !there {
@@ -129,8 +146,11 @@ impl Run {
             services.clear();
             routes.iter_mut().for_each(|route| route["status"] = Value::Null);
         }
+        let mut targets = self.targets.present();
+        targets.extend(story.cluster.all("OCIRepository").await);
+        let targets: Vec<Value> = targets.iter().map(target).collect();
         let state = json!({"rollout": rollout, "sets": self.sets.present(), "services": services,
-            "routes": routes});
+            "routes": routes, "targets": targets});
         normal(&state, &self.names())
     }
 
@@ -143,7 +163,12 @@ impl Run {
 
     fn names(&self) -> Names {
         let sets: Vec<Value> = self.sets.seen().into_iter().map(|seen| seen.object).collect();
-        Names::new(self.story.namespace(), &sets)
+        let rollouts = self.story.rollouts.present();
+        let delivers = |rollout: &&Value| rollout.pointer("/spec/template").is_none();
+        let delivered = rollouts.iter().filter(delivers);
+        let history: Vec<Value> =
+            delivered.flat_map(|r| list(r, "/status/history")).cloned().collect();
+        Names::new(self.story.namespace(), &sets).and_of(&history)
     }
 }
 
@@ -155,9 +180,16 @@ fn rests(set: &Value) -> bool {
     seen && counts.iter().all(|count| number(set, &format!("/status/{count}")) == wanted)
 }
 
+/// What an object of Flux is to do; what it says of it differs from run to run.
+fn target(object: &Value) -> Value {
+    let name = format!("{} {}", text(object, "/kind"), name(object));
+    json!({"metadata": {"name": name}, "spec": object["spec"]})
+}
+
 /// Whether nothing is left to tell, to count or to drain.
 fn at_rest(rollout: &Value) -> bool {
     let wanted = rollout.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+    let wanted = if rollout.pointer("/spec/template").is_some() { wanted } else { 0 };
     let counts = ["replicas", "readyReplicas", "availableReplicas", "updatedReplicas"];
     let counts = counts.iter().map(|count| number(rollout, &format!("/status/{count}")));
     rollout.pointer("/status/outbox").is_none()
@@ -343,6 +375,11 @@ async fn a_release_is_promoted_once_wherever_the_controller_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_story_ends_the_same_wherever_the_controller_is_killed() {
     crash(OTHERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_flux_applies_is_delivered_once_wherever_the_controller_is_killed() {
+    crash(DELIVERED).await;
 }
 
 /// An eviction without what the cluster drew for the name of its pod.

@@ -37,6 +37,16 @@ impl Names {
         Self(names)
     }
 
+    /// And those of revisions without a ReplicaSet, by the versions of their releases.
+    pub fn and_of(mut self, history: &[Value]) -> Self {
+        let of = |entry: &Value| {
+            let version = format!("<{}>", text(entry, "/release/version"));
+            (text(entry, "/revision").to_owned(), version)
+        };
+        self.0.splice(0..0, history.iter().map(of));
+        self
+    }
+
     /// A text with these names.
     pub fn put(&self, text: &str) -> String {
         let names = self.0.iter().filter(|(name, _)| !name.is_empty());

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::support::flux::{APPS, applied, bound, delivering, oci_repository, shown};
+use crate::support::json::merged;
 use crate::support::shop::{experiment, rollout, route, routed, sized, sourced, two_sides};
 use crate::support::story::{SHOP, Story};
 
@@ -15,12 +17,16 @@ pub struct Tale {
     pub name: &'static str,
     /// What stands there.
     pub objects: fn(&Story) -> Vec<Value>,
+    /// What the artifacts 1.0.0 and 1.1.0 hold, from which Flux applies; nothing where there is none.
+    pub artifact: fn() -> Vec<Value>,
     /// How many seconds an attempt has to become ready, from its beginning on.
     pub patience: Option<u32>,
     /// What happens, one after the other; the last one is its end.
     pub acts: &'static [Act],
     /// The sequence of weights of the route, from the beginning on; empty where there is none.
     pub weights: &'static [(i64, i64)],
+    /// The values of the variable that is bound, from the beginning on; empty where there is none.
+    pub delivered: &'static [&'static str],
     /// The numbers and outcomes of its history at the end, newest first.
     pub history: &'static [(i64, &'static str)],
     /// Fewer writes than this are not the story.
@@ -91,7 +97,7 @@ pub enum Act {
 
 /// All kinds of writes that the short run tries, over all stories.
 pub fn kinds() -> BTreeSet<String> {
-    let all = OTHERS.iter().chain([&PROMOTED]);
+    let all = OTHERS.iter().chain(DELIVERED).chain([&PROMOTED]);
     all.flat_map(|tale| tale.tried).map(|(write, _)| kind(write)).collect()
 }
 
@@ -149,10 +155,24 @@ fn rolling(story: &Story) -> Vec<Value> {
     vec![shop]
 }
 
+/// A Rollout that delivers to a Kustomization which real Flux applies.
+fn bound_to_flux(story: &Story) -> Vec<Value> {
+    let source = oci_repository(story, APPS, json!({"tag": "1.0.0"}));
+    vec![source, bound(applied(story, APPS)), delivering(SHOP)]
+}
+
+/// A Rollout that delivers the tag of an artifact.
+fn bound_artifact(story: &Story) -> Vec<Value> {
+    let binding = json!({"metadata": {"annotations": {"stairlock.dev/rollout": SHOP}}});
+    let source = merged(oci_repository(story, APPS, json!({})), &binding);
+    vec![source, applied(story, APPS), delivering(SHOP)]
+}
+
 /// A canary that is promoted step by step.
 pub const PROMOTED: Tale = Tale {
     name: "canary behind a route, promoted",
     objects: behind_a_route,
+    artifact: Vec::new,
     patience: None,
     acts: &[
         Act::Push("1.1.0"),
@@ -163,6 +183,7 @@ pub const PROMOTED: Tale = Tale {
         Act::Completed(2),
     ],
     weights: &[(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)],
+    delivered: &[],
     history: &[(2, "Completed"), (1, "Completed")],
     writes_min: 8,
     tried: &[
@@ -303,6 +324,43 @@ pub const OTHERS: &[Tale] = &[
         acts: &[Act::Push("1.1.0"), Act::Completed(2)],
         weights: &[],
         tried: &[("PATCH replicasets/shop-<1.0.0>", 1)],
+        ..PROMOTED
+    },
+];
+
+/// Those that real Flux has a part in.
+pub const DELIVERED: &[Tale] = &[
+    Tale {
+        name: "variable of a Kustomization, applied and baked",
+        objects: bound_to_flux,
+        artifact: shown,
+        acts: &[Act::Push("1.1.0"), Act::Completed(2)],
+        weights: &[],
+        delivered: &["1.0.0", "1.1.0"],
+        writes_min: 5,
+        tried: &[("PATCH kustomizations/apps", 1), ("PATCH rollouts/shop/status", 3)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "release that Flux cannot apply, the last good one re-delivered",
+        objects: bound_to_flux,
+        artifact: shown,
+        acts: &[Act::Push("2.0.0-BROKEN"), Act::Failed(2, "DeliveryFailed")],
+        weights: &[],
+        delivered: &["1.0.0", "2.0.0-BROKEN", "1.0.0"],
+        history: &[(2, "DeliveryFailed"), (1, "Completed")],
+        writes_min: 5,
+        tried: &[("PATCH kustomizations/apps", 2)],
+        ..PROMOTED
+    },
+    Tale {
+        name: "tag of an artifact",
+        objects: bound_artifact,
+        artifact: shown,
+        acts: &[Act::Push("1.1.0"), Act::Completed(2)],
+        weights: &[],
+        writes_min: 5,
+        tried: &[("PATCH ocirepositories/apps", 1)],
         ..PROMOTED
     },
 ];
