@@ -264,6 +264,8 @@ fn alone(rollout: Rollout) -> Seen {
         pods: None,
         source: seen::Source::None,
         reading: None,
+        gates: Vec::new(),
+        checks: None,
         services: Vec::new(),
         slices: Vec::new(),
         routes: Vec::new(),

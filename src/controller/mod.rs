@@ -2,10 +2,12 @@
 
 pub mod context;
 pub mod error;
+pub mod line;
 pub mod memory;
 pub mod moves;
 pub mod queue;
 mod read;
 pub mod reconcile;
 pub mod run;
+pub mod schedule;
 pub mod triggers;

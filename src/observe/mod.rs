@@ -11,6 +11,7 @@ pub mod reader;
 pub mod reading;
 pub mod refs;
 pub mod registry;
+pub mod schedules;
 pub mod seen;
 pub mod store;
 pub mod stores;

@@ -66,6 +66,8 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         pods: None,
         source: Source::None,
         reading: None,
+        gates: Vec::new(),
+        checks: None,
         services: Vec::new(),
         slices: Vec::new(),
         routes: Vec::new(),

@@ -61,6 +61,7 @@ impl Default for World {
             pods: None,
             offer: Offer::NoSource,
             unread: None,
+            gates: Vec::new(),
             bindings: Vec::new(),
             checks: None,
             stable_service: None,
@@ -90,6 +91,7 @@ fn spec() -> Spec {
         source: None,
         wanted_version: None,
         range: None,
+        release_interval: None,
         container: None,
         workload: true,
         bake_time: None,
@@ -449,6 +451,7 @@ impl World {
                 let token = accept.map_or("none".to_owned(), |token: Token| token.to_string());
                 format!("take {} accept {token}", remove.join(", "))
             }
+            Write::ResetCheck { target, .. } => format!("reset the check {}", target.name),
             Write::Finalizer { present } => {
                 self.seen.rollout.finalizer = present;
                 format!("finalizer {present}")

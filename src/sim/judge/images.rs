@@ -160,7 +160,11 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
     let chosen = is.chosen(&release.tag);
     // A registry tells of more than its policy shows.
     let listed = was.status.available_releases.iter().any(|known| known.tag == release.tag);
-    found.unless(shown || chosen || listed || !remembers(case, is), "S18", || {
+    // A failed release that was kept runs: who asks for another attempt asks for that one.
+    let kept = was.status.attempt.as_ref().filter(|attempt| attempt.kept);
+    let kept = kept.is_some_and(|kept| kept.release == *release);
+    let shown = shown || listed;
+    found.unless(shown || chosen || kept || !remembers(case, is), "S18", || {
         format!(
             "{}: attempt {} takes {}, which its source does not show",
             is.name, attempt.number, release.image
