@@ -125,8 +125,11 @@ fn requests(seen: &Snapshot) -> Vec<Write> {
         return Vec::new();
     }
     let due = |binding: &&Binding| {
-        let stands = wanted(status, binding).is_some_and(|value| holds(binding, value));
-        let old = known(status, binding).is_some_and(|known| known.since < attempt.started_at);
+        let Some(value) = wanted(status, binding) else { return false };
+        let stands = holds(binding, value);
+        // Remembered as another value, it was written just now: Flux looks at that by itself.
+        let known = known(status, binding).filter(|known| known.value == value);
+        let old = known.is_some_and(|known| known.since < attempt.started_at);
         let behind = binding.applied != Applied::Done && binding.trouble.is_none();
         stands && old && behind && binding.requested != attempt.started_at.to_string()
     };
