@@ -12,6 +12,15 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+/// A namespace: its labels.
+#[derive(Resource, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[resource(inherit = k8s_openapi::api::core::v1::Namespace)]
+pub struct Namespace {
+    /// Name and labels.
+    #[serde(deserialize_with = "lean")]
+    pub metadata: ObjectMeta,
+}
+
 /// A ReplicaSet. Its template is read from our annotation, not from its spec.
 #[derive(Resource, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[resource(inherit = k8s_openapi::api::apps::v1::ReplicaSet)]

@@ -39,6 +39,22 @@ pub const COMMAND_RETRY: &str = "stairlock.dev/retry";
 pub const COMMAND_RESTART: &str = "stairlock.dev/restart";
 /// Annotation on a Rollout: end the experiment, with the winner as value. Written by people.
 pub const COMMAND_CONCLUDE: &str = "stairlock.dev/conclude-experiment";
+/// Annotation on a Rollout: a version that passes gates by. Written by people.
+pub const COMMAND_BYPASS: &str = "stairlock.dev/bypass-gates";
+/// kuberik's spelling of [`COMMAND_BYPASS`].
+pub const COMMAND_BYPASS_KUBERIK: &str = "rollout.kuberik.com/bypass-gates";
+/// Annotation on a RolloutGate with an approval: the version that is approved. Written by people.
+pub const APPROVE: &str = "stairlock.dev/approve";
+/// Label on a gate that a schedule made: the schedule. Written by us.
+pub const LABEL_SCHEDULE: &str = "stairlock.dev/schedule-name";
+/// Label on a gate that a RolloutSchedule made: its namespace. Written by us.
+pub const LABEL_SCHEDULE_NAMESPACE: &str = "stairlock.dev/schedule-namespace";
+/// Label on a gate that a schedule made: its kind. Written by us.
+pub const LABEL_SCHEDULE_KIND: &str = "stairlock.dev/schedule-kind";
+/// Label on a gate that a schedule made: the Rollout that it is for. Written by us.
+pub const LABEL_ROLLOUT_NAME: &str = "stairlock.dev/rollout-name";
+/// Annotation on a closed gate: when its schedule opens it. Written by us, read by us.
+pub const OPENS_AT: &str = "stairlock.dev/opens-at";
 /// Annotation on a Rollout: take this version at once. Written by people.
 pub const COMMAND_FORCE: &str = "stairlock.dev/force-deploy";
 /// Annotation on a Rollout: deliver again what an attempt of the history delivered. Written by
@@ -46,8 +62,8 @@ pub const COMMAND_FORCE: &str = "stairlock.dev/force-deploy";
 pub const COMMAND_ROLLBACK: &str = "stairlock.dev/rollback";
 /// Annotation on a Rollout: take the release for a success. Written by people.
 pub const COMMAND_MARK: &str = "stairlock.dev/mark-successful";
-/// Annotation on a Rollout: let other releases be taken beside one that failed and stays. Written by
-/// people.
+/// Annotation on a Rollout: let other releases be taken beside one that failed and stays. Written
+/// by people.
 pub const COMMAND_UNBLOCK: &str = "stairlock.dev/unblock-failed";
 /// kuberik's spelling of [`COMMAND_UNBLOCK`].
 pub const COMMAND_UNBLOCK_KUBERIK: &str = "rollout.kuberik.com/unblock-failed";

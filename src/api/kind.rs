@@ -12,6 +12,16 @@ use crate::api::keys;
 pub enum Kind {
     /// Our own.
     Rollout,
+    /// What keeps releases from starting.
+    RolloutGate,
+    /// What opens and closes gates by the clock.
+    RolloutSchedule,
+    /// The same for many namespaces.
+    ClusterRolloutSchedule,
+    /// What tells whether something is well.
+    HealthCheck,
+    /// What objects are in.
+    Namespace,
     /// The pods of one revision.
     ReplicaSet,
     /// One pod.
@@ -42,6 +52,11 @@ impl Kind {
         match self {
             Self::Service | Self::HttpRoute | Self::GrpcRoute => true,
             Self::Rollout
+            | Self::RolloutGate
+            | Self::RolloutSchedule
+            | Self::ClusterRolloutSchedule
+            | Self::HealthCheck
+            | Self::Namespace
             | Self::ReplicaSet
             | Self::Pod
             | Self::EndpointSlice
@@ -57,6 +72,11 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rollout => "Rollout",
+            Self::RolloutGate => "RolloutGate",
+            Self::RolloutSchedule => "RolloutSchedule",
+            Self::ClusterRolloutSchedule => "ClusterRolloutSchedule",
+            Self::HealthCheck => "HealthCheck",
+            Self::Namespace => "Namespace",
             Self::ReplicaSet => "ReplicaSet",
             Self::Pod => "Pod",
             Self::Service => "Service",
@@ -75,6 +95,13 @@ impl Kind {
     fn names(self) -> (&'static str, &'static [&'static str], &'static str) {
         match self {
             Self::Rollout => (keys::GROUP, &[keys::VERSION], "rollouts"),
+            Self::RolloutSchedule => (keys::GROUP, &[keys::VERSION], "rolloutschedules"),
+            Self::ClusterRolloutSchedule => {
+                (keys::GROUP, &[keys::VERSION], "clusterrolloutschedules")
+            }
+            Self::HealthCheck => (keys::GROUP, &[keys::VERSION], "healthchecks"),
+            Self::Namespace => ("", &["v1"], "namespaces"),
+            Self::RolloutGate => (keys::GROUP, &[keys::VERSION], "rolloutgates"),
             Self::ReplicaSet => ("apps", &["v1"], "replicasets"),
             Self::Pod => ("", &["v1"], "pods"),
             Self::Service => ("", &["v1"], "services"),

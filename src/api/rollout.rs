@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::api::keys::GROUP;
 use crate::api::routing::labels_schema;
+use crate::api::selector::LabelSelector;
 use crate::api::status::{RolloutStatus, Routing};
 use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
 
@@ -105,6 +106,29 @@ pub struct RolloutSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub container: Option<String>,
+    /// The HealthChecks that a release depends on: one that is Unhealthy keeps releases from
+    /// starting by themselves, and a release that has all traffic waits until each of them became
+    /// Healthy since its attempt began. Default: none. Range: labels of HealthChecks, and of
+    /// namespaces. Example: `{selector: {matchLabels: {app: shop}}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check_selector: Option<HealthCheckSelector>,
+    /// How long after the start of an attempt at a release the next one may start: of releases that
+    /// come in between the newest is taken then. Edits of the template, the first release and one
+    /// that passes gates by do not wait. Default: none, so that each release starts at once. Range:
+    /// 1ms to 8760h, in h, m, s and ms. Example: `1h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 28), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[x_kube(
+        validation = Rule::new(SOME_TIME).message(
+            "releaseUpdateInterval has to be longer than 0: write a time such as 1h, or leave it \
+             out"),
+        validation = Rule::new(EACH_UNIT_ONCE).message(
+            "releaseUpdateInterval repeats a unit: write each of h, m, s and ms once, such as \
+             1h30m"),
+        validation = Rule::new(A_YEAR_AT_MOST).message(
+            "releaseUpdateInterval is longer than 8760h: write a shorter time, or leave it out")
+    )]
+    pub release_update_interval: Option<String>,
     /// How many ended attempts `status.history` keeps. Default: 10. Range: 1 to 100. Example: 20.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 100))]
@@ -256,6 +280,19 @@ pub struct SourceRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
+}
+
+/// The HealthChecks that a release depends on.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthCheckSelector {
+    /// The labels of the HealthChecks; `{}` is all of them. Range: a label selector. Example:
+    /// `{matchLabels: {app: shop}}`.
+    pub selector: LabelSelector,
+    /// The labels of the namespaces in which they are; `{}` is all namespaces. Default: the
+    /// Rollout's own namespace. Range: a label selector. Example: `{matchLabels: {team: web}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
 }
 
 /// The kinds that offer releases.

@@ -90,6 +90,15 @@ pub struct RolloutStatus {
     /// `{value: "yes"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<Rejected>,
+    /// The gates of the Rollout and how they stand. Range: at most 32. Example: `[{name: freeze,
+    /// passing: false}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub gates: Vec<Gate>,
+    /// A version that passes gates by, as a person asked. Range: one version. Example: `{version:
+    /// 1.2.3}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bypass: Option<Bypass>,
     /// Why nothing moves, and who or what ends that. Range: at most 8. Example: `[{kind:
     /// AwaitingPromotion}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -580,6 +589,39 @@ impl Notice {
     pub const NORMAL: &str = "Normal";
     /// Type: a person should look.
     pub const WARNING: &str = "Warning";
+}
+
+/// A gate and how it stands.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// The name of the RolloutGate. Range: a name. Example: `freeze`.
+    pub name: String,
+    /// Whether it lets anything through. Range: true or false. Example: `false`.
+    pub passing: bool,
+    /// The versions that it lets through; absent: every one. Range: at most 16. Example:
+    /// `["1.2.3"]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub allowed_versions: Option<Vec<String>>,
+    /// What the release on offer waits for, for a person; absent where it may pass. Range: a
+    /// sentence. Example: `RolloutGate freeze lets nothing through`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Whether the release on offer passes it by, as a person asked. Default: false. Range: true or
+    /// false. Example: `true`.
+    #[serde(default)]
+    pub bypassed: bool,
+}
+
+/// A version that passes gates by.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Bypass {
+    /// The version or tag, as it was asked for. Range: at most 128 characters. Example: `1.2.3`.
+    pub version: String,
+    /// Since when, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
+    pub since: String,
 }
 
 /// A command annotation whose value was not understood.

@@ -6,5 +6,6 @@
 pub mod announce;
 pub mod commit;
 pub mod error;
+pub mod gates;
 pub mod send;
 pub mod writes;

@@ -210,7 +210,8 @@ struct Stored {
 /// Begins a request about the objects of a kind in a namespace.
 fn request(target: &Reference) -> Request {
     let resource = target.kind.resource();
-    Request::new(DynamicObject::url_path(&resource, Some(&target.key.namespace)))
+    let namespace = Some(target.key.namespace.as_str()).filter(|name| !name.is_empty());
+    Request::new(DynamicObject::url_path(&resource, namespace))
 }
 
 /// Gives access to the objects of a kind in a namespace.

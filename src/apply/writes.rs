@@ -14,7 +14,7 @@ use crate::model::moves::{Target, Write};
 use crate::model::spec::RouteKind;
 use crate::model::template::TemplateId;
 use crate::render::owner::Owner;
-use crate::render::{eviction, flux, replica_set, rollout as own_patch, route, service};
+use crate::render::{check, eviction, flux, replica_set, rollout as own_patch, route, service};
 
 /// Names the object that a write is about, so that it can be looked at again when its answer is
 /// lost.
@@ -37,6 +37,9 @@ pub fn target(rollout: &Rollout, write: &Write) -> Reference {
         Write::SetWeights { kind, target, .. }
         | Write::SetRules { kind, target, .. }
         | Write::SetRoute { kind, target, .. } => named(splits(*kind), &target.name),
+        Write::ResetCheck { namespace, target, .. } => {
+            Reference::new(Kind::HealthCheck, namespace.as_str(), &target.name)
+        }
         Write::Deliver { field, .. } | Write::Request { field, .. } => {
             Reference::new(bound(field.kind), field.namespace.as_str(), field.name.as_str())
         }
@@ -156,6 +159,10 @@ pub async fn apply(
             let claim = Claim { manager, force: *force };
             deliver(client, &reference, (field, target, value), claim).await
         }
+        Write::ResetCheck { target, at, .. } => {
+            let (patch, stale) = (check::reset(target, *at), &target.resource_version);
+            send::patch(client, &reference, patch, stale, Part::Status).await.map(Some)
+        }
         Write::Request { target, at, .. } => {
             patched(client, reference, flux::request(target, *at), target).await
         }
@@ -193,6 +200,7 @@ async fn on_itself(
         | Write::AdoptReplicaSet(_)
         | Write::Evict { .. }
         | Write::Deliver { .. }
+        | Write::ResetCheck { .. }
         | Write::Request { .. }
         | Write::CreateService { .. }
         | Write::AddPort { .. }
@@ -232,8 +240,14 @@ async fn create_replica_set(
     owner: &Owner,
     write: &Write,
 ) -> Result<Option<Written>, Error> {
-    let Write::CreateReplicaSet { revision, attempt, replicas, min_ready_secs, selector, template } =
-        write
+    let Write::CreateReplicaSet {
+        revision,
+        attempt,
+        replicas,
+        min_ready_secs: seconds,
+        selector,
+        template,
+    } = write
     else {
         return Ok(None);
     };
@@ -241,7 +255,7 @@ async fn create_replica_set(
         revision,
         attempt: *attempt,
         replicas: *replicas,
-        min_ready_secs: *min_ready_secs,
+        min_ready_secs: *seconds,
         selector,
         template,
     };

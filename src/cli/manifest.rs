@@ -263,6 +263,8 @@ fn alone(rollout: Rollout) -> Seen {
         replica_sets: Vec::new(),
         pods: None,
         source: seen::Source::None,
+        gates: Vec::new(),
+        checks: None,
         services: Vec::new(),
         slices: Vec::new(),
         routes: Vec::new(),

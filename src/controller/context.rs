@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::api::kind::Key;
 use crate::controller::error::Failures;
+use crate::controller::line::Schedules;
 use crate::controller::memory::Memory;
 use crate::controller::queue::Queue;
 use crate::model::moment::Timestamp;
@@ -29,6 +30,8 @@ pub struct Context {
     pub stores: Arc<Stores>,
     /// Whose turn it is.
     pub queue: Queue,
+    /// The loop of schedules.
+    pub schedules: Schedules,
     /// Whether this process leads.
     pub leadership: Leadership,
     /// The counters.
@@ -77,6 +80,7 @@ impl Context {
             clock,
             stores,
             queue: Queue::default(),
+            schedules: Schedules::default(),
             leadership,
             metrics,
             health,

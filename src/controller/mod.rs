@@ -2,9 +2,11 @@
 
 pub mod context;
 pub mod error;
+pub mod line;
 pub mod memory;
 pub mod moves;
 pub mod queue;
 pub mod reconcile;
 pub mod run;
+pub mod schedule;
 pub mod triggers;

@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::join;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use kube::runtime::watcher;
@@ -15,9 +16,10 @@ use tracing::{debug, info, warn};
 
 use crate::api::kind::{Key, Kind};
 use crate::controller::context::{Context, Parts};
-use crate::controller::error::{Error, Retry};
+use crate::controller::error::{Error, Retry, said};
 use crate::controller::moves::Next;
 use crate::controller::reconcile::reconcile;
+use crate::controller::schedule;
 use crate::controller::triggers::touched;
 use crate::observe::stores::{Reach, Stores};
 use crate::observe::watch::{self, Sighting, Watches};
@@ -75,9 +77,11 @@ pub async fn run(parts: Parts, scope: Scope, shutdown: Shutdown) -> End {
     // Whoever drops this run ends its watches with it.
     let mut watching = JoinSet::new();
     watching.spawn(watch::run(watches));
+    let rollouts = turns(&ctx, scope.concurrency, &shutdown);
+    let schedules = schedule::turns(&ctx, &shutdown);
     tokio::select! {
         biased;
-        end = turns(&ctx, scope.concurrency, &shutdown) => end,
+        (end, ()) = join(rollouts, schedules) => end,
         _ = watching.join_next() => End::Blind,
     }
 }
@@ -189,11 +193,6 @@ fn fail(ctx: &Context, key: &Key, error: &Error, now: Instant) -> Instant {
     now + pause
 }
 
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
-}
-
 /// When a failing watch was last complained of.
 type Complaints = Mutex<BTreeMap<Kind, Instant>>;
 
@@ -213,6 +212,7 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
     match sighting {
         Sighting::Changed(change) => {
             let now = ctx.clock.monotonic();
+            ctx.schedules.hear(&ctx.stores, &change, now);
             let pods = matches!(change.reference.kind, Kind::ReplicaSet | Kind::EndpointSlice);
             let at = if pods { now + SETTLE } else { now };
             touched(&ctx.stores, &change).into_iter().for_each(|key| ctx.queue.push(key, at));
@@ -222,6 +222,7 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
             let now = ctx.clock.monotonic();
             ctx.stores.rollouts.keys().into_iter().for_each(|key| ctx.queue.push(key, now));
             ctx.queue.ring();
+            ctx.schedules.wake(&ctx.stores, now);
         }
         Sighting::Restarted { kind, error } => {
             ctx.metrics.watch_restarted(kind.as_str());
@@ -246,6 +247,11 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
                 // An object of these may bind a field to any Rollout: all waited for the answer.
                 Kind::Kustomization | Kind::OciRepository => rollouts.keys(),
                 Kind::Rollout
+                | Kind::RolloutGate
+                | Kind::RolloutSchedule
+                | Kind::ClusterRolloutSchedule
+                | Kind::HealthCheck
+                | Kind::Namespace
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::Service

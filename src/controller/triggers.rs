@@ -1,11 +1,14 @@
 //! Triggers: which Rollouts a change is about. Pure maps over the stores.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
-use crate::observe::refs::Watched;
-use crate::observe::store::Change;
+use crate::observe::refs::{Watched, depends_on};
+use crate::observe::store::{Change, key};
 use crate::observe::stores::Stores;
+use crate::validate::gate::is_for;
 
 /// Tells which Rollouts a change is about.
 pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
@@ -15,7 +18,15 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
         Kind::Rollout => {
             let shared = change.refs.iter().filter(|reference| reference.kind.splits());
             let rivals = shared.flat_map(|shared| stores.users(shared));
-            rivals.chain([change.reference.key.clone()]).collect()
+            let after = waiting(stores, &change.reference);
+            rivals.chain(after).chain([change.reference.key.clone()]).collect()
+        }
+        Kind::RolloutGate => gated(stores, change),
+        Kind::RolloutSchedule | Kind::ClusterRolloutSchedule => BTreeSet::new(),
+        Kind::HealthCheck | Kind::Namespace => {
+            let Reference { kind, key } = &change.reference;
+            let here = users(&Reference::any(*kind, key.namespace.as_str())).into_iter();
+            here.chain(users(&Reference::any(*kind, ""))).collect()
         }
         Kind::ReplicaSet => named(Kind::Rollout).map(|rollout| rollout.key.clone()).collect(),
         Kind::EndpointSlice => named(Kind::Service).flat_map(users).collect(),
@@ -37,6 +48,33 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
         Kind::KuberikRollout => [change.reference.key.clone()].into(),
         Kind::Pod | Kind::Event => BTreeSet::new(),
     }
+}
+
+/// Tells the Rollouts whose gates depend on a Rollout.
+fn waiting(stores: &Stores, rollout: &Reference) -> BTreeSet<Key> {
+    let gates = stores.gates.by(rollout).into_iter();
+    let gates = gates.filter(|gate| depends_on(gate).as_ref() == Some(rollout));
+    let namespace = |gate: &Arc<RolloutGate>| gate.metadata.namespace.clone().unwrap_or_default();
+    let of_gate = |gate: Arc<RolloutGate>| {
+        let here = stores.rollouts.within(&namespace(&gate)).into_iter();
+        let here = here.filter(move |rollout| is_for(&gate, rollout));
+        here.map(|rollout| key(rollout.as_ref()))
+    };
+    gates.flat_map(of_gate).collect()
+}
+
+/// Tells the Rollouts that a gate is for, or was.
+fn gated(stores: &Stores, change: &Change) -> BTreeSet<Key> {
+    let named = change.refs.iter().filter(|reference| reference.kind == Kind::Rollout);
+    let rollouts = |reference: &Reference| {
+        let namespace = &reference.key.namespace;
+        if reference.is_any() {
+            let here = stores.rollouts.within(namespace);
+            return here.iter().map(|rollout| key(rollout.as_ref())).collect();
+        }
+        vec![reference.key.clone()]
+    };
+    named.flat_map(rollouts).filter(|key| stores.rollouts.get(key).is_some()).collect()
 }
 
 /// Tells the Rollouts that select routes by labels and whose Services a route leads to, or led to.

@@ -73,7 +73,9 @@ impl Act {
         match self {
             Self::Wait(mut waits) => {
                 if !waits.holds.iter().any(|(known, _)| *known == hold) {
-                    waits.holds.push((hold, None));
+                    let until = hold.until();
+                    waits.until = sooner(waits.until, until);
+                    waits.holds.push((hold, until));
                 }
                 Self::Wait(waits)
             }

@@ -6,6 +6,7 @@ use crate::decide::act::Act;
 use crate::decide::bake;
 use crate::decide::binding;
 use crate::decide::ending;
+use crate::decide::gate;
 use crate::decide::notice;
 use crate::decide::pick;
 use crate::decide::release::{self, Wanted};
@@ -172,7 +173,7 @@ fn back_to_stable(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Start {
 
 fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     let status = &seen.status;
-    let (release, images) = match release::wanted(seen) {
+    let (release, images) = match release::wanted(seen, now) {
         Wanted::Nothing => return no_image(seen),
         Wanted::Hold(hold) => return Start::Hold(hold),
         Wanted::Images { release, images } => (release, images),
@@ -435,6 +436,7 @@ fn begin(
         returns || active(Bug::UnpausedSurvives) && status.attempt.iter().any(|a| a.unpaused);
     #[cfg(feature = "planted")]
     let attempt = Attempt { unpaused, ..attempt };
+    gate::used(&mut status, &attempt.release);
     notice::started(seen, &mut status, &attempt, now);
     status.attempt = Some(attempt);
     status.frozen_since = None;

@@ -125,11 +125,8 @@ fn requests(seen: &Snapshot) -> Vec<Write> {
         return Vec::new();
     }
     let due = |binding: &&Binding| {
-        let Some(value) = wanted(status, binding) else { return false };
-        let stands = holds(binding, value);
-        // Remembered as another value, it was written just now: Flux looks at that by itself.
-        let known = known(status, binding).filter(|known| known.value == value);
-        let old = known.is_some_and(|known| known.since < attempt.started_at);
+        let stands = wanted(status, binding).is_some_and(|value| holds(binding, value));
+        let old = before(status, binding, attempt.started_at);
         let behind = binding.applied != Applied::Done && binding.trouble.is_none();
         stands && old && behind && binding.requested != attempt.started_at.to_string()
     };
@@ -244,14 +241,18 @@ pub fn refused(seen: &Snapshot) -> Option<String> {
     seen.bindings.iter().find_map(failed)
 }
 
+/// Tells whether a field held its value before a time.
+fn before(status: &Status, binding: &Binding, at: Timestamp) -> bool {
+    let value = binding.value.as_deref();
+    known(status, binding)
+        .is_some_and(|known| Some(known.value.as_str()) == value && known.since < at)
+}
+
 /// Tells whether a failure is one of this attempt. Of a value that was there before, as where it is
 /// tried again, Flux still says what it said then.
 fn fresh(status: &Status, binding: &Binding, since: Option<Timestamp>) -> bool {
     let Some(attempt) = &status.attempt else { return false };
-    let value = binding.value.as_deref();
-    let old = known(status, binding).is_some_and(|known| {
-        Some(known.value.as_str()) == value && known.since < attempt.started_at
-    });
+    let old = before(status, binding, attempt.started_at);
     // It is told in whole seconds.
     let again = since.is_some_and(|since| attempt.started_at < since + Duration::from_secs(1));
     !old || again

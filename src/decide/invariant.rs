@@ -29,6 +29,7 @@ pub fn broken(seen: &Snapshot, writes: &[Write]) -> Option<&'static str> {
         | Write::SetRoute { .. }
         | Write::AddPort { .. }
         | Write::Deliver { .. }
+        | Write::ResetCheck { .. }
         | Write::Request { .. }
         | Write::SetImages(_)
         | Write::TakeCommands { .. }

@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod bake;
 pub mod binding;
 pub mod birth;
+pub mod bypass;
 pub mod change;
 pub mod command;
 pub mod conditions;
@@ -13,7 +14,10 @@ pub mod drain;
 pub mod ending;
 pub mod experiment;
 pub mod finalize;
+pub mod gate;
+pub mod health;
 pub mod invariant;
+pub mod managed;
 pub mod notice;
 pub mod order;
 pub mod pick;
@@ -89,9 +93,11 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| release::restore(seen))
         .or_else(|| command::obey(seen, now))
         .or_else(|| command::take(seen, now))
+        .or_else(|| bypass::take(seen, now))
         .or_else(|| finalize::guard(seen))
         .or_else(|| change::next(seen, now))
-        .or_else(|| release::deliver(seen))
+        .or_else(|| health::reset(seen, now))
+        .or_else(|| release::deliver(seen, now))
         .or_else(|| binding::deliver(seen, now))
         .unwrap_or_else(|| match attempt::start(seen, now) {
             attempt::Start::Commit(status) => Act::Commit(status),

@@ -146,6 +146,25 @@ pub fn dropped(seen: &Snapshot, status: &mut Status, asked: &Asked, now: Timesta
     status.outbox.len() > before
 }
 
+/// A version that is to pass gates by is no candidate. Tells whether this is news.
+pub fn no_candidate(
+    seen: &Snapshot,
+    status: &mut Status,
+    (key, version): (&str, &str),
+    now: Timestamp,
+) -> bool {
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    let at = &seen.rollout.resource_version;
+    let version: String = version.chars().take(64).collect();
+    let begins = format!("{key}={version} was dropped: ");
+    let message = format!("{begins}it is none of status.releaseCandidates (at {at})");
+    let before = status.outbox.len();
+    if !status.outbox.iter().any(|notice| notice.message.starts_with(&begins)) {
+        push(seen, status, (number, 0), ("CommandDropped", true, message), now);
+    }
+    status.outbox.len() > before
+}
+
 /// A version that is to be taken at once was dropped: it is not known, or it runs. Tells whether
 /// this is news.
 pub fn unforced(

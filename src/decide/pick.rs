@@ -4,6 +4,7 @@
 //! `spec.wantedVersion` goes before a version that the command force-deploy chose, and that before
 //! the newest release of the source that nothing refuses.
 
+use crate::decide::gate;
 use crate::decide::side;
 use crate::decide::target::{arrived, barred, delivered, image, targets};
 use crate::model::hold::Hold;
@@ -34,7 +35,7 @@ pub enum Pick {
 }
 
 /// Tells which release is wanted now.
-pub fn pick(seen: &Snapshot) -> Pick {
+pub fn pick(seen: &Snapshot, now: Timestamp) -> Pick {
     let releases = match &seen.offer {
         Offer::NoSource => return Pick::Nothing,
         Offer::Nothing(hold) => Err(hold),
@@ -51,7 +52,7 @@ pub fn pick(seen: &Snapshot) -> Pick {
         return named(seen, release);
     }
     match releases {
-        Ok(releases) => newest(seen, releases),
+        Ok(releases) => newest(seen, releases, now),
         Err(hold) => Pick::Hold(hold.clone()),
     }
 }
@@ -89,7 +90,7 @@ fn named(seen: &Snapshot, release: Release) -> Pick {
 }
 
 /// The newest release that nothing refuses; else why the newest is.
-fn newest(seen: &Snapshot, releases: &Releases) -> Pick {
+fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
     let mut refused = None;
     for release in releases.newest_first() {
         let targets = match targets(seen, &release.image) {
@@ -99,7 +100,7 @@ fn newest(seen: &Snapshot, releases: &Releases) -> Pick {
         if arrived(seen, &release.image) {
             break; // All others are older than what runs.
         }
-        let Some(hold) = refusal(seen, release, &targets) else {
+        let Some(hold) = refusal(seen, release, &targets, now) else {
             return Pick::Release(release.clone());
         };
         let older = matches!(hold, Hold::OlderRelease { .. });
@@ -112,9 +113,15 @@ fn newest(seen: &Snapshot, releases: &Releases) -> Pick {
 }
 
 /// Why a release that the template does not have is not taken by itself.
-fn refusal(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option<Hold> {
+fn refusal(
+    seen: &Snapshot,
+    release: &Release,
+    targets: &[&Container],
+    now: Timestamp,
+) -> Option<Hold> {
     let hold = older(seen, release, targets).or_else(|| failed(seen, release));
-    hold.or_else(|| pinned(seen, release)).or_else(|| barred(seen, targets))
+    let hold = hold.or_else(|| pinned(seen, release)).or_else(|| barred(seen, targets));
+    hold.or_else(|| gate::allows(seen, &ReleaseRef::of(&release.image), now).err())
 }
 
 fn older(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option<Hold> {
@@ -288,7 +295,7 @@ fn order(a: &Listed, b: &Listed) -> std::cmp::Ordering {
 
 /// The releases that are newer than what runs and did not fail, newest first; and those of them
 /// that nothing refuses.
-pub fn candidates(seen: &Snapshot) -> (Vec<Listed>, Vec<Listed>) {
+pub fn candidates(seen: &Snapshot, now: Timestamp) -> (Vec<Listed>, Vec<Listed>) {
     let Offer::Releases(releases) = &seen.offer else { return (Vec::new(), Vec::new()) };
     let (mut all, mut open) = (Vec::new(), Vec::new());
     for release in releases.newest_first() {
@@ -301,7 +308,7 @@ pub fn candidates(seen: &Snapshot) -> (Vec<Listed>, Vec<Listed>) {
             continue;
         }
         all.push(Listed::of(release));
-        if refusal(seen, release, &targets).is_none() {
+        if refusal(seen, release, &targets, now).is_none() {
             open.push(Listed::of(release));
         }
     }

@@ -9,6 +9,7 @@ use crate::decide::side;
 use crate::decide::target::{arrived, image, owned, targets};
 use crate::model::hold::Hold;
 use crate::model::image::Image;
+use crate::model::moment::Timestamp;
 use crate::model::moves::{ImageEdit, Write};
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::Snapshot;
@@ -34,8 +35,8 @@ pub enum Wanted {
 }
 
 /// Tells whether there is a release that the template does not have and should.
-pub fn wanted(seen: &Snapshot) -> Wanted {
-    let release = match pick::pick(seen) {
+pub fn wanted(seen: &Snapshot, now: Timestamp) -> Wanted {
+    let release = match pick::pick(seen, now) {
         Pick::Nothing => return Wanted::Nothing,
         Pick::Hold(hold) => return Wanted::Hold(hold),
         Pick::Release(release) => release,
@@ -67,12 +68,12 @@ fn written(container: &Container, offered: &Image) -> String {
 
 /// Writes the release of the attempt into the template, as long as it did not arrive there; a
 /// frozen Rollout takes nothing.
-pub fn deliver(seen: &Snapshot) -> Option<Act> {
+pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     if let Some(act) = arrive(seen) {
         return Some(act);
     }
     let attempt = pending(seen).filter(|_| !seen.spec.paused)?;
-    if let Wanted::Images { release, .. } = wanted(seen)
+    if let Wanted::Images { release, .. } = wanted(seen, now)
         && !release.same(&attempt.release)
     {
         return None; // Another release is offered meanwhile: the start of an attempt takes it.

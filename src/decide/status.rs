@@ -4,6 +4,7 @@ use crate::decide::act::Waits;
 use crate::decide::binding;
 use crate::decide::conditions;
 use crate::decide::drain;
+use crate::decide::gate;
 use crate::decide::pick;
 use crate::decide::side;
 use crate::model::hold::{EndedBy, Hold};
@@ -58,9 +59,10 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
         attempt.weight = step.weight;
         attempt.highest = attempt.highest.max(step.weight);
     }
+    status.gates = gate::states(seen, now);
     status.targets = binding::remembered(seen, &status, now);
     status.available = pick::available(seen);
-    (status.candidates, status.gated) = pick::candidates(seen);
+    (status.candidates, status.gated) = pick::candidates(seen, now);
     status.counts = counts(seen);
     status.selector = selector(seen);
     for side in [&mut status.stable, &mut status.canary].into_iter().flatten() {
@@ -155,6 +157,7 @@ fn waiting(
     let (automatic, command) = match hold.ended_by() {
         EndedBy::Itself => (true, None),
         EndedBy::Person => (false, None),
+        EndedBy::Approval => (false, approval(seen, hold)),
         EndedBy::Command(command) => {
             let Identity { group, namespace, name, .. } = &seen.rollout;
             let key = format!("{group}/{command}");
@@ -171,6 +174,14 @@ fn waiting(
         message: hold.message(),
         command,
     }
+}
+
+/// The line that approves a version at a gate.
+fn approval(seen: &Snapshot, hold: &Hold) -> Option<String> {
+    let Hold::NotApproved { gate, version } = hold else { return None };
+    let Identity { group, namespace, .. } = &seen.rollout;
+    let key = format!("{group}/approve");
+    Some(format!("kubectl -n {namespace} annotate rolloutgate {gate} {key}={version} --overwrite"))
 }
 
 /// The holds of a side that is not healthy: they are one as far as its deadline goes.
@@ -218,6 +229,7 @@ pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
         | Write::AddPort { .. }
         | Write::Select { .. }
         | Write::Deliver { .. }
+        | Write::ResetCheck { .. }
         | Write::Request { .. }
         | Write::TakeCommands { .. }
         | Write::Finalizer { .. } => None,

@@ -77,7 +77,7 @@ fn a_release_is_wanted_only_where_the_template_should_have_it() {
         seen.template = template(present);
         seen.offer = Offer::Releases(Releases::one(release(offered)));
         change(&mut seen);
-        assert_eq!(told(wanted(&seen)), want, "{case}");
+        assert_eq!(told(wanted(&seen, at(0))), want, "{case}");
     }
 }
 
@@ -100,7 +100,7 @@ fn a_digest_counts_where_both_sides_name_one() {
             ("nothing", _) => "nothing".to_owned(),
             (tag, digest) => format!("shop:{tag}{digest}"),
         };
-        assert_eq!(told(wanted(&seen)), want, "{case}");
+        assert_eq!(told(wanted(&seen, at(0))), want, "{case}");
     }
 }
 
@@ -133,7 +133,7 @@ fn pins_and_failures_hold_a_release_until_another_one() {
         seen.status.pin = pinned;
         seen.status.quarantine.extend(quarantine);
         let want = if want == "Q" { "Quarantined" } else { want };
-        assert_eq!(told(wanted(&seen)), want, "{case}");
+        assert_eq!(told(wanted(&seen, at(0))), want, "{case}");
     }
 }
 
@@ -151,7 +151,7 @@ fn a_release_is_delivered_unless_the_rollout_is_frozen() {
     {
         let mut seen = undelivered();
         seen.spec.paused = paused;
-        assert_eq!(deliver(&seen).is_some(), delivers, "{case}");
+        assert_eq!(deliver(&seen, at(0)).is_some(), delivers, "{case}");
         let first = match stage::advance(&seen, at(0)) {
             Act::Wait(Waits { holds, .. }) => holds.first().map(|(hold, _)| hold.code()),
             Act::Commit(_) | Act::Apply(_) => None,

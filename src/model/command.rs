@@ -145,6 +145,8 @@ pub struct Commands {
     pub asked: Vec<Asked>,
     /// The annotation that holds an accepted token: its key, and the token where it can be read.
     pub accepted: Option<(String, Option<Token>)>,
+    /// The annotations that have a version pass gates by: key and version.
+    pub bypass: Vec<(String, String)>,
     /// The version that is to be taken at once.
     pub force: Option<Force>,
     /// Who asks for the next release that people choose, and why, with the annotations' keys.

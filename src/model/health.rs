@@ -1,6 +1,7 @@
 //! Health: what a selected HealthCheck says. It never judges.
 
 use crate::model::moment::Timestamp;
+use crate::model::moves::Target;
 
 /// A HealthCheck that `spec.healthCheckSelector` selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Check {
     pub changed_at: Option<Timestamp>,
     /// When it last found an error.
     pub error_at: Option<Timestamp>,
+    /// The object, as it was seen.
+    pub target: Target,
 }
 
 /// What a HealthCheck says.

@@ -1,6 +1,8 @@
 //! Hold: why nothing moves. A closed list; each says who or what ends it.
 
 use crate::model::binding::Trouble;
+use crate::model::moment::Timestamp;
+use crate::model::remedy;
 use crate::model::spec::RouteName;
 
 /// Why nothing moves.
@@ -122,6 +124,34 @@ pub enum Hold {
         offered: String,
         /// The version that runs.
         running: String,
+    },
+    /// A gate does not let the release through.
+    GateClosed {
+        /// The RolloutGate.
+        gate: String,
+        /// What it waits for.
+        why: String,
+        /// When it opens by itself, where that is known.
+        until: Option<Timestamp>,
+    },
+    /// A gate waits for a person to approve the version.
+    NotApproved {
+        /// The RolloutGate.
+        gate: String,
+        /// The version.
+        version: String,
+    },
+    /// A selected HealthCheck finds an error: no release starts by itself.
+    UnhealthyCheck {
+        /// The HealthCheck.
+        check: String,
+        /// What it says.
+        why: String,
+    },
+    /// The last attempt at a release began too short a time ago.
+    ReleaseInterval {
+        /// When the next one may.
+        until: Timestamp,
     },
     /// A person set the image by hand; releases wait.
     ManualImage {
@@ -258,6 +288,8 @@ pub enum EndedBy {
     Command(&'static str),
     /// A change that a person makes; the message names it.
     Person,
+    /// A person who approves a version at a gate.
+    Approval,
 }
 
 impl Hold {
@@ -288,6 +320,10 @@ impl Hold {
             Self::VersionNotFound { .. } => "VersionNotFound",
             Self::OutOfRange { .. } => "OutOfRange",
             Self::OlderRelease { .. } => "OlderRelease",
+            Self::GateClosed { .. } => "GateClosed",
+            Self::NotApproved { .. } => "NotApproved",
+            Self::ReleaseInterval { .. } => "ReleaseInterval",
+            Self::UnhealthyCheck { .. } => "UnhealthyCheck",
             Self::ManualImage { .. } => "ManualImage",
             Self::ImageOwned { .. } => "ImageOwned",
             Self::ContainerUnknown { .. } => "ContainerUnknown",
@@ -331,7 +367,11 @@ impl Hold {
             | Self::AwaitingHealth { .. }
             | Self::Baking
             | Self::Restarting
+            | Self::ReleaseInterval { .. }
+            | Self::UnhealthyCheck { .. }
+            | Self::GateClosed { until: Some(_), .. }
             | Self::Refused { .. } => EndedBy::Itself,
+            Self::NotApproved { .. } => EndedBy::Approval,
             Self::AwaitingPromotion => EndedBy::Command("promote"),
             Self::AwaitingConclusion => EndedBy::Command("conclude-experiment"),
             Self::ManualImage { .. } | Self::Quarantined { .. } | Self::FailedRelease { .. } => {
@@ -350,6 +390,7 @@ impl Hold {
             | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
+            | Self::GateClosed { until: None, .. }
             | Self::ImageOwned { .. }
             | Self::ContainerUnknown { .. }
             | Self::InvalidTemplate { .. }
@@ -363,6 +404,14 @@ impl Hold {
             | Self::DuplicateBinding { .. }
             | Self::ScaledToZero => EndedBy::Person,
         }
+    }
+
+    /// Tells when it ends by itself, where the hold itself knows.
+    pub fn until(&self) -> Option<Timestamp> {
+        if let Self::GateClosed { until, .. } = self {
+            return *until;
+        }
+        if let Self::ReleaseInterval { until } = self { Some(*until) } else { None }
     }
 
     /// Tells whether a new template or release is kept from starting, which a person has to mend.
@@ -405,6 +454,10 @@ impl Hold {
             | Self::SourceNotReady { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
+            | Self::GateClosed { .. }
+            | Self::NotApproved { .. }
+            | Self::ReleaseInterval { .. }
+            | Self::UnhealthyCheck { .. }
             | Self::ManualImage { .. }
             | Self::ScaledToZero
             | Self::Quarantined { .. }
@@ -440,9 +493,10 @@ impl Hold {
             | Self::DuplicateBinding { what, .. }
             | Self::Refused { what, .. } => what,
             Self::ImageOwned { container, .. } => container,
+            Self::GateClosed { gate, .. } | Self::NotApproved { gate, .. } => gate,
             Self::Binding(trouble) => trouble.object(),
             Self::AwaitingDelivery { object, .. } => object,
-            Self::AwaitingHealth { check, .. } => check,
+            Self::AwaitingHealth { check, .. } | Self::UnhealthyCheck { check, .. } => check,
             Self::Paused
             | Self::AwaitingPromotion
             | Self::Experimenting
@@ -456,6 +510,7 @@ impl Hold {
             | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
+            | Self::ReleaseInterval { .. }
             | Self::ManualImage { .. }
             | Self::ContainerUnknown { .. }
             | Self::InvalidTemplate { .. }
@@ -474,8 +529,8 @@ impl Hold {
             Self::Paused => "the pause of this step runs".to_owned(),
             Self::AwaitingPromotion => "waits to be promoted".to_owned(),
             Self::Experimenting => "the experiment runs".to_owned(),
-            Self::Concluding => concluding(),
-            Self::AwaitingConclusion => awaiting_conclusion(),
+            Self::Concluding => remedy::concluding(),
+            Self::AwaitingConclusion => remedy::awaiting_conclusion(),
             Self::Suspended => "spec.paused is true; set it to false to go on".to_owned(),
             Self::PodsNotReady { replica_set, available, needed } => {
                 format!("{available} of {needed} pods of {replica_set} are available")
@@ -483,180 +538,58 @@ impl Hold {
             Self::EndpointsNotReady { service, ready, needed } => {
                 format!("{ready} of {needed} endpoints of Service {service} are ready")
             }
-            Self::RouteNotAccepted { route } => not_accepted(route),
+            Self::RouteNotAccepted { route } => remedy::not_accepted(route),
             Self::RouteRefused { route, why } => format!("the gateway refuses {route}: {why}"),
-            Self::NoHealthyBackend => no_healthy_backend(),
+            Self::NoHealthyBackend => remedy::no_healthy_backend(),
             Self::Draining => "the old side finishes its requests".to_owned(),
-            Self::NoRelease => {
-                "the template has no image and the source offers no release yet".to_owned()
-            }
+            Self::NoRelease => remedy::no_release(),
             Self::SourceNotReady { source, why } => format!("{source} is not ready: {why}"),
             Self::SourceMissing { source } => format!("{source} does not exist"),
-            Self::AccessDenied { source } => access_denied(source),
+            Self::AccessDenied { source } => remedy::access_denied(source),
             Self::KindMissing { kind } => {
                 format!("the kind {kind} is not installed in this cluster; install its CRD")
             }
-            Self::KindForbidden { kind, why } => kind_forbidden(kind, why),
-            Self::SelfReference { source } => self_reference(source),
+            Self::KindForbidden { kind, why } => remedy::kind_forbidden(kind, why),
+            Self::SelfReference { source } => remedy::self_reference(source),
             Self::UnusableRelease { source, why } => {
                 format!("what {source} offers is not a release: {why}")
             }
-            Self::ImageMismatch { offered, present } => image_mismatch(offered, present),
-            Self::VersionNotFound { version } => version_not_found(version),
+            Self::ImageMismatch { offered, present } => remedy::image_mismatch(offered, present),
+            Self::VersionNotFound { version } => remedy::version_not_found(version),
             Self::OutOfRange { version, range } => {
                 format!("version {version} is outside spec.semver {range:?}")
             }
             Self::OlderRelease { offered, running } => {
                 format!("version {offered} is older than {running}, which runs")
             }
-            Self::ManualImage { image } => manual_image(image),
-            Self::ImageOwned { container, manager } => image_owned(container, manager),
-            Self::ContainerUnknown { present } => container_unknown(present),
+            Self::GateClosed { gate, why, .. } => format!("RolloutGate {gate}: {why}"),
+            Self::NotApproved { gate, version } => remedy::not_approved(gate, version),
+            Self::ReleaseInterval { .. } => remedy::release_interval(),
+            Self::ManualImage { image } => remedy::manual_image(image),
+            Self::ImageOwned { container, manager } => remedy::image_owned(container, manager),
+            Self::ContainerUnknown { present } => remedy::container_unknown(present),
             Self::InvalidTemplate { why } => format!("the API server refuses the template: {why}"),
-            Self::ServiceOwned { service, owner } => service_owned(service, owner),
+            Self::ServiceOwned { service, owner } => remedy::service_owned(service, owner),
             Self::ServiceMismatch { service, why } => format!("Service {service}: {why}"),
-            Self::PortUnknown { service, port } => port_unknown(service, *port),
-            Self::RouteOwned { route, owner } => route_owned(route, owner),
-            Self::RouteTaken { route } => route_taken(route),
+            Self::PortUnknown { service, port } => remedy::port_unknown(service, *port),
+            Self::RouteOwned { route, owner } => remedy::route_owned(route, owner),
+            Self::RouteTaken { route } => remedy::route_taken(route),
             Self::BackendNotFound { what } => format!("{what} does not exist"),
             Self::RouteAmbiguous { route, why } => format!("{route}: {why}"),
             Self::DuplicateBinding { what, holder } => {
                 format!("{what} is already used by the older Rollout {holder}")
             }
-            Self::StrategyChanged { used } => strategy_changed(used),
-            Self::ScaledToZero => {
-                "spec.replicas is 0, so no pod can prove the new revision".to_owned()
-            }
-            Self::Quarantined { what, attempt, lost } => quarantined(what, *attempt, *lost),
+            Self::StrategyChanged { used } => remedy::strategy_changed(used),
+            Self::ScaledToZero => remedy::scaled_to_zero(),
+            Self::Quarantined { what, attempt, lost } => remedy::quarantined(what, *attempt, *lost),
             Self::Binding(trouble) => trouble.message(),
             Self::AwaitingDelivery { object, why } => format!("{object}: {why}"),
+            Self::UnhealthyCheck { check, why } => remedy::unhealthy_check(check, why),
             Self::AwaitingHealth { check, why } => format!("HealthCheck {check}: {why}"),
             Self::Baking => "the release has to stay healthy until the end of its bake".to_owned(),
-            Self::FailedRelease { what, attempt } => failed_release(what, *attempt),
+            Self::FailedRelease { what, attempt } => remedy::failed_release(what, *attempt),
             Self::Restarting => "pods are replaced one after another, as asked".to_owned(),
             Self::Refused { what, why } => format!("the API server refuses {what}: {why}"),
         }
     }
-}
-
-fn not_accepted(route: &RouteName) -> String {
-    format!("no gateway has accepted the present {route} yet")
-}
-
-fn no_healthy_backend() -> String {
-    "the stable side has too few ready endpoints to take the traffic back".to_owned()
-}
-
-fn access_denied(source: &str) -> String {
-    format!(
-        "{source} is in another namespace; start the controller with \
-                 --allow-cross-namespace-refs=<its namespace> or move it here"
-    )
-}
-
-fn self_reference(source: &str) -> String {
-    format!(
-        "{source} takes the releases of this Rollout by its annotation and is its source too; \
-         remove the annotation, or name another source"
-    )
-}
-
-fn kind_forbidden(kind: &str, why: &str) -> String {
-    format!(
-        "the controller may not list and watch the kind {kind}, so that nothing of it is known: \
-         {why}; give its service account the verbs list and watch on it"
-    )
-}
-
-fn image_mismatch(offered: &str, present: &str) -> String {
-    format!(
-        "the source offers {offered}, the template has {present}; use a source of the \
-                 same repository"
-    )
-}
-
-fn version_not_found(version: &str) -> String {
-    format!(
-        "spec.wantedVersion {version:?} is none of the releases that are known; name one of \
-         status.availableReleases, or remove it"
-    )
-}
-
-fn manual_image(image: &str) -> String {
-    format!("{image} was chosen by hand and stays until a newer release or the command retry")
-}
-
-fn image_owned(container: &str, manager: &str) -> String {
-    format!(
-        "{manager} owns the image of container {container}; leave image out of Git, or \
-                 list its path in the Kustomization's spec.ignore"
-    )
-}
-
-fn container_unknown(present: &str) -> String {
-    format!("no container takes the release; set spec.container to one of: {present}")
-}
-
-fn service_owned(service: &str, owner: &str) -> String {
-    format!(
-        "{owner} would put Service {service} back; leave it out of Git and let it be \
-                 created, annotate it kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, or list \
-                 /spec/selector in the Kustomization's spec.ignore"
-    )
-}
-
-fn port_unknown(service: &str, port: u16) -> String {
-    format!(
-        "Service {service} cannot be created: no containerPort is {port} and there is \
-                 not exactly one; set the port of the strategy to a containerPort"
-    )
-}
-
-fn route_owned(route: &RouteName, owner: &str) -> String {
-    format!(
-        "{owner} would put {route} back; annotate it \
-                 kustomize.toolkit.fluxcd.io/ssa: IfNotPresent or Ignore, or list /spec/rules in \
-                 the Kustomization's spec.ignore"
-    )
-}
-
-fn route_taken(route: &RouteName) -> String {
-    format!(
-        "{route} is not the Rollout's own, so none is made beside it; name it in place of \
-         createRoute, or delete it"
-    )
-}
-
-fn awaiting_conclusion() -> String {
-    "the experiment runs until it is concluded: with the value B the new side takes all traffic, \
-     with A or true it goes"
-        .to_owned()
-}
-
-fn concluding() -> String {
-    "conclude-experiment=true is held until the experiment has lasted for analysis.minDuration; \
-     the value A or B ends it at once"
-        .to_owned()
-}
-
-fn quarantined(what: &str, attempt: u32, lost: bool) -> String {
-    let how = if lost { "did not win the experiment of" } else { "failed in" };
-    format!(
-        "{what} {how} attempt {attempt} and is not tried again until the command \
-                 retry or another release"
-    )
-}
-
-fn failed_release(what: &str, attempt: u32) -> String {
-    format!(
-        "{what} failed in attempt {attempt} and stays, as spec.onFailure asks; others wait until \
-         the command retry"
-    )
-}
-
-fn strategy_changed(used: &str) -> String {
-    format!(
-        "spec.strategy was changed: waits until all traffic is on stable and the other side \
-         drained, by {used}"
-    )
 }

@@ -4,6 +4,7 @@
 
 pub mod binding;
 pub mod command;
+pub mod gate;
 pub mod health;
 pub mod hold;
 pub mod image;
@@ -13,7 +14,9 @@ pub mod notice;
 pub mod problem;
 pub mod range;
 pub mod release;
+pub mod remedy;
 pub mod schedule;
+pub mod selector;
 pub mod snapshot;
 pub mod spec;
 pub mod status;

@@ -184,6 +184,15 @@ pub enum Write {
         /// Whether it is taken from a person, or from ourselves by another name.
         force: bool,
     },
+    /// Set a HealthCheck back: what it said is of an earlier attempt.
+    ResetCheck {
+        /// Its namespace.
+        namespace: String,
+        /// The HealthCheck.
+        target: Target,
+        /// When.
+        at: Timestamp,
+    },
     /// Ask Flux to look at an object again whose bound field need not change.
     Request {
         /// The field.

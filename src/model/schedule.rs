@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::moment::Timestamp;
+use crate::model::moves::Target;
+use crate::model::problem::Problem;
+use crate::model::status::Condition;
 use crate::model::zone::{Day, Weekday, Zone};
 
 /// When releases may start, or may not.
@@ -67,4 +70,110 @@ impl Schedule {
             Action::Deny => !active,
         }
     }
+}
+
+/// Everything that one turn of a schedule knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watched {
+    /// Its namespace, empty where it has none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The beginning of the names of its gates that tells it from other schedules.
+    pub mark: String,
+    /// Its generation.
+    pub generation: i64,
+    /// What it asks for, or why that cannot be used.
+    pub schedule: Result<Schedule, Problem>,
+    /// The Rollouts that it is for: namespace and name, sorted.
+    pub rollouts: BTreeSet<(String, String)>,
+    /// The gates that it made.
+    pub gates: Vec<ManagedGate>,
+    /// Gates of others: namespace and name.
+    pub others: BTreeSet<(String, String)>,
+    /// What is stored about it.
+    pub status: ScheduleStatus,
+}
+
+/// A gate that a schedule made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagedGate {
+    /// Its namespace.
+    pub namespace: String,
+    /// The gate.
+    pub target: Target,
+    /// The Rollout that it is for.
+    pub rollout: String,
+    /// Whether it lets releases through.
+    pub passing: bool,
+    /// When it is said to open.
+    pub opens_at: Option<Timestamp>,
+    /// Whether it is being deleted.
+    pub ending: bool,
+}
+
+/// What is stored about a schedule.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ScheduleStatus {
+    /// The generation that was last looked at.
+    pub observed_generation: i64,
+    /// Whether a rule holds.
+    pub active: bool,
+    /// The rules that hold.
+    pub rules: Vec<String>,
+    /// When that changes next.
+    pub next: Option<Timestamp>,
+    /// The gates that it made.
+    pub gates: Vec<String>,
+    /// The Rollouts that it is for.
+    pub rollouts: Vec<String>,
+    /// The conditions.
+    pub conditions: Vec<Condition>,
+}
+
+/// One change of a gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GateWrite {
+    /// Make it.
+    Create {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The Rollout that it is for.
+        rollout: String,
+        /// Whether it lets releases through.
+        passing: bool,
+        /// When it opens.
+        opens_at: Option<Timestamp>,
+    },
+    /// Open or close it.
+    Set {
+        /// Its namespace.
+        namespace: String,
+        /// The gate.
+        target: Target,
+        /// Whether it lets releases through.
+        passing: bool,
+        /// When it opens.
+        opens_at: Option<Timestamp>,
+    },
+    /// Take it away.
+    Delete {
+        /// Its namespace.
+        namespace: String,
+        /// The gate.
+        target: Target,
+    },
+}
+
+/// The one thing that a turn of a schedule does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Turn {
+    /// Write to gates.
+    Apply(Vec<GateWrite>),
+    /// Store what was seen.
+    Report(Box<ScheduleStatus>),
+    /// Nothing until this time.
+    Wait(Option<Timestamp>),
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::binding::Binding;
 use crate::model::command::Commands;
+use crate::model::gate::Gate;
 use crate::model::health::Check;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
@@ -74,6 +75,8 @@ pub struct Snapshot {
     pub pods: Option<Result<Vec<Pod>, String>>,
     /// What the source offers.
     pub offer: Offer,
+    /// Its gates, by name.
+    pub gates: Vec<Gate>,
     /// The fields of Flux objects that are bound to it, in the order of delivery.
     pub bindings: Vec<Binding>,
     /// The HealthChecks that it selects; `None`: it selects none.

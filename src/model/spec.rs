@@ -36,6 +36,8 @@ pub struct Spec {
     pub wanted_version: Option<String>,
     /// A further range that a release has to lie in.
     pub range: Option<Range>,
+    /// How long after one attempt at a release the next one may start.
+    pub release_interval: Option<Duration>,
     /// The one container that takes releases.
     pub container: Option<String>,
     /// Whether it has pods of its own: else it only delivers.

@@ -2,6 +2,7 @@
 
 use crate::model::binding::Field;
 use crate::model::command::Intent;
+use crate::model::gate::{Bypass, GateState, Ran};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::{Listed, ReleaseRef};
@@ -48,6 +49,10 @@ pub struct Status {
     pub outbox: Vec<Notice>,
     /// A command annotation whose value is not understood and that was answered.
     pub rejected: Option<Rejected>,
+    /// How its gates stand.
+    pub gates: Vec<GateState>,
+    /// A version that passes gates by.
+    pub bypass: Option<Bypass>,
     /// Why nothing moves.
     pub waiting: Vec<Waiting>,
     /// The conditions, sorted by type.
@@ -56,6 +61,22 @@ pub struct Status {
     pub counts: Counts,
     /// The selector as text, for the scale subresource.
     pub selector: String,
+}
+
+impl Status {
+    /// Tells what the Rollout runs: its last release that ended well, as long as that is what it
+    /// stands on.
+    pub fn ran(&self) -> Option<Ran> {
+        let well = || self.history.iter().filter(|entry| entry.cause.is_none());
+        let good = well().next()?;
+        if self.stable.as_ref().is_some_and(|stable| stable.revision != good.revision) {
+            return None;
+        }
+        // The same release may have been brought there more than once without a break.
+        let unbroken = well().take_while(|entry| entry.release.same(&good.release));
+        let since = unbroken.map(|entry| entry.ended_at).last()?;
+        Some(Ran { release: good.release.clone(), since })
+    }
 }
 
 /// Where a Rollout stands, in one word.

@@ -8,6 +8,7 @@ pub mod guard;
 pub mod light;
 pub mod pods;
 pub mod refs;
+pub mod schedules;
 pub mod seen;
 pub mod store;
 pub mod stores;

@@ -7,13 +7,16 @@ use kube::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::api::check::HealthCheck;
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, OciRepository,
-    ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, Namespace,
+    OciRepository, ReplicaSet, Service,
 };
+use crate::api::gate::RolloutGate;
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
 use crate::api::rollout::{Rollout, SourceKind};
+use crate::api::schedule::{ClusterRolloutSchedule, RolloutSchedule};
 use crate::observe::light;
 use crate::validate::binding::{self, Claim};
 
@@ -68,6 +71,11 @@ impl Watched for Rollout {
         refs.extend(applied);
         let known: BTreeSet<Reference> = delivered(self).into_iter().collect();
         refs.extend(known.into_iter().filter(|one| !refs.contains(one)).collect::<Vec<_>>());
+        if let Some(wanted) = &self.spec.health_check_selector {
+            let many = wanted.namespace_selector.is_some();
+            refs.push(Reference::any(Kind::HealthCheck, if many { "" } else { own }));
+            refs.extend(many.then(|| Reference::any(Kind::Namespace, "")));
+        }
         refs
     }
 
@@ -84,6 +92,96 @@ impl Watched for Rollout {
             self.spec.template_id.clone_from(&last.spec.template_id);
         }
     }
+}
+
+impl Watched for RolloutGate {
+    const KIND: Kind = Kind::RolloutGate;
+
+    fn refs(&self) -> Vec<Reference> {
+        let own = namespace(&self.metadata);
+        let one = self.spec.rollout_ref.iter();
+        let one = one.map(|rollout| Reference::new(Kind::Rollout, own, &rollout.name));
+        let many = self.spec.rollout_selector.iter().map(|_| Reference::any(Kind::Rollout, own));
+        one.chain(many).chain(depends_on(self)).chain(maker(&self.metadata)).collect()
+    }
+
+    fn trim(&mut self) {
+        bare(&mut self.metadata);
+    }
+}
+
+impl Watched for RolloutSchedule {
+    const KIND: Kind = Kind::RolloutSchedule;
+
+    fn refs(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    fn trim(&mut self) {
+        bare(&mut self.metadata);
+    }
+}
+
+impl Watched for ClusterRolloutSchedule {
+    const KIND: Kind = Kind::ClusterRolloutSchedule;
+
+    fn refs(&self) -> Vec<Reference> {
+        let asks = self.spec.namespace_selector.iter();
+        asks.map(|_| Reference::any(Kind::Namespace, "")).collect()
+    }
+
+    fn trim(&mut self) {
+        bare(&mut self.metadata);
+    }
+}
+
+impl Watched for HealthCheck {
+    const KIND: Kind = Kind::HealthCheck;
+
+    fn refs(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        self.metadata.annotations = None;
+    }
+}
+
+impl Watched for Namespace {
+    const KIND: Kind = Kind::Namespace;
+
+    fn refs(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    fn trim(&mut self) {
+        self.metadata.managed_fields = None;
+        self.metadata.annotations = None;
+    }
+}
+
+/// Names the schedule that made a gate.
+fn maker(meta: &ObjectMeta) -> Option<Reference> {
+    let group = format!("{}/", keys::GROUP);
+    let owners = meta.owner_references.iter().flatten();
+    let mut owners = owners.filter(|owner| owner.api_version.starts_with(&group));
+    owners.find_map(|owner| match owner.kind.as_str() {
+        "RolloutSchedule" => {
+            Some(Reference::new(Kind::RolloutSchedule, namespace(meta), &owner.name))
+        }
+        "ClusterRolloutSchedule" => {
+            Some(Reference::new(Kind::ClusterRolloutSchedule, "", &owner.name))
+        }
+        _ => None,
+    })
+}
+
+/// Names the Rollout that a gate depends on.
+pub fn depends_on(gate: &RolloutGate) -> Option<Reference> {
+    let other = &gate.spec.depends_on.as_ref()?.rollout;
+    let namespace = other.namespace.as_deref().unwrap_or(namespace(&gate.metadata));
+    Some(Reference::new(Kind::Rollout, namespace, &other.name))
 }
 
 /// The template that a ReplicaSet was made of, as its annotation tells it.

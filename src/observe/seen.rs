@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::api::check::HealthCheck;
 use crate::api::foreign::{Pod, Service};
+use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
-use crate::observe::refs::{self, Watched, applied};
+use crate::observe::refs::{self, Watched, applied, depends_on};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
 use crate::validate::seen::{Bound, Found, Seen, Source};
+use crate::validate::{check, gate};
 
 /// What is remembered of a Rollout and is in no store.
 #[derive(Debug, Clone, Default)]
@@ -60,12 +63,14 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         replica_sets,
         pods: remembered.pods,
         source: source(stores, &own, rollout),
+        gates: gates(stores, rollout, &own),
+        checks: checks(stores, rollout, &own),
         services,
         slices,
         routes,
         grpc_routes,
         absent,
-        denied: stores.denied_among(&refs),
+        denied: stores.denied_for(rollout),
         bound,
         kustomizations: kustomizations.filter_map(|key| stores.kustomizations.get(key)).collect(),
         rivals: rivals(stores, &own, &refs),
@@ -125,6 +130,11 @@ fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
         Kind::Kustomization => Source::Kustomization(find(&stores.kustomizations, reached, key)),
         Kind::ImagePolicy
         | Kind::Rollout
+        | Kind::RolloutGate
+        | Kind::RolloutSchedule
+        | Kind::ClusterRolloutSchedule
+        | Kind::HealthCheck
+        | Kind::Namespace
         | Kind::ReplicaSet
         | Kind::Pod
         | Kind::Service
@@ -134,6 +144,40 @@ fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
         | Kind::KuberikRollout
         | Kind::Event => Source::Policy(find(&stores.policies, reached, key)),
     }
+}
+
+/// The HealthChecks that a Rollout selects.
+fn checks(stores: &Stores, rollout: &Rollout, own: &Reference) -> Option<Vec<Arc<HealthCheck>>> {
+    let wanted = rollout.spec.health_check_selector.as_ref()?;
+    if wanted.namespace_selector.is_some() {
+        return check::selected(rollout, stores.checks.all(), &stores.namespaces.all());
+    }
+    check::selected(rollout, stores.checks.within(&own.key.namespace), &[])
+}
+
+/// The gates that are for a Rollout, each with the Rollout that it depends on.
+fn gates(
+    stores: &Stores,
+    rollout: &Rollout,
+    own: &Reference,
+) -> Vec<(Arc<RolloutGate>, Option<Found<Rollout>>)> {
+    let namespace = &own.key.namespace;
+    let any = Reference::any(Kind::Rollout, namespace.as_str());
+    let named = stores.gates.by(own).into_iter().chain(stores.gates.by(&any));
+    let all: BTreeSet<Key> =
+        named.filter(|gate| gate::is_for(gate, rollout)).map(|gate| key(gate.as_ref())).collect();
+    let all = all.iter().filter_map(|key| stores.gates.get(key));
+    let with = |gate: Arc<RolloutGate>| {
+        let other = match depends_on(&gate) {
+            None => None,
+            Some(other) => {
+                let reached = stores.reach.allows(namespace, &other.key.namespace);
+                Some(find(&stores.rollouts, reached, &other.key))
+            }
+        };
+        (gate, other)
+    };
+    all.map(with).collect()
 }
 
 fn find<K: Watched>(store: &Store<K>, reached: bool, key: &Key) -> Found<K> {

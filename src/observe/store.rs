@@ -140,6 +140,16 @@ impl<K: Watched> Store<K> {
         self.read().by.get(reference).into_iter().flatten().cloned().collect()
     }
 
+    /// Tells whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.read().objects.is_empty()
+    }
+
+    /// Finds all objects, sorted by name.
+    pub fn all(&self) -> Vec<Arc<K>> {
+        self.read().objects.values().cloned().collect()
+    }
+
     /// Tells all names.
     pub fn keys(&self) -> Vec<Key> {
         self.read().objects.keys().cloned().collect()

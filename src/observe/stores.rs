@@ -8,12 +8,15 @@ use kube::core::{ApiResource, NamespaceScope};
 use kube::{Client, Resource};
 use tokio::sync::Notify;
 
+use crate::api::check::HealthCheck;
 use crate::api::foreign::{
-    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, OciRepository,
-    ReplicaSet, Service,
+    EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, KuberikRollout, Kustomization, Namespace,
+    OciRepository, ReplicaSet, Service,
 };
+use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
+use crate::api::schedule::{ClusterRolloutSchedule, RolloutSchedule};
 use crate::observe::refs::{Watched, applied};
 use crate::observe::store::{Change, Scope, Store, key};
 #[cfg(feature = "planted")]
@@ -37,6 +40,11 @@ impl Reach {
         let shared = match kind {
             Kind::ImagePolicy | Kind::OciRepository | Kind::Kustomization => self.shared.clone(),
             Kind::Rollout
+            | Kind::RolloutGate
+            | Kind::RolloutSchedule
+            | Kind::ClusterRolloutSchedule
+            | Kind::HealthCheck
+            | Kind::Namespace
             | Kind::ReplicaSet
             | Kind::Pod
             | Kind::Service
@@ -47,6 +55,11 @@ impl Reach {
             | Kind::Event => BTreeSet::new(),
         };
         self.namespaces.union(&shared).cloned().map(Some).collect()
+    }
+
+    /// Tells the scope of the watch of a kind without namespaces.
+    fn whole(&self) -> Option<Scope> {
+        self.namespaces.is_empty().then_some(None)
     }
 
     /// Tells whether a Rollout of one namespace may name a source of another.
@@ -62,6 +75,16 @@ pub struct Stores {
     pub reach: Reach,
     /// Rollouts.
     pub rollouts: Store<Rollout>,
+    /// RolloutGates.
+    pub gates: Store<RolloutGate>,
+    /// RolloutSchedules.
+    pub schedules: Store<RolloutSchedule>,
+    /// ClusterRolloutSchedules: of no namespace, so that a controller of some has none.
+    pub cluster_schedules: Store<ClusterRolloutSchedule>,
+    /// HealthChecks.
+    pub checks: Store<HealthCheck>,
+    /// Namespaces, likewise.
+    pub namespaces: Store<Namespace>,
     /// ReplicaSets with our label.
     pub replica_sets: Store<ReplicaSet>,
     /// Services.
@@ -89,6 +112,11 @@ impl Stores {
     pub fn new(reach: Reach) -> Self {
         Self {
             rollouts: Store::new(reach.scopes(Kind::Rollout)),
+            gates: Store::new(reach.scopes(Kind::RolloutGate)),
+            schedules: Store::new(reach.scopes(Kind::RolloutSchedule)),
+            cluster_schedules: Store::new(reach.whole()),
+            checks: Store::new(reach.scopes(Kind::HealthCheck)),
+            namespaces: Store::new(reach.whole()),
             replica_sets: Store::new(reach.scopes(Kind::ReplicaSet)),
             services: Store::new(reach.scopes(Kind::Service)),
             slices: Store::new(reach.scopes(Kind::EndpointSlice)),
@@ -128,23 +156,34 @@ impl Stores {
                 Kind::OciRepository => self.repositories.listed(namespace),
                 Kind::Kustomization => self.kustomizations.listed(namespace),
                 Kind::KuberikRollout => self.kuberik.listed(namespace),
+                Kind::HealthCheck if namespace.is_empty() => self.checks.ready(),
+                Kind::HealthCheck => self.checks.listed(namespace),
+                Kind::Namespace => self.namespaces.ready(),
                 Kind::Service
                 | Kind::Rollout
+                | Kind::RolloutGate
+                | Kind::RolloutSchedule
+                | Kind::ClusterRolloutSchedule
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::EndpointSlice
                 | Kind::Event => true,
             }
         };
+        // A gate that is not known yet may be closed.
+        let own = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        let gated = self.gates.listed(own);
         // Any of these may bind a field to it.
         let bound = self.kustomizations.settled() && self.repositories.settled();
-        bound && refs.iter().chain(&self.applied(&refs)).all(listed)
+        gated && bound && refs.iter().chain(&self.applied(&refs)).all(listed)
     }
 
     /// Tells which of the further kinds that a Rollout refers to the API server does not let us
     /// list, and what it said.
     pub fn denied_for(&self, rollout: &Rollout) -> Option<(Kind, String)> {
-        self.denied_among(&self.uses(rollout))
+        let own = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        let gates = self.gates.denied(own).map(|said| (Kind::RolloutGate, said));
+        gates.or_else(|| self.denied_among(&self.uses(rollout)))
     }
 
     /// As [`Self::denied_for`], of what it uses.
@@ -158,8 +197,16 @@ impl Stores {
                 Kind::OciRepository => self.repositories.denied(namespace),
                 Kind::Kustomization => self.kustomizations.denied(namespace),
                 Kind::KuberikRollout => self.kuberik.denied(namespace),
+                Kind::HealthCheck => self.checks.denied(namespace),
+                Kind::Namespace if !self.reach.namespaces.is_empty() => {
+                    Some("a controller of some namespaces does not read their labels".to_owned())
+                }
+                Kind::Namespace => self.namespaces.denied(namespace),
                 Kind::Service
                 | Kind::Rollout
+                | Kind::RolloutGate
+                | Kind::RolloutSchedule
+                | Kind::ClusterRolloutSchedule
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::EndpointSlice
@@ -180,6 +227,11 @@ impl Stores {
             Kind::Kustomization => applied(self.kustomizations.get(&reference.key)?.as_ref()),
             Kind::KuberikRollout
             | Kind::Rollout
+            | Kind::RolloutGate
+            | Kind::RolloutSchedule
+            | Kind::ClusterRolloutSchedule
+            | Kind::HealthCheck
+            | Kind::Namespace
             | Kind::ReplicaSet
             | Kind::Pod
             | Kind::EndpointSlice
@@ -258,6 +310,11 @@ impl Stores {
         let key = &reference.key;
         match reference.kind {
             Kind::Rollout => self.rollouts.version(key),
+            Kind::RolloutGate => self.gates.version(key),
+            Kind::RolloutSchedule => self.schedules.version(key),
+            Kind::ClusterRolloutSchedule => self.cluster_schedules.version(key),
+            Kind::HealthCheck => self.checks.version(key),
+            Kind::Namespace => self.namespaces.version(key),
             Kind::ReplicaSet => self.replica_sets.version(key),
             Kind::Service => self.services.version(key),
             Kind::EndpointSlice => self.slices.version(key),
@@ -276,6 +333,11 @@ impl Stores {
         let namespace = &reference.key.namespace;
         match reference.kind {
             Kind::Rollout => self.rollouts.seen(namespace),
+            Kind::RolloutGate => self.gates.seen(namespace),
+            Kind::RolloutSchedule => self.schedules.seen(namespace),
+            Kind::ClusterRolloutSchedule => self.cluster_schedules.seen(namespace),
+            Kind::HealthCheck => self.checks.seen(namespace),
+            Kind::Namespace => self.namespaces.seen(namespace),
             Kind::ReplicaSet => self.replica_sets.seen(namespace),
             Kind::Service => self.services.seen(namespace),
             Kind::EndpointSlice => self.slices.seen(namespace),
@@ -293,6 +355,7 @@ impl Stores {
     /// change while the kind is absent: it walks over what is used only where that names the kind.
     pub fn referred(&self, kind: Kind) -> bool {
         self.rollouts.names(kind)
+            || self.cluster_schedules.names(kind)
             || self.refers_by(Kind::Service, &self.services, kind)
             || self.refers_by(Kind::HttpRoute, &self.routes, kind)
             || self.refers_by(Kind::GrpcRoute, &self.grpc_routes, kind)
@@ -310,7 +373,8 @@ impl Stores {
     pub fn ring(&self, change: &Change) {
         let kind = change.reference.kind;
         let binds = [Kind::Kustomization, Kind::OciRepository].contains(&kind);
-        if kind == Kind::Rollout || kind.splits() || binds {
+        let tells = [Kind::Rollout, Kind::ClusterRolloutSchedule].contains(&kind);
+        if tells || kind.splits() || binds {
             self.bell.notify_waiters();
         }
     }
@@ -337,6 +401,12 @@ impl Stores {
                 let (resource, store) = (Kind::GrpcRoute.resource(), &self.grpc_routes);
                 fetch::<GrpcRoute, ApiResource>(client, &resource, reference, store).await?
             }
+            Kind::RolloutGate => fetch(client, &(), reference, &self.gates).await?,
+            Kind::RolloutSchedule => fetch(client, &(), reference, &self.schedules).await?,
+            Kind::HealthCheck => fetch(client, &(), reference, &self.checks).await?,
+            Kind::ClusterRolloutSchedule => {
+                fetch_from(Api::all(client.clone()), reference, &self.cluster_schedules).await?
+            }
             Kind::OciRepository => {
                 let (resource, store) = (Kind::OciRepository.resource(), &self.repositories);
                 fetch::<OciRepository, ApiResource>(client, &resource, reference, store).await?
@@ -350,6 +420,7 @@ impl Stores {
             | Kind::EndpointSlice
             | Kind::ImagePolicy
             | Kind::KuberikRollout
+            | Kind::Namespace
             | Kind::Event => None,
         };
         change.iter().for_each(|change| self.ring(change));
@@ -381,8 +452,20 @@ where
     K: Watched + Resource<DynamicType = D> + Clone + std::fmt::Debug,
     K::Scope: NamespaceScope,
 {
+    let namespace = &reference.key.namespace;
+    let api: Api<K> = Api::all_with(client.clone(), resource).constrain(namespace);
+    fetch_from(api, reference, store).await
+}
+
+async fn fetch_from<K>(
+    api: Api<K>,
+    reference: &Reference,
+    store: &Store<K>,
+) -> Result<Option<Change>, kube::Error>
+where
+    K: Watched + Clone + std::fmt::Debug,
+{
     let key = &reference.key;
-    let api: Api<K> = Api::all_with(client.clone(), resource).constrain(&key.namespace);
     // A scope that nobody watches: what is read here says nothing about older changes.
     let nowhere = Some(String::new());
     let before = store.version(key).map(|(_, version)| version.to_string());

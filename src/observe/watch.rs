@@ -135,6 +135,11 @@ pub async fn run(watches: Watches) {
         watches.all(&stores.replica_sets, &(), &labelled).boxed(),
         watches.all(&stores.services, &(), plain).boxed(),
         watches.all(&stores.slices, &(), plain).boxed(),
+        watches.own(&stores.gates, plain).boxed(),
+        watches.own(&stores.checks, plain).boxed(),
+        watches.own(&stores.schedules, &rollouts).boxed(),
+        watches.cluster(&stores.cluster_schedules, &rollouts).boxed(),
+        watches.cluster(&stores.namespaces, plain).boxed(),
         watches.installed(&stores.policies).boxed(),
         watches.installed(&stores.routes).boxed(),
         watches.installed(&stores.grpc_routes).boxed(),
@@ -156,6 +161,66 @@ impl Watches {
         loop {
             self.scopes(store, resource, config).await;
             // The kind is not there: our own CRD is missing.
+            tokio::time::sleep(PROBE_EVERY).await;
+        }
+    }
+
+    /// Watches a kind of our own while its definition is there: one of an older installation may be
+    /// missing.
+    async fn own<K>(&self, store: &Store<K>, config: &watcher::Config)
+    where
+        K: Watched + Resource<DynamicType = ()> + Clone + Debug,
+        K::Scope: NamespaceScope,
+    {
+        if K::KIND == Kind::HealthCheck {
+            self.until_referred(K::KIND).await;
+        }
+        loop {
+            self.until_there(store).await;
+            self.scopes(store, &(), config).await;
+            self.vanish(store);
+        }
+    }
+
+    /// Watches a kind without namespaces, where the controller is for all of them.
+    async fn cluster<K>(&self, store: &Store<K>, config: &watcher::Config)
+    where
+        K: Watched + Resource<DynamicType = ()> + Clone + Debug,
+    {
+        if store.scopes().is_empty() {
+            return;
+        }
+        loop {
+            if K::KIND == Kind::Namespace {
+                // Few schedules ask for their labels, and every cluster has the kind.
+                self.until_referred(K::KIND).await;
+            } else {
+                self.until_there(store).await;
+            }
+            let api = Api::all(self.client.clone());
+            self.one(api, config.clone(), &None, store).await;
+            self.vanish(store);
+        }
+    }
+
+    /// Waits until a kind of our own is there; while it is not, nothing of it is.
+    async fn until_there<K: Watched>(&self, store: &Store<K>) {
+        loop {
+            match self.discover(K::KIND).await {
+                Ok(Some(_)) => return store.appear(),
+                Ok(None) if !store.absent() => {
+                    self.vanish(store);
+                    // Whoever waited for the list need not wait for one.
+                    (self.tell)(Sighting::Listed);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let error = Box::new(error);
+                    (self.tell)(Sighting::Unanswered { kind: K::KIND, error });
+                    tokio::time::sleep(PROBE_TIMEOUT).await;
+                    continue;
+                }
+            }
             tokio::time::sleep(PROBE_EVERY).await;
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::api::status as wire;
 use crate::model::command::Intent;
+use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::{About, Listed, ReleaseRef};
@@ -32,6 +33,8 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         frozen_since,
         outbox,
         rejected: answered,
+        gates,
+        bypass: passes_by,
         waiting: holds,
         conditions,
         counts,
@@ -57,6 +60,8 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         frozen_since: time(*frozen_since),
         outbox: outbox.iter().map(notice).collect(),
         rejected: answered.as_ref().map(rejected),
+        gates: gates.iter().map(gate).collect(),
+        bypass: passes_by.as_ref().map(bypass),
         waiting_for: holds.iter().map(waiting).collect(),
         conditions: conditions.iter().map(condition).collect(),
         replicas: count(*replicas),
@@ -292,6 +297,22 @@ fn rejected(rejected: &Rejected) -> wire::Rejected {
     wire::Rejected { annotation: key.clone(), value: value.clone() }
 }
 
+fn gate(gate: &GateState) -> wire::Gate {
+    let GateState { name, passing, allowed, message, bypassed } = gate;
+    wire::Gate {
+        name: name.clone(),
+        passing: *passing,
+        allowed_versions: allowed.clone(),
+        message: message.clone(),
+        bypassed: *bypassed,
+    }
+}
+
+fn bypass(bypass: &Bypass) -> wire::Bypass {
+    let Bypass { version, since } = bypass;
+    wire::Bypass { version: version.clone(), since: since.to_string() }
+}
+
 fn waiting(waiting: &Waiting) -> wire::Waiting {
     let Waiting { kind, name, since, until, automatic, message, command } = waiting;
     wire::Waiting {
@@ -305,7 +326,8 @@ fn waiting(waiting: &Waiting) -> wire::Waiting {
     }
 }
 
-fn condition(condition: &Condition) -> wire::Condition {
+/// Writes a condition as it is stored.
+pub fn condition(condition: &Condition) -> wire::Condition {
     let Condition { kind, status, reason, message, since, observed_generation } = condition;
     wire::Condition {
         kind: kind.clone(),
@@ -464,13 +486,7 @@ mod tests {
             history: [None, Some(Cause::Aborted), Some(Cause::Superseded)]
                 .map(|cause| entry(cause, by))
                 .to_vec(),
-            quarantine: vec![Quarantined {
-                revision: revision.clone(),
-                release: delivers.clone(),
-                trigger: by,
-                attempt: 6,
-                since: at(8),
-            }],
+            quarantine: vec![blamed(&revision, by)],
             targets: [true, false].map(target).to_vec(),
             intent: Some(asked()),
             pin: Some(Pin {
@@ -486,11 +502,28 @@ mod tests {
             frozen_since: Some(at(10)),
             outbox: [true, false].map(said).to_vec(),
             rejected: Some(Rejected { key: "kulta.io/promote".into(), value: "yes".into() }),
+            gates: gates(),
+            bypass: Some(Bypass { version: "1.2.3".into(), since: at(14) }),
             waiting: [None, Some(at(11))].map(held).to_vec(),
             conditions: vec![ready()],
             counts: Counts { replicas: 4, ready: 3, available: 2, updated: 1 },
             selector: "app=shop".into(),
         }
+    }
+
+    fn blamed(revision: &Revision, trigger: Trigger) -> Quarantined {
+        let (revision, release) = (revision.clone(), delivered());
+        Quarantined { revision, release, trigger, attempt: 6, since: at(8) }
+    }
+
+    fn gates() -> Vec<GateState> {
+        [None, Some(vec!["1.2.3".to_owned()])].map(gated).to_vec()
+    }
+
+    fn gated(allowed: Option<Vec<String>>) -> GateState {
+        let (passing, bypassed) = (allowed.is_some(), allowed.is_none());
+        let message = if passing { String::new() } else { "m".to_owned() };
+        GateState { name: "freeze".into(), passing, allowed, message, bypassed }
     }
 
     fn known() -> Listed {

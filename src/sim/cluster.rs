@@ -258,7 +258,7 @@ impl Cluster {
         }
         for (key, value) in [
             ("name", Some(json!(place.name))),
-            ("namespace", Some(json!(place.namespace))),
+            ("namespace", Some(json!(place.namespace)).filter(|_| !place.namespace.is_empty())),
             ("uid", Some(json!(uid))),
             ("creationTimestamp", Some(json!(self.seconds()))),
             ("resourceVersion", None),

@@ -200,7 +200,9 @@ impl<'a> Stage<'a> {
             let Some(name) = meta("name") else {
                 return Err(trouble("metadata.name is missing".to_owned()));
             };
-            let place = Place::new(resource.plural, meta("namespace").unwrap_or(namespace), name);
+            let own = meta("namespace").unwrap_or(namespace);
+            let own = if resource.namespaced() { own } else { "" };
+            let place = Place::new(resource.plural, own, name);
             let created = self.ends.cluster.create(&Actor::other("kubectl"), &place, object);
             created.map_err(|refusal| trouble(refusal.to_string()))?;
         }

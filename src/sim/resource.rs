@@ -33,7 +33,18 @@ pub const RESOURCES: &[Resource] = &[
     resource(keys::GATEWAY_GROUP, "v1", "httproutes", "HTTPRoute", true, true),
     resource(keys::FLUX_IMAGE_GROUP, "v1", "imagepolicies", "ImagePolicy", true, true),
     resource(keys::FLUX_KUSTOMIZE_GROUP, "v1", "kustomizations", "Kustomization", true, true),
+    resource(keys::GROUP, keys::VERSION, "rolloutgates", "RolloutGate", false, true),
     resource(keys::FLUX_SOURCE_GROUP, "v1", "ocirepositories", "OCIRepository", true, true),
+    resource(keys::GROUP, keys::VERSION, "healthchecks", "HealthCheck", true, true),
+    resource(keys::GROUP, keys::VERSION, "rolloutschedules", "RolloutSchedule", true, true),
+    resource(
+        keys::GROUP,
+        keys::VERSION,
+        "clusterrolloutschedules",
+        "ClusterRolloutSchedule",
+        true,
+        true,
+    ),
     resource(keys::GROUP, keys::VERSION, "rollouts", "Rollout", true, true),
 ];
 
@@ -95,6 +106,11 @@ impl Resource {
         } else {
             format!("/registry/{}", self.plural)
         }
+    }
+
+    /// Tells whether its objects are in namespaces.
+    pub fn namespaced(&self) -> bool {
+        self.plural != "clusterrolloutschedules"
     }
 
     /// Tells whether `scale` is a part of its own.

@@ -404,8 +404,8 @@ fn managers(meta: &ObjectMeta, path: &[&str]) -> Vec<String> {
     managers
 }
 
-/// Tells whether a set of fields holds one. Both fields are in maps whose keys are owned one by one:
-/// who has such a map without keys (`substitute: {}` in Git) has none of them.
+/// Tells whether a set of fields holds one. Both fields are in maps whose keys are owned one by
+/// one: who has such a map without keys (`substitute: {}` in Git) has none of them.
 ///
 /// Source: Kubernetes `FieldsV1` (structured-merge-diff).
 fn holds(fields: &Value, path: &[&str]) -> bool {

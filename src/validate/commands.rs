@@ -30,6 +30,11 @@ const KEYS: [(&str, Command); 12] = [
     (keys::COMMAND_RESTART, Command::Restart),
 ];
 
+/// The annotations that have a version pass gates by.
+const BYPASS: [&str; 2] = [keys::COMMAND_BYPASS, keys::COMMAND_BYPASS_KUBERIK];
+/// The longest tag.
+const VERSION_MAX: usize = 128;
+
 /// Reads the command annotations, the command that wins first.
 pub fn asked(rollout: &Rollout) -> Commands {
     let annotations = rollout.annotations();
@@ -55,12 +60,14 @@ pub fn asked(rollout: &Rollout) -> Commands {
     asked.sort_by(|a, b| a.command.cmp(&b.command).then_with(|| a.key.cmp(&b.key)));
     let accepted = annotations.get(keys::ACCEPTED);
     let accepted = accepted.map(|text| (keys::ACCEPTED.to_owned(), Token::parse(text)));
+    let key = |key: &&str| annotations.get(*key).map(|text| ((*key).to_owned(), cut(text)));
+    let bypass = BYPASS.iter().filter_map(key).collect();
     let keys = [keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK, keys::COMMAND_ROLLBACK];
     let force = keys.into_iter().find_map(|key| {
         let version = annotations.get(key).filter(|version| !version.is_empty())?.clone();
         Some(Force { key: key.to_owned(), version, back: key == keys::COMMAND_ROLLBACK })
     });
-    Commands { asked, accepted, force, intent: intent(annotations) }
+    Commands { asked, accepted, bypass, force, intent: intent(annotations) }
 }
 
 /// Who asks for a release, and why; our own spelling goes first.
@@ -77,6 +84,11 @@ fn intent(annotations: &BTreeMap<String, String>) -> Option<(Vec<String>, Intent
     };
     let intent = Intent { user: said(users, USER_MAX), message: said(messages, MESSAGE_MAX) };
     (!all.is_empty()).then_some((all, intent))
+}
+
+/// What is kept of a version that somebody wrote.
+fn cut(version: &str) -> String {
+    version.trim().chars().take(VERSION_MAX).collect()
 }
 
 /// Reads the winner of an experiment, whom the data tell with `true`.

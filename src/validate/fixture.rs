@@ -65,6 +65,8 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         replica_sets: Vec::new(),
         pods: None,
         source: Source::None,
+        gates: Vec::new(),
+        checks: None,
         services: Vec::new(),
         slices: Vec::new(),
         routes: Vec::new(),

@@ -2,10 +2,12 @@
 
 mod artifact;
 pub mod binding;
+pub mod check;
 mod commands;
 mod excerpt;
 #[cfg(test)]
 mod fixture;
+pub mod gate;
 mod own;
 mod owner;
 mod pod;
@@ -16,7 +18,9 @@ mod rollout;
 mod route;
 mod routing;
 mod rules;
+pub mod schedule;
 pub mod seen;
+pub mod selector;
 mod service;
 mod source;
 pub mod status;
@@ -72,8 +76,9 @@ pub fn validate(seen: &Seen) -> Known {
         status,
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
+        gates: gate::of_rollout(&seen.gates),
         bindings: binding::all(seen, &rollout, spec.workload),
-        checks: None,
+        checks: seen.checks.as_ref().map(|all| all.iter().map(|one| check::read(one)).collect()),
         stable_service,
         canary_service,
         duplicate: rival::older(seen, &spec, &routes),

@@ -74,6 +74,7 @@ pub fn spec(rollout: &Rollout) -> Result<Spec, Problem> {
         source: source(rollout)?,
         wanted_version: wanted(wire)?,
         range: range(wire.semver.as_deref())?,
+        release_interval: interval(wire.release_update_interval.as_deref())?,
         container: container(wire.container.as_deref())?,
         workload,
         bake_time: span("spec.bakeTime", wire.bake_time.as_deref())?,
@@ -163,6 +164,16 @@ fn wanted(wire: &RolloutSpec) -> Result<Option<String>, Problem> {
 fn range(text: Option<&str>) -> Result<Option<Range>, Problem> {
     let range = text.map(Range::parse).transpose();
     range.map_err(|fault| Problem::new("spec.semver", fault))
+}
+
+fn interval(text: Option<&str>) -> Result<Option<Duration>, Problem> {
+    let field = "spec.releaseUpdateInterval";
+    let interval = text.map(Duration::parse).transpose();
+    let interval = interval.map_err(|fault| Problem::new(field, fault))?;
+    if interval == Some(Duration::ZERO) {
+        return Err(Problem::new(field, "has to be longer than 0; leave it out for none"));
+    }
+    Ok(interval)
 }
 
 fn container(name: Option<&str>) -> Result<Option<String>, Problem> {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::api::check::HealthCheck;
 use crate::api::foreign::{
     EndpointSlice, GrpcRoute, HttpRoute, ImagePolicy, Kustomization, OciRepository, Pod,
     ReplicaSet, Service,
 };
+use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
 
@@ -23,6 +25,10 @@ pub struct Seen {
     pub pods: Option<Result<Vec<Pod>, String>>,
     /// The object of `spec.sourceRef`.
     pub source: Source,
+    /// The HealthChecks that the Rollout selects; `None`: it selects none.
+    pub checks: Option<Vec<Arc<HealthCheck>>>,
+    /// The gates that are for the Rollout, each with the Rollout that it depends on.
+    pub gates: Vec<(Arc<RolloutGate>, Option<Found<Rollout>>)>,
     /// The Services that the strategy or the attempt in progress names, as far as they exist; where
     /// there is no attempt, also those whose selector we wrote and that no Rollout names.
     pub services: Vec<Arc<Service>>,

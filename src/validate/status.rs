@@ -4,6 +4,7 @@
 use crate::api::status as wire;
 use crate::model::binding::{Field, TargetKind};
 use crate::model::command::Intent;
+use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::{About, Listed, ReleaseRef};
@@ -54,6 +55,8 @@ fn known(stored: &wire::RolloutStatus) -> Option<Status> {
             key: rejected.annotation.clone(),
             value: rejected.value.clone(),
         }),
+        gates: stored.gates.iter().map(gate).collect(),
+        bypass: stored.bypass.as_ref().and_then(bypass),
         waiting: stored.waiting_for.iter().filter_map(waiting).collect(),
         conditions: stored.conditions.iter().filter_map(condition).collect(),
         counts: Counts {
@@ -72,6 +75,20 @@ fn readable<W: ?Sized, M>(stored: Option<&W>, read: impl Fn(&W) -> Option<M>) ->
         Some(stored) => read(stored).map(Some),
         None => Some(None),
     }
+}
+
+fn gate(stored: &wire::Gate) -> GateState {
+    GateState {
+        name: stored.name.clone(),
+        passing: stored.passing,
+        allowed: stored.allowed_versions.clone(),
+        message: stored.message.clone(),
+        bypassed: stored.bypassed,
+    }
+}
+
+fn bypass(stored: &wire::Bypass) -> Option<Bypass> {
+    Some(Bypass { version: stored.version.clone(), since: Timestamp::parse(&stored.since)? })
 }
 
 fn attempt(stored: &wire::Attempt) -> Option<Attempt> {
@@ -282,7 +299,8 @@ fn waiting(stored: &wire::Waiting) -> Option<Waiting> {
     })
 }
 
-fn condition(stored: &wire::Condition) -> Option<Condition> {
+/// Reads a stored condition.
+pub fn condition(stored: &wire::Condition) -> Option<Condition> {
     Some(Condition {
         kind: stored.kind.clone(),
         status: stored.status.clone(),

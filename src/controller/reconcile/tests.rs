@@ -38,6 +38,7 @@ fn context(stores: Stores, code: u16, answer: Value) -> Context {
 /// Rollouts that share their Services.
 fn stores(names: &[&str]) -> Stores {
     let stores = Stores::new(Reach::default());
+    stores.gates.finish(&None);
     // A cluster without Flux.
     stores.repositories.vanish();
     stores.kustomizations.vanish();

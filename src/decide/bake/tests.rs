@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::decide::fixture::{at_rest, delivered};
+use crate::model::moves::Target;
 use crate::model::status::Side;
 use crate::model::template::Revision;
 
@@ -32,6 +33,7 @@ fn check(health: Health, changed: i64, error: Option<i64>) -> Check {
         message: "5 % errors".to_owned(),
         changed_at: Some(at(changed)),
         error_at: error.map(at),
+        target: Target { name: "check".into(), uid: "c".into(), resource_version: "1".into() },
     }
 }
 

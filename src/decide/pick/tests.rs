@@ -1,5 +1,6 @@
 use super::*;
 use crate::decide::fixture::{at, at_rest, delivered, release, template};
+use crate::model::gate::{Asks, Gate};
 
 /// At rest on 1.1.0, with these tags offered: all that there are, or those that a source shows.
 fn offered(tags: &[&str], whole: bool) -> Snapshot {
@@ -61,7 +62,7 @@ fn the_newest_that_nothing_refuses_is_taken_whatever_the_order() {
     ] {
         let mut seen = offered(tags, true);
         change(&mut seen);
-        assert_eq!(told(&pick(&seen)), want, "{case}");
+        assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
     }
 }
 
@@ -123,8 +124,30 @@ fn the_wanted_version_goes_before_all_and_may_be_older() {
         let mut seen = offered(tags, false);
         seen.spec.wanted_version = Some(wanted.to_owned());
         change(&mut seen);
-        assert_eq!(told(&pick(&seen)), want, "{case}");
+        assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
     }
+}
+
+#[test]
+fn the_newest_that_all_gates_allow_is_taken() {
+    let gate = |name: &str, versions: &[&str]| Gate {
+        name: name.to_owned(),
+        asks: Asks::Passing {
+            passing: true,
+            allowed: Some(versions.iter().map(|text| (*text).to_owned()).collect()),
+            opens_at: None,
+        },
+    };
+    let mut seen = offered(&["1.2.0", "1.3.0", "1.4.0"], true);
+    seen.gates = vec![gate("a", &["1.2.0", "1.3.0", "1.4.0"]), gate("b", &["1.3.0", "1.2.0"])];
+    assert_eq!(told(&pick(&seen, at(0))), "shop:1.3.0");
+    let tags = |all: Vec<Listed>| all.into_iter().map(|one| one.tag).collect::<Vec<_>>();
+    let (all, open) = candidates(&seen, at(0));
+    assert_eq!((tags(all).len(), tags(open).join(" ")), (3, "1.3.0 1.2.0".to_owned()));
+    seen.gates.push(gate("c", &[]));
+    assert_eq!(told(&pick(&seen, at(0))), "GateClosed", "none is left");
+    seen.spec.wanted_version = Some("1.4.0".to_owned());
+    assert_eq!(told(&pick(&seen, at(0))), "shop:1.4.0", "a person's choice asks no gate");
 }
 
 #[test]
@@ -133,17 +156,21 @@ fn a_forced_version_is_taken_once_and_stays_until_a_newer_one() {
     let pin = force(&seen, &find(&seen, "1.0.0").unwrap(), at(7));
     assert_eq!((pin.image.as_str(), pin.until_newer_than.as_str()), ("shop:1.0.0", "1.2.0"));
     seen.status.pin = Some(pin);
-    assert_eq!(told(&pick(&seen)), "shop:1.0.0");
+    assert_eq!(told(&pick(&seen, at(0))), "shop:1.0.0");
     assert!(chose(seen.status.pin.as_ref().unwrap(), &delivered("shop:1.0.0")));
 
     let mut runs = seen.clone();
     runs.template = template("shop:1.0.0");
-    assert_eq!(told(&pick(&runs)), "ManualImage", "what was known is not taken");
+    assert_eq!(told(&pick(&runs, at(0))), "ManualImage", "what was known is not taken");
     runs.offer = Offer::Releases(Releases::all(vec![release("1.3.0")]).unwrap());
-    assert_eq!(told(&pick(&runs)), "shop:1.3.0", "a newer one is");
+    assert_eq!(told(&pick(&runs, at(0))), "shop:1.3.0", "a newer one is");
 
     seen.status.quarantine.push(failure("1.0.0"));
-    assert_eq!(told(&pick(&seen)), "ManualImage", "it failed: nothing else is taken by itself");
+    assert_eq!(
+        told(&pick(&seen, at(0))),
+        "ManualImage",
+        "it failed: nothing else is taken by itself"
+    );
 }
 
 #[test]
@@ -156,11 +183,11 @@ fn status_lists_what_is_known_and_what_may_come() {
     seen.status.quarantine.push(failure("1.3.0"));
     seen.status.available.push(Listed::of(&release("0.1.0")));
     assert_eq!(tags(&available(&seen)), "1.0.0 1.1.0 1.2.0 1.3.0", "what is gone is not listed");
-    let (all, open) = candidates(&seen);
+    let (all, open) = candidates(&seen, at(0));
     assert_eq!((tags(&all).as_str(), tags(&open).as_str()), ("1.2.0", "1.2.0"));
 
     seen.template.containers[0].foreign_owners = vec!["helm".into()];
-    let (all, open) = candidates(&seen);
+    let (all, open) = candidates(&seen, at(0));
     assert_eq!((tags(&all).as_str(), tags(&open).as_str()), ("1.2.0", ""));
 
     let mut shown = offered(&["1.2.0"], false);
@@ -172,5 +199,5 @@ fn status_lists_what_is_known_and_what_may_come() {
     assert_eq!(available(&shown)[0].tag, "1.20.0", "the oldest go");
     shown.offer = Offer::NoSource;
     assert_eq!(tags(&available(&shown)), "");
-    assert_eq!(candidates(&shown), (vec![], vec![]));
+    assert_eq!(candidates(&shown, at(0)), (vec![], vec![]));
 }

@@ -91,6 +91,7 @@ fn a_kind_that_may_not_be_listed_stops_those_that_refer_to_it() {
     let (prod, dev) = (Some("prod".to_owned()), Some("dev".to_owned()));
     for scope in [&prod, &dev] {
         stores.routes.finish(scope);
+        stores.gates.finish(scope);
     }
     let plain = rollout("dev", "httpRoute");
     assert!(!stores.ready_for(&plain), "what binds a field to it is not known yet");

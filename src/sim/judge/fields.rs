@@ -1,6 +1,6 @@
 //! Fields: which fields of which objects a controller writes (S5). All others stay as they are.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api::keys;
 use crate::sim::judge::deliveries::{BOUND, unbound};
@@ -51,6 +51,7 @@ fn created(case: &Case<'_>, object: &Value, found: &mut Found) {
         "replicasets" => ours(),
         "services" => ours() && named(),
         resource if ROUTES.contains(&resource) => born(case, object),
+        "rolloutgates" => scheduled(object),
         _ => false,
     };
     // A Rollout that is gone meanwhile: what is made for it goes after it.
@@ -63,6 +64,7 @@ fn created(case: &Case<'_>, object: &Value, found: &mut Found) {
 fn deleted(case: &Case<'_>, object: &Value, found: &mut Found) {
     let fine = match case.change.place.resource {
         "replicasets" | "pods" => owner(object).is_some(),
+        "rolloutgates" => scheduled(object),
         "rollouts" => {
             let finalizers = list(object, &["metadata", "finalizers"]);
             at(object, &["metadata", "deletionTimestamp"]).is_some()
@@ -110,6 +112,10 @@ fn changed(case: &Case<'_>, before: &Value, after: &Value, found: &mut Found) {
                 let port = keyed(path, &["spec", "ports"]) && owner(before).is_some();
                 port || keyed(path, &["spec", "selector", keys::LABEL_REVISION])
             }
+            "rolloutgates" => scheduled(before) && of_gate(path),
+            "rolloutschedules" | "clusterrolloutschedules" | "healthchecks" => {
+                path.first() == Some(&Token::Key("status"))
+            }
             // An eviction; whether it may be, S23 tells.
             "pods" => ["deletionTimestamp", "deletionGracePeriodSeconds"]
                 .into_iter()
@@ -149,28 +155,13 @@ fn without_experiments(experiments: &[Routing], route: &Value) -> Value {
     route
 }
 
-/// Whether an annotation is a command, or one that was accepted.
-fn commands(key: &str) -> bool {
-    let others = [
-        keys::ACCEPTED,
-        keys::COMMAND_FORCE,
-        keys::COMMAND_FORCE_KUBERIK,
-        keys::COMMAND_ROLLBACK,
-        keys::DEPLOY_USER,
-        keys::DEPLOY_USER_KUBERIK,
-        keys::DEPLOY_MESSAGE,
-        keys::DEPLOY_MESSAGE_KUBERIK,
-    ];
-    others.contains(&key) || COMMANDS.iter().any(|(known, _)| *known == key)
-}
-
 fn of_rollout(path: &[Token<'_>], before: &Value, after: &Value) -> bool {
     match path {
-        [Token::Key("metadata"), Token::Key("annotations"), Token::Key(key)] => commands(key),
+        [Token::Key("metadata"), Token::Key("annotations"), Token::Key(key)] => is_command(key),
         [Token::Key("metadata"), Token::Key("annotations")] => {
             let all = |object| at(object, &["metadata", "annotations"]).and_then(Value::as_object);
-            let ours = |key: &String| commands(key);
-            [before, after].into_iter().filter_map(all).all(|all| all.keys().all(ours))
+            let ours = |all: &Map<String, Value>| all.keys().all(|key| is_command(key));
+            [before, after].into_iter().filter_map(all).all(ours)
         }
         [Token::Key("metadata"), Token::Key("finalizers"), ..] => {
             let others = |object| -> Vec<&Value> {
@@ -189,6 +180,37 @@ fn of_rollout(path: &[Token<'_>], before: &Value, after: &Value) -> bool {
         ] => true,
         _ => false,
     }
+}
+
+/// Tells whether a field of a gate is a schedule's to write.
+fn of_gate(path: &[Token<'_>]) -> bool {
+    keyed(path, &["spec", "passing"])
+        || keyed(path, &["metadata", "annotations"])
+        || keyed(path, &["metadata", "annotations", keys::OPENS_AT])
+}
+
+/// Tells whether a gate is one that a schedule made.
+fn scheduled(object: &Value) -> bool {
+    let owners = list(object, &["metadata", "ownerReferences"]);
+    let kinds = ["RolloutSchedule", "ClusterRolloutSchedule"];
+    owners.iter().any(|owner| kinds.contains(&text(owner, &["kind"])))
+}
+
+/// Tells whether an annotation of a Rollout asks for a command, or holds one that was accepted.
+fn is_command(key: &str) -> bool {
+    let others = [
+        keys::ACCEPTED,
+        keys::COMMAND_BYPASS,
+        keys::COMMAND_BYPASS_KUBERIK,
+        keys::COMMAND_FORCE,
+        keys::COMMAND_FORCE_KUBERIK,
+        keys::COMMAND_ROLLBACK,
+        keys::DEPLOY_USER,
+        keys::DEPLOY_USER_KUBERIK,
+        keys::DEPLOY_MESSAGE,
+        keys::DEPLOY_MESSAGE_KUBERIK,
+    ];
+    others.contains(&key) || COMMANDS.iter().any(|(known, _)| *known == key)
 }
 
 fn of_set(path: &[Token<'_>], before: &Value) -> bool {

@@ -45,6 +45,8 @@ const BLUE_GREEN_ROUTE: &str = "/spec/strategy/blueGreen/trafficRouting/gatewayA
 const AB_TESTING_ROUTE: &str = "/spec/strategy/abTesting/trafficRouting/gatewayAPI";
 const SIMPLE: &str = "/spec/strategy/simple";
 
+const INTERVAL: &str = "/spec/releaseUpdateInterval";
+
 const LAWS: &[Law] = &[
     Law { said: "metadata.name may have", place: Place::At(""), broken: long_name },
     Law { said: "spec.template, spec.selector and", place: Place::At("/spec"), broken: apart },
@@ -95,6 +97,9 @@ const LAWS: &[Law] = &[
     Law { said: "minDuration has to be longer", place: Place::At(SHORTEST), broken: zero },
     Law { said: "minDuration repeats a unit", place: Place::At(SHORTEST), broken: repeats },
     Law { said: "minDuration is longer", place: Place::At(SHORTEST), broken: endless },
+    Law { said: "releaseUpdateInterval has to be", place: Place::At(INTERVAL), broken: zero },
+    Law { said: "releaseUpdateInterval repeats", place: Place::At(INTERVAL), broken: repeats },
+    Law { said: "releaseUpdateInterval is longer", place: Place::At(INTERVAL), broken: endless },
     Law { said: "analysis.minDuration has", place: Place::At(AB_TESTING), broken: not_shorter },
     Law { said: "setWeight may not fall", place: Place::At(CANARY), broken: falling },
     Law { said: "dynamicStableScale needs", place: Place::At(CANARY), broken: unrouted_rest },

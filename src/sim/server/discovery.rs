@@ -85,6 +85,9 @@ fn names(plural: &str) -> (&[&str], &[&str], &str) {
             (&["imgpol", "imagepol"], &["all", "fluxcd", "fluxcd-images"], "uwF8vvAU/Jc=")
         }
         "kustomizations" => (&["ks"], &["all", "fluxcd", "fluxcd-appliers"], "GozwzC4McTQ="),
+        "healthchecks" | "rolloutgates" | "rolloutschedules" | "clusterrolloutschedules" => {
+            (&[], &["stairlock"], "")
+        }
         "ocirepositories" => (&["ocirepo"], &["all", "fluxcd", "fluxcd-sources"], "IMGfi0gOS8U="),
         "rollouts" => (&["slr"], &["stairlock"], "Guw1I+QJ9bQ="),
         _ => (&[], &[], ""),
@@ -100,14 +103,16 @@ fn entries(resource: &Resource) -> Vec<Value> {
     } else {
         ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
     };
+    let namespaced = resource.namespaced();
     let mut whole = json!({"name": plural, "singularName": resource.kind.to_lowercase(),
-        "namespaced": true, "kind": resource.kind, "verbs": verbs, "storageVersionHash": mark});
+        "namespaced": namespaced, "kind": resource.kind, "verbs": verbs,
+        "storageVersionHash": mark});
     for (key, list) in [("shortNames", short), ("categories", categories)] {
         meta::put(&mut whole, key, (!list.is_empty()).then(|| json!(list)));
     }
     let part = |part: &str, kind: &str| {
-        json!({"name": format!("{plural}/{part}"), "singularName": "", "namespaced": true,
-            "kind": kind, "verbs": ["get", "patch", "update"]})
+        json!({"name": format!("{plural}/{part}"), "singularName": "",
+            "namespaced": namespaced, "kind": kind, "verbs": ["get", "patch", "update"]})
     };
     let mut all = vec![whole];
     all.extend(resource.status.then(|| part("status", resource.kind)));

@@ -62,7 +62,11 @@ impl Target {
                 subresource: subresource.map(str::to_owned),
             })
         };
+        // What has no namespace is named without one.
+        let whole = |plural: &str| resource(plural).is_some_and(|known| !known.namespaced());
         match rest {
+            [plural, name] if whole(plural) => one(plural, "", name, None),
+            [plural, name, part] if whole(plural) => one(plural, "", name, Some(*part)),
             [] => Some(Self::Group { group: group.to_owned(), version: Some(version.to_owned()) }),
             [plural] => resource(plural).map(|resource| Self::All { resource, namespace: None }),
             ["namespaces", namespace, plural] => resource(plural)

@@ -90,7 +90,8 @@ impl Write<'_> {
         let Self { cluster, actor, resource, place, run, .. } = *self;
         meta::set(&mut object, "managedFields", None);
         meta::set(&mut object, "name", Some(json!(place.name)));
-        meta::set(&mut object, "namespace", Some(json!(place.namespace)));
+        let namespace = Some(json!(place.namespace)).filter(|_| resource.namespaced());
+        meta::set(&mut object, "namespace", namespace);
         if !cluster.has_namespace(&place.namespace) {
             return Err(Failure::no_namespace(&place.namespace));
         }

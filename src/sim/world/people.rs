@@ -128,7 +128,8 @@ pub fn place(ground: &Ground, object: &str) -> Result<Place, Trouble> {
         let example = "rollouts/shop";
         return Err(Trouble::Kind { object: object.to_owned(), example });
     };
-    Ok(Place::new(resource.plural, ground.namespace.as_str(), name))
+    let namespace = if resource.namespaced() { ground.namespace.as_str() } else { "" };
+    Ok(Place::new(resource.plural, namespace, name))
 }
 
 fn merge(ground: &Ground, place: &Place, edit: &Edit) -> Result<(), Trouble> {

@@ -11,6 +11,7 @@ mod experiment;
 mod failure;
 mod fault;
 mod flux;
+mod gates;
 mod kubectl;
 mod leader;
 mod loss;

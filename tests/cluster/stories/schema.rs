@@ -34,9 +34,19 @@ fn expected(yaml: &str) -> String {
     line.strip_prefix("# expect: ").expect("a first line `# expect: …`").trim().to_owned()
 }
 
+/// Where objects of the kind of a case are.
+fn place(story: &Story, yaml: &str) -> String {
+    let kind = yaml.lines().find_map(|line| line.strip_prefix("kind: ")).unwrap().trim();
+    let plural = format!("{}s", kind.to_ascii_lowercase());
+    match kind.starts_with("Cluster") {
+        true => format!("/{plural}"),
+        false => format!("/namespaces/{}/{plural}", story.namespace()),
+    }
+}
+
 /// What the API server says to an object that it is asked to try, strictly.
 async fn tried(story: &Story, yaml: &str) -> Result<String, String> {
-    let path = format!("/apis/stairlock.dev/v1alpha1/namespaces/{}/rollouts", story.namespace());
+    let path = format!("/apis/stairlock.dev/v1alpha1{}", place(story, yaml));
     let query = "dryRun=All&fieldValidation=Strict";
     let request = Request::post(format!("{path}?{query}"));
     let request = request.header("content-type", "application/yaml").body(yaml.as_bytes().to_vec());

@@ -12,6 +12,8 @@ const PERSON: &str = "kubectl-edit";
 /// The resources that stories touch: group/version, kind, plural.
 const RESOURCES: &[(&str, &str, &str)] = &[
     ("stairlock.dev/v1alpha1", "Rollout", "rollouts"),
+    ("stairlock.dev/v1alpha1", "RolloutGate", "rolloutgates"),
+    ("stairlock.dev/v1alpha1", "RolloutSchedule", "rolloutschedules"),
     ("apps/v1", "ReplicaSet", "replicasets"),
     ("v1", "Pod", "pods"),
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),

@@ -73,7 +73,9 @@ fn ends(tale: &mut Tale) {
     let notice = tale.notice("AttemptCompleted");
     tale.status(json!({"phase": "Completed", "outbox": [notice],
         "attempt": {"stage": "Completed", "bakeStartTime": null},
-        "history": [{"number": 2, "outcome": "Completed"}, {"number": 1, "outcome": "Completed"}]}));
+        "history": [
+            {"number": 2, "outcome": "Completed"},
+            {"number": 1, "outcome": "Completed"}]}));
 }
 
 fn other(tale: &mut Tale, patch: Value) {

@@ -47,11 +47,14 @@ fn make_all() -> BTreeMap<&'static str, Known> {
     let mut types = Types::read();
     let metadata = types.schema("ObjectMeta");
     let foreign: Value = serde_json::from_str(DEFINITIONS).unwrap_or_default();
-    let own = definition::rollout().unwrap_or_default();
-    let own = own.pointer("/spec/versions/0/schema/openAPIV3Schema");
+    let own = definition::all().unwrap_or_default();
+    let of_kind = |kind: &str| {
+        let own = own.iter().find(|own| own.pointer("/spec/names/kind") == Some(&json!(kind)));
+        own.and_then(|own| own.pointer("/spec/versions/0/schema/openAPIV3Schema"))
+    };
     let make = |resource: &'static Resource| {
         let document = foreign.get(resource.plural);
-        let document = document.or(own.filter(|_| resource.plural == "rollouts"));
+        let document = document.or_else(|| of_kind(resource.kind));
         let known = match document {
             Some(document) => {
                 let schema = Arc::new(openapi::whole(document, &metadata));

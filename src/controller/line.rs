@@ -1,0 +1,108 @@
+//! Line: the schedules that are due, and what is kept of each between turns. Losing it costs calls,
+//! never correctness.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::api::kind::{Key, Kind, Reference};
+use crate::controller::error::Failures;
+use crate::controller::queue::Queue;
+use crate::model::selector::Labels;
+use crate::observe::barrier::Barrier;
+use crate::observe::schedules;
+use crate::observe::store::Change;
+use crate::observe::stores::Stores;
+
+/// What the loop of schedules works with.
+#[derive(Debug, Default)]
+pub struct Schedules {
+    /// Whose turn it is; a schedule without a namespace is a ClusterRolloutSchedule.
+    pub queue: Queue,
+    memories: Mutex<BTreeMap<Key, Memory>>,
+    /// The labels that Rollouts had: most of their changes are of no interest to a schedule.
+    labels: Mutex<BTreeMap<Key, Labels>>,
+}
+
+/// What is kept of one schedule between turns. Losing it costs calls, never correctness.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Which schedule of the name this is about.
+    pub uid: String,
+    /// What has to be seen before the next turn.
+    pub barrier: Barrier,
+    /// Errors since the last success.
+    pub failures: Failures,
+    /// The objects of writes that are under way.
+    pub flight: Vec<Reference>,
+}
+
+impl Schedules {
+    /// Looks into what is remembered of a schedule, and changes it.
+    pub fn remember<T>(&self, key: &Key, look: impl FnOnce(&mut Memory) -> T) -> T {
+        // A panic while the lock is held leaves memories that are still whole: go on with them.
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        look(memories.entry(key.clone()).or_default())
+    }
+
+    /// Forgets a schedule that is gone.
+    pub fn forget(&self, key: &Key) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// Tells whether a Rollout came, went, or has other labels than before.
+    fn relabelled(&self, stores: &Stores, key: &Key) -> bool {
+        let mut known = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(rollout) = stores.rollouts.get(key) else {
+            known.remove(key);
+            return true;
+        };
+        let labels = rollout.metadata.labels.clone().unwrap_or_default();
+        let going = rollout.metadata.deletion_timestamp.is_some();
+        known.insert(key.clone(), labels.clone()).as_ref() != Some(&labels) || going
+    }
+
+    /// Wakes the schedules that a change is about.
+    pub fn hear(&self, stores: &Stores, change: &Change, now: Instant) {
+        let Reference { kind, key } = &change.reference;
+        let keys: BTreeSet<Key> = match kind {
+            Kind::RolloutSchedule | Kind::ClusterRolloutSchedule => [key.clone()].into(),
+            Kind::RolloutGate => schedules::makers(change),
+            Kind::Namespace => schedules::keys(stores, None),
+            Kind::Rollout if !schedules::any(stores) => return,
+            Kind::Rollout if self.relabelled(stores, key) => {
+                schedules::keys(stores, Some(&key.namespace))
+            }
+            Kind::Rollout
+            | Kind::ReplicaSet
+            | Kind::Pod
+            | Kind::Service
+            | Kind::EndpointSlice
+            | Kind::HttpRoute
+            | Kind::GrpcRoute
+            | Kind::ImagePolicy
+            | Kind::OciRepository
+            | Kind::Kustomization
+            | Kind::KuberikRollout
+            | Kind::HealthCheck
+            | Kind::Event => return,
+        };
+        keys.into_iter().for_each(|key| self.queue.push(key, now));
+    }
+
+    /// Begins anew: another process acted meanwhile. What this one wrote itself stays newer than
+    /// what its stores may still show.
+    pub fn step(&self) {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.values_mut().for_each(|memory| memory.failures = Failures::default());
+    }
+
+    /// Wakes all schedules.
+    pub fn wake(&self, stores: &Stores, now: Instant) {
+        let mut keys = schedules::keys(stores, None);
+        keys.extend(stores.schedules.keys());
+        keys.into_iter().for_each(|key| self.queue.push(key, now));
+        self.queue.ring();
+    }
+}
