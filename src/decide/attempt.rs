@@ -482,10 +482,11 @@ fn returns(seen: &Snapshot, status: &Status, revision: &Revision) -> bool {
         && side::replica_set(seen, revision).is_some()
 }
 
-/// The stable ReplicaSet is gone, and with it its template.
+/// The stable ReplicaSet is gone, and with it its template. What is only delivered has none, and
+/// can always be delivered again.
 fn lost(seen: &Snapshot) -> bool {
-    let stable = seen.status.stable.as_ref().map(|side| &side.revision);
-    stable.is_some_and(|stable| {
+    let stable = seen.status.stable.as_ref().filter(|_| seen.spec.workload);
+    stable.map(|side| &side.revision).is_some_and(|stable| {
         side::replica_set(seen, stable).is_none() && side::present(seen) != *stable
     })
 }

@@ -60,3 +60,19 @@ fn what_carried_all_traffic_before_comes_back_without_the_steps() {
         assert_eq!((attempt.unpaused, attempt.weight == Weight::FULL), (want == 3, want == 3));
     }
 }
+
+#[test]
+fn what_is_only_delivered_keeps_its_last_good_release() {
+    let other = template("shop:0.9.0");
+    let newer = template("shop:1.1.0").id.revision("shop", 0);
+    for (workload, kept) in [(false, true), (true, false)] {
+        let mut seen = at_rest();
+        seen.spec.workload = workload;
+        seen.replica_sets.clear();
+        seen.status.attempt.as_mut().unwrap().revision = other.id.revision("shop", 0);
+        seen.template = other.clone();
+        let release = delivered("shop:1.1.0");
+        let status = begin(&seen, newer.clone(), release, Trigger::Release, at(1));
+        assert_eq!(status.stable.is_some(), kept, "workload: {workload}");
+    }
+}

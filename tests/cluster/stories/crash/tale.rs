@@ -17,7 +17,7 @@ pub struct Tale {
     pub name: &'static str,
     /// What stands there.
     pub objects: fn(&Story) -> Vec<Value>,
-    /// What the artifacts 1.0.0 and 1.1.0 hold, from which Flux applies; nothing where there is none.
+    /// What the artifacts 1.0.0 and 1.1.0 hold, from which Flux applies; nothing where none is.
     pub artifact: fn() -> Vec<Value>,
     /// How many seconds an attempt has to become ready, from its beginning on.
     pub patience: Option<u32>,
