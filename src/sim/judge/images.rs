@@ -158,7 +158,10 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
     let mut offers = offers.into_iter();
     let shown = offers.any(|o| o.tag == release.tag && o.digest == release.digest);
     let chosen = is.chosen(&release.tag);
-    found.unless(shown || chosen || !remembers(case, is), "S18", || {
+    // A failed release that was kept runs: who asks for another attempt asks for that one.
+    let kept = was.status.attempt.as_ref().filter(|attempt| attempt.kept);
+    let kept = kept.is_some_and(|kept| kept.release == *release);
+    found.unless(shown || chosen || kept || !remembers(case, is), "S18", || {
         format!(
             "{}: attempt {} takes {}, which its source does not show",
             is.name, attempt.number, release.image
