@@ -51,7 +51,7 @@ pub struct HealthCheckStatus {
     pub last_change_time: Option<String>,
 }
 
-/// What a HealthCheck says.
+/// What it says; absent: Pending. Range: Healthy, Unhealthy, Pending. Example: Healthy.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthState {
     /// All is well.

@@ -28,6 +28,8 @@ enum Place {
     Pauses,
     /// At each entry of the routes of a strategy.
     Routes,
+    /// At each expression of the labels of HealthChecks and of their namespaces.
+    Expressions,
 }
 
 const BAKE: &str = "/spec/bakeTime";
@@ -97,6 +99,7 @@ const LAWS: &[Law] = &[
     Law { said: "minDuration has to be longer", place: Place::At(SHORTEST), broken: zero },
     Law { said: "minDuration repeats a unit", place: Place::At(SHORTEST), broken: repeats },
     Law { said: "minDuration is longer", place: Place::At(SHORTEST), broken: endless },
+    Law { said: "In and NotIn need", place: Place::Expressions, broken: unfit },
     Law { said: "releaseUpdateInterval has to be", place: Place::At(INTERVAL), broken: zero },
     Law { said: "releaseUpdateInterval repeats", place: Place::At(INTERVAL), broken: repeats },
     Law { said: "releaseUpdateInterval is longer", place: Place::At(INTERVAL), broken: endless },
@@ -170,6 +173,7 @@ fn places(place: Place, object: &Value) -> Vec<(String, String)> {
         Place::Scales => ("/setCanaryScale", ".setCanaryScale"),
         Place::Pauses => ("/pause/duration", ".pause.duration"),
         Place::Routes => return entries(object),
+        Place::Expressions => return expressions(object),
     };
     let steps = object.pointer(&format!("{CANARY}/steps")).and_then(Value::as_array);
     let count = steps.map_or(0, Vec::len);
@@ -192,6 +196,27 @@ fn entries(object: &Value) -> Vec<(String, String)> {
         );
     }
     all
+}
+
+/// Each expression of a label selector: its pointer and its field.
+fn expressions(object: &Value) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for part in ["selector", "namespaceSelector"] {
+        let pointer = format!("/spec/healthCheckSelector/{part}/matchExpressions");
+        let field = format!("spec.healthCheckSelector.{part}.matchExpressions");
+        let list = object.pointer(&pointer).and_then(Value::as_array);
+        let count = list.map_or(0, Vec::len);
+        all.extend((0..count).map(|at| (format!("{pointer}/{at}"), format!("{field}[{at}]"))));
+    }
+    all
+}
+
+/// A demand with values that it does not take, or without those that it needs.
+fn unfit(demand: &Value, _: Option<&Value>) -> bool {
+    let needs = demand.get("operator").and_then(Value::as_str);
+    let needs = needs.is_some_and(|word| ["In", "NotIn"].contains(&word));
+    let some = demand.get("values").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+    needs != some
 }
 
 fn long_name(object: &Value, _: Option<&Value>) -> bool {
