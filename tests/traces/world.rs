@@ -433,6 +433,7 @@ impl World {
             }
             Write::SetWeights { edits, .. } => self.set_weights(&edits),
             Write::Deliver { .. } | Write::Request { .. } => unreachable!("no story has a binding"),
+            Write::ResetCheck { .. } => unreachable!("no story has a HealthCheck"),
             Write::Evict { .. } => unreachable!("no story has a restart"),
             Write::SetRules { .. } => unreachable!("no story has an experiment"),
             Write::CreateRoute { .. } | Write::SetRoute { .. } => {
