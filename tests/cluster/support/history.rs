@@ -76,9 +76,10 @@ async fn client() -> Client {
     CLIENT.get_or_init(|| async { rig().client().await }).await.clone()
 }
 
-/// What is watched: all that the invariants speak of, and the pods.
+/// What is watched: all that the invariants speak of in the namespace, and the pods.
 fn watched() -> impl Iterator<Item = &'static Resource> {
-    RESOURCES.iter().filter(|resource| resource.plural != "configmaps")
+    let left_out = ["configmaps", "clusterrolloutschedules"];
+    RESOURCES.iter().filter(move |resource| !left_out.contains(&resource.plural))
 }
 
 fn api(client: Client, resource: &Resource, namespace: &str) -> Api<DynamicObject> {

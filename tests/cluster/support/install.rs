@@ -1,4 +1,4 @@
-//! What is installed once for the whole run: the CRD, and the shipped ServiceAccount with its
+//! What is installed once for the whole run: the CRDs, and the shipped ServiceAccount with its
 //! Roles. Every controller of every story is that ServiceAccount.
 
 use tokio::sync::OnceCell;
@@ -30,9 +30,8 @@ async fn install() -> String {
         let applied = rig.kubectl(&[&apply[..], &["-k", &path]].concat()).await;
         succeeded(&format!("applying config/{folder}"), applied);
     }
-    let crd = "crd/rollouts.stairlock.dev";
-    let wait = ["wait", "--for=condition=Established", "--timeout=20s", crd];
-    succeeded("waiting for the CRD", rig.kubectl(&wait).await);
+    let wait = ["wait", "--for=condition=Established", "--timeout=20s", "crd", "--all"];
+    succeeded("waiting for the CRDs", rig.kubectl(&wait).await);
     let create = ["-n", NAMESPACE, "create", "token", ACCOUNT, "--duration=2h"];
     succeeded("asking for a token", rig.kubectl(&create).await).trim().to_owned()
 }
