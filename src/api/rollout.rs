@@ -60,7 +60,8 @@ use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
         .message("a Rollout without spec.template has nothing to do without spec.sourceRef: add \
             one of them"),
     validation = Rule::new(
-        "!has(self.template) || has(self.template.metadata) && has(self.template.metadata.labels) \
+        "!has(self.template) || !has(self.selector) \
+         || has(self.template.metadata) && has(self.template.metadata.labels) \
          && self.selector.matchLabels.all(key, key in self.template.metadata.labels \
          && self.template.metadata.labels[key] == self.selector.matchLabels[key])"
     ).message("spec.selector.matchLabels has a label that the pods would not carry: add it to \

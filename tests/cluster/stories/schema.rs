@@ -177,8 +177,9 @@ async fn every_field_is_explained_with_default_range_and_example() {
         ".status.waitingFor.message",
         ".spec.template.spec.containers.image",
     ] {
-        let field = format!("rollout{path}");
-        let words = story.kubectl(&["explain", &field]).await;
+        let field = format!("rollouts{path}");
+        let version = "--api-version=stairlock.dev/v1alpha1"; // kuberik has Rollouts, too
+        let words = story.kubectl(&["explain", &field, version]).await;
         assert!(words.contains("DESCRIPTION"), "{field}: {words}");
         assert!(!words.contains("<no description>") && !words.contains("<empty>"), "{words}");
     }
