@@ -452,7 +452,6 @@ impl World {
                 let token = accept.map_or("none".to_owned(), |token: Token| token.to_string());
                 format!("take {} accept {token}", remove.join(", "))
             }
-            Write::ResetCheck { target, .. } => format!("reset the check {}", target.name),
             Write::Finalizer { present } => {
                 self.seen.rollout.finalizer = present;
                 format!("finalizer {present}")

@@ -52,7 +52,8 @@ impl Offer {
             digest: latest("digest"),
             variables: variables.unwrap_or_default(),
         };
-        (ready && present && !offer.tag.is_empty()).then_some(offer)
+        let tells = !offer.tag.is_empty() || !offer.variables.is_empty();
+        (ready && present && tells).then_some(offer)
     }
 
     /// What it offers to a Rollout that follows it so.
@@ -62,7 +63,7 @@ impl Offer {
                 let tag = self.variables.get(variable)?.clone();
                 Some(Self { tag, ..self.clone() })
             }
-            None => Some(self.clone()),
+            None => Some(self.clone()).filter(|offer| !offer.tag.is_empty()),
         }
     }
 }
