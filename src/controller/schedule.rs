@@ -44,7 +44,8 @@ pub async fn turns(ctx: &Context, shutdown: &Shutdown) {
             line.clear();
         }
         let now = ctx.clock.monotonic();
-        if let Some(key) = line.pop(now).filter(|_| leading) {
+        // What is popped is in hand until it is done: not before this process leads.
+        if leading && let Some(key) = line.pop(now) {
             let turn = turn(ctx, &key);
             let ended = async {
                 shutdown.requested().await;
@@ -195,12 +196,23 @@ async fn apply(
     writes: &[GateWrite],
 ) -> Result<Option<Instant>, Error> {
     let maker = gates::maker(schedule.kind(), schedule.meta());
+    let mut refused = None;
     for write in writes {
         ctx.schedules.remember(key, |memory| memory.flight.push(gates::target(write)));
         let written = gates::write(&ctx.client, &maker, write).await;
-        land(ctx, key, written)?;
+        match land(ctx, key, written) {
+            Ok(()) => {}
+            // What one namespace refuses keeps no other from its gates.
+            Err(error @ Error::Write(WriteError::Refused { .. })) => {
+                refused.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(Some(ctx.clock.monotonic() + UNSEEN_MAX))
+    match refused {
+        Some(error) => Err(error),
+        None => Ok(Some(ctx.clock.monotonic() + UNSEEN_MAX)),
+    }
 }
 
 /// Counts a write and remembers what has to be seen of it.

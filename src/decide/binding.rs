@@ -128,7 +128,10 @@ fn requests(seen: &Snapshot) -> Vec<Write> {
         let stands = wanted(status, binding).is_some_and(|value| holds(binding, value));
         let old = before(status, binding, attempt.started_at);
         let behind = binding.applied != Applied::Done && binding.trouble.is_none();
-        stands && old && behind && binding.requested != attempt.started_at.to_string()
+        // A later request is as good: two Rollouts of one object do not outbid each other.
+        let asked = Timestamp::parse(&binding.requested);
+        let asked = asked.is_some_and(|at| attempt.started_at <= at);
+        stands && old && behind && !asked
     };
     let request = |binding: &Binding| {
         let field = binding.field.clone();
@@ -270,7 +273,8 @@ pub fn remembered(seen: &Snapshot, status: &Status, now: Timestamp) -> Vec<Deliv
             return old.cloned();
         };
         let same = old.filter(|old| old.value == value);
-        let back = old.filter(|old| old.value.is_empty());
+        // One that came back after the last of our tries was put back by somebody else.
+        let back = old.filter(|old| old.value.is_empty() && old.reverts < REVERTS_MAX);
         Some(Delivered {
             field: binding.field.clone(),
             value: value.to_owned(),

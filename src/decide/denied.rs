@@ -1,8 +1,9 @@
-//! Denied: what a turn does where a kind may not be listed.
+//! Denied: what a turn does where a kind may not be listed, and where a write was refused.
 
 use super::*;
-use crate::decide::fixture::{at, climbing};
+use crate::decide::fixture::{at, bound, climbing};
 use crate::model::moment::Duration;
+use crate::model::status::{Cause, Stage};
 
 #[test]
 fn nothing_moves_while_a_kind_may_not_be_listed() {
@@ -33,4 +34,20 @@ fn nothing_moves_while_a_kind_may_not_be_listed() {
     };
     assert_eq!(next(9), "KindForbidden");
     assert_eq!(next(10), "Finalizer { present: false }", "it does not wait for ever");
+}
+
+#[test]
+fn a_refused_delivery_keeps_no_traffic_where_it_is() {
+    let mut seen = climbing(1, Some(at(0)));
+    seen.bindings.push(bound(Some("1.1.0")));
+    let attempt = seen.status.attempt.as_mut().unwrap();
+    attempt.stage = Stage::RollingBack { entered_at: at(1), cause: Cause::Aborted };
+    let first = |seen: &Snapshot| match act(seen, at(2)) {
+        Act::Apply(writes) => format!("{:?}", writes[0]).chars().take(11).collect(),
+        Act::Commit(_) => "commit".to_owned(),
+        Act::Wait(_) => "wait".to_owned(),
+    };
+    assert_eq!(first(&seen), "Deliver { f");
+    seen.refused = Some(("Kustomization flux-system/apps".to_owned(), "frozen".to_owned()));
+    assert_eq!(first(&seen), "SetWeights ");
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::decide::act;
 use crate::decide::act::Next;
+use crate::model::binding::{Applied, Binding, Field, TargetKind};
 use crate::model::command::Commands;
 use crate::model::image::Image;
 use crate::model::moment::{Duration, Timestamp};
@@ -46,6 +47,30 @@ pub fn release(tag: &str) -> Release {
 
 pub fn delivered(image: &str) -> ReleaseRef {
     ReleaseRef::of(&Image::parse(image).unwrap())
+}
+
+/// A variable that Stairlock writes, with this value.
+pub fn bound(value: Option<&str>) -> Binding {
+    Binding {
+        field: Field {
+            kind: TargetKind::Kustomization,
+            namespace: "flux-system".to_owned(),
+            name: "apps".to_owned(),
+            variable: "TAG".to_owned(),
+        },
+        uid: "u".to_owned(),
+        resource_version: "7".to_owned(),
+        value: value.map(str::to_owned),
+        manager: "stairlock-0123456789-TAG".to_owned(),
+        ours: value.is_some(),
+        yields: false,
+        rival: None,
+        feeds: false,
+        promoted: false,
+        trouble: None,
+        applied: Applied::Done,
+        requested: String::new(),
+    }
 }
 
 /// Four pods of `shop:1.0.0` carry all traffic; steps: 50 %, 5 min; 75 %, by hand; 100 %.

@@ -96,9 +96,8 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| bypass::take(seen, now))
         .or_else(|| finalize::guard(seen))
         .or_else(|| change::next(seen, now))
-        .or_else(|| health::reset(seen, now))
         .or_else(|| release::deliver(seen, now))
-        .or_else(|| binding::deliver(seen, now))
+        .or_else(|| told(seen, now).filter(|_| seen.refused.is_none()))
         .unwrap_or_else(|| match attempt::start(seen, now) {
             attempt::Start::Commit(status) => Act::Commit(status),
             attempt::Start::Apply(writes) => Act::Apply(writes),
@@ -108,10 +107,19 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         });
     let act = binding::troubles(seen).into_iter().fold(act, Act::with);
     let act = match act {
-        Act::Wait(waits) => birth::fields(seen).unwrap_or(Act::Wait(waits)),
+        Act::Wait(waits) => {
+            let told = told(seen, now).filter(|_| seen.refused.is_some());
+            told.or_else(|| birth::fields(seen)).unwrap_or(Act::Wait(waits))
+        }
         Act::Commit(_) | Act::Apply(_) => act,
     };
     restart::beside(seen, act, now)
+}
+
+/// What goes into the objects of others. While a write is refused it comes last: it must not keep
+/// traffic where it is, nor the time from passing.
+fn told(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    health::reset(seen, now).or_else(|| binding::deliver(seen, now))
 }
 
 /// What is to be written, unless the API server refused just that and people do not know it yet.

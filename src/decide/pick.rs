@@ -89,12 +89,12 @@ fn named(seen: &Snapshot, release: Release) -> Pick {
     }
 }
 
-/// The newest release that nothing refuses; else why the newest is.
+/// The newest release that nothing refuses; else what ends first of itself, or why the newest is.
 fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
     if let Some(tag) = &releases.suspect {
         return Pick::Hold(Hold::SourceSuspect { tag: tag.clone() });
     }
-    let mut refused = None;
+    let mut refused = Vec::new();
     for release in releases.newest_first() {
         let targets = match targets(seen, &release.image) {
             Ok(targets) => targets,
@@ -107,12 +107,16 @@ fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
             return Pick::Release(release.clone());
         };
         let older = matches!(hold, Hold::OlderRelease { .. });
-        refused.get_or_insert(hold);
+        refused.push(hold);
         if older {
             break;
         }
     }
-    refused.map_or(Pick::Nothing, Pick::Hold)
+    // What ends by itself, the soonest, is what is waited for: nobody else would wake it.
+    let soonest = refused.iter().filter(|hold| hold.until().is_some());
+    let soonest = soonest.min_by_key(|hold| hold.until()).cloned();
+    let hold = soonest.or_else(|| refused.into_iter().next());
+    hold.map_or(Pick::Nothing, Pick::Hold)
 }
 
 /// Why a release that the template does not have is not taken by itself.

@@ -8,7 +8,7 @@ use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::moves::Target;
 use crate::model::release::ReleaseRef;
-use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapshot};
+use crate::model::snapshot::{LiveRoute, LiveService, Offer, ReplicaSet, Service, Snapshot};
 use crate::model::spec::{Routing, Step, Strategy};
 use crate::model::status::{Cause, Side, Stage, Status};
 use crate::model::template::{Revision, Template, TemplateId};
@@ -59,17 +59,34 @@ pub fn on_stable(seen: &Snapshot, status: &Status) -> bool {
     status.stable.as_ref().is_some_and(|side| side.revision == template)
 }
 
-/// What these images deliver: the image of the container that takes releases, else of the first.
+/// What these images deliver: the image of the container that takes releases, which is the named
+/// one, else one of the repository that the source tells of or that was delivered before. Where
+/// nothing tells, it is the first container's; of several that is nothing to tell bound fields.
 pub fn delivered(seen: &Snapshot, images: &BTreeMap<String, String>) -> ReleaseRef {
-    let first = seen.template.containers.iter().find(|c| !c.init).map(|c| &c.name);
-    let image = seen
-        .spec
-        .container
-        .as_ref()
-        .or(first)
-        .and_then(|name| images.get(name))
-        .or_else(|| images.values().next());
-    image.and_then(|image| Image::parse(image).ok()).map(|i| ReleaseRef::of(&i)).unwrap_or_default()
+    let read = |name: &String| images.get(name).and_then(|image| Image::parse(image).ok());
+    let takes = |image: &Image| known(seen).iter().any(|known| image.same_repository(known));
+    let mains = || seen.template.containers.iter().filter(|c| !c.init).map(|c| &c.name);
+    let first = || {
+        let sure = seen.bindings.is_empty() || mains().count() < 2;
+        let any = || images.values().next().and_then(|image| Image::parse(image).ok());
+        if sure { mains().next().and_then(read).or_else(any) } else { None }
+    };
+    let named = seen.spec.container.as_ref().and_then(read);
+    let image = named.or_else(|| mains().filter_map(read).find(takes)).or_else(first);
+    image.map(|image| ReleaseRef::of(&image)).unwrap_or_default()
+}
+
+/// The images of releases that are known: offered, or delivered before.
+fn known(seen: &Snapshot) -> Vec<Image> {
+    let offered = match &seen.offer {
+        Offer::Releases(releases) => releases.newest_first().next(),
+        Offer::NoSource | Offer::Nothing(_) => None,
+    };
+    let status = &seen.status;
+    let attempt = status.attempt.iter().map(|attempt| &attempt.release);
+    let past = attempt.chain(status.stable.iter().map(|side| &side.release));
+    let past = past.filter_map(|release| Image::parse(&release.image).ok());
+    offered.map(|release| release.image.clone()).into_iter().chain(past).collect()
 }
 
 /// The hold of what is not tried again since an attempt.

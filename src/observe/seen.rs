@@ -153,7 +153,10 @@ fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
 fn checks(stores: &Stores, rollout: &Rollout, own: &Reference) -> Option<Vec<Arc<HealthCheck>>> {
     let wanted = rollout.spec.health_check_selector.as_ref()?;
     if wanted.namespace_selector.is_some() {
-        return check::selected(rollout, stores.checks.all(), &stores.namespaces.all());
+        let own = &own.key.namespace;
+        let mut all = stores.checks.all();
+        all.retain(|check| stores.reach.allows(own, &key(check.as_ref()).namespace));
+        return check::selected(rollout, all, &stores.namespaces.all());
     }
     check::selected(rollout, stores.checks.within(&own.key.namespace), &[])
 }

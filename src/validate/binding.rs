@@ -146,7 +146,7 @@ impl Scene<'_> {
             kind: "Kustomization",
             meta: &object.metadata,
         };
-        let hands = self.hands((&known, &pointer), &path, &manager, &mine.claim);
+        let hands = self.hands((&known, &pointer), &path, &manager);
         let feeds = self.applies(object);
         let trouble = illegal(&variable).map(|why| Trouble::Invalid {
             object: field.to_string(),
@@ -169,7 +169,7 @@ impl Scene<'_> {
             meta: &object.metadata,
         };
         let path = ["f:spec", "f:ref", "f:tag"];
-        let hands = self.hands((&known, "/spec/ref/tag"), &path, &manager, &mine.claim);
+        let hands = self.hands((&known, "/spec/ref/tag"), &path, &manager);
         let appliers: Vec<&Kustomization> = self.appliers(object).collect();
         let feeds = appliers.iter().any(|applier| self.applies(applier));
         let set = |value: &Option<String>| value.as_deref().is_some_and(|v| !v.is_empty());
@@ -265,20 +265,14 @@ impl Scene<'_> {
     }
 
     /// Who has a field.
-    fn hands(
-        &self,
-        (object, pointer): (&Object, &str),
-        path: &[&str],
-        manager: &str,
-        claim: &Claim,
-    ) -> Hands {
+    fn hands(&self, (object, pointer): (&Object, &str), path: &[&str], manager: &str) -> Hands {
         let managers = managers(object.meta, path);
         let ours = managers.iter().any(|known| known == manager);
         let others: Vec<&String> = managers.iter().filter(|known| *known != manager).collect();
         let kept = owner::of_field(object, pointer, &self.seen.kustomizations);
         let flux = |name: &str| name == keys::FLUX_MANAGER && kept.is_none() && applied(object);
         let kuberik = |name: &str| {
-            let lives = claim.alias && self.seen.bound.kuberik.contains(&self.own);
+            let lives = self.seen.bound.kuberik.contains(&self.own);
             name == keys::KUBERIK_MANAGER && !lives
         };
         let yielding = |name: &str| person(name) || flux(name) || kuberik(name);

@@ -1,32 +1,10 @@
 //! What bound fields are to hold, who keeps them from it, and when Flux has applied it.
 
 use super::*;
-use crate::decide::fixture::{at, at_rest, climbing, delivered};
-use crate::model::binding::{Field, TargetKind};
+use crate::decide::fixture::{at, at_rest, bound, climbing, delivered, release, template};
+use crate::decide::side;
+use crate::model::snapshot::{Offer, Releases};
 use crate::model::status::Cause;
-
-fn bound(value: Option<&str>) -> Binding {
-    Binding {
-        field: Field {
-            kind: TargetKind::Kustomization,
-            namespace: "flux-system".to_owned(),
-            name: "apps".to_owned(),
-            variable: "TAG".to_owned(),
-        },
-        uid: "u".to_owned(),
-        resource_version: "7".to_owned(),
-        value: value.map(str::to_owned),
-        manager: "stairlock-0123456789-TAG".to_owned(),
-        ours: value.is_some(),
-        yields: false,
-        rival: None,
-        feeds: false,
-        promoted: false,
-        trouble: None,
-        applied: Applied::Done,
-        requested: String::new(),
-    }
-}
 
 fn with(mut seen: Snapshot, binding: Binding) -> Snapshot {
     seen.bindings = vec![binding];
@@ -118,6 +96,13 @@ fn what_another_manager_takes_away_is_not_fought_over() {
         assert_eq!(code(&seen), hold, "{case}");
     }
 
+    // Back again: after the last of our tries it was somebody else who put it there.
+    for (counted, left) in [(1, 1), (2, 0)] {
+        let mut seen = with(at_rest(), bound(Some("1.0.0")));
+        seen.status.targets = vec![known("", counted)];
+        assert_eq!(remembered(&seen, &seen.status, at(2))[0].reverts, left);
+    }
+
     // A release that failed before it was remembered.
     let mut seen = with(at_rest(), bound(Some("2.0.0")));
     seen.status.targets = vec![known("1.0.0", 0)];
@@ -201,10 +186,12 @@ fn a_delivery_is_believed_as_flux_says() {
 #[test]
 fn flux_is_asked_once_to_look_at_a_value_that_was_there() {
     let pending = || Applied::Pending("why".to_owned());
-    let began = at(1).to_string();
+    let [early, began, late] = [0, 1, 2].map(|minute| at(minute).to_string());
     for (case, known, applied, requested, want) in [
         ("it was there before, and is not applied", 0, pending(), "", "asks Flux"),
         ("it was asked for this attempt", 0, pending(), began.as_str(), "nothing"),
+        ("it was asked for an earlier one", 0, pending(), early.as_str(), "asks Flux"),
+        ("another Rollout asked later", 0, pending(), late.as_str(), "nothing"),
         ("it is applied", 0, Applied::Done, "", "nothing"),
         ("it was written in this attempt: Flux looks by itself", 2, pending(), "", "nothing"),
     ] {
@@ -231,4 +218,27 @@ fn what_is_bound_is_remembered_and_what_is_not_any_more_too() {
     later.bindings.clear();
     let left = remembered(&later, &later.status, at(9));
     assert_eq!((left.len(), left[0].bound), (1, false));
+}
+
+#[test]
+fn the_sidecar_is_not_what_is_delivered() {
+    let mut seen = with(at_rest(), bound(None));
+    let [mut proxy, app] =
+        ["envoy:v1.30", "shop:1.0.0"].map(|image| template(image).containers.remove(0));
+    proxy.name = "proxy".to_owned();
+    seen.template.containers = vec![proxy, app];
+    let images = seen.template.images();
+    let told = |seen: &Snapshot| side::delivered(seen, &images).tag;
+    assert_eq!(told(&seen), "1.0.0", "what was delivered before tells");
+
+    (seen.status.attempt, seen.status.stable) = (None, None);
+    seen.offer = Offer::NoSource;
+    assert_eq!(told(&seen), "", "nothing tells: nothing is delivered");
+    seen.offer = Offer::Releases(Releases::newest(release("1.1.0"), Vec::new()));
+    assert_eq!(told(&seen), "1.0.0", "the source tells");
+    seen.spec.container = Some("proxy".to_owned());
+    assert_eq!(told(&seen), "v1.30", "a person tells");
+    (seen.spec.container, seen.offer) = (None, Offer::NoSource);
+    seen.bindings.clear();
+    assert_eq!(told(&seen), "v1.30", "only shown");
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::decide::fixture::{at, at_rest, delivered, release, template};
-use crate::model::gate::{Asks, Gate};
+use crate::model::gate::{Asks, Gate, Ran};
+use crate::model::moment::Duration;
 
 /// At rest on 1.1.0, with these tags offered: all that there are, or those that a source shows.
 fn offered(tags: &[&str], whole: bool) -> Snapshot {
@@ -71,6 +72,18 @@ fn the_newest_that_nothing_refuses_is_taken_whatever_the_order() {
         change(&mut seen);
         assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
     }
+}
+
+#[test]
+fn what_ends_by_itself_is_waited_for_behind_a_newer_one_that_does_not() {
+    let mut seen = offered(&["2.0.0", "1.2.0", "1.1.0"], true);
+    let runs = Ok(Ran { release: delivered("shop:1.2.0"), since: at(10) });
+    let (rollout, lasting) = ("staging/shop".to_owned(), Duration::from_secs(3600));
+    let asks = Asks::Other { rollout, lasting, runs };
+    seen.gates = vec![Gate { name: "staging".to_owned(), asks }];
+    let Pick::Hold(hold) = pick(&seen, at(20)) else { panic!() };
+    assert_eq!(hold.until(), Some(at(70)), "2.0.0 does not run there, 1.2.0 for an hour at 70");
+    assert_eq!(told(&pick(&seen, at(70))), "shop:1.2.0");
 }
 
 #[test]
