@@ -99,6 +99,8 @@ fn parameter(pair: &str) -> Option<String> {
     match key {
         "" => None,
         "resourceVersion" if value == "0" => Some(pair.to_owned()),
+        // Each delivery is a manager of its own, named by a hash.
+        "fieldManager" if value.starts_with("stairlock-") => Some(format!("{key}=stairlock-#")),
         "labelSelector" | "timeoutSeconds" | "resourceVersion" => Some(key.to_owned()),
         _ => Some(format!("{key}={value}")),
     }

@@ -28,7 +28,9 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("imagepolicies", "image.toolkit.fluxcd.io/v1", "ImagePolicy"),
     ("kustomizations", "kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
     ("ocirepositories", "source.toolkit.fluxcd.io/v1", "OCIRepository"),
+    ("rolloutgates", "stairlock.dev/v1alpha1", "RolloutGate"),
     ("rollouts", "stairlock.dev/v1alpha1", "Rollout"),
+    ("rolloutschedules", "stairlock.dev/v1alpha1", "RolloutSchedule"),
 ];
 
 /// What carries the table out of band: what no request can do.

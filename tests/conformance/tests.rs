@@ -12,6 +12,11 @@ use super::{accepted, asked, simulated};
 /// How long all sequences may take on the real server.
 const REAL_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Requests of the controller whose kinds the simulated server does not have: those of a registry,
+/// and of another controller's Rollouts.
+const NOT_SIMULATED: &[&str] =
+    &["GET /apis/kuberik.com/v1alpha1 ? ", "GET imagerepositories/NAME ? ", "GET secrets/NAME ? "];
+
 #[test]
 fn the_real_server_answers_as_stored() {
     let Some(rig) = Rig::find() else {
@@ -102,7 +107,8 @@ fn every_request_of_the_controller_is_in_the_table() {
     let asked = asked::by_the_controller();
     println!("{} kinds of requests of the controller in the audit log", asked.len());
     let known = asked::in_the_table(&table::read());
-    let missing: Vec<&String> = asked.difference(&known).collect();
+    let beside: BTreeSet<String> = NOT_SIMULATED.iter().map(|text| text.to_string()).collect();
+    let missing: Vec<&String> = asked.difference(&known).filter(|a| !beside.contains(*a)).collect();
     assert!(missing.is_empty(), "{missing:#?} of the controller are not in the table: {known:#?}");
 }
 

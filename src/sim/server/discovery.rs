@@ -85,10 +85,10 @@ fn names(plural: &str) -> (&[&str], &[&str], &str) {
             (&["imgpol", "imagepol"], &["all", "fluxcd", "fluxcd-images"], "uwF8vvAU/Jc=")
         }
         "kustomizations" => (&["ks"], &["all", "fluxcd", "fluxcd-appliers"], "GozwzC4McTQ="),
-        "healthchecks" | "rolloutgates" | "rolloutschedules" | "clusterrolloutschedules" => {
-            (&[], &["stairlock"], "")
-        }
-        "ocirepositories" => (&["ocirepo"], &["all", "fluxcd", "fluxcd-sources"], "IMGfi0gOS8U="),
+        "healthchecks" | "clusterrolloutschedules" => (&[], &["stairlock"], ""),
+        "rolloutgates" => (&[], &["stairlock"], "Vsb/gSrjfZ8="),
+        "rolloutschedules" => (&[], &["stairlock"], "Z4uEAZkQX+A="),
+        "ocirepositories" => (&["ocirepo"], &[], "GGgn4oy0Eik="),
         "rollouts" => (&["slr"], &["stairlock"], "Guw1I+QJ9bQ="),
         _ => (&[], &[], ""),
     }
