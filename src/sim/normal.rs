@@ -38,11 +38,23 @@ pub fn plain(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let kept = fields.iter().filter(|(key, _)| !VOLATILE.contains(&key.as_str()));
+            let kept = kept.filter(|(key, _)| !blames(fields, key));
             Value::Object(kept.map(|(key, value)| (key.clone(), plain(value))).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(plain).collect()),
         Value::String(text) => Value::String(timeless(text)),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// Tells whether a field says what failed in a bake: of several targets that Flux refuses, which is
+/// seen first is chance.
+fn blames(fields: &Map<String, Value>, key: &str) -> bool {
+    let failed = |key: &str| fields.get(key).and_then(Value::as_str) == Some("Failed");
+    match key {
+        "bakeStatusMessage" => failed("bakeStatus"),
+        "message" => failed("status"),
+        _ => false,
     }
 }
 
