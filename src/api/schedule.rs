@@ -6,12 +6,11 @@
 #![allow(dead_code)]
 
 use kube::{CustomResource, KubeSchema};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::api::selector::LabelSelector;
-use crate::api::status::Condition;
+use crate::api::status::{Condition, conditions_schema, never};
 
 /// A RolloutSchedule opens and closes a gate at each Rollout of its namespace that it selects, by
 /// the clock.
@@ -214,20 +213,4 @@ pub struct ScheduleStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
-}
-
-fn never() -> i64 {
-    -1
-}
-
-fn conditions_schema(generator: &mut SchemaGenerator) -> Schema {
-    let item = Condition::json_schema(generator);
-    let schema = json!({
-        "type": "array",
-        "maxItems": 8,
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["type"],
-        "items": item,
-    });
-    Schema::try_from(schema).unwrap_or_default()
 }

@@ -679,11 +679,13 @@ pub struct Condition {
     pub observed_generation: i64,
 }
 
-fn never() -> i64 {
+/// The generation of a status that was never written.
+pub fn never() -> i64 {
     -1
 }
 
-fn conditions_schema(generator: &mut SchemaGenerator) -> Schema {
+/// The schema of conditions: a list by type, of at most 8.
+pub fn conditions_schema(generator: &mut SchemaGenerator) -> Schema {
     let item = Condition::json_schema(generator);
     let schema = json!({
         "type": "array",

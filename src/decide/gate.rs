@@ -8,7 +8,7 @@ use crate::model::gate::{Asks, Gate, GateState};
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::release::ReleaseRef;
-use crate::model::snapshot::{Offer, Snapshot};
+use crate::model::snapshot::Snapshot;
 use crate::model::status::{Attempt, Status, Trigger};
 use crate::model::version::Version;
 
@@ -119,10 +119,7 @@ pub fn states(seen: &Snapshot, now: Timestamp) -> Vec<GateState> {
 }
 
 fn state(seen: &Snapshot, gate: &Gate, now: Timestamp) -> GateState {
-    let offered = match &seen.offer {
-        Offer::Releases(releases) => releases.newest_first().next(),
-        Offer::NoSource | Offer::Nothing(_) => None,
-    };
+    let offered = seen.offer.newest_first().next();
     let offered = offered.map(|release| ReleaseRef::of(&release.image));
     let (passing, allowed) = match &gate.asks {
         Asks::Passing { passing, allowed, .. } => {

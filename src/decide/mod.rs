@@ -85,6 +85,7 @@ fn valid(seen: &Snapshot, now: Timestamp) -> Move {
 
 /// The fixed order of a turn. Each line either acts or leaves it to the next one.
 fn act(seen: &Snapshot, now: Timestamp) -> Act {
+    let refused = seen.refused.is_some();
     let act = None
         .or_else(|| recover::adopt(seen))
         .or_else(|| recover::status(seen, now))
@@ -97,7 +98,7 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
         .or_else(|| finalize::guard(seen))
         .or_else(|| change::next(seen, now))
         .or_else(|| release::deliver(seen, now))
-        .or_else(|| told(seen, now).filter(|_| seen.refused.is_none()))
+        .or_else(|| if refused { None } else { told(seen, now) })
         .unwrap_or_else(|| match attempt::start(seen, now) {
             attempt::Start::Commit(status) => Act::Commit(status),
             attempt::Start::Apply(writes) => Act::Apply(writes),
@@ -108,7 +109,7 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
     let act = binding::troubles(seen).into_iter().fold(act, Act::with);
     let act = match act {
         Act::Wait(waits) => {
-            let told = told(seen, now).filter(|_| seen.refused.is_some());
+            let told = if refused { told(seen, now) } else { None };
             told.or_else(|| birth::fields(seen)).unwrap_or(Act::Wait(waits))
         }
         Act::Commit(_) | Act::Apply(_) => act,

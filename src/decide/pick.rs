@@ -64,10 +64,7 @@ pub fn manual(seen: &Snapshot) -> bool {
 
 /// The release that would be taken if nothing refused it.
 pub fn goal(seen: &Snapshot) -> Option<Release> {
-    let newest = || match &seen.offer {
-        Offer::Releases(releases) => releases.newest_first().next().cloned(),
-        Offer::NoSource | Offer::Nothing(_) => None,
-    };
+    let newest = || seen.offer.newest_first().next().cloned();
     let wanted = seen.spec.wanted_version.as_ref().and_then(|version| find(seen, version));
     wanted.or_else(|| forced(seen)).or_else(newest)
 }
@@ -113,9 +110,7 @@ fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
         }
     }
     // What ends by itself, the soonest, is what is waited for: nobody else would wake it.
-    let soonest = refused.iter().filter(|hold| hold.until().is_some());
-    let soonest = soonest.min_by_key(|hold| hold.until()).cloned();
-    let hold = soonest.or_else(|| refused.into_iter().next());
+    let hold = refused.into_iter().min_by_key(|hold| (hold.until().is_none(), hold.until()));
     hold.map_or(Pick::Nothing, Pick::Hold)
 }
 
@@ -207,10 +202,7 @@ pub fn former(seen: &Snapshot, number: &str) -> Option<Release> {
 
 /// The pin of a release that is to be taken at once.
 pub fn force(seen: &Snapshot, release: &Release, now: Timestamp) -> Pin {
-    let known = match &seen.offer {
-        Offer::Releases(releases) => releases.newest_first().map(|r| &r.version).next(),
-        Offer::NoSource | Offer::Nothing(_) => None,
-    };
+    let known = seen.offer.newest_first().map(|release| &release.version).next();
     let newest = known.into_iter().chain([&release.version]).max_by(|a, b| a.precedence(b));
     let until_newer_than = newest.map(ToString::to_string).unwrap_or_default();
     Pin { image: release.image.to_string(), until_newer_than, since: now, forced: true }
@@ -225,10 +217,7 @@ pub fn chose(pin: &Pin, release: &ReleaseRef) -> bool {
 /// Finds a release by its version or tag: among those that are offered, those that are known, and
 /// those that ran.
 pub fn find(seen: &Snapshot, version: &str) -> Option<Release> {
-    let offered = match &seen.offer {
-        Offer::Releases(releases) => releases.newest_first().find(|r| is(&r.image, version)),
-        Offer::NoSource | Offer::Nothing(_) => None,
-    };
+    let offered = seen.offer.newest_first().find(|release| is(&release.image, version));
     let ran = || {
         let status = &seen.status;
         let stable = status.stable.iter().map(|side| &side.release);
@@ -243,10 +232,7 @@ pub fn find(seen: &Snapshot, version: &str) -> Option<Release> {
 
 /// A release of the list in status, in the repository that is offered, else that of the template.
 fn known(seen: &Snapshot, version: &str) -> Option<Release> {
-    let repository = match &seen.offer {
-        Offer::Releases(releases) => releases.newest_first().next().map(|r| r.image.clone()),
-        Offer::NoSource | Offer::Nothing(_) => None,
-    };
+    let repository = seen.offer.newest_first().next().map(|release| release.image.clone());
     let named = |c: &&Container| seen.spec.container.as_ref().is_none_or(|name| *name == c.name);
     let present = || seen.template.containers.iter().filter(named).find_map(image);
     let repository = repository.or_else(present)?.repository;

@@ -196,3 +196,6 @@ fn edits(seen: &Snapshot, images: &BTreeMap<String, String>) -> Vec<ImageEdit> {
     };
     seen.template.containers.iter().filter_map(edit).collect()
 }
+
+#[cfg(test)]
+mod tests;

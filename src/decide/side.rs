@@ -8,7 +8,7 @@ use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::moves::Target;
 use crate::model::release::ReleaseRef;
-use crate::model::snapshot::{LiveRoute, LiveService, Offer, ReplicaSet, Service, Snapshot};
+use crate::model::snapshot::{LiveRoute, LiveService, ReplicaSet, Service, Snapshot};
 use crate::model::spec::{Routing, Step, Strategy};
 use crate::model::status::{Cause, Side, Stage, Status};
 use crate::model::template::{Revision, Template, TemplateId};
@@ -64,7 +64,8 @@ pub fn on_stable(seen: &Snapshot, status: &Status) -> bool {
 /// nothing tells, it is the first container's; of several that is nothing to tell bound fields.
 pub fn delivered(seen: &Snapshot, images: &BTreeMap<String, String>) -> ReleaseRef {
     let read = |name: &String| images.get(name).and_then(|image| Image::parse(image).ok());
-    let takes = |image: &Image| known(seen).iter().any(|known| image.same_repository(known));
+    let known = known(seen);
+    let takes = |image: &Image| known.iter().any(|known| image.same_repository(known));
     let mains = || seen.template.containers.iter().filter(|c| !c.init).map(|c| &c.name);
     let first = || {
         let sure = seen.bindings.is_empty() || mains().count() < 2;
@@ -78,10 +79,7 @@ pub fn delivered(seen: &Snapshot, images: &BTreeMap<String, String>) -> ReleaseR
 
 /// The images of releases that are known: offered, or delivered before.
 fn known(seen: &Snapshot) -> Vec<Image> {
-    let offered = match &seen.offer {
-        Offer::Releases(releases) => releases.newest_first().next(),
-        Offer::NoSource | Offer::Nothing(_) => None,
-    };
+    let offered = seen.offer.newest_first().next();
     let status = &seen.status;
     let attempt = status.attempt.iter().map(|attempt| &attempt.release);
     let past = attempt.chain(status.stable.iter().map(|side| &side.release));

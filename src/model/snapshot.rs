@@ -175,6 +175,17 @@ pub enum Offer {
     Releases(Releases),
 }
 
+impl Offer {
+    /// Tells the releases in the order of their versions; none where the source offers none.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Release> {
+        let releases = match self {
+            Self::Releases(releases) => Some(releases),
+            Self::NoSource | Self::Nothing(_) => None,
+        };
+        releases.into_iter().flat_map(Releases::newest_first)
+    }
+}
+
 /// The releases that a source offers, at least one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Releases {

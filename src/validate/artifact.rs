@@ -22,14 +22,14 @@ pub fn of_repository(
     (spec, template): (&Spec, &Template),
 ) -> Result<Release, Hold> {
     let status = object.status.as_ref().ok_or_else(|| not_ready(source, "it has no status yet"))?;
-    let stated = Stated {
-        conditions: status.conditions.as_deref(),
-        observed: status.observed_generation,
-        generation: object.metadata.generation,
-    };
-    if let Some(why) = unready(&stated) {
-        return Err(not_ready(source, &why));
-    }
+    ready(
+        source,
+        &Stated {
+            conditions: status.conditions.as_deref(),
+            observed: status.observed_generation,
+            generation: object.metadata.generation,
+        },
+    )?;
     let artifact = status.artifact.as_ref().filter(|artifact| !artifact.revision.is_empty());
     let artifact = artifact.ok_or(Hold::NoRelease)?;
     let tag = tag_of(&artifact.revision).map(str::to_owned).or_else(|| annotated(artifact));
@@ -55,14 +55,14 @@ pub fn of_kustomization(
     (spec, template): (&Spec, &Template),
 ) -> Result<Release, Hold> {
     let status = object.status.as_ref().ok_or_else(|| not_ready(source, "it has no status yet"))?;
-    let stated = Stated {
-        conditions: status.conditions.as_deref(),
-        observed: status.observed_generation,
-        generation: object.metadata.generation,
-    };
-    if let Some(why) = unready(&stated) {
-        return Err(not_ready(source, &why));
-    }
+    ready(
+        source,
+        &Stated {
+            conditions: status.conditions.as_deref(),
+            observed: status.observed_generation,
+            generation: object.metadata.generation,
+        },
+    )?;
     let tag = match &source.substitute {
         Some(variable) => {
             let values = object.spec.post_build.as_ref().and_then(|post| post.substitute.as_ref());
@@ -83,6 +83,11 @@ pub fn of_kustomization(
         }
     };
     release(tag, source, (spec, template))
+}
+
+/// Lets a source through that is Ready at its generation.
+fn ready(source: &SourceRef, stated: &Stated<'_>) -> Result<(), Hold> {
+    unready(stated).map_or(Ok(()), |why| Err(not_ready(source, &why)))
 }
 
 /// The tag of a revision of Flux: `<tag>@<digest>`, where it is not the digest alone.

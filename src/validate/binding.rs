@@ -266,7 +266,7 @@ impl Scene<'_> {
 
     /// Who has a field.
     fn hands(&self, (object, pointer): (&Object, &str), path: &[&str], manager: &str) -> Hands {
-        let managers = managers(object.meta, path);
+        let managers = owner::managers(object.meta, |fields| holds(fields, path));
         let ours = managers.iter().any(|known| known == manager);
         let others: Vec<&String> = managers.iter().filter(|known| *known != manager).collect();
         let kept = owner::of_field(object, pointer, &self.seen.kustomizations);
@@ -275,7 +275,7 @@ impl Scene<'_> {
             let lives = self.seen.bound.kuberik.contains(&self.own);
             name == keys::KUBERIK_MANAGER && !lives
         };
-        let yielding = |name: &str| person(name) || flux(name) || kuberik(name);
+        let yielding = |name: &str| owner::person(name) || flux(name) || kuberik(name);
         let rival = others.iter().find(|name| !yielding(name)).map(|name| (*name).clone());
         Hands { ours, yields: !others.is_empty() && rival.is_none(), rival }
     }
@@ -368,10 +368,6 @@ fn applied(object: &Object) -> bool {
     object.meta.labels.as_ref().is_some_and(|labels| labels.contains_key(keys::FLUX_NAME))
 }
 
-fn person(manager: &str) -> bool {
-    manager.starts_with("kubectl") || [keys::CLI_MANAGER, keys::FIELD_MANAGER].contains(&manager)
-}
-
 /// Why a variable is none.
 ///
 /// Source: the grammar of Flux, `^[_[:alpha:]][_[:alpha:][:digit:]]*$`.
@@ -383,19 +379,6 @@ fn illegal(variable: &str) -> Option<String> {
         return Some("has to be letters, digits and _, and to begin with no digit".to_owned());
     }
     (variable.len() > VARIABLE_MAX).then(|| format!("may have at most {VARIABLE_MAX} characters"))
-}
-
-/// The field managers that have a field.
-fn managers(meta: &ObjectMeta, path: &[&str]) -> Vec<String> {
-    let entries = meta.managed_fields.iter().flatten();
-    let main = entries.filter(|entry| entry.subresource.as_deref().unwrap_or("").is_empty());
-    let mut managers: Vec<String> = main
-        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| holds(&fields.0, path)))
-        .filter_map(|entry| entry.manager.clone())
-        .collect();
-    managers.sort();
-    managers.dedup();
-    managers
 }
 
 /// Tells whether a set of fields holds one. Both fields are in maps whose keys are owned one by

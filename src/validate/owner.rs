@@ -1,11 +1,12 @@
 //! Owner: tells whether a Flux Kustomization would put a field back. It never tells what to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use regex::RegexBuilder;
+use serde_json::Value;
 
 use crate::api::foreign::{IgnoreRule, IgnoreTarget, Kustomization};
 use crate::api::keys;
@@ -40,6 +41,23 @@ pub fn of_field(object: &Object, path: &str, known: &[Arc<Kustomization>]) -> Op
         return None;
     }
     Some(format!("Kustomization {namespace}/{name}"))
+}
+
+/// The field managers whose sets of fields hold what is asked for, but for those of parts of the
+/// object; each once, by name.
+pub fn managers(meta: &ObjectMeta, holds: impl Fn(&Value) -> bool) -> Vec<String> {
+    let entries = meta.managed_fields.iter().flatten();
+    let whole = entries.filter(|entry| entry.subresource.as_deref().unwrap_or("").is_empty());
+    let managers: BTreeSet<String> = whole
+        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| holds(&fields.0)))
+        .filter_map(|entry| entry.manager.clone())
+        .collect();
+    managers.into_iter().collect()
+}
+
+/// Tells whether a field manager is a person's, or ours in a person's name.
+pub fn person(manager: &str) -> bool {
+    manager.starts_with("kubectl") || [keys::CLI_MANAGER, keys::FIELD_MANAGER].contains(&manager)
 }
 
 /// Tells whether the Kustomization that applies the object is told to ignore a field.

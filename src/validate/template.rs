@@ -1,9 +1,7 @@
 //! Template: takes the pod template apart and tells who owns its images.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kube::ResourceExt;
 use serde_json::Value;
 
 use crate::api::foreign::Kustomization;
@@ -34,22 +32,9 @@ pub fn with_owners(rollout: &Rollout, kustomizations: &[Arc<Kustomization>]) -> 
 
 /// The field managers that own the image of a container, besides ours and those of people.
 fn managers(rollout: &Rollout, list: &str, container: &str) -> Vec<String> {
-    let entries = rollout.managed_fields().iter();
-    let whole = entries.filter(|entry| entry.subresource.as_deref().unwrap_or("").is_empty());
-    let owners: BTreeSet<String> = whole
-        .filter(|entry| {
-            let fields = entry.fields_v1.as_ref();
-            fields.is_some_and(|fields| owns(&fields.0, list, container))
-        })
-        .filter_map(|entry| entry.manager.clone())
-        .filter(|manager| foreign(manager))
-        .collect();
-    owners.into_iter().collect()
-}
-
-fn foreign(manager: &str) -> bool {
-    let ours = [keys::FIELD_MANAGER, keys::CLI_MANAGER].contains(&manager);
-    !ours && !manager.starts_with("kubectl")
+    let mut all = owner::managers(&rollout.metadata, |fields| owns(fields, list, container));
+    all.retain(|manager| !owner::person(manager));
+    all
 }
 
 /// Tells whether a set of fields holds the image of a container. A field without parts stands for
