@@ -55,6 +55,8 @@ pub const LABEL_SCHEDULE_KIND: &str = "stairlock.dev/schedule-kind";
 pub const LABEL_ROLLOUT_NAME: &str = "stairlock.dev/rollout-name";
 /// Annotation on a closed gate: when its schedule opens it. Written by us, read by us.
 pub const OPENS_AT: &str = "stairlock.dev/opens-at";
+/// Annotation on an open gate: when its schedule closes it. Written by us, read by us.
+pub const CLOSES_AT: &str = "stairlock.dev/closes-at";
 /// Annotation on a Rollout: take this version at once. Written by people.
 pub const COMMAND_FORCE: &str = "stairlock.dev/force-deploy";
 /// Annotation on a Rollout: deliver again what an attempt of the history delivered. Written by
@@ -124,3 +126,8 @@ pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 pub const OCI_VERSION: &str = "org.opencontainers.image.version";
 /// The label of an EndpointSlice that names its Service. Written by Kubernetes.
 pub const SLICE_SERVICE: &str = "kubernetes.io/service-name";
+
+/// The annotation that tells when a schedule turns its gate.
+pub const fn turns_at(passing: bool) -> &'static str {
+    if passing { CLOSES_AT } else { OPENS_AT }
+}

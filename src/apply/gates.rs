@@ -38,14 +38,14 @@ pub fn target(write: &GateWrite) -> Reference {
 pub async fn write(client: &Client, maker: &Maker, write: &GateWrite) -> Result<Written, Error> {
     let reference = target(write);
     match write {
-        GateWrite::Create { namespace, name, rollout, passing, opens_at } => {
-            let (passing, opens_at) = (*passing, *opens_at);
-            let body = gate::create(maker, NewGate { namespace, name, rollout, passing, opens_at });
+        GateWrite::Create { namespace, name, rollout, passing, turns_at } => {
+            let (passing, turns_at) = (*passing, *turns_at);
+            let body = gate::create(maker, NewGate { namespace, name, rollout, passing, turns_at });
             let created = send::create(client, &reference, body, Run::Real).await;
             created.map_err(|error| already(&reference, error))
         }
-        GateWrite::Set { target, passing, opens_at, .. } => {
-            let patch = gate::set(target, *passing, *opens_at);
+        GateWrite::Set { target, passing, turns_at, .. } => {
+            let patch = gate::set(target, *passing, *turns_at);
             send::patch(client, &reference, patch, &target.resource_version, Part::Main).await
         }
         GateWrite::Delete { target, .. } => send::delete(client, &reference, target).await,

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
 use crate::api::kind::{Key, Kind, Reference};
-use crate::controller::error::Failures;
+use crate::controller::error::{Failures, Retry};
 use crate::controller::queue::Queue;
 use crate::model::selector::Labels;
 use crate::observe::barrier::Barrier;
@@ -36,6 +36,36 @@ pub struct Memory {
     pub failures: Failures,
     /// The objects of writes that are under way.
     pub flight: Vec<Reference>,
+    /// What the API server said where it would not take a write to a gate, by namespace and name.
+    pub refused: BTreeMap<(String, String), String>,
+    /// When these are tried again.
+    pub again: Option<Instant>,
+}
+
+impl Memory {
+    /// Counts a success: only what is still refused is not forgotten.
+    pub fn succeed(&mut self) {
+        if self.refused.is_empty() {
+            self.failures = Failures::default();
+        }
+    }
+
+    /// Keeps what the API server said. All that it refuses is tried again at one time, since
+    /// nothing that is seen ends a refusal.
+    pub fn refuse(&mut self, gate: (String, String), why: String, now: Instant, key: &Key) {
+        self.refused.insert(gate, why);
+        let failures = &mut self.failures;
+        self.again.get_or_insert_with(|| now + failures.pause(Retry::Backoff, key));
+    }
+
+    /// Tells what was refused, unless it is time to try again.
+    pub fn refused(&mut self, now: Instant) -> BTreeMap<(String, String), String> {
+        if self.again.is_some_and(|again| again <= now) {
+            self.refused.clear();
+            self.again = None;
+        }
+        self.refused.clone()
+    }
 }
 
 impl Schedules {

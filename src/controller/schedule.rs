@@ -14,7 +14,7 @@ use crate::apply::error::Error as WriteError;
 use crate::apply::gates;
 use crate::apply::send::{Effect, Written};
 use crate::controller::context::Context;
-use crate::controller::error::{Error, Failures, Retry, outcome, said};
+use crate::controller::error::{Error, Retry, outcome, said};
 use crate::controller::line::Memory;
 use crate::controller::triggers::touched;
 use crate::decide::managed;
@@ -98,7 +98,7 @@ async fn turn(ctx: &Context, key: &Key) -> Option<Instant> {
     };
     let error = match result {
         Ok(next) => {
-            ctx.schedules.remember(key, |memory| memory.failures = Failures::default());
+            ctx.schedules.remember(key, Memory::succeed);
             return next;
         }
         Err(error) => error,
@@ -137,7 +137,11 @@ async fn reconcile(ctx: &Context, key: &Key) -> Result<Option<Instant>, Error> {
         return Ok(Some(until));
     }
     let Some(schedule) = schedules::find(&ctx.stores, key) else { return Ok(None) };
-    let seen = watched(&schedules::gather(&ctx.stores, &schedule));
+    let mut seen = schedules::gather(&ctx.stores, &schedule);
+    let (refused, again) =
+        ctx.schedules.remember(key, |memory| (memory.refused(ctx.clock.monotonic()), memory.again));
+    seen.refused = refused;
+    let seen = watched(&seen);
     let now = ctx.now();
     match managed::next(&seen, now) {
         Turn::Apply(writes) => apply(ctx, key, &schedule, &writes).await,
@@ -155,7 +159,9 @@ async fn reconcile(ctx: &Context, key: &Key) -> Result<Option<Instant>, Error> {
             info!(schedule = %key, active = status.active, gates = status.gates.len(), "stored");
             Ok(Some(ctx.clock.monotonic() + UNSEEN_MAX))
         }
-        Turn::Wait(until) => Ok(until.map(|until| ctx.instant(until, now))),
+        Turn::Wait(until) => {
+            Ok(until.map(|until| ctx.instant(until, now)).into_iter().chain(again).min())
+        }
     }
 }
 
@@ -196,23 +202,27 @@ async fn apply(
     writes: &[GateWrite],
 ) -> Result<Option<Instant>, Error> {
     let maker = gates::maker(schedule.kind(), schedule.meta());
-    let mut refused = None;
+    let mut refused = false;
     for write in writes {
         ctx.schedules.remember(key, |memory| memory.flight.push(gates::target(write)));
         let written = gates::write(&ctx.client, &maker, write).await;
         match land(ctx, key, written) {
             Ok(()) => {}
             // What one namespace refuses keeps no other from its gates.
-            Err(error @ Error::Write(WriteError::Refused { .. })) => {
-                refused.get_or_insert(error);
+            Err(Error::Write(WriteError::Refused { target, why })) => {
+                warn!(schedule = %key, gate = %target, why, "a gate was refused");
+                let Key { namespace, name } = target.key;
+                ctx.schedules.remember(key, |memory| {
+                    memory.refuse((namespace, name), why, ctx.clock.monotonic(), key);
+                });
+                refused = true;
             }
             Err(error) => return Err(error),
         }
     }
-    match refused {
-        Some(error) => Err(error),
-        None => Ok(Some(ctx.clock.monotonic() + UNSEEN_MAX)),
-    }
+    let now = ctx.clock.monotonic();
+    // After a refusal at once: there are other gates, and something to tell.
+    Ok(Some(if refused { now } else { now + UNSEEN_MAX }))
 }
 
 /// Counts a write and remembers what has to be seen of it.

@@ -52,8 +52,12 @@ fn rested(seen: &Snapshot, now: Timestamp) -> Result<(), Hold> {
 fn passes(gate: &Gate, release: &ReleaseRef, now: Timestamp) -> Result<(), Hold> {
     let closed = |why: String, until| Err(Hold::GateClosed { gate: gate.name.clone(), why, until });
     match &gate.asks {
-        Asks::Passing { passing: false, opens_at, .. } => {
-            closed("it lets nothing through".to_owned(), opens_at.filter(|at| now < *at))
+        Asks::Passing { passing: false, turns_at, .. } => {
+            closed("it lets nothing through".to_owned(), turns_at.filter(|at| now < *at))
+        }
+        // Late is not open: what its schedule says counts, whether or not it was written yet.
+        Asks::Passing { turns_at: Some(at), .. } if *at <= now => {
+            closed("its schedule is about to close it".to_owned(), None)
         }
         Asks::Passing { allowed: Some(allowed), .. }
             if !allowed.iter().any(|version| names(version, release)) =>
@@ -122,11 +126,12 @@ fn state(seen: &Snapshot, gate: &Gate, now: Timestamp) -> GateState {
     let offered = seen.offer.newest_first().next();
     let offered = offered.map(|release| ReleaseRef::of(&release.image));
     let (passing, allowed) = match &gate.asks {
-        Asks::Passing { passing, allowed, .. } => {
+        Asks::Passing { passing, allowed, turns_at } => {
+            let over = turns_at.is_some_and(|at| at <= now);
             let few = |all: &std::collections::BTreeSet<String>| {
                 all.iter().take(VERSIONS_MAX).cloned().collect()
             };
-            (*passing, allowed.as_ref().map(few))
+            (*passing && !over, allowed.as_ref().map(few))
         }
         Asks::Approval { approved } => (true, Some(approved.iter().cloned().collect())),
         Asks::Other { lasting, runs, .. } => {

@@ -40,10 +40,20 @@ fn gate(seen: &Watched, rollout: &str) -> String {
     format!("{}-{rollout}", seen.mark)
 }
 
-/// What the gates lack.
+/// The namespace and the name of the gate that a write is about.
+fn place(write: &GateWrite) -> (String, String) {
+    match write {
+        GateWrite::Create { namespace, name, .. } => (namespace.clone(), name.clone()),
+        GateWrite::Set { namespace, target, .. } | GateWrite::Delete { namespace, target } => {
+            (namespace.clone(), target.name.clone())
+        }
+    }
+}
+
+/// What the gates lack, but for what was refused.
 fn writes(seen: &Watched, schedule: &Schedule, stands: &Standing) -> Vec<GateWrite> {
     let passing = schedule.passes(stands.active);
-    let opens_at = stands.next.filter(|_| !passing);
+    let turns_at = stands.next;
     let wanted = |gate: &ManagedGate| {
         seen.rollouts.contains(&(gate.namespace.clone(), gate.rollout.clone()))
             && gate.target.name == self::gate(seen, &gate.rollout)
@@ -54,8 +64,8 @@ fn writes(seen: &Watched, schedule: &Schedule, stands: &Standing) -> Vec<GateWri
         if !wanted(gate) {
             return Some(GateWrite::Delete { namespace, target });
         }
-        let same = (gate.passing, gate.opens_at) == (passing, opens_at);
-        (!same).then_some(GateWrite::Set { namespace, target, passing, opens_at })
+        let same = (gate.passing, gate.turns_at) == (passing, turns_at);
+        (!same).then_some(GateWrite::Set { namespace, target, passing, turns_at })
     });
     let missing = seen.rollouts.iter().filter_map(|(namespace, rollout)| {
         let name = gate(seen, rollout);
@@ -66,10 +76,11 @@ fn writes(seen: &Watched, schedule: &Schedule, stands: &Standing) -> Vec<GateWri
             name,
             rollout: rollout.clone(),
             passing,
-            opens_at,
+            turns_at,
         })
     });
-    changed.chain(missing).take(WRITES_MAX).collect()
+    let taken = |write: &GateWrite| !seen.refused.contains_key(&place(write));
+    changed.chain(missing).filter(taken).take(WRITES_MAX).collect()
 }
 
 fn status(seen: &Watched, stands: Standing, now: Timestamp) -> ScheduleStatus {
@@ -83,14 +94,17 @@ fn status(seen: &Watched, stands: Standing, now: Timestamp) -> ScheduleStatus {
     let taken = seen.rollouts.iter().find(|(namespace, rollout)| {
         seen.others.contains(&(namespace.clone(), gate(seen, rollout)))
     });
-    let ready = match taken {
-        Some((namespace, rollout)) => {
+    let ready = match (taken, seen.refused.first_key_value()) {
+        (Some((namespace, rollout)), _) => {
             let name = full(namespace, &gate(seen, rollout));
             let message = format!("RolloutGate {name} was made by somebody else: delete it");
             ("False", "NameTaken", message)
         }
-        None if stands.active => ("True", "Active", "a rule holds".to_owned()),
-        None => ("True", "Inactive", "no rule holds".to_owned()),
+        (None, Some(((namespace, name), why))) => {
+            ("False", "GateRefused", format!("RolloutGate {}: {why}", full(namespace, name)))
+        }
+        (None, None) if stands.active => ("True", "Active", "a rule holds".to_owned()),
+        (None, None) => ("True", "Inactive", "no rule holds".to_owned()),
     };
     ScheduleStatus {
         observed_generation: seen.generation,

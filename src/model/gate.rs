@@ -23,8 +23,8 @@ pub enum Asks {
         passing: bool,
         /// The versions that may; absent: all.
         allowed: Option<BTreeSet<String>>,
-        /// When a schedule opens it.
-        opens_at: Option<Timestamp>,
+        /// When its schedule turns it: opens it where it is closed, closes it where it is open.
+        turns_at: Option<Timestamp>,
     },
     /// That a person approved the version.
     Approval {

@@ -1,6 +1,6 @@
 //! Schedule: when releases may start, or may not. It never tells the time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::moment::Timestamp;
 use crate::model::moves::Target;
@@ -91,6 +91,9 @@ pub struct Watched {
     pub gates: Vec<ManagedGate>,
     /// Gates of others: namespace and name.
     pub others: BTreeSet<(String, String)>,
+    /// What the API server said where it would not take a write to a gate, by namespace and name;
+    /// such a gate is left until the write is tried again.
+    pub refused: BTreeMap<(String, String), String>,
     /// What is stored about it.
     pub status: ScheduleStatus,
 }
@@ -106,8 +109,8 @@ pub struct ManagedGate {
     pub rollout: String,
     /// Whether it lets releases through.
     pub passing: bool,
-    /// When it is said to open.
-    pub opens_at: Option<Timestamp>,
+    /// When it is said to turn: to open where it is closed, to close where it is open.
+    pub turns_at: Option<Timestamp>,
     /// Whether it is being deleted.
     pub ending: bool,
 }
@@ -144,8 +147,8 @@ pub enum GateWrite {
         rollout: String,
         /// Whether it lets releases through.
         passing: bool,
-        /// When it opens.
-        opens_at: Option<Timestamp>,
+        /// When it turns.
+        turns_at: Option<Timestamp>,
     },
     /// Open or close it.
     Set {
@@ -155,8 +158,8 @@ pub enum GateWrite {
         target: Target,
         /// Whether it lets releases through.
         passing: bool,
-        /// When it opens.
-        opens_at: Option<Timestamp>,
+        /// When it turns.
+        turns_at: Option<Timestamp>,
     },
     /// Take it away.
     Delete {

@@ -1,6 +1,6 @@
 //! Schedules: takes out of the stores what one turn of a schedule needs. It makes no call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::api::kind::{Key, Kind, Reference};
@@ -85,5 +85,5 @@ pub fn gather(stores: &Stores, schedule: &Either) -> Seen {
     let mut names: BTreeSet<Key> = owned.iter().map(|gate| key(gate.as_ref())).collect();
     names.extend(rollouts.iter().map(place));
     let gates = names.iter().filter_map(|name| stores.gates.get(name)).collect();
-    Seen { schedule: schedule.clone(), rollouts, namespaces, gates }
+    Seen { schedule: schedule.clone(), rollouts, namespaces, gates, refused: BTreeMap::new() }
 }

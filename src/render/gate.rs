@@ -37,13 +37,13 @@ pub struct NewGate<'a> {
     pub rollout: &'a str,
     /// Whether it lets releases through.
     pub passing: bool,
-    /// When it opens.
-    pub opens_at: Option<Timestamp>,
+    /// When it turns.
+    pub turns_at: Option<Timestamp>,
 }
 
 /// The body of a new gate.
 pub fn create(maker: &Maker, gate: NewGate<'_>) -> Value {
-    let NewGate { namespace, name, rollout, passing, opens_at } = gate;
+    let NewGate { namespace, name, rollout, passing, turns_at } = gate;
     let mut labels = json!({
         keys::LABEL_SCHEDULE: maker.name,
         keys::LABEL_SCHEDULE_KIND: maker.kind,
@@ -59,7 +59,7 @@ pub fn create(maker: &Maker, gate: NewGate<'_>) -> Value {
             "name": name,
             "namespace": namespace,
             "labels": labels,
-            "annotations": opening(opens_at),
+            "annotations": turning(passing, turns_at),
             "ownerReferences": [{
                 "apiVersion": format!("{}/{}", keys::GROUP, keys::VERSION),
                 "kind": maker.kind,
@@ -73,18 +73,18 @@ pub fn create(maker: &Maker, gate: NewGate<'_>) -> Value {
 }
 
 /// The annotations of a gate that nobody else annotates.
-fn opening(opens_at: Option<Timestamp>) -> Value {
-    match opens_at {
-        Some(at) => json!({keys::OPENS_AT: at.to_string()}),
+fn turning(passing: bool, turns_at: Option<Timestamp>) -> Value {
+    match turns_at {
+        Some(at) => json!({keys::turns_at(passing): at.to_string()}),
         None => json!({}),
     }
 }
 
 /// Opens or closes a gate. Its annotations are ours alone: it is made and taken away by us.
-pub fn set(target: &Target, passing: bool, opens_at: Option<Timestamp>) -> Patch {
+pub fn set(target: &Target, passing: bool, turns_at: Option<Timestamp>) -> Patch {
     Edit::at(&target.resource_version)
         .add(&["spec", "passing"], passing)
-        .add(&["metadata", "annotations"], opening(opens_at))
+        .add(&["metadata", "annotations"], turning(passing, turns_at))
         .done()
 }
 

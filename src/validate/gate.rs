@@ -39,12 +39,18 @@ fn asks(gate: &RolloutGate, other: Option<&Found<Rollout>>) -> Asks {
         (_, None, None) => Asks::Passing {
             passing: spec.passing.unwrap_or(true),
             allowed: spec.allowed_versions.as_ref().map(|all| all.iter().cloned().collect()),
-            opens_at: annotation(gate, keys::OPENS_AT).and_then(|text| Timestamp::parse(&text)),
+            turns_at: turns_at(gate),
         },
         (false, Some(_), None) => Asks::Approval { approved: annotation(gate, keys::APPROVE) },
         (false, None, Some(depends)) => depends_on(gate, depends, other),
         (_, _, _) => Asks::Unusable("it asks for more than one thing".to_owned()),
     }
+}
+
+/// When the schedule of a gate turns it.
+pub fn turns_at(gate: &RolloutGate) -> Option<Timestamp> {
+    let key = keys::turns_at(gate.spec.passing.unwrap_or(true));
+    Timestamp::parse(&annotation(gate, key)?)
 }
 
 fn annotation(gate: &RolloutGate, key: &str) -> Option<String> {

@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 
 use crate::api::foreign::Namespace;
 use crate::api::gate::RolloutGate;
-use crate::api::keys;
 use crate::api::rollout::Rollout;
 use crate::api::schedule::{
     ClusterRolloutSchedule, DayOfWeek, RolloutSchedule, ScheduleAction, ScheduleRule,
@@ -23,6 +22,7 @@ use crate::model::problem::Problem;
 use crate::model::schedule::{self as model, Action, ManagedGate, Rule, Schedule, Times, Watched};
 use crate::model::template::hex;
 use crate::model::zone::{Day, Weekday, Zone};
+use crate::validate::gate::turns_at;
 use crate::validate::selector::selects;
 use crate::validate::status::condition;
 
@@ -98,6 +98,8 @@ pub struct Seen {
     pub namespaces: Vec<Arc<Namespace>>,
     /// The gates that name it as their owner, and those that stand where its own are to be.
     pub gates: Vec<Arc<RolloutGate>>,
+    /// What the API server said where it would not take a write to a gate, by namespace and name.
+    pub refused: BTreeMap<(String, String), String>,
 }
 
 /// Tells how the names of the gates of a schedule begin.
@@ -128,6 +130,7 @@ pub fn watched(seen: &Seen) -> Watched {
         rollouts: rollouts(seen, &parts),
         gates: own.into_iter().map(|gate| managed(gate)).collect(),
         others: others.iter().map(name).collect(),
+        refused: seen.refused.clone(),
         status: parts.status.map(status).unwrap_or_else(|| model::ScheduleStatus {
             observed_generation: -1,
             ..Default::default()
@@ -156,7 +159,6 @@ fn rollouts(seen: &Seen, parts: &Parts<'_>) -> BTreeSet<(String, String)> {
 }
 
 fn managed(gate: &RolloutGate) -> ManagedGate {
-    let opens_at = gate.annotations().get(keys::OPENS_AT);
     ManagedGate {
         namespace: gate.namespace().unwrap_or_default(),
         target: Target {
@@ -166,7 +168,7 @@ fn managed(gate: &RolloutGate) -> ManagedGate {
         },
         rollout: gate.spec.rollout_ref.as_ref().map(|one| one.name.clone()).unwrap_or_default(),
         passing: gate.spec.passing.unwrap_or(true),
-        opens_at: opens_at.and_then(|text| Timestamp::parse(text)),
+        turns_at: turns_at(gate),
         ending: gate.metadata.deletion_timestamp.is_some(),
     }
 }

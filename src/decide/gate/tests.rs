@@ -12,7 +12,7 @@ fn gate(name: &str, asks: Asks) -> Gate {
 
 fn passing(passing: bool, allowed: Option<&[&str]>) -> Asks {
     let allowed = allowed.map(|all| all.iter().map(|text| (*text).to_owned()).collect());
-    Asks::Passing { passing, allowed, opens_at: None }
+    Asks::Passing { passing, allowed, turns_at: None }
 }
 
 fn other(version: &str, minutes: u64) -> Asks {
@@ -47,7 +47,9 @@ fn told(asks: Vec<Asks>) -> String {
 #[test]
 fn a_release_starts_once_every_gate_lets_it_through() {
     let shut = "it lets nothing through";
-    let closed = Asks::Passing { passing: false, allowed: None, opens_at: Some(at(30)) };
+    let closed = Asks::Passing { passing: false, allowed: None, turns_at: Some(at(30)) };
+    let open = |until| Asks::Passing { passing: true, allowed: None, turns_at: Some(at(until)) };
+    let late = "RolloutGate 0: its schedule is about to close it";
     let some = |all: &[&str]| passing(true, Some(all));
     for (case, asks, want) in [
         ("no gate, no wait", vec![], String::new()),
@@ -64,6 +66,8 @@ fn a_release_starts_once_every_gate_lets_it_through() {
             format!("RolloutGate 0: {shut}"),
         ),
         ("a schedule tells when it opens", vec![closed], format!("RolloutGate 0: {shut} until 30")),
+        ("open until its schedule closes it", vec![open(21)], String::new()),
+        ("and not a moment longer", vec![open(20)], late.to_owned()),
         ("its tag is allowed", vec![some(&["1.1.0", "9"])], String::new()),
         ("its version is allowed", vec![some(&["v1.1.0"])], String::new()),
         (

@@ -26,11 +26,12 @@ fn seen(action: Action) -> Watched {
         rollouts: [name("shop"), name("till")].into(),
         gates: Vec::new(),
         others: [].into(),
+        refused: [].into(),
         status: ScheduleStatus::default(),
     }
 }
 
-fn made(rollout: &str, passing: bool, opens_at: Option<Timestamp>) -> ManagedGate {
+fn made(rollout: &str, passing: bool, turns_at: Option<Timestamp>) -> ManagedGate {
     ManagedGate {
         namespace: "prod".to_owned(),
         target: Target {
@@ -40,7 +41,7 @@ fn made(rollout: &str, passing: bool, opens_at: Option<Timestamp>) -> ManagedGat
         },
         rollout: rollout.to_owned(),
         passing,
-        opens_at,
+        turns_at,
         ending: false,
     }
 }
@@ -50,11 +51,11 @@ fn told(turn: Turn) -> Vec<String> {
     let Turn::Apply(writes) = turn else { return Vec::new() };
     let minute = |at: Option<Timestamp>| at.map(|at| at.since(self::at(0)).millis() / 60_000);
     let words = |write: &GateWrite| match write {
-        GateWrite::Create { name, passing, opens_at, .. } => {
-            format!("+{name} {passing} {:?}", minute(*opens_at))
+        GateWrite::Create { name, passing, turns_at, .. } => {
+            format!("+{name} {passing} {:?}", minute(*turns_at))
         }
-        GateWrite::Set { target, passing, opens_at, .. } => {
-            format!("={} {passing} {:?}", target.name, minute(*opens_at))
+        GateWrite::Set { target, passing, turns_at, .. } => {
+            format!("={} {passing} {:?}", target.name, minute(*turns_at))
         }
         GateWrite::Delete { target, .. } => format!("-{}", target.name),
     };
@@ -65,7 +66,7 @@ fn told(turn: Turn) -> Vec<String> {
 fn gates_stand_as_the_rules_say() {
     let (allow, deny) = (Action::Allow, Action::Deny);
     let both =
-        |passing, opens_at| vec![made("shop", passing, opens_at), made("till", passing, opens_at)];
+        |passing, turns_at| vec![made("shop", passing, turns_at), made("till", passing, turns_at)];
     let ending = vec![ManagedGate { ending: true, ..made("shop", false, None) }];
     for (case, action, minute, gates, want) in [
         (
@@ -73,13 +74,13 @@ fn gates_stand_as_the_rules_say() {
             deny,
             0,
             vec![],
-            vec!["+office-1-shop true None", "+office-1-till true None"],
+            vec!["+office-1-shop true Some(60)", "+office-1-till true Some(60)"],
         ),
         (
             "closed until it is over",
             deny,
             60,
-            both(true, None),
+            both(true, Some(at(60))),
             vec!["=office-1-shop false Some(120)", "=office-1-till false Some(120)"],
         ),
         (
@@ -87,7 +88,7 @@ fn gates_stand_as_the_rules_say() {
             deny,
             120,
             both(false, Some(at(120))),
-            vec!["=office-1-shop true None", "=office-1-till true None"],
+            vec!["=office-1-shop true Some(1500)", "=office-1-till true Some(1500)"],
         ),
         (
             "Allow is the other way round",
@@ -101,17 +102,24 @@ fn gates_stand_as_the_rules_say() {
             allow,
             60,
             both(false, Some(at(60))),
-            vec!["=office-1-shop true None", "=office-1-till true None"],
+            vec!["=office-1-shop true Some(120)", "=office-1-till true Some(120)"],
         ),
-        ("what is as it should be is left", deny, 0, both(true, None), vec![]),
+        ("what is as it should be is left", deny, 0, both(true, Some(at(60))), vec![]),
+        (
+            "an open one knows when it closes",
+            deny,
+            0,
+            both(true, None),
+            vec!["=office-1-shop true Some(60)", "=office-1-till true Some(60)"],
+        ),
         (
             "one that nobody needs goes",
             deny,
             0,
-            [both(true, None), vec![made("gone", true, None)]].concat(),
+            [both(true, Some(at(60))), vec![made("gone", true, None)]].concat(),
             vec!["-office-1-gone"],
         ),
-        ("what goes already is waited for", deny, 0, ending, vec!["+office-1-till true None"]),
+        ("what goes already is waited for", deny, 0, ending, vec!["+office-1-till true Some(60)"]),
     ] {
         let seen = Watched { gates, ..seen(action) };
         assert_eq!(told(next(&seen, at(minute))), want, "{case}");
@@ -120,7 +128,7 @@ fn gates_stand_as_the_rules_say() {
 
 #[test]
 fn what_is_seen_is_stored_once_and_then_waited_for() {
-    let gates = vec![made("shop", true, None), made("till", true, None)];
+    let gates = vec![made("shop", true, Some(at(60))), made("till", true, Some(at(60)))];
     let mut seen = Watched { gates, ..seen(Action::Deny) };
     let Turn::Report(status) = next(&seen, at(0)) else { panic!("nothing is stored") };
     assert_eq!((status.observed_generation, status.active, status.next), (3, false, Some(at(60))));
@@ -154,8 +162,8 @@ fn what_cannot_be_used_leaves_gates_as_they_are() {
 fn a_gate_of_somebody_else_is_told_of_and_left() {
     let mut seen = seen(Action::Deny);
     seen.others = [("prod".to_owned(), "office-1-shop".to_owned())].into();
-    assert_eq!(told(next(&seen, at(0))), ["+office-1-till true None"]);
-    seen.gates = vec![made("till", true, None)];
+    assert_eq!(told(next(&seen, at(0))), ["+office-1-till true Some(60)"]);
+    seen.gates = vec![made("till", true, Some(at(60)))];
     let Turn::Report(status) = next(&seen, at(0)) else { panic!("nothing is stored") };
     assert_eq!(status.conditions[0].reason, "NameTaken");
 }
@@ -166,4 +174,20 @@ fn many_gates_are_written_in_several_turns() {
     seen.namespace.clear();
     seen.rollouts = (0..250).map(|n| (format!("ns-{n}"), "shop".to_owned())).collect();
     assert_eq!(told(next(&seen, at(0))).len(), WRITES_MAX);
+}
+
+#[test]
+fn a_gate_that_is_refused_keeps_no_other_and_is_told_of() {
+    let mut seen = seen(Action::Deny);
+    let name = ("prod".to_owned(), "office-1-shop".to_owned());
+    seen.refused = [(name, "exceeded quota".to_owned())].into();
+    assert_eq!(told(next(&seen, at(0))), ["+office-1-till true Some(60)"]);
+    seen.gates = vec![made("till", true, Some(at(60)))];
+    let Turn::Report(status) = next(&seen, at(0)) else { panic!("nothing is stored") };
+    let [ready, stalled] = status.conditions.as_slice() else { panic!("{:?}", status.conditions) };
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "GateRefused"));
+    assert_eq!(ready.message, "RolloutGate office-1-shop: exceeded quota");
+    assert_eq!(stalled.kind, "Stalled");
+    seen.refused.clear();
+    assert_eq!(told(next(&seen, at(0))), ["+office-1-shop true Some(60)"], "it is tried again");
 }

@@ -186,7 +186,9 @@ fn of_rollout(path: &[Token<'_>], before: &Value, after: &Value) -> bool {
 fn of_gate(path: &[Token<'_>]) -> bool {
     keyed(path, &["spec", "passing"])
         || keyed(path, &["metadata", "annotations"])
-        || keyed(path, &["metadata", "annotations", keys::OPENS_AT])
+        || [keys::OPENS_AT, keys::CLOSES_AT]
+            .iter()
+            .any(|key| keyed(path, &["metadata", "annotations", key]))
 }
 
 /// Tells whether a gate is one that a schedule made.

@@ -43,6 +43,7 @@ fn seen(schedule: Either) -> Seen {
         rollouts,
         namespaces: vec![namespace("prod"), namespace("dev")],
         gates: Vec::new(),
+        refused: [].into(),
     }
 }
 
@@ -110,7 +111,7 @@ fn gates_are_told_from_those_of_others() {
     assert_eq!(known.gates.len(), 1);
     let own = &known.gates[0];
     assert_eq!((own.target.name.as_str(), own.rollout.as_str(), own.passing), ("a", "shop", false));
-    assert_eq!(own.opens_at, Timestamp::parse("2026-01-05T08:00:00Z"));
+    assert_eq!(own.turns_at, Timestamp::parse("2026-01-05T08:00:00Z"));
     assert_eq!(known.others, [("prod".to_owned(), "b".to_owned())].into());
     assert_eq!(known.status.observed_generation, -1);
     let marks = [one(json!({})), one(json!({"metadata": {"namespace": "dev"}})), many(json!({}))];
