@@ -45,7 +45,7 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
             let bound = named(Kind::Rollout).map(|rollout| rollout.key.clone());
             bound.chain(users(&change.reference)).collect()
         }
-        Kind::KuberikRollout => [change.reference.key.clone()].into(),
+        Kind::KuberikRollout => bound_beside(stores, &change.reference),
         Kind::Pod | Kind::Event => BTreeSet::new(),
     }
 }
@@ -87,6 +87,14 @@ fn selecting(stores: &Stores, change: &Change) -> Vec<Key> {
     let services = change.refs.iter().filter(|reference| reference.kind == Kind::Service);
     let users: BTreeSet<Key> = services.flat_map(|r| stores.rollouts.keys_by(r)).collect();
     any.into_iter().filter(|key| users.contains(key)).collect()
+}
+
+/// Tells the Rollouts that the same objects name as one of kuberik.
+fn bound_beside(stores: &Stores, kuberik: &Reference) -> BTreeSet<Key> {
+    let below = stores.kustomizations.by(kuberik).into_iter().flat_map(|object| object.refs());
+    let fetched = stores.repositories.by(kuberik).into_iter().flat_map(|object| object.refs());
+    let rollouts = below.chain(fetched).filter(|reference| reference.kind == Kind::Rollout);
+    rollouts.map(|rollout| rollout.key).collect()
 }
 
 /// Tells the Rollouts that an OCIRepository names.

@@ -275,8 +275,7 @@ impl Stores {
     fn bound(&self, rollout: &Reference) -> BTreeSet<Reference> {
         let kustomizations = self.kustomizations.by(rollout).into_iter();
         let kuberik = |refs: Vec<Reference>| {
-            refs.into_iter()
-                .filter(|other| other.kind == Kind::KuberikRollout && other.key == rollout.key)
+            refs.into_iter().filter(|other| other.kind == Kind::KuberikRollout)
         };
         let kustomizations = kustomizations.flat_map(|object| {
             let own = Reference { kind: Kind::Kustomization, key: key(object.as_ref()) };

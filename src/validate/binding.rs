@@ -94,10 +94,13 @@ pub fn all(seen: &Seen, rollout: &Identity, workload: bool) -> Vec<Binding> {
     all
 }
 
-/// A claim on a field, with the other Rollout that the same object names for it.
+/// A claim on a field, with what else the same object names for it.
 struct Mine {
     claim: Claim,
+    /// Another Rollout.
     other: Option<Claim>,
+    /// A Rollout of kuberik that lives.
+    kuberik: Option<Key>,
 }
 
 struct Scene<'a> {
@@ -117,14 +120,19 @@ impl Scene<'_> {
     /// The claims that name the Rollout, each field once: our own spelling goes first.
     fn mine(&self, claims: Vec<Claim>) -> Vec<Mine> {
         let mut fields: BTreeMap<String, Mine> = BTreeMap::new();
+        let lives =
+            |claim: &&Claim| claim.alias && self.seen.bound.kuberik.contains(&claim.rollout);
+        let living: Vec<Claim> = claims.iter().filter(lives).cloned().collect();
         let (mine, others): (Vec<Claim>, Vec<Claim>) =
             claims.into_iter().partition(|claim| claim.rollout == self.own);
         for claim in mine {
             let other = others.iter().find(|other| other.variable == claim.variable).cloned();
+            let kuberik = living.iter().find(|other| other.variable == claim.variable);
+            let kuberik = kuberik.map(|claim| claim.rollout.clone());
             match fields.get(&claim.variable) {
                 Some(known) if !known.claim.alias => {}
                 Some(_) | None => {
-                    fields.insert(claim.variable.clone(), Mine { claim, other });
+                    fields.insert(claim.variable.clone(), Mine { claim, other, kuberik });
                 }
             }
         }
@@ -240,8 +248,8 @@ impl Scene<'_> {
         if namespace != self.own.namespace && !self.seen.bound.shared.contains(namespace) {
             return Some(Trouble::Denied { object });
         }
-        if mine.claim.alias && self.seen.bound.kuberik.contains(&self.own) {
-            let holder = format!("the Rollout {} of {}", self.own.name, keys::KUBERIK_GROUP);
+        if let Some(living) = &mine.kuberik {
+            let holder = format!("the Rollout {} of {}", living.name, keys::KUBERIK_GROUP);
             return Some(Trouble::Duplicate { field: field.clone(), holder });
         }
         let other = mine.other.as_ref().and_then(|other| self.older(&other.rollout));

@@ -163,13 +163,17 @@ fn of_two_that_are_bound_to_one_field_the_older_has_it() {
     let alias = json!({"metadata": {"annotations": {
         "stairlock.dev/substitute.TAG.from": null,
         "rollout.kuberik.com/substitute.TAG.from": "shop"}}});
-    for (case, lives, want) in
-        [("kuberik's lives", true, Some("DuplicateBinding")), ("it does not", false, None)]
-    {
-        let object = kustomization(alias.clone());
+    let duplicate = Some("DuplicateBinding");
+    for (case, annotations, living, want) in [
+        ("kuberik's lives", &alias, "shop", duplicate),
+        ("it does not", &alias, "till", None),
+        ("kuberik's of another name lives", &both, "cart", duplicate),
+        ("one that is named nowhere", &both, "till", None),
+    ] {
+        let object = kustomization(annotations.clone());
         let all = read(|seen| {
             seen.bound.kustomizations = vec![fixture::object(object.clone())];
-            seen.bound.kuberik = lives.then(|| Key::new("prod", "shop")).into_iter().collect();
+            seen.bound.kuberik = [Key::new("prod", living)].into();
         });
         assert_eq!(all[0].trouble.as_ref().map(Trouble::code), want, "{case}");
     }
