@@ -58,10 +58,10 @@ pub struct RolloutStatus {
     /// Range: one image. Example: `{image: "registry.example/shop:1.2.3"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
-    /// The releases that are known, oldest first. Range: at most 20. Example: `[{tag: v1.2.3,
-    /// version: 1.2.3}]`.
+    /// The releases that are known, oldest first. Range: the newest 20, and those of the history.
+    /// Example: `[{tag: v1.2.3, version: 1.2.3}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 128))]
     pub available_releases: Vec<Listed>,
     /// The known releases that are newer than what runs and did not fail, newest first. Range: at
     /// most 10. Example: `[{tag: v1.2.3, version: 1.2.3}]`.
@@ -104,8 +104,8 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub waiting_for: Vec<Waiting>,
-    /// Ready, Completed, and Reconciling, RegistryUnreadable and Stalled while they are true.
-    /// Range: at most 8. Example: `[{type: Ready, status: "True"}]`.
+    /// Ready, Completed, and Reconciling, RegistryUnreadable, Unbound and Stalled while they are
+    /// true. Range: at most 8. Example: `[{type: Ready, status: "True"}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
@@ -201,8 +201,9 @@ pub struct Attempt {
     /// `2026-01-02T03:04:05.678Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake_start_time: Option<String>,
-    /// The side that had all traffic before it, while it bakes. Default: none. Range: one
-    /// revision. Example: `{revision: 5f6c0a91be}`.
+    /// The last side that had all traffic and ended well, while the present one, or the one that
+    /// it came behind, did not yet. Default: none. Range: one revision. Example:
+    /// `{revision: 5f6c0a91be}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Side>,
     /// What its bake came to. Default: none. Range: one bake. Example: `{status: Failed}`.

@@ -410,6 +410,7 @@ fn begin(
     let (stage, weight) = foot(seen, &status, (&revision, first), now);
     let baking = matches!(stage, Stage::Baking { .. });
     status.draining.retain(|draining| draining.revision != revision);
+    status.targets.retain(|target| target.bound);
     let climbs = status.stable.as_ref().filter(|_| !baking);
     status.canary = climbs.map(|_| side::shown(seen, &revision, &release));
     let attempt = Attempt {
@@ -425,7 +426,7 @@ fn begin(
         routing: side::routing(seen).filter(|_| seen.spec.workload),
         unpaused: returns,
         concludes: false,
-        previous: None,
+        previous: seen.status.attempt.as_ref().and_then(|attempt| attempt.previous.clone()),
         bake: None,
         kept: false,
         unblocked: false,

@@ -33,7 +33,9 @@ pub fn enter(seen: &Snapshot, status: &mut Status, now: Timestamp) {
     if needed(seen) {
         attempt.weight = Weight::FULL;
         attempt.stage = Stage::Baking { entered_at: now, since: None };
-        attempt.previous.clone_from(&old);
+        // Behind one that was not proven stands the last that was.
+        let proven = attempt.previous.take().filter(|side| side.revision != attempt.revision);
+        attempt.previous = proven.or_else(|| old.clone());
         status.canary = None;
     } else {
         succeed(seen, status, None, now);
@@ -73,7 +75,7 @@ pub fn mark(seen: &Snapshot, status: &mut Status, now: Timestamp) -> Option<()> 
     if !attempt.kept {
         return None;
     }
-    attempt.kept = false;
+    (attempt.kept, attempt.previous) = (false, None);
     (attempt.stage, attempt.bake) = (Stage::Completed { at: now }, Some(bake.clone()));
     let (number, revision) = (attempt.number, attempt.revision.clone());
     status.stable = Some(side::shown(seen, &revision, &attempt.release.clone()));
@@ -113,12 +115,19 @@ pub fn next(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         }
         #[cfg(feature = "planted")]
         (Some(_), _) if active(Bug::BakeCutShort) => baked(seen, Some(now), now),
-        (Some(since), _) if now < since + length => {
-            Act::Wait(Waits::until(Hold::Baking, since + length))
+        (Some(since), _) if now < stays(seen, since) + length => {
+            Act::Wait(Waits::until(Hold::Baking, stays(seen, since) + length))
         }
         (Some(_), Some(hold)) => Act::Wait(Waits::of(hold)),
         (since, None) => baked(seen, since, now),
     }
+}
+
+/// Since when all has stayed healthy: what was not for a while has to be as long as all else.
+fn stays(seen: &Snapshot, since: Timestamp) -> Timestamp {
+    let healthy = |check: &&Check| check.health == Health::Healthy;
+    let checks = seen.checks.iter().flatten().filter(healthy);
+    checks.filter_map(|check| check.changed_at).fold(since, Timestamp::max)
 }
 
 /// Tells whether the release is healthy and its bake runs: then no other one takes its place by
@@ -127,7 +136,7 @@ pub fn runs(seen: &Snapshot, now: Timestamp) -> bool {
     let Some(attempt) = &seen.status.attempt else { return false };
     let Stage::Baking { since: Some(since), .. } = attempt.stage else { return false };
     let length = seen.spec.bake_time.unwrap_or(Duration::ZERO);
-    now < since + length && broken(seen, attempt).is_none()
+    now < stays(seen, since) + length && broken(seen, attempt).is_none()
 }
 
 fn baked(seen: &Snapshot, since: Option<Timestamp>, now: Timestamp) -> Act {
@@ -152,7 +161,12 @@ fn broken(seen: &Snapshot, attempt: &Attempt) -> Option<(Cause, String)> {
     if let Some(why) = binding::refused(seen) {
         return Some((Cause::DeliveryFailed, why));
     }
-    let bad = |check: &&Check| check.error_at.is_some_and(|at| attempt.started_at <= at);
+    // An error of which no time is told came when the check changed.
+    let unhealthy = |check: &Check| check.changed_at.filter(|_| check.health == Health::Unhealthy);
+    let bad = |check: &&Check| {
+        let error = check.error_at.or_else(|| unhealthy(check));
+        error.is_some_and(|at| attempt.started_at <= at)
+    };
     let first = seen.checks.iter().flatten().find(bad)?;
     let Check { namespace, name, message, .. } = first;
     Some((Cause::BakeFailed, format!("HealthCheck {namespace}/{name}: {message}")))
@@ -194,7 +208,7 @@ fn unavailable(seen: &Snapshot, attempt: &Attempt) -> Option<Hold> {
 }
 
 /// The release failed although it has all traffic: it goes, or stays until a person decides.
-fn failed(seen: &Snapshot, (cause, message): (Cause, String), now: Timestamp) -> Act {
+pub fn failed(seen: &Snapshot, (cause, message): (Cause, String), now: Timestamp) -> Act {
     let mut status = seen.status.clone();
     let checks = seen.checks.iter().flatten();
     let Some(attempt) = &mut status.attempt else { return Act::Wait(Waits::default()) };

@@ -6,7 +6,7 @@ use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::problem::Problem;
 use crate::model::snapshot::Snapshot;
-use crate::model::status::{Condition, Stage, Status};
+use crate::model::status::{Condition, Delivered, Stage, Status};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
@@ -59,15 +59,17 @@ pub fn of(seen: &Snapshot, status: &Status, waits: &Waits, at: At) -> Vec<Condit
     } else {
         ("False", (status.phase.as_str(), lacks.to_owned()))
     };
-    let unread = seen.unread.clone();
-    assemble(&status.conditions, at, (ready, completed), (reconciling, unread, stalled))
+    let beside =
+        Beside { reconciling, unread: seen.unread.clone(), unbound: unbound(status), stalled };
+    assemble(&status.conditions, at, (ready, completed), beside)
 }
 
 /// The conditions of a Rollout whose spec cannot be used.
 pub fn invalid(status: &Status, problem: &Problem, at: At) -> Vec<Condition> {
     let said = (problem.code(), problem.to_string());
     let completed = ("False", (problem.code(), "the spec cannot be used".to_owned()));
-    assemble(&status.conditions, at, (("False", said.clone()), completed), (None, None, Some(said)))
+    let beside = Beside { stalled: Some(said.clone()), ..Beside::default() };
+    assemble(&status.conditions, at, (("False", said), completed), beside)
 }
 
 /// The same conditions, whatever generation they speak of.
@@ -95,19 +97,36 @@ fn stalled(status: &Status, blocking: Option<&Hold>) -> Option<Said> {
     }
 }
 
+/// A field that was bound when the present attempt began and is not any more.
+fn unbound(status: &Status) -> Option<Said> {
+    let left = status.targets.iter().find(|target| !target.bound)?;
+    let Delivered { field, value, .. } = left;
+    Some(("NotBound", format!("{field} is not bound any more and keeps {value:?}")))
+}
+
 type Told = (&'static str, Said);
+
+/// The conditions that are there only while they are true.
+#[derive(Default)]
+struct Beside {
+    reconciling: Option<Said>,
+    unread: Option<Said>,
+    unbound: Option<Said>,
+    stalled: Option<Said>,
+}
 
 fn assemble(
     old: &[Condition],
     (generation, now): At,
     (ready, completed): (Told, Told),
-    (reconciling, unread, stalled): (Option<Said>, Option<Said>, Option<Said>),
+    Beside { reconciling, unread, unbound, stalled }: Beside,
 ) -> Vec<Condition> {
     let rows = [
         Some(("Completed", completed)),
         Some(("Ready", ready)),
         reconciling.map(|said| ("Reconciling", ("True", said))),
         unread.map(|said| ("RegistryUnreadable", ("True", said))),
+        unbound.map(|said| ("Unbound", ("True", said))),
         stalled.map(|said| ("Stalled", ("True", said))),
     ];
     let condition = |(kind, (status, (reason, message))): (&str, Told)| {

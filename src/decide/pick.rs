@@ -18,7 +18,8 @@ use crate::model::version::Version;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
-/// Known releases that status keeps: more than people look back, small for many Rollouts.
+/// Known releases that status keeps beside those of the history: more than people look back, small
+/// for many Rollouts.
 pub const AVAILABLE_MAX: usize = 20;
 /// Candidates that status shows.
 pub const CANDIDATES_MAX: usize = 10;
@@ -276,9 +277,18 @@ pub fn available(seen: &Snapshot) -> Vec<Listed> {
         all.extend(unknown);
     }
     all.sort_by(|a, b| order(a, b).reverse().then_with(|| a.tag.cmp(&b.tag)));
-    all.truncate(AVAILABLE_MAX);
+    let (newest, rest) = all.split_at(all.len().min(AVAILABLE_MAX));
+    let ran = rest.iter().filter(|listed| ran(seen, &listed.tag));
+    let mut all: Vec<Listed> = newest.iter().chain(ran).cloned().collect();
     all.reverse();
     all
+}
+
+/// Tells whether a tag is of an attempt that is remembered: people may go back to it.
+fn ran(seen: &Snapshot, tag: &str) -> bool {
+    let present = seen.status.attempt.iter().map(|attempt| &attempt.release);
+    let before = seen.status.history.iter().map(|entry| &entry.release);
+    present.chain(before).any(|release| release.tag == tag)
 }
 
 fn order(a: &Listed, b: &Listed) -> std::cmp::Ordering {

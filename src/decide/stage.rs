@@ -236,16 +236,14 @@ fn late_at(seen: &Snapshot) -> Option<Timestamp> {
 }
 
 fn fail(seen: &Snapshot, now: Timestamp) -> Act {
-    fail_by(seen, Cause::DeadlineExceeded, now)
-}
-
-fn fail_by(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
-    let baking = seen.status.attempt.as_ref().map(|attempt| &attempt.stage);
-    let baking = matches!(baking, Some(Stage::Baking { .. }));
+    let cause = Cause::DeadlineExceeded;
+    let attempt = seen.status.attempt.as_ref();
+    if attempt.is_some_and(|attempt| matches!(attempt.stage, Stage::Baking { .. })) {
+        let missing = seen.status.waiting.first().map(|waiting| waiting.message.clone());
+        return bake::failed(seen, (cause, missing.unwrap_or_default()), now);
+    }
     commit(seen, |status| {
-        if baking {
-            bake::go_back(seen, status, cause, now);
-        } else if status.stable.is_none() {
+        if status.stable.is_none() {
             fail_first(seen, status, cause, now);
         } else {
             ending::roll_back(status, cause, now);

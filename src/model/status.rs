@@ -160,7 +160,7 @@ pub struct Attempt {
     pub unpaused: bool,
     /// Whether the data decide its experiment, as soon as they may.
     pub concludes: bool,
-    /// The side that had all traffic before it, while it bakes.
+    /// The last side that was proven, while this one or the one before it is not.
     pub previous: Option<Side>,
     /// What its bake came to.
     pub bake: Option<Bake>,

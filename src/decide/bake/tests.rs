@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::decide::fixture::{at_rest, delivered};
+use crate::decide::{attempt, stage};
 use crate::model::moves::Target;
-use crate::model::status::Side;
+use crate::model::status::{Side, Waiting};
 use crate::model::template::Revision;
 
 fn at(minute: i64) -> Timestamp {
@@ -113,14 +114,17 @@ fn a_bake_begins_once_all_is_healthy_since_the_delivery() {
 
 #[test]
 fn a_bake_is_over_at_its_end_if_all_is_healthy() {
-    use Health::{Healthy, Pending};
+    use Health::{Healthy, Pending, Unhealthy};
     let end = at(12);
     for (case, check, minute, want) in [
         ("it runs", check(Healthy, 1, None), 11, format!("Baking {end}")),
         ("it is over at its end", check(Healthy, 1, None), 12, "completed".to_owned()),
         ("what is unknown meanwhile", check(Pending, 5, None), 6, format!("Baking {end}")),
         ("but not at the end", check(Pending, 5, None), 12, "AwaitingHealth".to_owned()),
+        ("what is so again has to stay", check(Healthy, 5, None), 12, format!("Baking {}", at(15))),
+        ("as long as all else", check(Healthy, 5, None), 15, "completed".to_owned()),
         ("an error fails it", check(Healthy, 6, Some(5)), 7, "BakeFailed false".to_owned()),
+        ("so does one without a time", check(Unhealthy, 5, None), 7, "BakeFailed false".to_owned()),
     ] {
         let mut seen = baking(Some(at(2)));
         seen.checks = Some(vec![check]);
@@ -171,5 +175,62 @@ fn only_what_is_asked_delays_a_completion() {
         let stage = status.attempt.as_ref().unwrap().stage.clone();
         let word = if matches!(stage, Stage::Baking { .. }) { "Baking" } else { "completed" };
         assert_eq!(word, want, "{case}");
+    }
+}
+
+#[test]
+fn behind_a_release_that_was_not_proven_stands_the_last_that_was() {
+    let side = |name: &str| Side {
+        revision: Revision::parse(name).unwrap(),
+        release: delivered("shop:0.9.0"),
+        replicas: 0,
+        ready: 0,
+    };
+    let proven = side("bbbbbbbbbb");
+    let mut seen = baking(None);
+    let stable = seen.status.stable.as_ref().unwrap().revision.clone();
+    let own = Side { revision: side("cccccccccc").revision, ..proven.clone() };
+    for (case, carried, want) in [
+        ("nothing is carried: the one before", None, stable.clone()),
+        ("the proven one is", Some(proven.clone()), proven.revision.clone()),
+        ("it is the one that comes back", Some(own.clone()), stable),
+    ] {
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        (attempt.revision, attempt.previous) = (own.revision.clone(), carried);
+        let mut status = seen.status.clone();
+        enter(&seen, &mut status, at(3));
+        assert_eq!(status.attempt.unwrap().previous.unwrap().revision, want, "{case}");
+    }
+    let mut kept = baking(Some(at(2)));
+    kept.status.attempt.as_mut().unwrap().kept = true;
+    let status = attempt::again(&kept, at(9)).unwrap();
+    let attempt = status.attempt.unwrap();
+    assert_eq!(attempt.previous, kept.status.attempt.as_ref().unwrap().previous, "tried again");
+    let mut status = kept.status.clone();
+    status.attempt.as_mut().unwrap().stage = Stage::Ended { at: at(3), cause: Cause::BakeFailed };
+    mark(&kept, &mut status, at(9)).unwrap();
+    assert_eq!(status.attempt.unwrap().previous, None, "marked as successful it is proven");
+}
+
+#[test]
+fn pods_that_die_while_it_bakes_fail_it_as_the_spec_says() {
+    for (on_failure, want) in [
+        (OnFailure::Hold, "DeadlineExceeded true"),
+        (OnFailure::Rollback, "DeadlineExceeded false"),
+    ] {
+        let mut seen = baking(Some(at(2)));
+        seen.spec.on_failure = on_failure;
+        seen.replica_sets[0].available = 0;
+        seen.replica_sets[0].ready = 0;
+        seen.status.waiting = vec![Waiting {
+            kind: "PodsNotReady".to_owned(),
+            name: "shop".to_owned(),
+            since: at(1),
+            until: None,
+            automatic: true,
+            message: "0 of 4 pods are ready".to_owned(),
+            command: None,
+        }];
+        assert_eq!(told(stage::advance(&seen, at(30))), want);
     }
 }

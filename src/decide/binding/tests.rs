@@ -1,8 +1,9 @@
 //! What bound fields are to hold, who keeps them from it, and when Flux has applied it.
 
 use super::*;
+use crate::decide::act::Waits;
 use crate::decide::fixture::{at, at_rest, bound, climbing, delivered, release, template};
-use crate::decide::side;
+use crate::decide::{conditions, side};
 use crate::model::snapshot::{Offer, Releases};
 use crate::model::status::Cause;
 
@@ -218,6 +219,13 @@ fn what_is_bound_is_remembered_and_what_is_not_any_more_too() {
     later.bindings.clear();
     let left = remembered(&later, &later.status, at(9));
     assert_eq!((left.len(), left[0].bound), (1, false));
+    let status = Status { targets: left, ..later.status.clone() };
+    let told = conditions::of(&later, &status, &Waits::default(), (3, at(9)));
+    let unbound = told.iter().find(|condition| condition.kind == "Unbound").unwrap();
+    let want = "Kustomization flux-system/apps TAG is not bound any more and keeps \"1.0.0\"";
+    assert_eq!((unbound.status.as_str(), unbound.message.as_str()), ("True", want));
+    let told = conditions::of(&seen, &seen.status, &Waits::default(), (3, at(9)));
+    assert!(told.iter().all(|condition| condition.kind != "Unbound"), "{told:?}");
 }
 
 #[test]
