@@ -1,5 +1,5 @@
-//! World: what the rest of a cluster does: ReplicaSets, pods, EndpointSlices, a gateway, Flux,
-//! people and Prometheus. It never runs by itself: it hears changes, says when something is due
+//! World: what the rest of a cluster does: ReplicaSets, pods, EndpointSlices, garbage, a gateway,
+//! Flux, people and Prometheus. It never runs by itself: it hears changes, says when something is due
 //! and does it when told.
 
 mod budgets;
@@ -19,8 +19,9 @@ pub mod trouble;
 
 use serde_json::Value;
 
-use crate::model::moment::Timestamp;
+use crate::model::moment::{Duration, Timestamp};
 use crate::sim::cluster::Cluster;
+use crate::sim::collector::collect;
 use crate::sim::history::{Change, Place};
 use crate::sim::story::Event;
 use crate::sim::world::budgets::Budgets;
@@ -35,6 +36,10 @@ use crate::sim::world::prometheus::Prometheus;
 use crate::sim::world::replicas::Replicas;
 use crate::sim::world::timers::{Task, Timers};
 use crate::sim::world::trouble::Trouble;
+
+/// How long the garbage collector takes to hear that an owner is gone. No part of chance: it looks
+/// at each new object, and would change every history.
+const COLLECTED_AFTER: Duration = Duration::from_millis(200);
 
 /// The rest of a cluster.
 #[derive(Debug)]
@@ -170,6 +175,9 @@ impl World {
             }
             _ => {}
         }
+        if ground.cluster.has_garbage() {
+            ground.after(Task::Garbage, COLLECTED_AFTER);
+        }
         self.exposure.hear(change, &self.prometheus);
     }
 
@@ -194,6 +202,9 @@ impl World {
                 Task::Budget(place) => budgets::act(ground, &place),
                 Task::Route(place) => self.gateway.act(ground, &place),
                 Task::Flux(place) => self.flux.act(ground, &place),
+                Task::Garbage => {
+                    collect(&ground.cluster);
+                }
                 Task::Edit(number) => self.people.act(ground, number),
             }
         }

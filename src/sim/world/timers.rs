@@ -20,6 +20,8 @@ pub enum Task {
     Route(Place),
     /// Flux looks at an ImagePolicy or a Kustomization.
     Flux(Place),
+    /// The garbage collector takes away what nobody owns any more.
+    Garbage,
     /// Whoever edits again and again does so; the number of the edit.
     Edit(usize),
 }

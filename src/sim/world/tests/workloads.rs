@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::sim::history::Change;
+use crate::sim::history::{Change, Place};
 use crate::sim::story::Fate;
 use crate::sim::world::fields;
 use crate::sim::world::tests::scene::*;
@@ -189,4 +189,29 @@ async fn the_same_seed_gives_the_same_history() {
     let first = history(11).await;
     assert!(first == history(11).await);
     assert!(first != history(12).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_owned_goes_with_its_owner() {
+    let mut scene = Scene::new(4);
+    let (office, gate) = (place("rolloutschedules", "office"), place("rolloutgates", "gate"));
+    let object = |kind: &str, name: &str, owners: Value| {
+        json!({"apiVersion": "stairlock.dev/v1alpha1", "kind": kind, "spec": {},
+            "metadata": {"name": name, "namespace": "prod", "ownerReferences": owners}})
+    };
+    scene.put(&office, object("RolloutSchedule", "office", json!([])));
+    let uid = scene.read(&office)["metadata"]["uid"].clone();
+    let owner = json!({"apiVersion": "stairlock.dev/v1alpha1", "kind": "RolloutSchedule",
+        "name": "office", "uid": uid});
+    scene.put(&gate, object("RolloutGate", "gate", json!([owner])));
+    scene.pass(1000).await;
+    assert!(scene.cluster.read(&gate).is_some());
+    let delete = json!({"delete": {"at": "1s", "object": "rolloutschedules/office"}});
+    scene.happens(delete).unwrap();
+    scene.pass(1000).await;
+    assert_eq!(scene.cluster.read(&gate), None);
+}
+
+fn place(resource: &'static str, name: &str) -> Place {
+    Place::new(resource, "prod", name)
 }
