@@ -52,6 +52,8 @@ mod tidy {
         let tree = Tree::of(files("src").into_iter().chain(files("tests")));
         let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
         findings.extend(spec::codes_documented(&tree, &read("docs/spec/rollout.md")));
+        let tests = "docs/migration/kuberik-tests.md";
+        findings.extend(spec::tests_there(&tree, tests, &read(tests)));
         findings.extend(spec::dependencies_explained(&read("Cargo.toml")));
         findings.extend(spec::planted_not_shipped(SHIPPING.map(|path| (path, read(path)))));
         assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));

@@ -51,6 +51,8 @@ mod denied;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod tables;
 
 /// Tells the one move that brings a Rollout closer to its goal.

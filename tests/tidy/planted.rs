@@ -233,6 +233,14 @@ impl Hold {
 }
 
 #[test]
+fn a_test_that_is_named_and_not_there_is_found() {
+    let tree = Tree::of([("tests/a.rs", "#[test]\nfn it_goes_up() {}\n".to_owned())]);
+    let missing = |page| spec::tests_there(&tree, "a.md", page);
+    assert!(missing("`it_goes_up`, `tests/a.rs`, `on_failure`, it_goes_down").is_empty());
+    assert_eq!(missing("`it_goes_up`, `it_goes_down`").len(), 1);
+}
+
+#[test]
 fn an_unexplained_dependency_is_found() {
     let good = r#"
 [package]

@@ -31,6 +31,19 @@ pub fn codes_documented(tree: &Tree, page: &str) -> Vec<Finding> {
     findings
 }
 
+/// Every test that a page names is there: names in backticks with two underscores or more.
+pub fn tests_there(tree: &Tree, path: &str, page: &str) -> Vec<Finding> {
+    let functions = tree.sources.iter().flat_map(|source| source.functions());
+    let there: Vec<&str> = functions.map(|function| function.name).collect();
+    let name = |text: &&str| {
+        let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        plain && 2 <= text.matches('_').count()
+    };
+    let named = page.split('`').skip(1).step_by(2).filter(name);
+    let missing = named.filter(|name| !there.contains(name));
+    missing.map(|name| format!("{path}: there is no test `{name}`")).collect()
+}
+
 /// Every dependency has a comment line above it, or above the family it stands in.
 pub fn dependencies_explained(manifest: &str) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -114,3 +114,27 @@ fn a_change_wakes_the_rollouts_that_it_is_about() {
         assert_eq!(names.join(" "), want, "{case}");
     }
 }
+
+#[test]
+fn a_check_wakes_those_who_may_select_it() {
+    let stores = stores();
+    for (name, selector) in [
+        ("near", json!({"selector": {"matchLabels": {"app": "near"}}})),
+        ("wide", json!({"selector": {}, "namespaceSelector": {}})),
+    ] {
+        let mut rollout = object("Rollout", name, json!({}));
+        let source = json!({"kind": "ImagePolicy", "name": name});
+        rollout["spec"] = json!({"sourceRef": source, "healthCheckSelector": selector});
+        stores.rollouts.apply(&None, serde_json::from_value(rollout).unwrap());
+    }
+    for (case, kind, namespace, want) in [
+        ("a check", Kind::HealthCheck, "prod", "near wide"),
+        ("a check elsewhere", Kind::HealthCheck, "dev", "wide"),
+        ("the labels of a namespace", Kind::Namespace, "", "wide"),
+    ] {
+        let reference = Reference::new(kind, namespace, "errors");
+        let keys = touched(&stores, &Change { reference, refs: [].into() });
+        let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names.join(" "), want, "{case}");
+    }
+}
