@@ -20,6 +20,7 @@ pub mod schedule;
 pub mod selector;
 pub mod snapshot;
 pub mod spec;
+pub mod standing;
 pub mod status;
 pub mod template;
 pub mod version;

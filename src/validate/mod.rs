@@ -8,6 +8,7 @@ mod excerpt;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
+pub mod kstatus;
 mod listed;
 mod listing;
 mod own;
