@@ -116,6 +116,7 @@ impl Context {
     /// Forgets a Rollout that is gone.
     pub fn forget(&self, key: &Key) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.readings.forget(key);
         self.metrics.forget(&key.namespace, &key.name);
     }
 

@@ -30,6 +30,7 @@ use crate::observe::{pods, refs};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::runtime::metrics::WriteResult;
+use crate::validate::manifest;
 use crate::validate::replica_set::made_of;
 use crate::validate::seen::Seen;
 
@@ -109,12 +110,18 @@ pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result
     let template_refused = check_template(ctx, key, rollout, now).await?;
     let pods = check_pods(ctx, key, rollout).await?;
     let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
-    let reading = ctx.reads.then(|| policy(ctx, key, rollout)).flatten();
-    let reading = reading.and_then(|policy| ctx.readings.look(&policy, now));
+    let policy = ctx.reads.then(|| policy(ctx, key, rollout)).flatten();
+    let reading = policy.as_ref().and_then(|policy| ctx.readings.look(policy, now));
+    let manifests = policy.map(|policy| {
+        let wanted = manifest::wanted(&policy, rollout);
+        ctx.readings.want(&policy, (key, wanted), now)
+    });
+    let manifests = manifests.unwrap_or_default();
     let remembered = ctx.remember(key, |memory| {
         let refusal = memory.refusal(rollout, version, now);
         let refused = refusal.map(|refusal| (refusal.target.to_string(), refusal.why));
-        Remembered { template_refused, pods, reading, sent: memory.sent.clone(), refused }
+        let sent = memory.sent.clone();
+        Remembered { template_refused, pods, reading, manifests, sent, refused }
     });
     Ok(gather(&ctx.stores, rollout, remembered))
 }

@@ -11,11 +11,11 @@ use tracing::debug;
 
 use crate::api::kind::{Key, Kind, Reference};
 use crate::controller::context::Context;
-use crate::observe::reading::{Fetch, Fetched};
+use crate::observe::reading::{Ask, Fetch, Fetched};
 
 /// Repositories that are listed at a time.
 const CONCURRENCY: usize = 4;
-/// How long the listing of one may take, all pages and waits included.
+/// How long the listing of one may take, all pages, manifests and waits included.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Asks about what is due, for ever.
@@ -24,8 +24,8 @@ pub async fn run(ctx: Arc<Context>, fetch: Fetch) {
     loop {
         let now = ctx.clock.monotonic();
         while running.len() < CONCURRENCY {
-            let Some(key) = ctx.readings.take(now) else { break };
-            running.push(one(&fetch, key));
+            let Some(ask) = ctx.readings.take(now) else { break };
+            running.push(one(&fetch, ask));
         }
         let next = ctx.readings.next().filter(|_| running.len() < CONCURRENCY);
         tokio::select! {
@@ -39,9 +39,10 @@ pub async fn run(ctx: Arc<Context>, fetch: Fetch) {
     }
 }
 
-async fn one(fetch: &Fetch, key: Key) -> (Key, Fetched) {
-    let asked = tokio::time::timeout(WHOLE_TIMEOUT, fetch(key.clone())).await;
-    (key, asked.unwrap_or(Fetched { reading: None, again: true }))
+async fn one(fetch: &Fetch, ask: Ask) -> (Key, Fetched) {
+    let key = ask.key.clone();
+    let asked = tokio::time::timeout(WHOLE_TIMEOUT, fetch(ask)).await;
+    (key, asked.unwrap_or(Fetched { again: true, ..Fetched::default() }))
 }
 
 fn heard(ctx: &Context, key: &Key, fetched: Fetched) {

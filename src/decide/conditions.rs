@@ -1,6 +1,7 @@
 //! Conditions: what kubectl and kstatus read. Reconciling and Stalled are there only while true.
 
 use crate::decide::act::Waits;
+use crate::decide::digest;
 use crate::decide::side::on_stable;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
@@ -59,15 +60,22 @@ pub fn of(seen: &Snapshot, status: &Status, waits: &Waits, at: At) -> Vec<Condit
     } else {
         ("False", (status.phase.as_str(), lacks.to_owned()))
     };
-    let unread = seen.unread.clone();
-    assemble(&status.conditions, at, (ready, completed), (reconciling, unread, stalled))
+    let moved = digest::moved(seen, status);
+    let rest = Rest {
+        reconciling,
+        unread: seen.unread.clone(),
+        stalled,
+        moved: moved.map(|moved| ("Repushed", moved.message())),
+    };
+    assemble(&status.conditions, at, (ready, completed), rest)
 }
 
 /// The conditions of a Rollout whose spec cannot be used.
 pub fn invalid(status: &Status, problem: &Problem, at: At) -> Vec<Condition> {
     let said = (problem.code(), problem.to_string());
     let completed = ("False", (problem.code(), "the spec cannot be used".to_owned()));
-    assemble(&status.conditions, at, (("False", said.clone()), completed), (None, None, Some(said)))
+    let rest = Rest { stalled: Some(said.clone()), ..Rest::default() };
+    assemble(&status.conditions, at, (("False", said), completed), rest)
 }
 
 /// The same conditions, whatever generation they speak of.
@@ -97,18 +105,29 @@ fn stalled(status: &Status, blocking: Option<&Hold>) -> Option<Said> {
 
 type Told = (&'static str, Said);
 
+/// What is there only while it is true.
+#[derive(Default)]
+struct Rest {
+    reconciling: Option<Said>,
+    unread: Option<Said>,
+    stalled: Option<Said>,
+    moved: Option<Said>,
+}
+
 fn assemble(
     old: &[Condition],
     (generation, now): At,
     (ready, completed): (Told, Told),
-    (reconciling, unread, stalled): (Option<Said>, Option<Said>, Option<Said>),
+    rest: Rest,
 ) -> Vec<Condition> {
+    let Rest { reconciling, unread, stalled, moved } = rest;
     let rows = [
         Some(("Completed", completed)),
         Some(("Ready", ready)),
         reconciling.map(|said| ("Reconciling", ("True", said))),
         unread.map(|said| ("RegistryUnreadable", ("True", said))),
         stalled.map(|said| ("Stalled", ("True", said))),
+        moved.map(|said| ("TagMoved", ("True", said))),
     ];
     let condition = |(kind, (status, (reason, message))): (&str, Told)| {
         #[cfg(feature = "planted")]

@@ -20,11 +20,11 @@ use serde::de::DeserializeOwned;
 
 use crate::api::keys;
 use crate::api::kind::Key;
-use crate::observe::reading::{Fetch, Fetched};
+use crate::observe::reading::{Ask, Fetch, Fetched};
 use crate::observe::registry::fault::Fault;
 use crate::observe::registry::trust::Trust;
-use crate::observe::registry::{Login, Place, Tags, list_tags};
-use crate::validate::seen::Reading;
+use crate::observe::registry::{Login, Place, Tags, list_tags, read_manifests};
+use crate::validate::seen::{Manifests, Reading, Unresolved};
 
 /// The versions of ImageRepository that can be read, best first.
 const VERSIONS: [&str; 3] = ["v1", "v1beta2", "v1beta1"];
@@ -51,7 +51,15 @@ struct Named {
     name: String,
 }
 
+/// How a registry is reached.
+struct Way {
+    place: Place,
+    login: Option<Login>,
+    trust: Trust,
+}
+
 /// Why a repository cannot be listed.
+#[derive(Clone)]
 struct Unread {
     reason: &'static str,
     why: String,
@@ -68,36 +76,82 @@ impl Unread {
 
 impl From<Fault> for Unread {
     fn from(fault: Fault) -> Self {
-        Self { reason: "RegistryFault", why: fault.to_string(), passing: true }
+        let reason = match fault {
+            Fault::DigestMismatch => "DigestMismatch",
+            Fault::Unreachable(_)
+            | Fault::Unauthorized(_)
+            | Fault::Missing
+            | Fault::Untagged
+            | Fault::Failing(_)
+            | Fault::ForeignRealm(_)
+            | Fault::Malformed(_) => "RegistryFault",
+        };
+        // A tag that was removed comes back by a push only.
+        Self { reason, why: fault.to_string(), passing: fault != Fault::Untagged }
+    }
+}
+
+impl From<Unread> for Unresolved {
+    fn from(Unread { reason, why, passing }: Unread) -> Self {
+        Self { reason, why, passing }
     }
 }
 
 /// Makes what lists registries.
 pub fn reader(client: Client) -> Fetch {
-    Arc::new(move |key| {
+    Arc::new(move |ask| {
         let client = client.clone();
-        async move { read(&client, &key).await }.boxed()
+        async move { read(&client, &ask).await }.boxed()
     })
 }
 
-async fn read(client: &Client, key: &Key) -> Fetched {
-    let listed = match repository(client, key).await {
-        Ok(None) => return Fetched::default(),
-        Ok(Some(repository)) => list(client, key, &repository).await,
-        Err(unread) => Err(unread),
+async fn read(client: &Client, ask: &Ask) -> Fetched {
+    let key = &ask.key;
+    let none = |unread: &Unread| -> Manifests {
+        ask.tags.keys().map(|tag| (tag.clone(), Err(unread.clone().into()))).collect()
     };
-    match listed {
-        Ok(Tags { tags, truncated }) => Fetched {
-            reading: Some(Reading::Tags { tags: Arc::new(tags), truncated }),
-            again: false,
-        },
-        Err(Unread { reason, why, passing }) => {
-            Fetched { reading: Some(Reading::Unread { reason, why }), again: passing }
+    let failed = |unread: Unread| {
+        let (manifests, Unread { reason, why, passing }) = (none(&unread), unread);
+        Fetched { reading: Some(Reading::Unread { reason, why }), manifests, again: passing }
+    };
+    let repository = match repository(client, key).await {
+        Ok(Some(repository)) => repository,
+        Ok(None) => {
+            let why = format!("ImageRepository {key} does not exist");
+            let manifests = none(&Unread { reason: "SourceMissing", why, passing: false });
+            return Fetched { manifests, ..Fetched::default() };
         }
+        Err(unread) => return failed(unread),
+    };
+    let way = match reach(client, key, &repository).await {
+        Ok(way) => way,
+        Err(unread) => return failed(unread),
+    };
+    let mut fetched = Fetched::default();
+    if ask.list {
+        let (reading, again) = listed(list(&way, &repository).await);
+        (fetched.reading, fetched.again) = (Some(reading), again);
+    }
+    let read = read_manifests(&way.place, way.login.as_ref(), &way.trust, &ask.tags).await;
+    let told = |fault| Unresolved::from(Unread::from(fault));
+    let read = read.into_iter().map(|(tag, manifest)| (tag, manifest.map_err(told)));
+    fetched.manifests = read.collect();
+    let passing = |unresolved: &Unresolved| unresolved.passing;
+    fetched.again |=
+        fetched.manifests.values().any(|read| read.as_ref().err().is_some_and(passing));
+    fetched
+}
+
+/// What is known of the tags, and whether to ask again.
+fn listed(listed: Result<Tags, Unread>) -> (Reading, bool) {
+    match listed {
+        Ok(Tags { tags, truncated }) => (Reading::Tags { tags: Arc::new(tags), truncated }, false),
+        Err(Unread { reason, why, passing }) => (Reading::Unread { reason, why }, passing),
     }
 }
 
-async fn list(client: &Client, key: &Key, repository: &Repository) -> Result<Tags, Unread> {
+/// Finds out how a repository is reached.
+async fn reach(client: &Client, key: &Key, repository: &Repository) -> Result<Way, Unread> {
     if let Some(provider) = repository.provider.as_deref().filter(|name| *name != "generic") {
         return Err(Unread::unsupported(&format!("provider {provider}")));
     }
@@ -110,7 +164,12 @@ async fn list(client: &Client, key: &Key, repository: &Repository) -> Result<Tag
         Some(named) => trust(&secret(client, key, &named.name).await?),
         None => Trust::default(),
     };
-    let mut found = list_tags(&place, login.as_ref(), &trust).await?;
+    Ok(Way { place, login, trust })
+}
+
+async fn list(way: &Way, repository: &Repository) -> Result<Tags, Unread> {
+    let Way { place, login, trust } = way;
+    let mut found = list_tags(place, login.as_ref(), trust).await?;
     let default = [EXCLUDED.to_owned()];
     let patterns = repository.exclusion_list.as_deref().unwrap_or(&default);
     // Flux refuses an ImageRepository whose patterns it cannot read.

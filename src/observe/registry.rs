@@ -1,17 +1,18 @@
-//! Registry: asks a registry for the tags of a repository, with limits on everything that it sends.
+//! Registry: asks a registry for the tags of a repository and for what is behind them, with limits
+//! on everything that it sends.
 //! It never sends a password to another host than the registry, and never keeps one.
 //!
 //! Source: OCI distribution specification 1.1, "Listing tags"; docs.docker.com, "Token
 //! authentication specification".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, LINK, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
-use http::{HeaderMap, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
@@ -22,9 +23,11 @@ use serde::Deserialize;
 use crate::observe::registry::challenge::Challenge;
 use crate::observe::registry::fault::Fault;
 use crate::observe::registry::trust::{Trust, connector};
+use crate::validate::seen::Manifest;
 
 pub mod challenge;
 pub mod fault;
+pub mod manifest;
 pub mod trust;
 
 /// How long one call may take, answer included.
@@ -33,8 +36,10 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 /// Tries of one call: a registry that asks for patience gets it twice.
 const TRIES_MAX: u32 = 3;
-/// The longest answer: 1,000 tags of 128 characters are an eighth of it.
+/// The longest answer: 1,000 tags of 128 characters are an eighth of it, a manifest is shorter.
 const BODY_MAX: usize = 1 << 20;
+/// What a list of tags and a token are sent as.
+const JSON: &str = "application/json";
 /// Tags of a page.
 const PAGE_SIZE: usize = 1000;
 /// Tags that are kept of a repository: what has more is not ordered by versions of releases.
@@ -128,7 +133,7 @@ pub async fn list_tags(place: &Place, login: Option<&Login>, trust: &Trust) -> R
     let base = format!("/v2/{}/tags/list?n={PAGE_SIZE}", place.path);
     let (mut found, mut next) = (Tags::default(), base.clone());
     for _ in 0..PAGES_MAX {
-        let (headers, body) = visit.get(&next).await?;
+        let (headers, body) = visit.get(&next, JSON).await?;
         let page: Page =
             serde_json::from_slice(&body).map_err(|_| Fault::Malformed("no list of tags"))?;
         if page.name != place.path {
@@ -157,6 +162,35 @@ pub async fn list_tags(place: &Place, login: Option<&Login>, trust: &Trust) -> R
     }
     found.truncated = true;
     Ok(found)
+}
+
+/// Reads the manifests of tags. Of one that is known only the digest is asked for, as long as it
+/// is still the same. Where the registry itself fails, nothing more is asked.
+///
+/// # Errors
+/// A [`Fault`] for each tag, that says what the registry did.
+pub async fn read_manifests(
+    place: &Place,
+    login: Option<&Login>,
+    trust: &Trust,
+    tags: &BTreeMap<String, Option<Manifest>>,
+) -> BTreeMap<String, Result<Manifest, Fault>> {
+    let client = connector(trust).map(|it| Client::builder(TokioExecutor::new()).build(it));
+    let mut visit = client.map(|client| Visit { client, place, login, pass: None });
+    let mut found = BTreeMap::new();
+    for (tag, known) in tags {
+        let read = match &mut visit {
+            Ok(visit) => visit.manifest(tag, known.as_ref()).await,
+            Err(fault) => Err(fault.clone()),
+        };
+        if let Err(fault) = &read
+            && fault.of_registry()
+        {
+            visit = Err(fault.clone());
+        }
+        found.insert(tag.clone(), read);
+    }
+    found
 }
 
 /// The next page, as the header Link names it: of this registry only.
@@ -188,13 +222,51 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    async fn get(&mut self, path: &str) -> Result<(HeaderMap, Bytes), Fault> {
+    async fn manifest(&mut self, tag: &str, known: Option<&Manifest>) -> Result<Manifest, Fault> {
+        let (path, accept) = (format!("/v2/{}/manifests", self.place.path), manifest::accept());
+        let missing = |fault| if fault == Fault::Missing { Fault::Untagged } else { fault };
+        let tagged = format!("{path}/{tag}");
+        if let Some(known) = known {
+            let asked = self.ask(&Method::HEAD, &tagged, &accept).await;
+            let (headers, _) = asked.map_err(missing)?;
+            if manifest::told(&headers)?.as_ref() == Some(&known.digest) {
+                return Ok(known.clone());
+            }
+        }
+        let (headers, body) = self.get(&tagged, &accept).await.map_err(missing)?;
+        let manifest::Parsed { manifest, child } = manifest::read(&headers, &body)?;
+        let Some(child) = child else { return Ok(manifest) };
+        match self.get(&format!("{path}/{child}"), &accept).await {
+            Ok((headers, body)) => {
+                let one = manifest::read(&headers, &body)?.manifest;
+                if one.digest != child {
+                    return Err(Fault::DigestMismatch);
+                }
+                Ok(Manifest { digest: manifest.digest, ..one })
+            }
+            // A copy of some platforms only.
+            Err(Fault::Missing) => Ok(manifest),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn get(&mut self, path: &str, accept: &str) -> Result<(HeaderMap, Bytes), Fault> {
+        self.ask(&Method::GET, path, accept).await
+    }
+
+    async fn ask(
+        &mut self,
+        method: &Method,
+        path: &str,
+        accept: &str,
+    ) -> Result<(HeaderMap, Bytes), Fault> {
         let url = format!("{}://{}{path}", self.place.scheme(), self.place.server());
         let (mut asked, mut tries) = (false, 0);
         loop {
             tries += 1;
             let pass = self.pass.clone();
-            let (status, headers, body) = self.call(&url, pass.as_deref()).await?;
+            let (status, headers, body) =
+                self.call(method, (&url, accept), pass.as_deref()).await?;
             match status {
                 StatusCode::OK => return Ok((headers, body)),
                 StatusCode::UNAUTHORIZED if !asked => {
@@ -245,7 +317,7 @@ impl Visit<'_> {
         let (service, scope) = (challenge::escaped(service), challenge::escaped(scope));
         let url = format!("{realm}{join}service={service}&scope={scope}");
         let pass = basic(self.login);
-        let (status, _, body) = self.call(&url, pass.as_deref()).await?;
+        let (status, _, body) = self.call(&Method::GET, (&url, JSON), pass.as_deref()).await?;
         if status != StatusCode::OK {
             return Err(Fault::Unauthorized(status.as_u16()));
         }
@@ -258,11 +330,12 @@ impl Visit<'_> {
 
     async fn call(
         &self,
-        url: &str,
+        method: &Method,
+        (url, accept): (&str, &str),
         pass: Option<&str>,
     ) -> Result<(StatusCode, HeaderMap, Bytes), Fault> {
-        let mut request =
-            Request::get(url).header(USER_AGENT, "stairlock").header(ACCEPT, "application/json");
+        let request = Request::builder().method(method).uri(url);
+        let mut request = request.header(USER_AGENT, "stairlock").header(ACCEPT, accept);
         if let Some(pass) = pass {
             request = request.header(AUTHORIZATION, pass);
         }

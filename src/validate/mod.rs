@@ -9,6 +9,7 @@ mod excerpt;
 mod fixture;
 pub mod gate;
 mod listing;
+pub mod manifest;
 mod own;
 mod owner;
 mod pod;
@@ -70,7 +71,8 @@ pub fn validate(seen: &Seen) -> Known {
     let coming = beside(instead.as_ref().filter(|named| !named.routes.is_empty()));
     Known::Valid(Box::new(Snapshot {
         offer: source::offer(seen, &spec, &rollout, (&template, &status)),
-        unread: source::unread(seen.reading.as_ref()),
+        manifests: manifest::all(seen),
+        unread: source::unread(seen),
         template,
         former,
         coming,

@@ -33,11 +33,19 @@ fn repository(spec: Value) -> (&'static str, Value) {
 }
 
 async fn said(objects: Vec<(&'static str, Value)>) -> String {
-    let fetched = read(&client(objects), &Key::new("flux", "shop")).await;
+    let tags = BTreeMap::from([("1.0.0".to_owned(), None)]);
+    let ask = Ask { key: Key::new("flux", "shop"), list: true, tags };
+    let fetched = read(&client(objects), &ask).await;
+    let manifest = fetched.manifests["1.0.0"].as_ref().unwrap_err();
+    let reason = if manifest.reason == "SourceMissing" { "nothing" } else { manifest.reason };
+    assert_eq!(manifest.passing, fetched.again);
     match fetched.reading {
-        None => format!("nothing {}", fetched.again),
+        None => format!("{reason} {}", fetched.again),
         Some(Reading::Tags { tags, truncated }) => format!("{tags:?} {truncated}"),
-        Some(Reading::Unread { reason, why }) => format!("{reason} {}: {why}", fetched.again),
+        Some(Reading::Unread { why, .. }) => {
+            assert_eq!(manifest.why, why, "the manifests are not known for the same reason");
+            format!("{reason} {}: {why}", fetched.again)
+        }
     }
 }
 

@@ -63,6 +63,7 @@ const LAWS: &[Law] = &[
     Law { said: "spec.template.metadata.labels has", place: Place::At("/spec"), broken: ours },
     Law { said: "a container and an init", place: Place::At("/spec"), broken: same_containers },
     Law { said: "spec.wantedVersion needs", place: Place::At("/spec"), broken: sourceless },
+    Law { said: "spec.requireDigest writes", place: Place::At("/spec"), broken: digestless },
     Law { said: "spec.sourceRef.substitute names", place: Place::At(SOURCE), broken: no_variables },
     Law { said: "spec.sourceRef.image is", place: Place::At(SOURCE), broken: own_image },
     Law { said: "spec.selector is immutable", place: Place::At("/spec/selector"), broken: changed },
@@ -252,6 +253,12 @@ fn unmatched(spec: &Value, _: Option<&Value>) -> bool {
 
 fn sourceless(spec: &Value, _: Option<&Value>) -> bool {
     spec.get("wantedVersion").is_some() && spec.get("sourceRef").is_none()
+}
+
+fn digestless(spec: &Value, _: Option<&Value>) -> bool {
+    let policy = Some(&Value::from("ImagePolicy"));
+    let told = spec.get("template").is_some() && spec.pointer("/sourceRef/kind") == policy;
+    spec.get("requireDigest") == Some(&Value::from(true)) && !told
 }
 
 fn no_variables(source: &Value, _: Option<&Value>) -> bool {
