@@ -252,6 +252,9 @@ pub struct ImagePolicyStatus {
     /// Ready among them.
     #[serde(default)]
     pub conditions: Option<Vec<Condition>>,
+    /// The request for a reconciliation that was answered last.
+    #[serde(default)]
+    pub last_handled_reconcile_at: Option<String>,
 }
 
 /// The chosen image.

@@ -124,6 +124,16 @@ pub const FLUX_KUSTOMIZE_GROUP: &str = "kustomize.toolkit.fluxcd.io";
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 /// The OCI annotation that tells a version. Written by who builds the artifact.
 pub const OCI_VERSION: &str = "org.opencontainers.image.version";
+/// The OCI annotation that tells the revision of the source code. Written by who builds the image.
+pub const OCI_REVISION: &str = "org.opencontainers.image.revision";
+/// The OCI annotation that tells when it was made. Written by who builds the image.
+pub const OCI_CREATED: &str = "org.opencontainers.image.created";
+/// The OCI annotation that tells where the source code is. Written by who builds the image.
+pub const OCI_SOURCE: &str = "org.opencontainers.image.source";
+/// The OCI annotation that tells what it is called. Written by who builds the image.
+pub const OCI_TITLE: &str = "org.opencontainers.image.title";
+/// The OCI annotation that tells what it is for. Written by who builds the image.
+pub const OCI_DESCRIPTION: &str = "org.opencontainers.image.description";
 /// The label of an EndpointSlice that names its Service. Written by Kubernetes.
 pub const SLICE_SERVICE: &str = "kubernetes.io/service-name";
 

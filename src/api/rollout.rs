@@ -83,6 +83,11 @@ use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
     ).message("spec.wantedVersion needs a source: set spec.sourceRef or spec.registry, or edit the \
         image in the template"),
     validation = Rule::new(
+        "!self.requireDigest || has(self.template) && has(self.sourceRef) \
+         && self.sourceRef.kind == 'ImagePolicy'"
+    ).message("spec.requireDigest writes the digest of a release into spec.template: set both \
+        spec.template and a spec.sourceRef of kind ImagePolicy, or remove requireDigest"),
+    validation = Rule::new(
         "!has(self.template) || !has(self.template.spec.initContainers) \
          || self.template.spec.initContainers.all(init, \
          !self.template.spec.containers.exists(other, other.name == init.name))"
@@ -120,6 +125,12 @@ pub struct RolloutSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[a-zA-Z0-9_][a-zA-Z0-9_.+-]*$"))]
     pub wanted_version: Option<String>,
+    /// Whether a release goes into the template with its digest, as `tag@digest`: as long as the
+    /// digest is not known nothing is written, and a tag that is pushed again is a new release.
+    /// Default: false; then the digest is written where the ImagePolicy reports one. Range: true or
+    /// false. Example: true.
+    #[serde(default)]
+    pub require_digest: bool,
     /// The container or init container whose image takes the releases. Default: every one whose
     /// image is of the release's repository. Range: a container name of the template, at most 63
     /// characters. Example: `app`.

@@ -73,6 +73,26 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub gated_release_candidates: Vec<Listed>,
+    /// What kind of artifact the newest known release is. Default: none, where its manifest is not
+    /// read. Range: at most 200 characters. Example: `application/vnd.oci.image.config.v1+json`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub artifact_type: String,
+    /// Where the source code of the newest known release is, as its annotations tell. Default:
+    /// none. Range: at most 200 characters. Example: `https://git.example/shop`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// What the image is called, likewise. Default: none. Range: at most 200 characters. Example:
+    /// `Shop`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// What the image is for, likewise. Default: none. Range: at most 200 characters. Example: `The
+    /// shop of the example`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// The tags of the registry that are no versions, so that no release comes of them. Default:
+    /// none. Range: a count and at most 5 tags. Example: `{count: 2, tags: [latest, main]}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_tags: Option<SkippedTags>,
     /// The restart of pods that is under way. Range: one restart. Example: `{since:
     /// "2026-01-02T03:04:05Z", number: 1}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,8 +124,8 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub waiting_for: Vec<Waiting>,
-    /// Ready, Completed, and Reconciling, RegistryUnreadable, Unbound and Stalled while they are
-    /// true. Range: at most 8. Example: `[{type: Ready, status: "True"}]`.
+    /// Ready, Completed, and Reconciling, RegistryUnreadable, Unbound, Stalled and TagMoved while
+    /// they are true. Range: at most 8. Example: `[{type: Ready, status: "True"}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
@@ -137,13 +157,20 @@ pub struct Release {
     /// The tag. Range: at most 128 characters. Example: `v1.2.3`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tag: String,
-    /// The digest, where it is known. Range: sha256 or sha512. Example: `sha256:5f6c…`.
+    /// The digest of the image, or the one that the tag had when it was taken, where it is known.
+    /// Range: sha256 or sha512. Example: `sha256:5f6c…`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,
     /// The image as it stands in the template. Range: an image reference. Example:
     /// `registry.example/shop:v1.2.3`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image: String,
+    /// The revision of its source code, as its annotations tell. Range: a text. Example: `5f6c0a9`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+    /// When it was made, as its annotations tell. Range: a time. Example: `2026-01-02T03:04:05Z`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub created: String,
 }
 
 /// One try to bring a release or template to full traffic.
@@ -554,6 +581,18 @@ pub struct Listed {
     /// When it was made, as its annotations tell. Range: a time. Example: `2026-01-02T03:04:05Z`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub created: String,
+}
+
+/// Tags that are no versions.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct SkippedTags {
+    /// How many there are. Range: 1 and more. Example: `2`.
+    pub count: i64,
+    /// The first of them. Range: at most 5. Example: `[latest, main]`.
+    #[serde(default)]
+    #[schemars(length(max = 5))]
+    pub tags: Vec<String>,
 }
 
 /// A restart of pods that is under way.

@@ -264,6 +264,7 @@ fn alone(rollout: Rollout) -> Seen {
         pods: None,
         source: seen::Source::None,
         reading: None,
+        manifests: Arc::default(),
         gates: Vec::new(),
         checks: None,
         services: Vec::new(),

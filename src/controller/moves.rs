@@ -30,8 +30,9 @@ use crate::observe::{pods, refs, subject};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::runtime::metrics::WriteResult;
+use crate::validate::manifest;
 use crate::validate::replica_set::made_of;
-use crate::validate::seen::{Reading, Seen};
+use crate::validate::seen::{Manifests, Reading, Seen};
 
 /// Refusals of a notice before it counts as sent: whoever may not write Events is not to ask for
 /// ever. One that nobody answers is kept until it is taken or the outbox is full.
@@ -110,10 +111,12 @@ pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result
     let pods = check_pods(ctx, key, rollout).await?;
     let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
     let reading = ctx.reads.then(|| reading(ctx, key, rollout, now)).flatten();
+    let manifests = ctx.reads.then(|| manifests(ctx, key, rollout, now)).unwrap_or_default();
     let remembered = ctx.remember(key, |memory| {
         let refusal = memory.refusal(rollout, version, now);
         let refused = refusal.map(|refusal| (refusal.target.to_string(), refusal.why));
-        Remembered { template_refused, pods, reading, sent: memory.sent.clone(), refused }
+        let sent = memory.sent.clone();
+        Remembered { template_refused, pods, reading, manifests, sent, refused }
     });
     Ok(gather(&ctx.stores, rollout, remembered))
 }
@@ -124,6 +127,13 @@ fn reading(ctx: &Context, key: &Key, rollout: &Rollout, now: Instant) -> Option<
     let reached = |from: &str, to: &str| ctx.stores.reach.allows(from, to);
     let shown = || ctx.readings.look(&*policy(ctx, key, rollout)?, reached, now);
     followed.or_else(shown)
+}
+
+/// What is known of the images behind the tags of a policy's repository.
+fn manifests(ctx: &Context, key: &Key, rollout: &Rollout, now: Instant) -> Arc<Manifests> {
+    let Some(policy) = policy(ctx, key, rollout) else { return Arc::default() };
+    let wanted = manifest::wanted(&policy, rollout);
+    ctx.readings.want(&policy, (key, wanted), now)
 }
 
 /// The ImagePolicy whose registry may tell of more releases.

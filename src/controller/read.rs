@@ -18,7 +18,7 @@ use crate::validate::seen::Reading;
 
 /// Repositories that are listed at a time.
 const CONCURRENCY: usize = 4;
-/// How long the listing of one may take, all pages and waits included.
+/// How long the listing of one may take, all pages, manifests and waits included.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Makes what asks something else than registries for the tags of an image, as a simulated world

@@ -438,6 +438,7 @@ fn begin(
     #[cfg(feature = "planted")]
     let attempt = Attempt { unpaused, ..attempt };
     gate::used(&mut status, &attempt.release);
+    notice::repushed(seen, &mut status, &attempt, now);
     notice::started(seen, &mut status, &attempt, now);
     status.attempt = Some(attempt);
     status.frozen_since = None;

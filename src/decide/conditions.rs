@@ -1,6 +1,7 @@
 //! Conditions: what kubectl and kstatus read. Reconciling and Stalled are there only while true.
 
 use crate::decide::act::Waits;
+use crate::decide::digest;
 use crate::decide::side::on_stable;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
@@ -59,8 +60,13 @@ pub fn of(seen: &Snapshot, status: &Status, waits: &Waits, at: At) -> Vec<Condit
     } else {
         ("False", (status.phase.as_str(), lacks.to_owned()))
     };
-    let beside =
-        Beside { reconciling, unread: seen.unread.clone(), unbound: unbound(status), stalled };
+    let beside = Beside {
+        reconciling,
+        unread: seen.unread.clone(),
+        unbound: unbound(status),
+        stalled,
+        moved: digest::moved(seen, status).map(|moved| ("Repushed", moved.message())),
+    };
     assemble(&status.conditions, at, (ready, completed), beside)
 }
 
@@ -113,14 +119,16 @@ struct Beside {
     unread: Option<Said>,
     unbound: Option<Said>,
     stalled: Option<Said>,
+    moved: Option<Said>,
 }
 
 fn assemble(
     old: &[Condition],
     (generation, now): At,
     (ready, completed): (Told, Told),
-    Beside { reconciling, unread, unbound, stalled }: Beside,
+    beside: Beside,
 ) -> Vec<Condition> {
+    let Beside { reconciling, unread, unbound, stalled, moved } = beside;
     let rows = [
         Some(("Completed", completed)),
         Some(("Ready", ready)),
@@ -128,6 +136,7 @@ fn assemble(
         unread.map(|said| ("RegistryUnreadable", ("True", said))),
         unbound.map(|said| ("Unbound", ("True", said))),
         stalled.map(|said| ("Stalled", ("True", said))),
+        moved.map(|said| ("TagMoved", ("True", said))),
     ];
     let condition = |(kind, (status, (reason, message))): (&str, Told)| {
         #[cfg(feature = "planted")]

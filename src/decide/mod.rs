@@ -10,6 +10,7 @@ pub mod bypass;
 pub mod change;
 pub mod command;
 pub mod conditions;
+pub mod digest;
 pub mod drain;
 pub mod ending;
 pub mod experiment;
@@ -161,6 +162,7 @@ fn foretold(seen: &Snapshot, status: Status, now: Timestamp) -> Status {
 fn rest(seen: &Snapshot, waits: &act::Waits, now: Timestamp) -> Move {
     let mut shown = status::project(seen, seen.status.clone(), waits, now);
     notice::of_holds(seen, &mut shown, waits, now);
+    notice::of_moved(seen, &mut shown, now);
     let mut until = waits.until;
     match status::due(seen, &shown, now) {
         status::Due::Now => return Move::Report(Box::new(shown)),

@@ -5,13 +5,14 @@
 use sha2::{Digest, Sha256};
 
 use crate::decide::act::Waits;
+use crate::decide::digest;
 use crate::model::command::{Asked, Force};
 use crate::model::hold::EndedBy;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::Pause;
-use crate::model::status::{Attempt, Cause, Rejected, Stage, Status, Waiting};
+use crate::model::status::{Attempt, Cause, Condition, Rejected, Stage, Status, Waiting};
 use crate::model::template::hex;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -212,6 +213,25 @@ pub fn of_holds(seen: &Snapshot, status: &mut Status, waits: &Waits, now: Timest
             let message = format!("waits: {}", hold.message());
             push(seen, status, (number, 0), (hold.code(), true, message), now);
         }
+    }
+}
+
+/// A tag that runs was pushed again, and that is not shown yet.
+pub fn of_moved(seen: &Snapshot, status: &mut Status, now: Timestamp) {
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    let moved = |c: &&Condition| c.kind == "TagMoved";
+    let told = status.conditions.iter().find(moved).cloned();
+    let before = seen.status.conditions.iter().find(moved);
+    if let Some(told) = told.filter(|told| before.is_none_or(|b| b.message != told.message)) {
+        push(seen, status, (number, 0), ("TagMoved", true, told.message), now);
+    }
+}
+
+/// An attempt is about to take what a tag that runs has become.
+pub fn repushed(seen: &Snapshot, status: &mut Status, attempt: &Attempt, now: Timestamp) {
+    let known = seen.status.conditions.iter().any(|c| c.kind == "TagMoved");
+    if let Some(moved) = digest::repushed(seen, &attempt.release).filter(|_| !known) {
+        push(seen, status, (attempt.number, 0), ("TagMoved", true, moved.message()), now);
     }
 }
 

@@ -57,7 +57,7 @@ fn unblocks(seen: &mut Snapshot) {
 }
 
 fn gated(seen: &mut Snapshot) {
-    let asks = Asks::Passing { passing: false, allowed: None, opens_at: None };
+    let asks = Asks::Passing { passing: false, allowed: None, turns_at: None };
     seen.gates.push(Gate { name: "freeze".to_owned(), asks });
 }
 

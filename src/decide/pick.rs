@@ -4,9 +4,10 @@
 //! `spec.wantedVersion` goes before a version that the command force-deploy chose, and that before
 //! the newest release of the source that nothing refuses.
 
+use crate::decide::digest::listed;
 use crate::decide::gate;
 use crate::decide::side;
-use crate::decide::target::{arrived, barred, delivered, image, targets};
+use crate::decide::target::{arrived, barred, delivered, image, owned, targets};
 use crate::model::hold::Hold;
 use crate::model::image::Image;
 use crate::model::moment::Timestamp;
@@ -80,7 +81,7 @@ fn named(seen: &Snapshot, release: Release) -> Pick {
     if arrived(seen, &release.image) {
         return Pick::Nothing;
     }
-    let hold = failed(seen, &release);
+    let hold = failed(seen, &release).or_else(|| digestless(seen, &release, &targets));
     match hold.or_else(|| barred(seen, &targets)) {
         Some(hold) => Pick::Hold(hold),
         None => Pick::Release(release),
@@ -105,9 +106,10 @@ fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
             let stale = releases.stale.clone().map(Pick::Hold);
             return stale.unwrap_or_else(|| Pick::Release(release.clone()));
         };
-        let older = matches!(hold, Hold::OlderRelease { .. });
+        // What is about to be known would come right after an older one.
+        let last = matches!(hold, Hold::OlderRelease { .. } | Hold::DigestUnknown { .. });
         refused.push(hold);
-        if older {
+        if last {
             break;
         }
     }
@@ -132,6 +134,7 @@ fn refusal(
 ) -> Option<Hold> {
     let hold = older(seen, release, targets).or_else(|| failed(seen, release));
     let hold = hold.or_else(|| pinned(seen, release)).or_else(|| barred(seen, targets));
+    let hold = hold.or_else(|| digestless(seen, release, targets));
     hold.or_else(|| gate::allows(seen, &ReleaseRef::of(&release.image), now).err())
 }
 
@@ -167,6 +170,19 @@ fn running(seen: &Snapshot, targets: &[&Container]) -> Option<Version> {
 
 fn version(container: &Container) -> Option<Version> {
     image(container).and_then(|i| i.tag).and_then(|tag| Version::from_tag(&tag).ok())
+}
+
+/// The hold of a release that would go into the template without the digest that is required.
+fn digestless(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option<Hold> {
+    let writes = targets.iter().any(|container| owned(container).is_none());
+    if !seen.spec.require_digest || release.image.digest.is_some() || !writes {
+        return None;
+    }
+    let tag = release.image.tag.as_deref().unwrap_or_default();
+    let told = seen.manifests.get(tag).and_then(|manifest| manifest.as_ref().err()).cloned();
+    let unread = || seen.unread.as_ref().map(|(_, why)| why.clone());
+    let why = told.or_else(unread).unwrap_or_else(|| "the registry has not told it yet".to_owned());
+    Some(Hold::DigestUnknown { image: release.image.to_string(), why })
 }
 
 /// The hold of what failed before.
@@ -245,11 +261,14 @@ fn known(seen: &Snapshot, version: &str) -> Option<Release> {
     let named = |c: &&Container| seen.spec.container.as_ref().is_none_or(|name| *name == c.name);
     let present = || seen.template.containers.iter().filter(named).find_map(image);
     let repository = repository.or_else(present)?.repository;
-    let listed = seen.status.available.iter().map(|listed| {
+    // A digest goes into the template where it is required, or where the source shows digests.
+    let shows = seen.offer.newest_first().any(|release| release.image.digest.is_some());
+    let pins = |digest: &String| !digest.is_empty() && (shows || seen.spec.require_digest);
+    let all = seen.status.available.iter().map(|listed| {
         let (tag, digest) = (Some(listed.tag.clone()), listed.digest.clone());
-        Image { repository: repository.clone(), tag, digest: digest.filter(|d| !d.is_empty()) }
+        Image { repository: repository.clone(), tag, digest: digest.filter(pins) }
     });
-    listed.into_iter().find(|image| is(image, version)).and_then(release_of)
+    all.into_iter().find(|image| is(image, version)).and_then(release_of)
 }
 
 fn release_of(image: Image) -> Option<Release> {
@@ -277,7 +296,8 @@ pub fn available(seen: &Snapshot) -> Vec<Listed> {
     if releases.suspect.is_some() {
         return seen.status.available.clone();
     }
-    let mut all: Vec<Listed> = releases.newest_first().map(Listed::of).collect();
+    let mut all: Vec<Listed> =
+        releases.newest_first().map(|release| listed(seen, release)).collect();
     if !releases.whole {
         let older = seen.status.available.iter();
         let unknown: Vec<Listed> =
@@ -324,9 +344,9 @@ pub fn candidates(seen: &Snapshot, now: Timestamp) -> (Vec<Listed>, Vec<Listed>)
         if failed(seen, release).is_some() {
             continue;
         }
-        all.push(Listed::of(release));
+        all.push(listed(seen, release));
         if refusal(seen, release, &targets, now).is_none() {
-            open.push(Listed::of(release));
+            open.push(listed(seen, release));
         }
     }
     (all, open)

@@ -39,7 +39,9 @@ pub fn revision_of(seen: &Snapshot, template: &Template) -> Revision {
 
 /// The name of the revision that a release is where there is no template.
 pub fn revision_of_release(seen: &Snapshot, release: &ReleaseRef) -> Revision {
-    let id = TemplateId::of(&json!({"release": [release.image, release.tag, release.digest]}));
+    let image = Image::parse(&release.image).ok();
+    let digest = image.and_then(|image| image.digest).unwrap_or_default();
+    let id = TemplateId::of(&json!({"release": [release.image, release.tag, digest]}));
     id.revision(&seen.rollout.name, 0)
 }
 

@@ -3,6 +3,7 @@
 use crate::decide::act::Waits;
 use crate::decide::binding;
 use crate::decide::conditions;
+use crate::decide::digest;
 use crate::decide::drain;
 use crate::decide::gate;
 use crate::decide::pick;
@@ -11,9 +12,10 @@ use crate::model::hold::{EndedBy, Hold};
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::problem::Problem;
+use crate::model::release::{About, Card, ReleaseRef};
 use crate::model::snapshot::{Identity, Snapshot};
 use crate::model::spec::{RouteName, Strategy};
-use crate::model::status::{Attempt, Cause, Counts, Phase, Side, Stage, Status, Waiting};
+use crate::model::status::{Attempt, Cause, Counts, Phase, Side, Skipped, Stage, Status, Waiting};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
@@ -59,10 +61,13 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
         attempt.weight = step.weight;
         attempt.highest = attempt.highest.max(step.weight);
     }
+    digest::learn(seen, &mut status);
     status.gates = gate::states(seen, now);
     status.targets = binding::remembered(seen, &status, now);
     status.available = pick::available(seen);
     (status.candidates, status.gated) = pick::candidates(seen, now);
+    status.card = digest::card(seen);
+    status.skipped = digest::skipped(seen);
     status.counts = counts(seen);
     status.selector = selector(seen);
     for side in [&mut status.stable, &mut status.canary].into_iter().flatten() {
@@ -268,6 +273,7 @@ fn calm(status: &Status) -> Status {
     Status {
         attempt: status.attempt.clone().map(|attempt| Attempt {
             delivered: true,
+            release: bare(attempt.release),
             stage: if attempt.delivered {
                 attempt.stage
             } else {
@@ -279,6 +285,8 @@ fn calm(status: &Status) -> Status {
         available: Vec::new(),
         candidates: Vec::new(),
         gated: Vec::new(),
+        card: Card::default(),
+        skipped: Skipped::default(),
         counts: Counts::default(),
         observed_generation: 0,
         targets: Vec::new(),
@@ -289,6 +297,11 @@ fn calm(status: &Status) -> Status {
         conditions: conditions::without_generation(&status.conditions),
         ..status.clone()
     }
+}
+
+/// A release without what is learned of it later.
+fn bare(release: ReleaseRef) -> ReleaseRef {
+    ReleaseRef { digest: String::new(), about: About::default(), ..release }
 }
 
 /// Pods are being taken away: their number falls in several steps.

@@ -87,7 +87,14 @@ pub fn arrived(seen: &Snapshot, image: &Image) -> bool {
     if !seen.spec.workload {
         return delivered(seen).is_some_and(|release| release.same(&ReleaseRef::of(image)));
     }
-    targets(seen, image).is_ok_and(|all| all.iter().all(|c| carries(c, image)))
+    let has = |c: &&Container| carries(c, image) && (pinned(c, image) || !seen.spec.require_digest);
+    targets(seen, image).is_ok_and(|all| all.iter().all(has))
+}
+
+/// Tells whether a container names the digest of a release, where it has one and is ours to write.
+fn pinned(container: &Container, offered: &Image) -> bool {
+    let named = || image(container).is_some_and(|present| present.digest == offered.digest);
+    offered.digest.is_none() || owned(container).is_some() || named()
 }
 
 /// The hold of images that a GitOps tool would put back, unless they arrive through what is bound.

@@ -106,6 +106,13 @@ pub enum Hold {
         /// What the template has.
         present: String,
     },
+    /// The digest that `spec.requireDigest` asks for is not known.
+    DigestUnknown {
+        /// The image without it.
+        image: String,
+        /// Why.
+        why: String,
+    },
     /// The list of the source has lost what runs: it is not believed.
     SourceSuspect {
         /// The tag that is missing.
@@ -322,6 +329,7 @@ impl Hold {
             Self::SelfReference { .. } => "SelfReference",
             Self::UnusableRelease { .. } => "UnusableRelease",
             Self::ImageMismatch { .. } => "ImageMismatch",
+            Self::DigestUnknown { .. } => "DigestUnknown",
             Self::SourceSuspect { .. } => "SourceSuspect",
             Self::VersionNotFound { .. } => "VersionNotFound",
             Self::OutOfRange { .. } => "OutOfRange",
@@ -368,6 +376,7 @@ impl Hold {
             | Self::Draining
             | Self::NoRelease
             | Self::SourceNotReady { .. }
+            | Self::DigestUnknown { .. }
             | Self::StrategyChanged { .. }
             | Self::AwaitingDelivery { .. }
             | Self::AwaitingHealth { .. }
@@ -459,6 +468,7 @@ impl Hold {
             | Self::Draining
             | Self::NoRelease
             | Self::SourceNotReady { .. }
+            | Self::DigestUnknown { .. }
             | Self::SourceSuspect { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
@@ -515,6 +525,7 @@ impl Hold {
             | Self::Draining
             | Self::NoRelease
             | Self::ImageMismatch { .. }
+            | Self::DigestUnknown { .. }
             | Self::SourceSuspect { .. }
             | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
@@ -564,6 +575,7 @@ impl Hold {
                 format!("what {source} offers is not a release: {why}")
             }
             Self::ImageMismatch { offered, present } => remedy::image_mismatch(offered, present),
+            Self::DigestUnknown { image, why } => remedy::digest_unknown(image, why),
             Self::SourceSuspect { tag } => remedy::source_suspect(tag),
             Self::VersionNotFound { version } => remedy::version_not_found(version),
             Self::OutOfRange { version, range } => {

@@ -25,6 +25,30 @@ pub struct About {
     pub created: String,
 }
 
+/// What the annotations of an image tell of it as such, of whichever release.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Card {
+    /// What kind of artifact it is.
+    pub artifact_type: String,
+    /// Where its source code is.
+    pub source: String,
+    /// What it is called.
+    pub title: String,
+    /// What it is for.
+    pub description: String,
+}
+
+/// What is known of the image behind a tag.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Manifest {
+    /// The digest that the tag has in the registry, empty where nobody asked there.
+    pub digest: String,
+    /// What is told of this release.
+    pub about: About,
+    /// What is told of the image as such.
+    pub card: Card,
+}
+
 /// A release as status lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listed {
@@ -57,10 +81,13 @@ pub struct ReleaseRef {
     pub version: String,
     /// The tag, empty where there is none.
     pub tag: String,
-    /// The digest, empty where there is none.
+    /// The digest: of the image reference, else the one that the tag had when it was taken; empty
+    /// where neither is known.
     pub digest: String,
     /// The whole image reference.
     pub image: String,
+    /// What else is told of it.
+    pub about: About,
 }
 
 impl ReleaseRef {
@@ -73,6 +100,17 @@ impl ReleaseRef {
             tag,
             digest: image.digest.clone().unwrap_or_default(),
             image: image.to_string(),
+            about: About::default(),
+        }
+    }
+
+    /// Takes what is known of the image behind its tag, as far as it is this one's.
+    pub fn learn(&mut self, manifest: &Manifest) {
+        if self.digest.is_empty() {
+            self.digest.clone_from(&manifest.digest);
+        }
+        if self.digest == manifest.digest && self.about == About::default() {
+            self.about = manifest.about.clone();
         }
     }
 

@@ -36,6 +36,11 @@ pub fn kind_forbidden(kind: &str, why: &str) -> String {
     )
 }
 
+/// Says what hold `digest_unknown` is about.
+pub fn digest_unknown(image: &str, why: &str) -> String {
+    format!("the digest of {image}, which spec.requireDigest asks for, is not known: {why}")
+}
+
 /// Says what hold `image_mismatch` is about.
 pub fn image_mismatch(offered: &str, present: &str) -> String {
     format!(

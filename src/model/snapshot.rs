@@ -10,9 +10,9 @@ use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
 use crate::model::moves::{FieldEdit, NewRule, RuleAt, Target};
 use crate::model::problem::Problem;
-use crate::model::release::Release;
+use crate::model::release::{Manifest, Release};
 use crate::model::spec::{RouteName, Routing, Spec};
-use crate::model::status::Status;
+use crate::model::status::{Skipped, Status};
 use crate::model::template::{Revision, Template, TemplateId};
 
 /// What a turn knows, or why it knows too little to act.
@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub pods: Option<Result<Vec<Pod>, String>>,
     /// What the source offers.
     pub offer: Offer,
+    /// What is known of the images behind tags of the offered repository, or why it is not.
+    pub manifests: BTreeMap<String, Result<Manifest, String>>,
     /// Why less is known of the source's registry than could be: a word and a sentence.
     pub unread: Option<(&'static str, String)>,
     /// Its gates, by name.
@@ -200,12 +202,15 @@ pub struct Releases {
     /// Why none of them starts by itself, where they are what was known before and not yet told
     /// anew.
     pub stale: Option<Hold>,
+    /// The tags of the list that are no versions.
+    pub skipped: Skipped,
 }
 
 impl Releases {
     /// The newest one, and the others in the order of their versions.
     pub fn newest(first: Release, rest: Vec<Release>) -> Self {
-        Self { first, rest, whole: false, suspect: None, stale: None }
+        let skipped = Skipped::default();
+        Self { first, rest, whole: false, suspect: None, stale: None, skipped }
     }
 
     /// The one that a source shows.
@@ -215,9 +220,17 @@ impl Releases {
 
     /// Those of them that pass, `None` where none does.
     pub fn only(self, passes: impl Fn(&Release) -> bool) -> Option<Self> {
-        let Self { first, rest, whole, suspect, stale } = self;
+        let Self { first, rest, whole, suspect, stale, skipped } = self;
         let mut list = std::iter::once(first).chain(rest).filter(passes);
-        Some(Self { first: list.next()?, rest: list.collect(), whole, suspect, stale })
+        let first = list.next()?;
+        Some(Self { first, rest: list.collect(), whole, suspect, stale, skipped })
+    }
+
+    /// Them with what is changed in each; their order stays.
+    pub fn each(mut self, change: impl Fn(&mut Release)) -> Self {
+        change(&mut self.first);
+        self.rest.iter_mut().for_each(change);
+        self
     }
 
     /// Tells them in the order of their versions.

@@ -39,6 +39,8 @@ pub struct Spec {
     pub wanted_version: Option<String>,
     /// A further range that a release has to lie in.
     pub range: Option<Range>,
+    /// Whether a release goes into the template with its digest only.
+    pub require_digest: bool,
     /// How long after one attempt at a release the next one may start.
     pub release_interval: Option<Duration>,
     /// The one container that takes releases.

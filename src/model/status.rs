@@ -5,10 +5,19 @@ use crate::model::command::Intent;
 use crate::model::gate::{Bypass, GateState, Ran};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::model::release::{Listed, ReleaseRef};
+use crate::model::release::{Card, Listed, ReleaseRef};
 use crate::model::spec::Routing;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
+
+/// The tags of a registry that are no versions, so that no release comes of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Skipped {
+    /// How many there are.
+    pub count: u32,
+    /// Some of them.
+    pub some: Vec<String>,
+}
 
 /// What is stored about a Rollout. `Default` is what an untouched Rollout has.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,6 +50,10 @@ pub struct Status {
     pub candidates: Vec<Listed>,
     /// Those of them that nothing keeps from being taken.
     pub gated: Vec<Listed>,
+    /// What the newest known release tells of the image as such.
+    pub card: Card,
+    /// The tags of the registry that are no versions.
+    pub skipped: Skipped,
     /// The restart of pods that is under way.
     pub restart: Option<Restart>,
     /// Since when `spec.paused` freezes the attempt.

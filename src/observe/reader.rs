@@ -26,9 +26,9 @@ use crate::observe::registry::fault::Fault;
 use crate::observe::registry::page::Pages;
 use crate::observe::registry::proxy::Proxy;
 use crate::observe::registry::trust::Trust;
-use crate::observe::registry::{Login, Means, Place, Tags, list_tags};
+use crate::observe::registry::{Login, Means, Place, Tags, list_tags, read_manifests};
 use crate::observe::subject::{Named, Subject};
-use crate::validate::seen::Reading;
+use crate::validate::seen::{Manifests, Reading, Unresolved};
 
 /// The versions of ImageRepository that can be read, best first.
 const VERSIONS: [&str; 3] = ["v1", "v1beta2", "v1beta1"];
@@ -56,7 +56,16 @@ struct Other {
     name: String,
 }
 
+/// How a registry is reached.
+struct Way {
+    place: Place,
+    means: Means,
+    /// Tags that are left out.
+    excluded: RegexSet,
+}
+
 /// Why a repository cannot be listed.
+#[derive(Clone)]
 struct Unread {
     reason: &'static str,
     why: String,
@@ -77,7 +86,24 @@ impl Unread {
 
 impl From<Fault> for Unread {
     fn from(fault: Fault) -> Self {
-        Self { reason: "RegistryFault", why: fault.to_string(), passing: true }
+        let reason = match fault {
+            Fault::DigestMismatch => "DigestMismatch",
+            Fault::Unreachable(_)
+            | Fault::Unauthorized(_)
+            | Fault::Missing
+            | Fault::Untagged
+            | Fault::Failing(_)
+            | Fault::ForeignRealm(_)
+            | Fault::Malformed(_) => "RegistryFault",
+        };
+        // A tag that was removed comes back by a push only.
+        Self { reason, why: fault.to_string(), passing: fault != Fault::Untagged }
+    }
+}
+
+impl From<Unread> for Unresolved {
+    fn from(Unread { reason, why, passing }: Unread) -> Self {
+        Self { reason, why, passing }
     }
 }
 
@@ -90,22 +116,68 @@ pub fn reader(client: Client) -> Fetch {
 }
 
 async fn read(client: &Client, ask: &Ask) -> Fetched {
-    listed(match &ask.subject {
-        Subject::Registry(named) => list_named(client, named, &ask.last).await,
-        Subject::Repository(key) => match repository(client, key).await {
-            Ok(None) => return Fetched::default(),
-            Ok(Some(repository)) => {
-                let access = repository.access_from.as_ref();
-                let denied = denied(client, key, access, &ask.namespaces).await;
-                let fetched = listed(list(client, key, &repository, &ask.last).await);
-                return Fetched { again: fetched.again || !denied.is_empty(), denied, ..fetched };
-            }
-            Err(unread) => Err(unread),
+    match &ask.subject {
+        Subject::Registry(named) => match reach_named(client, named).await {
+            Ok(way) => fetch(&way, ask).await,
+            Err(unread) => failed(ask, unread),
         },
-    })
+        Subject::Repository(key) => match repository(client, key).await {
+            Ok(Some(repository)) => read_repository(client, (key, &repository), ask).await,
+            Ok(None) => {
+                let why = format!("ImageRepository {key} does not exist");
+                let unread = Unread { reason: "SourceMissing", why, passing: false };
+                Fetched { manifests: none(ask, &unread), ..Fetched::default() }
+            }
+            Err(unread) => failed(ask, unread),
+        },
+    }
 }
 
-/// What came of it.
+/// Asks the registry of an ImageRepository, and who may know what it says.
+async fn read_repository(
+    client: &Client,
+    (key, repository): (&Key, &Repository),
+    ask: &Ask,
+) -> Fetched {
+    let fetched = match reach(client, key, repository).await {
+        Ok(way) => fetch(&way, ask).await,
+        Err(unread) => failed(ask, unread),
+    };
+    if !ask.list {
+        return fetched;
+    }
+    let denied = denied(client, key, repository.access_from.as_ref(), &ask.namespaces).await;
+    Fetched { again: fetched.again || !denied.is_empty(), denied, ..fetched }
+}
+
+/// No manifest is known, for one reason.
+fn none(ask: &Ask, unread: &Unread) -> Manifests {
+    ask.tags.keys().map(|tag| (tag.clone(), Err(unread.clone().into()))).collect()
+}
+
+/// Nothing is known.
+fn failed(ask: &Ask, unread: Unread) -> Fetched {
+    let manifests = none(ask, &unread);
+    let Unread { reason, why, passing } = unread;
+    let reading = Some(Reading::Unread { reason, why });
+    Fetched { reading, manifests, again: passing, ..Fetched::default() }
+}
+
+/// Asks a registry.
+async fn fetch(way: &Way, ask: &Ask) -> Fetched {
+    let mut fetched =
+        if ask.list { listed(list(way, &ask.last).await) } else { Fetched::default() };
+    let read = read_manifests(&way.place, &way.means, &ask.tags).await;
+    let told = |fault| Unresolved::from(Unread::from(fault));
+    let read = read.into_iter().map(|(tag, manifest)| (tag, manifest.map_err(told)));
+    fetched.manifests = read.collect();
+    let passing = |unresolved: &Unresolved| unresolved.passing;
+    let mut unknown = fetched.manifests.values().filter_map(|read| read.as_ref().err());
+    fetched.again |= unknown.any(passing);
+    fetched
+}
+
+/// What came of listing.
 fn listed(listed: Result<(Tags, Pages), Unread>) -> Fetched {
     match listed {
         Ok((Tags { tags, truncated }, pages)) => Fetched {
@@ -121,8 +193,8 @@ fn listed(listed: Result<(Tags, Pages), Unread>) -> Fetched {
     }
 }
 
-/// Lists a repository that Rollouts name.
-async fn list_named(client: &Client, named: &Named, last: &Pages) -> Result<(Tags, Pages), Unread> {
+/// Finds out how a repository that Rollouts name is reached.
+async fn reach_named(client: &Client, named: &Named) -> Result<Way, Unread> {
     let place = Place::of(&named.image, named.insecure);
     let login = match &named.secret {
         Some(key) => docker_login(&secret(client, key, &key.name).await?, &place.host),
@@ -132,15 +204,12 @@ async fn list_named(client: &Client, named: &Named, last: &Pages) -> Result<(Tag
         Some(key) => trust(&secret(client, key, &key.name).await?),
         None => Trust::default(),
     };
-    Ok(list_tags(&place, &Means { login, trust, proxy: None }, last).await?)
+    let means = Means { login, trust, proxy: None };
+    Ok(Way { place, means, excluded: RegexSet::empty() })
 }
 
-async fn list(
-    client: &Client,
-    key: &Key,
-    repository: &Repository,
-    last: &Pages,
-) -> Result<(Tags, Pages), Unread> {
+/// Finds out how the repository of an ImageRepository is reached.
+async fn reach(client: &Client, key: &Key, repository: &Repository) -> Result<Way, Unread> {
     if let Some(provider) = repository.provider.as_deref().filter(|name| *name != "generic") {
         return Err(Unread::unsupported("provider", provider, "generic"));
     }
@@ -154,13 +223,16 @@ async fn list(
         Some(named) => Some(proxy(&secret(client, key, &named.name).await?)),
         None => None,
     };
-    let (mut found, pages) = list_tags(&place, &Means { login, trust, proxy }, last).await?;
     let default = [EXCLUDED.to_owned()];
     let patterns = repository.exclusion_list.as_deref().unwrap_or(&default);
     // Flux refuses an ImageRepository whose patterns it cannot read.
-    if let Ok(excluded) = RegexSet::new(patterns) {
-        found.tags.retain(|tag| !excluded.is_match(tag));
-    }
+    let excluded = RegexSet::new(patterns).unwrap_or_else(|_| RegexSet::empty());
+    Ok(Way { place, means: Means { login, trust, proxy }, excluded })
+}
+
+async fn list(way: &Way, last: &Pages) -> Result<(Tags, Pages), Unread> {
+    let (mut found, pages) = list_tags(&way.place, &way.means, last).await?;
+    found.tags.retain(|tag| !way.excluded.is_match(tag));
     Ok((found, pages))
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A repository is listed once however many Rollouts follow it: that of an ImagePolicy when the
 //! policy shows something that it did not show before, one that Rollouts name themselves as often
-//! as they say, and both again after a failure.
+//! as they say, and both again after a failure. The manifests behind its tags are looked at then
+//! too, and those that were not looked at yet when a Rollout has a use for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +20,7 @@ use crate::api::kind::Key;
 use crate::model::moment;
 use crate::observe::registry::page::Pages;
 use crate::observe::subject::Subject;
-use crate::validate::seen::Reading;
+use crate::validate::seen::{Manifest, Manifests, Reading, Unresolved};
 
 /// The first pause after a failure.
 const PAUSE_MIN: Duration = Duration::from_secs(30);
@@ -27,9 +28,14 @@ const PAUSE_MIN: Duration = Duration::from_secs(30);
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 /// The part of an interval by which it is lengthened at most, by chance.
 const JITTER_PART: u32 = 10;
+/// What is said where there was no answer at all.
+const LATE: &str = "the registry did not answer in time";
+/// Manifests that are kept of a repository: those of dozens of Rollouts that follow it and run
+/// other versions each; looking at all of them again takes a registry seconds.
+const MANIFESTS_MAX: usize = 128;
 
 /// What is to be asked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     /// About what.
     pub subject: Subject,
@@ -37,13 +43,19 @@ pub struct Ask {
     pub namespaces: BTreeSet<String>,
     /// What was told the last time, as far as the registry can say that it is the same.
     pub last: Pages,
+    /// Whether its tags are to be listed.
+    pub list: bool,
+    /// The tags whose manifests are to be read, with what is known of them.
+    pub tags: BTreeMap<String, Option<Manifest>>,
 }
 
 /// What came of asking: nothing where there is nothing to ask, and whether to ask again.
 #[derive(Debug, Clone, Default)]
 pub struct Fetched {
-    /// What is known from now on.
+    /// What is known from now on, where the tags were to be listed.
     pub reading: Option<Reading>,
+    /// What is known of the manifests that were asked for.
+    pub manifests: Manifests,
     /// The namespaces that may not know it, each with the reason.
     pub denied: BTreeMap<String, String>,
     /// What was told, as far as the registry can say later that it is the same.
@@ -95,10 +107,17 @@ struct Entry {
     reading: Option<Reading>,
     denied: BTreeMap<String, String>,
     pages: Pages,
-    /// Whether somebody asks now.
-    busy: bool,
+    /// The tags of which each Rollout needs the manifest.
+    wanted: BTreeMap<Key, BTreeSet<String>>,
+    manifests: Arc<Manifests>,
+    /// What somebody asks now.
+    asking: Option<Ask>,
     /// When it is to be asked.
     due: Option<Instant>,
+    /// Whether the tags are to be listed then.
+    list: bool,
+    /// Whether the manifests that are known are to be looked at again then.
+    recheck: bool,
     /// When it was last asked.
     asked: Option<Instant>,
     failures: u32,
@@ -117,7 +136,9 @@ impl Readings {
         let latest = policy.status.as_ref().and_then(|status| status.latest_ref.as_ref())?;
         let generation = policy.metadata.generation.unwrap_or(0);
         let digest = latest.digest.as_deref().unwrap_or_default();
-        let shows = format!("{generation} {} {digest}", latest.tag);
+        let asked = policy.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_deref());
+        let asked = asked.unwrap_or_default();
+        let shows = format!("{generation} {} {digest} {asked}", latest.tag);
         let own = Key::new(
             policy.metadata.namespace.clone().unwrap_or_default(),
             policy.metadata.name.clone().unwrap_or_default(),
@@ -134,6 +155,7 @@ impl Readings {
         };
         if entry.shown.get(&own) != Some(&shows) {
             entry.shown.insert(own, shows);
+            (entry.list, entry.recheck) = (true, true);
             known.ask(&subject, Some(now));
             self.bell.notify_one();
         }
@@ -158,6 +180,7 @@ impl Readings {
         let entry = known.entries.entry(subject.clone()).or_default();
         if entry.every.insert(rollout.clone(), every) != Some(every) {
             let due = entry.next();
+            entry.list = true;
             known.ask(&subject, due.or(Some(now)));
             known.follows.insert(rollout.clone(), subject.clone());
             self.bell.notify_one();
@@ -165,9 +188,37 @@ impl Readings {
         known.entries.get(&subject)?.reading.clone()
     }
 
+    /// Tells what is known of the manifests behind tags, and has those read that a Rollout has a
+    /// use for and that nobody asked for yet.
+    pub fn want(
+        &self,
+        policy: &ImagePolicy,
+        (rollout, tags): (&Key, BTreeSet<String>),
+        now: Instant,
+    ) -> Arc<Manifests> {
+        let Some(repository) = repository(policy) else { return Arc::default() };
+        let subject = Subject::Repository(repository);
+        let mut known = self.lock();
+        let Some(entry) = known.entries.get_mut(&subject) else { return Arc::default() };
+        if entry.denied.contains_key(policy.metadata.namespace.as_deref().unwrap_or_default()) {
+            return Arc::default();
+        }
+        if entry.wanted.get(rollout) != Some(&tags) {
+            entry.wanted.insert(rollout.clone(), tags);
+        }
+        let manifests = Arc::clone(&entry.manifests);
+        if entry.unasked() && entry.due.is_none_or(|due| now < due) {
+            known.ask(&subject, Some(now));
+            self.bell.notify_one();
+        }
+        manifests
+    }
+
     /// Forgets a Rollout that is gone.
     pub fn leave(&self, rollout: &Key) {
-        self.lock().leave(rollout);
+        let mut known = self.lock();
+        known.leave(rollout);
+        known.entries.values_mut().for_each(|entry| drop(entry.wanted.remove(rollout)));
     }
 
     /// Forgets what Rollouts follow themselves: another process asks now.
@@ -188,9 +239,8 @@ impl Readings {
             return None;
         }
         let entry = known.entries.get_mut(&subject)?;
-        (entry.busy, entry.due, entry.asked) = (true, None, Some(now));
-        let namespaces = entry.shown.keys().map(|policy| policy.namespace.clone()).collect();
-        Some(Ask { namespaces, last: entry.pages.clone(), subject })
+        entry.asked = Some(now);
+        Some(entry.ask(subject))
     }
 
     /// Tells when the next one is to be asked about.
@@ -202,18 +252,24 @@ impl Readings {
     pub fn finish(&self, subject: &Subject, fetched: Fetched, now: Instant) -> News {
         let mut known = self.lock();
         let Some(entry) = known.entries.get_mut(subject) else { return News::default() };
-        let Fetched { reading, denied, pages, again } = fetched;
-        entry.busy = false;
+        let Some(asked) = entry.asking.take() else { return News::default() };
+        let Fetched { reading, manifests, denied, pages, again } = fetched;
         entry.failures = if again { entry.failures.saturating_add(1) } else { 0 };
         let pause = PAUSE_MIN.saturating_mul(1 << entry.failures.min(6).saturating_sub(1));
         let next = if again { Some(now + pause.min(PAUSE_MAX)) } else { entry.next() };
+        let listed = matches!(reading, Some(Reading::Tags { .. })) && denied.is_empty();
+        entry.list |= !entry.every.is_empty() || (again && asked.list && !listed);
+        let mut news = entry.note(&asked, &manifests);
+        let next = if entry.unasked() { Some(now) } else { next };
         let due = entry.due.into_iter().chain(next).min();
         // What was read before is better than nothing, but not better than its failure told.
-        let same = entry.reading == reading && entry.denied == denied;
-        (entry.reading, entry.denied, entry.pages) = (reading, denied, pages);
+        if asked.list {
+            news |= entry.reading != reading || entry.denied != denied;
+            (entry.reading, entry.denied, entry.pages) = (reading, denied, pages);
+        }
         let news = News {
-            policies: entry.shown.keys().filter(|_| !same).cloned().collect(),
-            rollouts: entry.every.keys().filter(|_| !same).cloned().collect(),
+            policies: entry.shown.keys().filter(|_| news).cloned().collect(),
+            rollouts: entry.every.keys().filter(|_| news).cloned().collect(),
         };
         known.ask(subject, due);
         news
@@ -238,7 +294,7 @@ impl Known {
             self.line.remove(&(due, subject.clone()));
         }
         entry.due = entry.due.into_iter().chain(at).min();
-        if let Some(due) = entry.due.filter(|_| !entry.busy) {
+        if let Some(due) = entry.due.filter(|_| entry.asking.is_none()) {
             self.line.insert((due, subject.clone()));
         }
     }
@@ -256,6 +312,57 @@ impl Known {
 }
 
 impl Entry {
+    /// The tags that are wanted; of too many the last in order, which are the newest mostly.
+    fn wanted(&self) -> BTreeSet<&String> {
+        let all: BTreeSet<&String> = self.wanted.values().flatten().collect();
+        all.into_iter().rev().take(MANIFESTS_MAX).collect()
+    }
+
+    /// Tells whether a manifest is wanted that nobody asked for or asks for.
+    fn unasked(&self) -> bool {
+        let asking = |tag: &String| self.asking.iter().any(|ask| ask.tags.contains_key(tag));
+        self.wanted().into_iter().any(|tag| !self.manifests.contains_key(tag) && !asking(tag))
+    }
+
+    /// Tells whether the manifest of a tag is known or nobody expects it to be.
+    fn settled(&self, tag: &String) -> bool {
+        self.manifests.get(tag).is_some_and(|known| known.as_ref().err().is_none_or(|e| !e.passing))
+    }
+
+    /// What is to be asked, now that it is due.
+    fn ask(&mut self, subject: Subject) -> Ask {
+        let known = |tag: &String| self.manifests.get(tag)?.as_ref().ok().cloned();
+        let wanted = self.wanted().into_iter().filter(|tag| self.recheck || !self.settled(tag));
+        let tags = wanted.map(|tag| (tag.clone(), known(tag))).collect();
+        let namespaces = self.shown.keys().map(|policy| policy.namespace.clone()).collect();
+        let ask = Ask { subject, namespaces, last: self.pages.clone(), list: self.list, tags };
+        (self.list, self.recheck, self.due) = (false, false, None);
+        self.asking = Some(ask.clone());
+        ask
+    }
+
+    /// Notes what came of asking for manifests; those that nobody wants any more are forgotten, and
+    /// one that is known stays until the registry says otherwise. Tells whether it is news.
+    fn note(&mut self, asked: &Ask, fetched: &Manifests) -> bool {
+        let late = || Unresolved { reason: "Unreachable", why: LATE.to_owned(), passing: true };
+        let mut all = Manifests::clone(&self.manifests);
+        for tag in asked.tags.keys() {
+            let found = fetched.get(tag).cloned().unwrap_or_else(|| Err(late()));
+            let known = all.get(tag).is_some_and(Result::is_ok);
+            if known && found.as_ref().is_err_and(|unresolved| unresolved.passing) {
+                self.recheck = true;
+                continue;
+            }
+            all.insert(tag.clone(), found);
+        }
+        let wanted = self.wanted();
+        all.retain(|tag, _| wanted.contains(tag));
+        let news = all != *self.manifests;
+        if news {
+            self.manifests = Arc::new(all);
+        }
+        news
+    }
     /// When it is to be asked by the interval of those that follow it; at once where it was not
     /// asked yet.
     fn next(&self) -> Option<Instant> {

@@ -1,4 +1,5 @@
-//! Registry: asks a registry for the tags of a repository, with limits on everything that it sends.
+//! Registry: asks a registry for the tags of a repository and for what is behind them, with limits
+//! on everything that it sends.
 //! It never sends a password to another host than the registry, and never keeps one.
 //!
 //! Source: OCI distribution specification 1.1, "Listing tags"; docs.docker.com, "Token
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use http::header::{
     ACCEPT, AUTHORIZATION, ETAG, IF_NONE_MATCH, LINK, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::Connect;
@@ -25,9 +26,11 @@ use crate::observe::registry::fault::Fault;
 use crate::observe::registry::page::{Page, Pages};
 use crate::observe::registry::proxy::Proxy;
 use crate::observe::registry::trust::{Trust, above, connector};
+use crate::validate::seen::Manifest;
 
 pub mod challenge;
 pub mod fault;
+pub mod manifest;
 pub mod page;
 pub mod proxy;
 pub mod trust;
@@ -38,8 +41,12 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 /// Tries of one call: a registry that asks for patience gets it twice.
 const TRIES_MAX: u32 = 3;
-/// The longest answer: 1,000 tags of 128 characters are an eighth of it.
+/// The longest answer: 1,000 tags of 128 characters are an eighth of it, a manifest is shorter.
 const BODY_MAX: usize = 1 << 20;
+/// What a list of tags and a token are sent as.
+const JSON: &str = "application/json";
+/// "Not modified", where nobody asked whether it was.
+const UNCHANGED: Fault = Fault::Failing(304);
 /// Tags of a page.
 const PAGE_SIZE: usize = 1000;
 /// Tags that are kept of a repository: what has more is not ordered by versions of releases.
@@ -203,6 +210,55 @@ fn page(headers: &HeaderMap, body: &[u8], place: &Place) -> Result<Page, Fault> 
     Ok(Page { etag: etag.map(str::to_owned), tags, next })
 }
 
+/// Reads the manifests of tags. Of one that is known only the digest is asked for, as long as it
+/// is still the same. Where the registry itself fails, nothing more is asked.
+///
+/// # Errors
+/// A [`Fault`] for each tag, that says what the registry did.
+pub async fn read_manifests(
+    place: &Place,
+    means: &Means,
+    tags: &Wanted,
+) -> BTreeMap<String, Result<Manifest, Fault>> {
+    let login = means.login.as_ref();
+    let builder = Client::builder(TokioExecutor::new());
+    let direct = connector(&means.trust);
+    let Some(proxy) = &means.proxy else {
+        let client = direct.map(|direct| builder.build(direct));
+        return manifests(client.map(|client| Visit { client, place, login, pass: None }), tags)
+            .await;
+    };
+    let through = direct.and_then(|direct| above(&means.trust, proxy.tunnel(direct)?));
+    let client = through.map(|through| builder.build(through));
+    manifests(client.map(|client| Visit { client, place, login, pass: None }), tags).await
+}
+
+/// Tags, each with what is known of its manifest.
+pub type Wanted = BTreeMap<String, Option<Manifest>>;
+
+async fn manifests<C>(
+    mut visit: Result<Visit<'_, C>, Fault>,
+    tags: &Wanted,
+) -> BTreeMap<String, Result<Manifest, Fault>>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let mut found = BTreeMap::new();
+    for (tag, known) in tags {
+        let read = match &mut visit {
+            Ok(visit) => visit.manifest(tag, known.as_ref()).await,
+            Err(fault) => Err(fault.clone()),
+        };
+        if let Err(fault) = &read
+            && fault.of_registry()
+        {
+            visit = Err(fault.clone());
+        }
+        found.insert(tag.clone(), read);
+    }
+    found
+}
+
 /// The next page, as the header Link names it: of this registry only.
 fn linked(headers: &HeaderMap, place: &Place) -> Result<Option<String>, Fault> {
     let Some(link) = headers.get(LINK).and_then(|link| link.to_str().ok()) else { return Ok(None) };
@@ -220,6 +276,15 @@ fn linked(headers: &HeaderMap, place: &Place) -> Result<Option<String>, Fault> {
         Some(path) => Ok(Some(path)),
         None => Err(Fault::Malformed("a next page of something else")),
     }
+}
+
+/// What is asked for.
+struct Wish<'a> {
+    method: Method,
+    url: &'a str,
+    accept: &'a str,
+    /// The validator of what is known already.
+    etag: Option<&'a str>,
 }
 
 /// One listing: the connection, and what lets us in.
@@ -245,27 +310,62 @@ where
         let url = self.address(path);
         let known = last.get(&url);
         let etag = known.and_then(|page| page.etag.as_deref());
-        match (self.get(&url, etag).await?, known) {
+        let wish = Wish { method: Method::GET, url: &url, accept: JSON, etag };
+        match (self.ask(&wish).await?, known) {
             (Some((headers, body)), _) => page(&headers, &body, self.place),
             (None, Some(same)) => Ok(same.clone()),
-            (None, None) => Err(Fault::Failing(StatusCode::NOT_MODIFIED.as_u16())),
+            (None, None) => Err(UNCHANGED),
         }
     }
 
-    /// Gets a document; nothing where it is the one that the etag names.
-    async fn get(
+    async fn manifest(&mut self, tag: &str, known: Option<&Manifest>) -> Result<Manifest, Fault> {
+        let path = format!("/v2/{}/manifests", self.place.path);
+        let missing = |fault| if fault == Fault::Missing { Fault::Untagged } else { fault };
+        let tagged = format!("{path}/{tag}");
+        if let Some(known) = known {
+            let asked = self.of_manifest(Method::HEAD, &tagged).await;
+            let (headers, _) = asked.map_err(missing)?;
+            if manifest::told(&headers)?.as_ref() == Some(&known.digest) {
+                return Ok(known.clone());
+            }
+        }
+        let (headers, body) = self.of_manifest(Method::GET, &tagged).await.map_err(missing)?;
+        let manifest::Parsed { manifest, child } = manifest::read(&headers, &body)?;
+        let Some(child) = child else { return Ok(manifest) };
+        match self.of_manifest(Method::GET, &format!("{path}/{child}")).await {
+            Ok((headers, body)) => {
+                let one = manifest::read(&headers, &body)?.manifest;
+                if one.digest != child {
+                    return Err(Fault::DigestMismatch);
+                }
+                Ok(Manifest { digest: manifest.digest, ..one })
+            }
+            // A copy of some platforms only.
+            Err(Fault::Missing) => Ok(manifest),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn of_manifest(
         &mut self,
-        url: &str,
-        etag: Option<&str>,
-    ) -> Result<Option<(HeaderMap, Bytes)>, Fault> {
+        method: Method,
+        path: &str,
+    ) -> Result<(HeaderMap, Bytes), Fault> {
+        let (url, accept) = (self.address(path), manifest::accept());
+        let wish = Wish { method, url: &url, accept: &accept, etag: None };
+        self.ask(&wish).await?.ok_or(UNCHANGED)
+    }
+
+    /// Gets a document; nothing where it is the one that the etag names.
+    async fn ask(&mut self, wish: &Wish<'_>) -> Result<Option<(HeaderMap, Bytes)>, Fault> {
         let (mut asked, mut tries) = (false, 0);
         loop {
             tries += 1;
             let pass = self.pass.clone();
-            let (status, headers, body) = self.call(url, pass.as_deref(), etag).await?;
+            let (status, headers, body) = self.call(wish, pass.as_deref()).await?;
             match status {
                 StatusCode::OK => return Ok(Some((headers, body))),
-                StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(None),
+                StatusCode::NOT_MODIFIED if wish.etag.is_some() => return Ok(None),
                 StatusCode::UNAUTHORIZED if !asked => {
                     asked = true;
                     self.pass = Some(self.enter(&headers).await?);
@@ -314,7 +414,8 @@ where
         let (service, scope) = (challenge::escaped(service), challenge::escaped(scope));
         let url = format!("{realm}{join}service={service}&scope={scope}");
         let pass = basic(self.login);
-        let (status, _, body) = self.call(&url, pass.as_deref(), None).await?;
+        let wish = Wish { method: Method::GET, url: &url, accept: JSON, etag: None };
+        let (status, _, body) = self.call(&wish, pass.as_deref()).await?;
         if status != StatusCode::OK {
             return Err(Fault::Unauthorized(status.as_u16()));
         }
@@ -327,16 +428,15 @@ where
 
     async fn call(
         &self,
-        url: &str,
+        wish: &Wish<'_>,
         pass: Option<&str>,
-        etag: Option<&str>,
     ) -> Result<(StatusCode, HeaderMap, Bytes), Fault> {
-        let mut request =
-            Request::get(url).header(USER_AGENT, "stairlock").header(ACCEPT, "application/json");
+        let request = Request::builder().method(wish.method.clone()).uri(wish.url);
+        let mut request = request.header(USER_AGENT, "stairlock").header(ACCEPT, wish.accept);
         if let Some(pass) = pass {
             request = request.header(AUTHORIZATION, pass);
         }
-        if let Some(etag) = etag {
+        if let Some(etag) = wish.etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
         let request = request.body(Empty::new()).map_err(|_| Fault::Malformed("no address"))?;

@@ -11,7 +11,7 @@ use crate::api::rollout::Rollout;
 use crate::observe::refs::{self, Watched, applied, depends_on};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
-use crate::validate::seen::{Bound, Found, Reading, Seen, Source};
+use crate::validate::seen::{Bound, Found, Manifests, Reading, Seen, Source};
 use crate::validate::{check, gate};
 
 /// What is remembered of a Rollout and is in no store.
@@ -23,6 +23,8 @@ pub struct Remembered {
     pub pods: Option<Result<Vec<Pod>, String>>,
     /// What is known of the registry of its ImagePolicy.
     pub reading: Option<Reading>,
+    /// What is known of the manifests behind its tags.
+    pub manifests: Arc<Manifests>,
     /// The ids of notices that are known to be sent.
     pub sent: BTreeSet<String>,
     /// A write that the API server refused: object and answer.
@@ -66,6 +68,7 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         pods: remembered.pods,
         source: source(stores, &own, rollout),
         reading: remembered.reading,
+        manifests: remembered.manifests,
         gates: gates(stores, rollout, &own),
         checks: checks(stores, rollout, &own),
         services,

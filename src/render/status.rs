@@ -5,11 +5,11 @@ use crate::model::command::Intent;
 use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::model::release::{About, Listed, ReleaseRef};
+use crate::model::release::{About, Card, Listed, ReleaseRef};
 use crate::model::spec::{HeaderMatch, RouteKind, RouteName, Routing};
 use crate::model::status::{
     Attempt, Bake, Condition, Counts, Delivered, Draining, Entry, FailedCheck, Pin, Quarantined,
-    Rejected, Restart, Side, Stage, Status, Trigger, Waiting,
+    Rejected, Restart, Side, Skipped, Stage, Status, Trigger, Waiting,
 };
 
 /// Writes a status as it is stored.
@@ -29,6 +29,8 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         available: known,
         candidates,
         gated,
+        card: Card { artifact_type, source, title, description },
+        skipped: left_out,
         restart: restarts,
         frozen_since,
         outbox,
@@ -56,6 +58,11 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         available_releases: known.iter().map(listed).collect(),
         release_candidates: candidates.iter().map(listed).collect(),
         gated_release_candidates: gated.iter().map(listed).collect(),
+        artifact_type: artifact_type.clone(),
+        source: source.clone(),
+        title: title.clone(),
+        description: description.clone(),
+        skipped_tags: skipped(left_out),
         restart: restarts.as_ref().map(restart),
         frozen_since: time(*frozen_since),
         outbox: outbox.iter().map(notice).collect(),
@@ -275,6 +282,11 @@ fn listed(listed: &Listed) -> wire::Listed {
     }
 }
 
+fn skipped(skipped: &Skipped) -> Option<wire::SkippedTags> {
+    let Skipped { count, some } = skipped;
+    (*count > 0).then(|| wire::SkippedTags { count: i64::from(*count), tags: some.clone() })
+}
+
 fn restart(restart: &Restart) -> wire::Restart {
     let Restart { since, number } = restart;
     wire::Restart { since: since.to_string(), number: i64::from(*number) }
@@ -340,12 +352,14 @@ pub fn condition(condition: &Condition) -> wire::Condition {
 }
 
 fn release(release: &ReleaseRef) -> wire::Release {
-    let ReleaseRef { version, tag, digest, image } = release;
+    let ReleaseRef { version, tag, digest, image, about: About { revision, created } } = release;
     wire::Release {
         version: version.clone(),
         tag: tag.clone(),
         digest: digest.clone(),
         image: image.clone(),
+        revision: revision.clone(),
+        created: created.clone(),
     }
 }
 
@@ -402,7 +416,14 @@ mod tests {
             tag: "v1.2.3".into(),
             digest: format!("sha256:{}", "a".repeat(64)),
             image: "registry.example/shop:v1.2.3".into(),
+            about: About { revision: "5f6c0a9".into(), created: "2026-01-02T03:04:05Z".into() },
         }
+    }
+
+    fn card() -> Card {
+        let [artifact_type, source, title, description] =
+            ["application/x", "https://git.example/shop", "Shop", "sells"].map(str::to_owned);
+        Card { artifact_type, source, title, description }
     }
 
     fn routing() -> Routing {
@@ -498,6 +519,8 @@ mod tests {
             available: vec![known()],
             candidates: vec![known()],
             gated: vec![known()],
+            card: card(),
+            skipped: Skipped { count: 2, some: vec!["latest".into(), "main".into()] },
             restart: Some(Restart { since: at(13), number: 2 }),
             frozen_since: Some(at(10)),
             outbox: [true, false].map(said).to_vec(),

@@ -32,7 +32,7 @@ pub fn of_repository(
     )?;
     let artifact = status.artifact.as_ref().filter(|artifact| !artifact.revision.is_empty());
     let artifact = artifact.ok_or(Hold::NoRelease)?;
-    let tag = tag_of(&artifact.revision).map(str::to_owned).or_else(|| annotated(artifact));
+    let tag = tag(artifact);
     let unknown = || {
         let why = format!(
             "its revision {:?} has no tag, and its artifact no annotation {}",
@@ -95,8 +95,10 @@ fn tag_of(revision: &str) -> Option<&str> {
     revision.split_once('@').map(|(tag, _)| tag).filter(|tag| !tag.is_empty())
 }
 
-fn annotated(artifact: &Artifact) -> Option<String> {
-    artifact.metadata.as_ref()?.get(keys::OCI_VERSION).cloned()
+/// The tag of an artifact: that of its revision, else the version that its annotations tell.
+pub fn tag(artifact: &Artifact) -> Option<String> {
+    let annotated = || artifact.metadata.as_ref()?.get(keys::OCI_VERSION).cloned();
+    tag_of(&artifact.revision).map(str::to_owned).or_else(annotated)
 }
 
 fn release(

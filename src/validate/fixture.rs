@@ -66,6 +66,7 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         pods: None,
         source: Source::None,
         reading: None,
+        manifests: Arc::default(),
         gates: Vec::new(),
         checks: None,
         services: Vec::new(),

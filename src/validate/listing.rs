@@ -11,13 +11,16 @@ use crate::model::image::{Image, parse_tag};
 use crate::model::range::Range;
 use crate::model::release::{About, Release};
 use crate::model::snapshot::Releases;
-use crate::model::status::Status;
+use crate::model::status::{Skipped, Status};
 use crate::model::template::Template;
 use crate::model::version::Version;
+use crate::validate::excerpt::excerpt;
 use crate::validate::seen::Reading;
 
 /// Releases that a turn looks at: the newest, more than status lists.
 const RELEASES_MAX: usize = 50;
+/// Tags that are no versions and are told of: enough to see what they are.
+const SKIPPED_MAX: usize = 5;
 /// The most memory that a pattern of a policy may take: they come from users.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
@@ -51,7 +54,7 @@ pub fn releases(
     list.truncate(RELEASES_MAX);
     let suspect = missing(&latest.image, tags, template, status);
     let mut found = Releases::newest(latest, list);
-    (found.whole, found.suspect) = (true, suspect);
+    (found.whole, found.suspect, found.skipped) = (true, suspect, choice.skipped(tags));
     found
 }
 
@@ -93,9 +96,20 @@ impl Choice {
     }
 
     fn version(&self, tag: &str) -> Option<Version> {
-        let passes = self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(tag));
-        let tag = parse_tag(tag).ok().filter(|_| passes)?;
+        let tag = parse_tag(tag).ok().filter(|tag| self.passes(tag))?;
         Version::from_tag(&tag).ok().filter(|version| self.range.allows(version))
+    }
+
+    fn passes(&self, tag: &str) -> bool {
+        self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(tag))
+    }
+
+    /// The tags that pass the pattern and are no versions.
+    fn skipped(&self, tags: &BTreeSet<String>) -> Skipped {
+        let legal = |tag: &&String| parse_tag(tag).is_ok_and(|tag| Version::from_tag(&tag).is_ok());
+        let others = || tags.iter().filter(|tag| self.passes(tag) && !legal(tag));
+        let some = others().take(SKIPPED_MAX).map(|tag| excerpt(tag)).collect();
+        Skipped { count: u32::try_from(others().count()).unwrap_or(u32::MAX), some }
     }
 }
 
@@ -158,6 +172,19 @@ mod tests {
         ] {
             assert_eq!(told(spec, reading, &[]).0, want, "{case}");
         }
+    }
+
+    #[test]
+    fn tags_that_are_no_versions_are_counted_and_some_are_told() {
+        let filtered = json!({"policy": {"semver": {"range": ">=5"}},
+            "filterTags": {"pattern": "^[a-m0-9]"}});
+        let choice = |spec: &Value| Choice::read(spec).unwrap();
+        let tags = ["1.2.3", "1.2", "latest", "main", "x", "y", "1.2.3.4"].map(str::to_owned);
+        let tags = BTreeSet::from(tags);
+        let all = choice(&json!({"policy": {"semver": {"range": "*"}}})).skipped(&tags);
+        let some = ["1.2", "1.2.3.4", "latest", "main", "x"].map(str::to_owned).to_vec();
+        assert_eq!(all, Skipped { count: 6, some });
+        assert_eq!(choice(&filtered).skipped(&tags).count, 4, "of those that are looked at");
     }
 
     #[test]

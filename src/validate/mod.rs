@@ -11,6 +11,7 @@ pub mod gate;
 pub mod kstatus;
 mod listed;
 mod listing;
+pub mod manifest;
 mod own;
 mod owner;
 mod pod;
@@ -73,7 +74,8 @@ pub fn validate(seen: &Seen) -> Known {
     let coming = beside(instead.as_ref().filter(|named| !named.routes.is_empty()));
     Known::Valid(Box::new(Snapshot {
         offer: source::offer(seen, &spec, &rollout, (&template, &status)),
-        unread: source::unread(seen.reading.as_ref()),
+        manifests: manifest::all(seen),
+        unread: source::unread(seen),
         template,
         former,
         coming,

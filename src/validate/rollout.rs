@@ -75,6 +75,7 @@ pub fn spec(rollout: &Rollout) -> Result<Spec, Problem> {
         source: source(rollout)?,
         registry: registry::read(wire)?,
         wanted_version: wanted(wire)?,
+        require_digest: digests(wire)?,
         range: range(wire.semver.as_deref())?,
         release_interval: interval(wire.release_update_interval.as_deref())?,
         container: container(wire.container.as_deref())?,
@@ -163,6 +164,16 @@ fn wanted(wire: &RolloutSpec) -> Result<Option<String>, Problem> {
         Some(version) if version.is_empty() => fault("is empty; name a version or leave it out"),
         wanted => Ok(wanted.clone()),
     }
+}
+
+fn digests(wire: &RolloutSpec) -> Result<bool, Problem> {
+    let told = wire.source_ref.as_ref().is_some_and(|source| source.kind == Wire::ImagePolicy);
+    if wire.require_digest && (wire.template.is_null() || !told) {
+        let why = "writes the digest of a release into spec.template; set both spec.template and a \
+                   spec.sourceRef of kind ImagePolicy, or remove it";
+        return Err(Problem::new("spec.requireDigest", why));
+    }
+    Ok(wire.require_digest)
 }
 
 fn range(text: Option<&str>) -> Result<Option<Range>, Problem> {

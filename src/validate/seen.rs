@@ -1,6 +1,6 @@
 //! Seen: the raw objects and readings of one turn. Nothing here is checked yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::api::check::HealthCheck;
@@ -27,6 +27,8 @@ pub struct Seen {
     pub source: Source,
     /// What is known of the registry of an ImagePolicy: `None` where nobody was asked yet.
     pub reading: Option<Reading>,
+    /// What is known of the manifests behind tags of that registry.
+    pub manifests: Arc<Manifests>,
     /// The HealthChecks that the Rollout selects; `None`: it selects none.
     pub checks: Option<Vec<Arc<HealthCheck>>>,
     /// The gates that are for the Rollout, each with the Rollout that it depends on.
@@ -107,6 +109,32 @@ pub enum Reading {
         /// A sentence.
         why: String,
     },
+}
+
+/// The manifests behind tags, or why they are not known; a tag that is not there was not asked
+/// about.
+pub type Manifests = BTreeMap<String, Result<Manifest, Unresolved>>;
+
+/// What a registry tells of a tag.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Manifest {
+    /// The digest, which is the one of what was read.
+    pub digest: String,
+    /// What kind of artifact it is.
+    pub artifact_type: String,
+    /// Its annotations, as far as they are of use.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Why the manifest of a tag is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unresolved {
+    /// A CamelCase word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub why: String,
+    /// Whether it may go away by itself.
+    pub passing: bool,
 }
 
 /// An object that is referred to.

@@ -20,7 +20,7 @@ use crate::validate::binding::{tags, variables};
 use crate::validate::excerpt::excerpt;
 use crate::validate::ready::{Stated, not_ready, unready};
 use crate::validate::seen::{Found, Reading, Seen, Source};
-use crate::validate::{listed, listing};
+use crate::validate::{listed, listing, manifest};
 
 /// Reads what the source of a Rollout offers.
 pub fn offer(
@@ -50,19 +50,22 @@ pub fn offer(
             .and_then(|object| artifact::of_kustomization(object, source, with))
             .map(Releases::one),
     };
-    releases.and_then(|list| in_range(list, spec)).map_or_else(Offer::Nothing, Offer::Releases)
+    let manifests = manifest::all(seen);
+    let learned = |list: Releases| list.each(|release| manifest::learn(release, &manifests, spec));
+    let releases = releases.and_then(|list| in_range(list, spec)).map(learned);
+    releases.map_or_else(Offer::Nothing, Offer::Releases)
 }
 
 /// Tells why less is known of the registry than could be.
-pub fn unread(reading: Option<&Reading>) -> Option<(&'static str, String)> {
-    match reading? {
+pub fn unread(seen: &Seen) -> Option<(&'static str, String)> {
+    match seen.reading.as_ref()? {
         Reading::Unread { reason, why } => Some((reason, excerpt(why))),
         Reading::Tags { truncated: true, .. } => Some((
             "TagListTruncated",
             "the repository has more tags than are read: only what the source shows is known"
                 .to_owned(),
         )),
-        Reading::Tags { truncated: false, .. } => None,
+        Reading::Tags { truncated: false, .. } => manifest::unread(seen),
     }
 }
 

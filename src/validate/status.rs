@@ -7,11 +7,11 @@ use crate::model::command::Intent;
 use crate::model::gate::{Bypass, GateState};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::model::release::{About, Listed, ReleaseRef};
+use crate::model::release::{About, Card, Listed, ReleaseRef};
 use crate::model::spec::{HeaderMatch, MatchKind, RouteKind, RouteName, Routing, Strategy};
 use crate::model::status::{
     Attempt, Bake, BakeResult, Cause, Condition, Counts, Delivered, Draining, Entry, FailedCheck,
-    Phase, Pin, Quarantined, Rejected, Restart, Side, Stage, Status, Trigger, Waiting,
+    Phase, Pin, Quarantined, Rejected, Restart, Side, Skipped, Stage, Status, Trigger, Waiting,
 };
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
@@ -48,6 +48,13 @@ fn known(stored: &wire::RolloutStatus) -> Option<Status> {
         available: stored.available_releases.iter().map(listed).collect(),
         candidates: stored.release_candidates.iter().map(listed).collect(),
         gated: stored.gated_release_candidates.iter().map(listed).collect(),
+        card: Card {
+            artifact_type: stored.artifact_type.clone(),
+            source: stored.source.clone(),
+            title: stored.title.clone(),
+            description: stored.description.clone(),
+        },
+        skipped: stored.skipped_tags.as_ref().map(skipped).unwrap_or_default(),
         restart: stored.restart.as_ref().and_then(restart),
         frozen_since: stored.frozen_since.as_deref().and_then(Timestamp::parse),
         outbox: stored.outbox.iter().filter_map(notice).collect(),
@@ -277,6 +284,10 @@ fn listed(stored: &wire::Listed) -> Listed {
     }
 }
 
+fn skipped(stored: &wire::SkippedTags) -> Skipped {
+    Skipped { count: u32::try_from(stored.count).unwrap_or(0), some: stored.tags.clone() }
+}
+
 fn notice(stored: &wire::Notice) -> Option<Notice> {
     Some(Notice {
         id: stored.id.clone(),
@@ -325,6 +336,7 @@ fn release(stored: &wire::Release) -> ReleaseRef {
         tag: stored.tag.clone(),
         digest: stored.digest.clone(),
         image: stored.image.clone(),
+        about: About { revision: stored.revision.clone(), created: stored.created.clone() },
     }
 }
 

@@ -32,14 +32,28 @@ fn repository(spec: Value) -> (&'static str, Value) {
     ("/v1/namespaces/flux/imagerepositories/shop", object)
 }
 
+/// Asks for the tags of a repository.
+fn listing(subject: Subject) -> Ask {
+    let (namespaces, last, tags) = Default::default();
+    Ask { subject, namespaces, last, list: true, tags }
+}
+
 async fn said(objects: Vec<(&'static str, Value)>) -> String {
+    let tags = BTreeMap::from([("1.0.0".to_owned(), None)]);
     let subject = Subject::Repository(Key::new("flux", "shop"));
-    let ask = Ask { subject, namespaces: ["flux".to_owned()].into(), last: Pages::default() };
+    let namespaces = ["flux".to_owned()].into();
+    let ask = Ask { namespaces, tags, ..listing(subject) };
     let fetched = read(&client(objects), &ask).await;
+    let manifest = fetched.manifests["1.0.0"].as_ref().unwrap_err();
+    let reason = if manifest.reason == "SourceMissing" { "nothing" } else { manifest.reason };
+    assert_eq!(manifest.passing, fetched.again);
     match fetched.reading {
-        None => format!("nothing {}", fetched.again),
+        None => format!("{reason} {}", fetched.again),
         Some(Reading::Tags { tags, truncated }) => format!("{tags:?} {truncated}"),
-        Some(Reading::Unread { reason, why }) => format!("{reason} {}: {why}", fetched.again),
+        Some(Reading::Unread { why, .. }) => {
+            assert_eq!(manifest.why, why, "the manifests are not known for the same reason");
+            format!("{reason} {}: {why}", fetched.again)
+        }
     }
 }
 
@@ -125,7 +139,7 @@ async fn a_repository_of_another_namespace_is_told_to_those_that_it_lets_in() {
         objects.extend(may_list.then(|| ("/api/v1/namespaces", labelled.clone())));
         let subject = Subject::Repository(Key::new("flux", "shop"));
         let namespaces = ["flux".to_owned(), "team".to_owned()].into();
-        let ask = Ask { subject, namespaces, last: Pages::default() };
+        let ask = Ask { namespaces, ..listing(subject) };
         let fetched = read(&client(objects), &ask).await;
         assert!(matches!(fetched.reading, Some(Reading::Unread { reason: "Unsupported", .. })));
         assert_eq!(fetched.again, want.is_some(), "{case}: labels may change");
@@ -161,7 +175,7 @@ async fn the_secrets_that_a_rollout_names_are_its_own() {
         ("certificates", named(None, key("ca")), "may not get Secret prod/ca; grant"),
     ] {
         let subject = Subject::Registry(named);
-        let ask = Ask { subject, namespaces: [].into(), last: Pages::default() };
+        let ask = listing(subject);
         let fetched = read(&client(vec![]), &ask).await;
         let Some(Reading::Unread { reason: "Forbidden", why }) = fetched.reading else { panic!() };
         assert!(why.contains(want), "{case}: {why}");

@@ -145,3 +145,71 @@ async fn a_registry_that_fails_is_asked_again_sooner_than_its_interval() {
     readings.finish(&image("shop"), tags("1.0.0"), now + PAUSE_MIN);
     assert!(readings.next().is_some_and(|at| now + Duration::from_secs(3600) < at));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_manifest_is_read_once_until_the_source_shows_something_new() {
+    let (readings, now) = (Readings::default(), Instant::now());
+    let key = Subject::Repository(Key::new("flux", "shop"));
+    let want = |rollout: &str, tags: &[&str]| {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        readings.want(&policy("one", "1.1.0"), (&Key::new("prod", rollout), tags), now)
+    };
+    let known = |found: &[(&str, Option<bool>)]| {
+        let one = |(tag, failed): &(&str, Option<bool>)| {
+            let error = |passing| Unresolved { reason: "R", why: String::new(), passing };
+            ((*tag).to_owned(), failed.map_or(Ok(Manifest::default()), |p| Err(error(p))))
+        };
+        Fetched { manifests: found.iter().map(one).collect(), ..tags("1.0.0") }
+    };
+    assert!(want("a", &["1.0.0"]).is_empty(), "nobody looked at the policy yet");
+    look(&readings, &policy("one", "1.1.0"), now);
+    want("a", &["1.1.0", "1.0.0"]);
+    want("b", &["1.1.0", "0.9.0"]);
+    let all = "list 0.9.0 1.0.0 1.1.0";
+    assert_eq!(asked(&readings, now).as_deref(), Some(all), "one visit for both");
+    let found = known(&[("1.1.0", None), ("1.0.0", Some(false)), ("0.9.0", Some(true))]);
+    let news = readings.finish(&key, Fetched { again: true, ..found }, now);
+    assert_eq!(news.policies.len(), 1);
+    assert_eq!(want("a", &["1.1.0", "1.0.0"]).len(), 3);
+    assert_eq!(asked(&readings, now), None, "what failed waits");
+    let later = readings.next().unwrap();
+    assert_eq!((later - now).as_secs(), 30);
+    assert_eq!(asked(&readings, later).as_deref(), Some("0.9.0"), "that alone");
+    readings.finish(&key, known(&[("0.9.0", None)]), now);
+    assert_eq!((asked(&readings, later), readings.next()), (None, None), "at rest");
+
+    want("a", &["1.1.0", "1.2.0"]);
+    assert_eq!(asked(&readings, now).as_deref(), Some("1.2.0"), "what is new");
+    readings.finish(&key, known(&[]), now);
+    assert!(want("a", &["1.1.0"])["1.2.0"].is_err(), "an answer that lacks it is none");
+    readings.leave(&Key::new("prod", "b"));
+    look(&readings, &policy("one", "1.3.0"), now);
+    assert_eq!(asked(&readings, now).as_deref(), Some("list 1.1.0*"), "looked at");
+    let failed = Fetched { again: true, ..known(&[("1.1.0", Some(true))]) };
+    readings.finish(&key, failed, now);
+    let kept = want("a", &["1.1.0"]);
+    assert!(kept.len() == 1 && kept["1.1.0"].is_ok(), "what is known stays: {kept:?}");
+    assert_eq!(asked(&readings, later).as_deref(), Some("1.1.0*"), "until it answers");
+}
+
+/// What is asked for: whether the tags are listed, and the tags, with a star where their manifest
+/// is known.
+fn asked(readings: &Readings, now: Instant) -> Option<String> {
+    let Ask { list, tags, .. } = readings.take(now)?;
+    let star = |known: &Option<Manifest>| if known.is_some() { "*" } else { "" };
+    let tags = tags.iter().map(|(tag, known)| format!("{tag}{}", star(known)));
+    let words: Vec<String> = list.then(|| "list".to_owned()).into_iter().chain(tags).collect();
+    Some(words.join(" "))
+}
+
+#[test]
+fn a_request_for_a_reconciliation_is_something_new() {
+    let (readings, now) = (Readings::default(), Instant::now());
+    let mut asked = policy("one", "1.0.0");
+    look(&readings, &asked, now);
+    let ask = readings.take(now).unwrap();
+    readings.finish(&ask.subject, tags("1.0.0"), now);
+    asked.status.as_mut().unwrap().last_handled_reconcile_at = Some("today".to_owned());
+    look(&readings, &asked, now);
+    assert!(readings.take(now).is_some());
+}

@@ -1,7 +1,7 @@
 //! Fault: what a registry does instead of telling its tags. It holds no word that a registry
 //! sent, but the place to which it would have a password sent.
 
-/// Why the tags of a repository are not known.
+/// Why the tags of a repository, or what is behind them, are not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// There is no connection, or none that can be trusted.
@@ -13,6 +13,12 @@ pub enum Fault {
     /// It does not know the repository.
     #[error("the registry does not know the repository")]
     Missing,
+    /// It does not know the tag.
+    #[error("the registry has no such tag")]
+    Untagged,
+    /// What it sends is not what its digest says.
+    #[error("the manifest that the registry sends has another digest than it tells")]
+    DigestMismatch,
     /// It fails, or asks for more patience than there is.
     #[error("the registry fails (HTTP {0})")]
     Failing(u16),
@@ -22,4 +28,17 @@ pub enum Fault {
     /// What it sends cannot be read.
     #[error("the answer of the registry cannot be read: {0}")]
     Malformed(&'static str),
+}
+
+impl Fault {
+    /// Tells whether it is the registry's, so that asking for something else is of no use.
+    pub fn of_registry(&self) -> bool {
+        match self {
+            Self::Unreachable(_)
+            | Self::Unauthorized(_)
+            | Self::Failing(_)
+            | Self::ForeignRealm(_) => true,
+            Self::Missing | Self::Untagged | Self::DigestMismatch | Self::Malformed(_) => false,
+        }
+    }
 }

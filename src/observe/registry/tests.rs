@@ -43,6 +43,8 @@ impl Mock {
         let answer: Arc<Answer> = Arc::new(move |path, headers| answer(&own, path, headers));
         let service = axum::Router::new().fallback(move |request: Asked| {
             let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+            let head = if *request.method() == Method::HEAD { "HEAD " } else { "" };
+            let path = format!("{head}{path}");
             let pass = request.headers().get(AUTHORIZATION);
             let pass = pass.map(|pass| pass.to_str().unwrap().to_owned());
             let (code, headers, body) = answer(&path, request.headers());
@@ -69,6 +71,19 @@ impl Mock {
     ) -> Result<(Tags, Pages), Fault> {
         let means = Means { login: login.cloned(), ..Means::default() };
         list_tags(&self.place, &means, last).await
+    }
+
+    async fn manifests(
+        &self,
+        tags: &[(&str, Option<Manifest>)],
+    ) -> BTreeMap<String, Result<Manifest, Fault>> {
+        let tags = tags.iter().map(|(tag, known)| ((*tag).to_owned(), known.clone())).collect();
+        read_manifests(&self.place, &Means::default(), &tags).await
+    }
+
+    /// The paths that were asked for since the last time.
+    fn paths(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().unwrap()).into_iter().map(|(path, _)| path).collect()
     }
 
     fn asked(&self) -> Vec<Heard> {
@@ -315,6 +330,101 @@ async fn a_registry_that_asks_for_patience_gets_some() {
         assert_eq!(patience(&header(value)).as_secs(), seconds, "{value}");
     }
     assert_eq!(patience(&HeaderMap::new()).as_secs(), 1);
+}
+
+/// A manifest as a registry sends it, with the digest that it has.
+fn manifest(title: &str) -> (Reply, String) {
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let annotations = json!({"org.opencontainers.image.title": title, "other": "x"});
+    sent(kind, &json!({"annotations": annotations}))
+}
+
+fn sent(kind: &str, document: &Value) -> (Reply, String) {
+    let body = document.to_string();
+    let digest = format!("sha256:{}", crate::model::template::hex(&sha2_of(&body), 64));
+    let headers =
+        vec![("content-type", kind.to_owned()), ("docker-content-digest", digest.clone())];
+    ((200, headers, body), digest)
+}
+
+fn sha2_of(body: &str) -> [u8; 32] {
+    use sha2::Digest;
+    sha2::Sha256::digest(body).into()
+}
+
+#[tokio::test]
+async fn what_is_behind_a_tag_is_read_once_as_long_as_its_digest_stays() {
+    let ((old, digest), (new, other)) = (manifest("old"), manifest("new"));
+    let pushed = Arc::new(Mutex::new(old));
+    let current = Arc::clone(&pushed);
+    let mock = Mock::start(move |_, path, _| {
+        let missing = (404, Vec::new(), String::new());
+        if path.ends_with("/v2/team/shop/manifests/1.0.0") {
+            current.lock().unwrap().clone()
+        } else {
+            missing
+        }
+    });
+    let mock = mock.await;
+    let read = mock.manifests(&[("1.0.0", None), ("2.0.0", None)]).await;
+    let known = read["1.0.0"].clone().unwrap();
+    assert_eq!((known.digest.as_str(), known.annotations.len()), (digest.as_str(), 1));
+    assert_eq!(known.annotations["org.opencontainers.image.title"], "old");
+    assert_eq!(read["2.0.0"], Err(Fault::Untagged));
+    assert_eq!(mock.paths().len(), 2);
+
+    let again = mock.manifests(&[("1.0.0", Some(known.clone()))]).await;
+    assert_eq!(again["1.0.0"], Ok(known.clone()));
+    assert_eq!(mock.paths(), ["HEAD /v2/team/shop/manifests/1.0.0"]);
+
+    *pushed.lock().unwrap() = new;
+    let moved = mock.manifests(&[("1.0.0", Some(known))]).await["1.0.0"].clone().unwrap();
+    assert_eq!((moved.digest.as_str(), mock.paths().len()), (other.as_str(), 2));
+}
+
+#[tokio::test]
+async fn an_index_without_annotations_tells_those_of_one_platform() {
+    let (image, digest) = manifest("amd64");
+    let one = |digest: &str, architecture: &str| {
+        let platform = json!({"os": "linux", "architecture": architecture});
+        json!({"digest": digest, "platform": platform})
+    };
+    let away = format!("sha256:{}", "b".repeat(64));
+    let all = [one(&away, "arm64"), one(&digest, "amd64")];
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let (index, whole) = sent(kind, &json!({"manifests": all}));
+    let (partial, _) = sent(kind, &json!({"manifests": [one(&away, "amd64")]}));
+    let (swapped, _) = manifest("another");
+    let end = format!("/manifests/{digest}");
+    for (case, index, child, want) in [
+        ("of amd64", &index, &image, Ok(Some("amd64"))),
+        ("which is not copied", &partial, &image, Ok(None)),
+        ("another than is named", &index, &swapped, Err(Fault::DigestMismatch)),
+    ] {
+        let (index, child, end) = (index.clone(), child.clone(), end.clone());
+        let mock = Mock::start(move |_, path, _| match path {
+            "/v2/team/shop/manifests/1.0.0" => index.clone(),
+            path if path.ends_with(&end) => child.clone(),
+            _ => (404, Vec::new(), String::new()),
+        });
+        let read = mock.await.manifests(&[("1.0.0", None)]).await["1.0.0"].clone();
+        let title = read
+            .clone()
+            .map(|read| read.annotations.get("org.opencontainers.image.title").cloned());
+        assert_eq!(title, want.map(|title| title.map(str::to_owned)), "{case}");
+        assert!(read.is_err() || case != "of amd64" || read.unwrap().digest == whole, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_fails_is_asked_for_no_further_tag() {
+    let mock = Mock::start(|_, _, _| (500, Vec::new(), String::new())).await;
+    let read = mock.manifests(&[("1.0.0", None), ("1.1.0", None), ("1.2.0", None)]).await;
+    assert!(read.len() == 3 && read.values().all(|one| *one == Err(Fault::Failing(500))));
+    assert_eq!(mock.paths().len(), 1);
+    let long = Mock::start(|_, _, _| ok("x".repeat(BODY_MAX + 1))).await;
+    let read = long.manifests(&[("1.0.0", None)]).await;
+    assert_eq!(read["1.0.0"], Err(Fault::Malformed("it is cut or too long")));
 }
 
 #[test]

@@ -244,7 +244,7 @@ fn quarantine(was: &Rollout, is: &Rollout, found: &mut Found) {
         let release = failed.trigger != "Template"
             && new.trigger == "Release"
             && failed.release.tag == new.release.tag
-            && failed.release.digest == new.release.digest;
+            && failed.release.digest() == new.release.digest();
         failed.revision == new.revision || release
     });
     found.unless(barred.is_none(), "S8", || {

@@ -113,10 +113,10 @@ fn pinned(case: &Case<'_>, was: &Rollout, (container, image): (&str, &str), foun
     let same = |tag: &str, digest: &str| image.tag == tag && image.digest == digest;
     let back = was.open().is_some_and(|attempt| attempt.stage() == Stage::RollingBack);
     let accepted = was.open().filter(|attempt| attempt.trigger == "Release");
-    let accepted = accepted.is_some_and(|a| same(&a.release.tag, &a.release.digest));
+    let accepted = accepted.is_some_and(|a| same(&a.release.tag, a.release.digest()));
     let offers = was.spec.source.iter().flat_map(|source| case.offers(source));
     let stable = was.status.stable.as_ref().map(|side| &side.release);
-    let runs = stable.is_some_and(|stable| same(&stable.tag, &stable.digest))
+    let runs = stable.is_some_and(|stable| same(&stable.tag, stable.digest()))
         && offers.into_iter().any(|offer| same(&offer.tag, &offer.digest));
     let accepted = accepted || was.chosen(image.tag);
     found.unless(accepted || runs || back || !remembers(case, was), "S18", || {
@@ -137,7 +137,7 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
     let release = &attempt.release;
     let offers = is.spec.source.iter().flat_map(|source| case.offers(source));
     let mut offers = offers.into_iter();
-    let shown = offers.any(|o| o.tag == release.tag && o.digest == release.digest);
+    let shown = offers.any(|o| o.tag == release.tag && o.digest == release.digest());
     let chosen = is.chosen(&release.tag);
     // A registry tells of more than its policy shows.
     let listed = was.status.available_releases.iter().any(|known| known.tag == release.tag);

@@ -312,7 +312,7 @@ fn ripe(scene: &Scene, rollout: &Rollout) -> Option<String> {
     let still = rollout.deleting || spec.paused || spec.replicas == 0 || !rollout.usable();
     let known = attempt.open()
         && attempt.release.tag == offer.tag
-        && attempt.release.digest == offer.digest;
+        && ["", attempt.release.digest()].contains(&offer.digest.as_str());
     if held || still || !takes || known || rollout.status.pin.is_some() || spec.wanted.is_some() {
         return None;
     }

@@ -80,6 +80,7 @@ const LAWS: &[Law] = &[
     Law { said: "interval repeats a unit", place: Place::At(ASKED), broken: repeats },
     Law { said: "interval is longer", place: Place::At(ASKED), broken: endless },
     Law { said: "interval is shorter", place: Place::At(ASKED), broken: hasty },
+    Law { said: "spec.requireDigest writes", place: Place::At("/spec"), broken: digestless },
     Law { said: "spec.sourceRef.substitute names", place: Place::At(SOURCE), broken: no_variables },
     Law { said: "spec.sourceRef.image is", place: Place::At(SOURCE), broken: own_image },
     Law { said: "spec.selector is immutable", place: Place::At("/spec/selector"), broken: changed },
@@ -298,6 +299,12 @@ fn unmatched(spec: &Value, _: Option<&Value>) -> bool {
 
 fn sourceless(spec: &Value, _: Option<&Value>) -> bool {
     spec.get("wantedVersion").is_some() && !sourced(spec)
+}
+
+fn digestless(spec: &Value, _: Option<&Value>) -> bool {
+    let policy = Some(&Value::from("ImagePolicy"));
+    let told = spec.get("template").is_some() && spec.pointer("/sourceRef/kind") == policy;
+    spec.get("requireDigest") == Some(&Value::from(true)) && !told
 }
 
 fn no_variables(source: &Value, _: Option<&Value>) -> bool {

@@ -7,6 +7,7 @@ mod command;
 mod cost;
 mod crash;
 mod delivery;
+mod digest;
 mod experiment;
 mod failure;
 mod fault;

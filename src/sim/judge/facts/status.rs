@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::status::Attempt as Wire;
+use crate::sim::judge::facts::source::Image;
 
 /// The status of a Rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -107,10 +108,15 @@ pub struct Release {
     pub version: String,
     /// The tag.
     pub tag: String,
-    /// The digest.
-    pub digest: String,
     /// The image.
     pub image: String,
+}
+
+impl Release {
+    /// The digest that goes into a template: what a tag had when it was taken is known besides.
+    pub fn digest(&self) -> &str {
+        Image::of(&self.image).digest
+    }
 }
 
 /// The strategy, and the objects by which it splits the traffic of an attempt; empty where there is
