@@ -32,7 +32,7 @@ pub fn of_repository(
     )?;
     let artifact = status.artifact.as_ref().filter(|artifact| !artifact.revision.is_empty());
     let artifact = artifact.ok_or(Hold::NoRelease)?;
-    let tag = tag_of(&artifact.revision).map(str::to_owned).or_else(|| annotated(artifact));
+    let tag = told(artifact);
     let unknown = || {
         let why = format!(
             "its revision {:?} has no tag, and its artifact no annotation {}",
@@ -93,6 +93,11 @@ fn ready(source: &SourceRef, stated: &Stated<'_>) -> Result<(), Hold> {
 /// The tag of a revision of Flux: `<tag>@<digest>`, where it is not the digest alone.
 fn tag_of(revision: &str) -> Option<&str> {
     revision.split_once('@').map(|(tag, _)| tag).filter(|tag| !tag.is_empty())
+}
+
+/// The tag that an artifact tells: by its revision, else by an annotation.
+pub fn told(artifact: &Artifact) -> Option<String> {
+    tag_of(&artifact.revision).map(str::to_owned).or_else(|| annotated(artifact))
 }
 
 fn annotated(artifact: &Artifact) -> Option<String> {

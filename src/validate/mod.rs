@@ -79,7 +79,7 @@ pub fn validate(seen: &Seen) -> Known {
         status,
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
-        gates: gate::of_rollout(&seen.gates),
+        gates: gate::of_rollout(&seen.gates, &seen.source),
         bindings: binding::all(seen, &rollout, spec.workload),
         checks: seen.checks.as_ref().map(|all| all.iter().map(|one| check::read(one)).collect()),
         stable_service,
