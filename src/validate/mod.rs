@@ -8,6 +8,7 @@ mod excerpt;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
+pub mod inspection;
 pub mod kstatus;
 mod listing;
 mod own;
@@ -81,7 +82,7 @@ pub fn validate(seen: &Seen) -> Known {
         pods: pod::known(seen.pods.as_ref()),
         gates: gate::of_rollout(&seen.gates, &seen.source),
         bindings: binding::all(seen, &rollout, spec.workload),
-        checks: seen.checks.as_ref().map(|all| all.iter().map(|one| check::read(one)).collect()),
+        checks: check::all(seen.checks.as_deref()),
         stable_service,
         canary_service,
         duplicate: rival::older(seen, &spec, &routes),
