@@ -101,6 +101,8 @@ pub enum Bug {
     BakeCutShort,
     /// Takes a HealthCheck that was healthy before the delivery.
     HealthFromBefore,
+    /// Starts a release without a look at its gates.
+    GatesUnasked,
     // Time.
     /// Counts a pause from the step's start, not from when it is in force.
     PauseFromEntry,
@@ -268,6 +270,7 @@ impl Bug {
         Self::DeliveryNotObserved,
         Self::BakeCutShort,
         Self::HealthFromBefore,
+        Self::GatesUnasked,
         Self::PauseFromEntry,
         Self::PauseRestarts,
         Self::PauseRunsWhileFrozen,

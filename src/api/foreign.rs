@@ -80,7 +80,10 @@ impl<M> Lean<M> {
 
 /// Reads metadata without `managedFields`: they are half of an object, and of these kinds nobody
 /// asks for them.
-fn lean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+///
+/// # Errors
+/// What cannot be read.
+pub fn lean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     Ok(Lean::<IgnoredAny>::deserialize(deserializer)?.split().0)
 }
 
@@ -405,6 +408,9 @@ pub struct InventoryEntry {
     /// `<namespace>_<name>_<group>_<kind>`.
     #[serde(default)]
     pub id: String,
+    /// The version of its kind.
+    #[serde(rename = "v", default)]
+    pub version: String,
 }
 
 /// A Flux OCIRepository.

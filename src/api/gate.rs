@@ -32,9 +32,12 @@ use crate::api::selector::LabelSelector;
         "a gate is for one Rollout or for those with labels: write rolloutRef or rolloutSelector"),
     validation = Rule::new(
         "((has(self.passing) || has(self.allowedVersions)) ? 1 : 0) \
-         + (has(self.approval) ? 1 : 0) + (has(self.dependsOn) ? 1 : 0) <= 1"
+         + (has(self.approval) ? 1 : 0) + (has(self.dependsOn) ? 1 : 0) \
+         + (has(self.verified) ? 1 : 0) <= 1"
     ).message("a gate asks for one thing: write passing and allowedVersions, or approval, or \
-        dependsOn, and make another RolloutGate for the rest")
+        dependsOn, or verified, and make another RolloutGate for the rest"),
+    validation = Rule::new("!has(self.verified) || self.verified").message(
+        "verified may be true only: leave it out where signatures are not asked for")
 )]
 pub struct RolloutGateSpec {
     /// The Rollout that the gate is for, in the gate's namespace. Default: none; then
@@ -63,6 +66,10 @@ pub struct RolloutGateSpec {
     /// staging}, for: 1h}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depends_on: Option<DependsOn>,
+    /// Each version waits until Flux has verified the signature of that very revision: the source
+    /// has to be an OCIRepository with `spec.verify`. Default: none. Range: true. Example: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
 }
 
 /// A Rollout of the same namespace.

@@ -108,6 +108,12 @@ pub const KUBERIK_GROUP: &str = "kuberik.com";
 /// The group of OCIRepositories.
 pub const FLUX_SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
 
+/// The class of the HealthChecks whose status is written by us. Written by people.
+pub const CLASS_KUSTOMIZATION: &str = "kustomization";
+/// kuberik's way to name the Kustomization of a HealthCheck: `[<namespace>/]<name>`. Written by
+/// people.
+pub const CHECKED_KUBERIK: &str = "healthcheck.kuberik.com/kustomization";
+
 /// Label on objects that a Flux Kustomization applies: its name. Written by kustomize-controller.
 pub const FLUX_NAME: &str = "kustomize.toolkit.fluxcd.io/name";
 /// Label on objects that a Flux Kustomization applies: its namespace.

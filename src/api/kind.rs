@@ -42,6 +42,8 @@ pub enum Kind {
     Kustomization,
     /// kuberik's own.
     KuberikRollout,
+    /// What a Kustomization applied, of whatever kind.
+    Applied,
     /// What people are told.
     Event,
 }
@@ -64,6 +66,7 @@ impl Kind {
             | Self::OciRepository
             | Self::Kustomization
             | Self::KuberikRollout
+            | Self::Applied
             | Self::Event => false,
         }
     }
@@ -87,6 +90,7 @@ impl Kind {
             Self::OciRepository => "OCIRepository",
             Self::Kustomization => "Kustomization",
             Self::KuberikRollout => "Rollout",
+            Self::Applied => "applied object",
             Self::Event => "Event",
         }
     }
@@ -114,6 +118,7 @@ impl Kind {
             Self::GrpcRoute => (keys::GATEWAY_GROUP, &["v1"], "grpcroutes"),
             Self::Kustomization => (keys::FLUX_KUSTOMIZE_GROUP, &["v1"], "kustomizations"),
             Self::KuberikRollout => (keys::KUBERIK_GROUP, &["v1alpha1"], "rollouts"),
+            Self::Applied => ("", &[], ""), // one of many: its watch asks for its path
             Self::Event => ("events.k8s.io", &["v1"], "events"),
         }
     }

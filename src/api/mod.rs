@@ -4,6 +4,7 @@ pub mod check;
 pub mod definition;
 pub mod foreign;
 pub mod gate;
+pub mod inspected;
 pub mod keys;
 pub mod kind;
 pub mod registry;

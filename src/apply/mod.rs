@@ -4,6 +4,7 @@
 //! process that does not lead, and cuts every call at its deadline.
 
 pub mod announce;
+pub mod checks;
 pub mod commit;
 pub mod error;
 pub mod gates;

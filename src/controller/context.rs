@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::api::kind::Key;
 use crate::controller::error::Failures;
-use crate::controller::line::Schedules;
+use crate::controller::line::{Checks, Schedules};
 use crate::controller::memory::Memory;
 use crate::controller::queue::Queue;
 use crate::model::moment::Timestamp;
@@ -33,6 +33,8 @@ pub struct Context {
     pub queue: Queue,
     /// The loop of schedules.
     pub schedules: Schedules,
+    /// The loop of HealthChecks.
+    pub checks: Checks,
     /// Whether this process leads.
     pub leadership: Leadership,
     /// The counters.
@@ -88,6 +90,7 @@ impl Context {
             stores,
             queue: Queue::default(),
             schedules: Schedules::default(),
+            checks: Checks::default(),
             leadership,
             metrics,
             health,

@@ -1,5 +1,5 @@
-//! Line: the schedules that are due, and what is kept of each between turns. Losing it costs calls,
-//! never correctness.
+//! Line: the schedules and HealthChecks that are due, and what is kept of each between turns. Losing
+//! it costs calls, never correctness.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -15,20 +15,35 @@ use crate::observe::schedules;
 use crate::observe::store::Change;
 use crate::observe::stores::Stores;
 
-/// What the loop of schedules works with.
+/// Objects of one kind that are given turns, one at a time.
 #[derive(Debug, Default)]
-pub struct Schedules {
-    /// Whose turn it is; a schedule without a namespace is a ClusterRolloutSchedule.
+pub struct Line {
+    /// Whose turn it is.
     pub queue: Queue,
     memories: Mutex<BTreeMap<Key, Memory>>,
+}
+
+/// What the loop of schedules works with; a schedule without a namespace is a
+/// ClusterRolloutSchedule.
+#[derive(Debug, Default)]
+pub struct Schedules {
+    /// Which are due.
+    pub line: Line,
     /// The labels that Rollouts had: most of their changes are of no interest to a schedule.
     labels: Mutex<BTreeMap<Key, Labels>>,
 }
 
-/// What is kept of one schedule between turns. Losing it costs calls, never correctness.
+/// What the loop of HealthChecks works with.
+#[derive(Debug, Default)]
+pub struct Checks {
+    /// Which are due.
+    pub line: Line,
+}
+
+/// What is kept of one object between turns.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// Which schedule of the name this is about.
+    /// Which object of the name this is about.
     pub uid: String,
     /// What has to be seen before the next turn.
     pub barrier: Barrier,
@@ -68,19 +83,28 @@ impl Memory {
     }
 }
 
-impl Schedules {
-    /// Looks into what is remembered of a schedule, and changes it.
+impl Line {
+    /// Looks into what is remembered of an object, and changes it.
     pub fn remember<T>(&self, key: &Key, look: impl FnOnce(&mut Memory) -> T) -> T {
         // A panic while the lock is held leaves memories that are still whole: go on with them.
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         look(memories.entry(key.clone()).or_default())
     }
 
-    /// Forgets a schedule that is gone.
+    /// Forgets an object that is gone.
     pub fn forget(&self, key: &Key) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// Begins anew: another process acted meanwhile. What this one wrote itself stays newer than
+    /// what its stores may still show.
+    pub fn step(&self) {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.values_mut().for_each(|memory| memory.failures = Failures::default());
+    }
+}
+
+impl Schedules {
     /// Tells whether a Rollout came, went, or has other labels than before.
     fn relabelled(&self, stores: &Stores, key: &Key) -> bool {
         let mut known = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,23 +140,54 @@ impl Schedules {
             | Kind::Kustomization
             | Kind::KuberikRollout
             | Kind::HealthCheck
+            | Kind::Applied
             | Kind::Event => return,
         };
-        keys.into_iter().for_each(|key| self.queue.push(key, now));
-    }
-
-    /// Begins anew: another process acted meanwhile. What this one wrote itself stays newer than
-    /// what its stores may still show.
-    pub fn step(&self) {
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        memories.values_mut().for_each(|memory| memory.failures = Failures::default());
+        keys.into_iter().for_each(|key| self.line.queue.push(key, now));
     }
 
     /// Wakes all schedules.
     pub fn wake(&self, stores: &Stores, now: Instant) {
         let mut keys = schedules::keys(stores, None);
         keys.extend(stores.schedules.keys());
-        keys.into_iter().for_each(|key| self.queue.push(key, now));
-        self.queue.ring();
+        keys.into_iter().for_each(|key| self.line.queue.push(key, now));
+        self.line.queue.ring();
+    }
+}
+
+impl Checks {
+    /// Wakes the HealthChecks that a change is about.
+    pub fn hear(&self, stores: &Stores, change: &Change, now: Instant) {
+        let named = |kind| change.refs.iter().filter(move |reference| reference.kind == kind);
+        let own = [change.reference.clone()];
+        let about: Vec<Key> = match change.reference.kind {
+            Kind::HealthCheck => vec![change.reference.key.clone()],
+            Kind::Kustomization => own.iter().flat_map(|one| stores.checks.keys_by(one)).collect(),
+            Kind::Applied => {
+                named(Kind::Kustomization).flat_map(|one| stores.checks.keys_by(one)).collect()
+            }
+            Kind::Rollout
+            | Kind::RolloutGate
+            | Kind::RolloutSchedule
+            | Kind::ClusterRolloutSchedule
+            | Kind::Namespace
+            | Kind::ReplicaSet
+            | Kind::Pod
+            | Kind::Service
+            | Kind::EndpointSlice
+            | Kind::HttpRoute
+            | Kind::GrpcRoute
+            | Kind::ImagePolicy
+            | Kind::OciRepository
+            | Kind::KuberikRollout
+            | Kind::Event => return,
+        };
+        about.into_iter().for_each(|key| self.line.queue.push(key, now));
+    }
+
+    /// Wakes all HealthChecks.
+    pub fn wake(&self, stores: &Stores, now: Instant) {
+        stores.checks.keys().into_iter().for_each(|key| self.line.queue.push(key, now));
+        self.line.queue.ring();
     }
 }

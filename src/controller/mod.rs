@@ -1,5 +1,7 @@
 //! Controller: runs turns. Each goes one way: observe, validate, decide, one move, stop.
 
+pub mod aside;
+pub mod check;
 pub mod context;
 pub mod error;
 pub mod line;

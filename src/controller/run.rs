@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::join;
+use futures::future::join3;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use kube::runtime::watcher;
@@ -15,13 +15,17 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::api::kind::{Key, Kind};
+use crate::controller::aside;
+use crate::controller::check::Checking;
 use crate::controller::context::{Context, Parts};
 use crate::controller::error::{Error, Retry, said};
 use crate::controller::moves::Next;
 use crate::controller::read;
 use crate::controller::reconcile::reconcile;
-use crate::controller::schedule;
+use crate::controller::schedule::Scheduling;
 use crate::controller::triggers::touched;
+use crate::observe::beside::Beside;
+use crate::observe::follow;
 use crate::observe::stores::{Reach, Stores};
 use crate::observe::watch::{self, Sighting, Watches};
 use crate::runtime::health::DUE_TIME;
@@ -78,15 +82,20 @@ pub async fn run(parts: Parts, scope: Scope, shutdown: Shutdown) -> End {
     };
     // Whoever drops this run ends its watches with it.
     let mut watching = JoinSet::new();
-    watching.spawn(watch::run(watches));
+    watching.spawn(async move {
+        let watches = watch::prepared(watches).await;
+        let all = [watch::run(&watches).boxed(), follow::run(&watches).boxed()];
+        Beside::new(all).await;
+    });
     if let Some(fetch) = fetch {
         watching.spawn(read::run(Arc::clone(&ctx), fetch));
     }
     let rollouts = turns(&ctx, scope.concurrency, &shutdown);
-    let schedules = schedule::turns(&ctx, &shutdown);
+    let schedules = aside::turns(&ctx, &shutdown, &Scheduling);
+    let checks = aside::turns(&ctx, &shutdown, &Checking);
     tokio::select! {
         biased;
-        (end, ()) = join(rollouts, schedules) => end,
+        (end, (), ()) = join3(rollouts, schedules, checks) => end,
         _ = watching.join_next() => End::Blind,
     }
 }
@@ -218,6 +227,7 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
         Sighting::Changed(change) => {
             let now = ctx.clock.monotonic();
             ctx.schedules.hear(&ctx.stores, &change, now);
+            ctx.checks.hear(&ctx.stores, &change, now);
             let pods = matches!(change.reference.kind, Kind::ReplicaSet | Kind::EndpointSlice);
             let at = if pods { now + SETTLE } else { now };
             touched(&ctx.stores, &change).into_iter().for_each(|key| ctx.queue.push(key, at));
@@ -228,6 +238,7 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
             ctx.stores.rollouts.keys().into_iter().for_each(|key| ctx.queue.push(key, now));
             ctx.queue.ring();
             ctx.schedules.wake(&ctx.stores, now);
+            ctx.checks.wake(&ctx.stores, now);
         }
         Sighting::Restarted { kind, error } => {
             ctx.metrics.watch_restarted(kind.as_str());
@@ -265,6 +276,7 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
                 | Kind::HttpRoute
                 | Kind::GrpcRoute
                 | Kind::KuberikRollout
+                | Kind::Applied
                 | Kind::Event => {
                     let users = rollouts.named(kind).into_iter();
                     users.flat_map(|named| rollouts.keys_by(&named)).collect()

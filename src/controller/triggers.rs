@@ -46,7 +46,7 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
             bound.chain(users(&change.reference)).collect()
         }
         Kind::KuberikRollout => bound_beside(stores, &change.reference),
-        Kind::Pod | Kind::Event => BTreeSet::new(),
+        Kind::Pod | Kind::Applied | Kind::Event => BTreeSet::new(),
     }
 }
 

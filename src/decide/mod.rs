@@ -17,6 +17,7 @@ pub mod experiment;
 pub mod finalize;
 pub mod gate;
 pub mod health;
+pub mod inspect;
 pub mod invariant;
 pub mod managed;
 pub mod notice;

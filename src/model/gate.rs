@@ -40,6 +40,11 @@ pub enum Asks {
         /// What it runs, or why that is not known.
         runs: Result<Ran, String>,
     },
+    /// That Flux verified the signature of the version.
+    Signature {
+        /// The tag that it verified, or why it verified none.
+        verified: Result<String, String>,
+    },
     /// What cannot be read: nothing passes.
     Unusable(String),
 }

@@ -3,6 +3,9 @@
 use crate::model::moment::Timestamp;
 use crate::model::moves::Target;
 
+/// The longest message that is kept, in characters: one line of a condition.
+pub const MESSAGE_MAX: usize = 200;
+
 /// A HealthCheck that `spec.healthCheckSelector` selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {

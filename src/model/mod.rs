@@ -8,6 +8,7 @@ pub mod gate;
 pub mod health;
 pub mod hold;
 pub mod image;
+pub mod inspection;
 pub mod moment;
 pub mod moves;
 pub mod notice;

@@ -5,8 +5,11 @@
 pub mod access;
 pub mod barrier;
 pub mod beside;
+pub mod follow;
 pub mod guard;
+pub mod inspect;
 pub mod light;
+pub mod objects;
 pub mod pods;
 pub mod reader;
 pub mod reading;

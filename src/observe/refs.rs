@@ -13,12 +13,14 @@ use crate::api::foreign::{
     OciRepository, ReplicaSet, Service,
 };
 use crate::api::gate::RolloutGate;
+use crate::api::inspected::Inspected;
 use crate::api::keys;
 use crate::api::kind::{Kind, Reference};
 use crate::api::rollout::{Rollout, SourceKind};
 use crate::api::schedule::{ClusterRolloutSchedule, RolloutSchedule};
 use crate::observe::light;
 use crate::validate::binding::{self, Claim};
+use crate::validate::{check, kstatus};
 
 /// The copy of the whole object that client-side apply leaves on it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -142,12 +144,29 @@ impl Watched for HealthCheck {
     const KIND: Kind = Kind::HealthCheck;
 
     fn refs(&self) -> Vec<Reference> {
-        Vec::new()
+        let named = check::kustomization(self);
+        named.map(|key| Reference { kind: Kind::Kustomization, key }).into_iter().collect()
     }
 
     fn trim(&mut self) {
         self.metadata.managed_fields = None;
+        if let Some(annotations) = &mut self.metadata.annotations {
+            annotations.retain(|key, _| key == keys::CHECKED_KUBERIK);
+        }
+    }
+}
+
+impl Watched for Inspected {
+    const KIND: Kind = Kind::Applied;
+
+    fn refs(&self) -> Vec<Reference> {
+        kustomization(&self.metadata).into_iter().collect()
+    }
+
+    fn trim(&mut self) {
+        kstatus::trim(&mut self.whole);
         self.metadata.annotations = None;
+        self.metadata.owner_references = None;
     }
 }
 
@@ -322,11 +341,6 @@ impl Watched for Kustomization {
 
     fn trim(&mut self) {
         bound(&mut self.metadata, &["f:spec", "f:postBuild"]);
-        let inventory = self.status.as_mut().and_then(|status| status.inventory.as_mut());
-        if let Some(inventory) = inventory {
-            let rollout = format!("_{}_Rollout", keys::GROUP);
-            inventory.entries.retain(|entry| entry.id.ends_with(&rollout));
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::check::HealthCheck;
-use crate::api::foreign::{Pod, Service};
+use crate::api::foreign::{Kustomization, Pod, Service};
 use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
@@ -70,7 +70,8 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         reading: remembered.reading,
         manifests: remembered.manifests,
         gates: gates(stores, rollout, &own),
-        checks: checks(stores, rollout, &own),
+        checks: checks(stores, rollout, &own.key)
+            .map(|all| all.into_iter().map(|check| with_named(stores, check)).collect()),
         services,
         slices,
         routes,
@@ -148,20 +149,30 @@ fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
         | Kind::HttpRoute
         | Kind::GrpcRoute
         | Kind::KuberikRollout
+        | Kind::Applied
         | Kind::Event => Source::Policy(find(&stores.policies, reached, key)),
     }
 }
 
+/// A HealthCheck with the Kustomization that it names.
+fn with_named(
+    stores: &Stores,
+    check: Arc<HealthCheck>,
+) -> (Arc<HealthCheck>, Option<Arc<Kustomization>>) {
+    let named = check::kustomization(&check).and_then(|named| stores.kustomizations.get(&named));
+    (check, named)
+}
+
 /// The HealthChecks that a Rollout selects.
-fn checks(stores: &Stores, rollout: &Rollout, own: &Reference) -> Option<Vec<Arc<HealthCheck>>> {
+pub fn checks(stores: &Stores, rollout: &Rollout, own: &Key) -> Option<Vec<Arc<HealthCheck>>> {
     let wanted = rollout.spec.health_check_selector.as_ref()?;
     if wanted.namespace_selector.is_some() {
-        let own = &own.key.namespace;
+        let own = &own.namespace;
         let mut all = stores.checks.all();
         all.retain(|check| stores.reach.allows(own, &key(check.as_ref()).namespace));
         return check::selected(rollout, all, &stores.namespaces.all());
     }
-    check::selected(rollout, stores.checks.within(&own.key.namespace), &[])
+    check::selected(rollout, stores.checks.within(&own.namespace), &[])
 }
 
 /// The gates that are for a Rollout, each with the Rollout that it depends on.
@@ -189,7 +200,8 @@ fn gates(
     all.map(with).collect()
 }
 
-fn find<K: Watched>(store: &Store<K>, reached: bool, key: &Key) -> Found<K> {
+/// Finds an object that another one names; `reached`: whether it may.
+pub fn find<K: Watched>(store: &Store<K>, reached: bool, key: &Key) -> Found<K> {
     if !reached {
         return Found::Denied;
     }

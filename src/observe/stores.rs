@@ -17,6 +17,7 @@ use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::api::schedule::{ClusterRolloutSchedule, RolloutSchedule};
+use crate::observe::objects::Objects;
 use crate::observe::refs::{Watched, applied};
 use crate::observe::store::{Change, Scope, Store, key};
 #[cfg(feature = "planted")]
@@ -52,6 +53,7 @@ impl Reach {
             | Kind::HttpRoute
             | Kind::GrpcRoute
             | Kind::KuberikRollout
+            | Kind::Applied
             | Kind::Event => BTreeSet::new(),
         };
         self.namespaces.union(&shared).cloned().map(Some).collect()
@@ -103,6 +105,8 @@ pub struct Stores {
     pub kustomizations: Store<Kustomization>,
     /// Rollouts of kuberik.
     pub kuberik: Store<KuberikRollout>,
+    /// What the Kustomizations applied that HealthChecks look at.
+    pub objects: Objects,
     /// Rings when Rollouts may refer to other kinds than before.
     pub bell: Notify,
 }
@@ -126,6 +130,7 @@ impl Stores {
             repositories: Store::new(reach.scopes(Kind::OciRepository)),
             kustomizations: Store::new(reach.scopes(Kind::Kustomization)),
             kuberik: Store::new(reach.scopes(Kind::KuberikRollout)),
+            objects: Objects::new(reach.scopes(Kind::Applied)),
             bell: Notify::new(),
             reach,
         }
@@ -167,6 +172,7 @@ impl Stores {
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::EndpointSlice
+                | Kind::Applied
                 | Kind::Event => true,
             }
         };
@@ -210,6 +216,7 @@ impl Stores {
                 | Kind::ReplicaSet
                 | Kind::Pod
                 | Kind::EndpointSlice
+                | Kind::Applied
                 | Kind::Event => None,
             };
             Some((reference.kind, said?))
@@ -236,6 +243,7 @@ impl Stores {
             | Kind::Pod
             | Kind::EndpointSlice
             | Kind::ImagePolicy
+            | Kind::Applied
             | Kind::Event => None,
         };
         refs.iter().filter_map(of).collect()
@@ -323,7 +331,7 @@ impl Stores {
             Kind::OciRepository => self.repositories.version(key),
             Kind::Kustomization => self.kustomizations.version(key),
             Kind::KuberikRollout => self.kuberik.version(key),
-            Kind::Pod | Kind::Event => None,
+            Kind::Pod | Kind::Applied | Kind::Event => None,
         }
     }
 
@@ -346,7 +354,7 @@ impl Stores {
             Kind::OciRepository => self.repositories.seen(namespace),
             Kind::Kustomization => self.kustomizations.seen(namespace),
             Kind::KuberikRollout => self.kuberik.seen(namespace),
-            Kind::Pod | Kind::Event => u64::MAX,
+            Kind::Pod | Kind::Applied | Kind::Event => u64::MAX,
         }
     }
 
@@ -420,6 +428,7 @@ impl Stores {
             | Kind::ImagePolicy
             | Kind::KuberikRollout
             | Kind::Namespace
+            | Kind::Applied
             | Kind::Event => None,
         };
         change.iter().for_each(|change| self.ring(change));
@@ -456,7 +465,11 @@ where
     fetch_from(api, reference, store).await
 }
 
-async fn fetch_from<K>(
+/// Reads one object into a store.
+///
+/// # Errors
+/// The client's, if there is no answer.
+pub async fn fetch_from<K>(
     api: Api<K>,
     reference: &Reference,
     store: &Store<K>,

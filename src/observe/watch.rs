@@ -29,9 +29,9 @@ use crate::observe::stores::Stores;
 use crate::planted::{Bug, active};
 
 /// How often an absent kind is asked for while a Rollout refers to it.
-const PROBE_EVERY: Duration = Duration::from_secs(30);
+pub const PROBE_EVERY: Duration = Duration::from_secs(30);
 /// How long a server may take to show that it streams lists.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first pause before a failed watch is opened again.
 const PAUSE_MIN: Duration = Duration::from_millis(800);
 /// The longest, without its jitter.
@@ -117,14 +117,18 @@ impl Debug for Watches {
     }
 }
 
-/// Watches everything, for ever. The server is asked first whether it streams lists.
-pub async fn run(watches: Watches) {
-    let mut watches = watches;
+/// Asks the server whether it streams lists, and has all watches opened accordingly.
+pub async fn prepared(mut watches: Watches) -> Watches {
     watches.config = if streams_lists(&watches).await {
         watches.config.streaming_lists()
     } else {
         watches.config.page_size(PAGE_SIZE)
     };
+    watches
+}
+
+/// Watches all kinds that are known by name, for ever.
+pub async fn run(watches: &Watches) {
     let stores = Arc::clone(&watches.stores);
     let mut rollouts = watches.config.clone();
     rollouts.label_selector.clone_from(&watches.selector);
@@ -298,7 +302,7 @@ impl Watches {
     }
 
     /// Watches all scopes of a kind until the kind is gone.
-    async fn scopes<K, D>(&self, store: &Store<K>, resource: &D, config: &watcher::Config)
+    pub async fn scopes<K, D>(&self, store: &Store<K>, resource: &D, config: &watcher::Config)
     where
         K: Watched + Resource<DynamicType = D> + Clone + Debug,
         K::Scope: NamespaceScope,

@@ -62,7 +62,7 @@ pub fn tags(meta: &ObjectMeta) -> Vec<Claim> {
 }
 
 /// Reads `[<namespace>/]<rollout>`.
-fn named(value: &str, meta: &ObjectMeta) -> Option<Key> {
+pub fn named(value: &str, meta: &ObjectMeta) -> Option<Key> {
     let own = meta.namespace.as_deref().unwrap_or_default();
     let (namespace, name) = value.split_once('/').unwrap_or((own, value));
     let legal = |text: &str| {
@@ -445,7 +445,7 @@ fn progress(object: &Kustomization, inside: bool) -> Applied {
 }
 
 /// The reasons by which Flux says that it cannot apply what it was given.
-fn fails(reason: &str) -> bool {
+pub fn fails(reason: &str) -> bool {
     ["BuildFailed", "ReconciliationFailed", "HealthCheckFailed", "PruneFailed"].contains(&reason)
 }
 

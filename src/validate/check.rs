@@ -6,15 +6,16 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use crate::api::check::{HealthCheck, HealthState};
-use crate::api::foreign::Namespace;
+use crate::api::foreign::{Kustomization, Namespace};
+use crate::api::keys;
+use crate::api::kind::Key;
 use crate::api::rollout::Rollout;
-use crate::model::health::{Check, Health};
+use crate::model::health::{Check, Health, MESSAGE_MAX};
+use crate::model::inspection::AppliedAt;
 use crate::model::moment::Timestamp;
 use crate::model::moves::Target;
+use crate::validate::binding;
 use crate::validate::selector::selects;
-
-/// The longest message that is kept, in characters.
-const MESSAGE_MAX: usize = 200;
 
 /// Tells which of these HealthChecks a Rollout selects; `None` where it selects none at all.
 /// `namespaces` are asked only where the Rollout selects namespaces.
@@ -38,6 +39,59 @@ pub fn selected(
         stands(check) && reached(check) && selects(&wanted.selector, check.metadata.labels.as_ref())
     };
     Some(checks.into_iter().filter(chosen).collect())
+}
+
+/// Tells whether the status of a HealthCheck is ours to write.
+pub fn is_ours(check: &HealthCheck) -> bool {
+    check.spec.class.as_deref() == Some(keys::CLASS_KUSTOMIZATION)
+}
+
+/// Names the Kustomization that a HealthCheck of our class looks at.
+pub fn kustomization(check: &HealthCheck) -> Option<Key> {
+    if !is_ours(check) {
+        return None;
+    }
+    let Some(named) = &check.spec.kustomization_ref else {
+        let named = check.annotations().get(keys::CHECKED_KUBERIK)?;
+        return binding::named(named, &check.metadata);
+    };
+    let own = check.metadata.namespace.as_ref();
+    Some(Key::new(named.namespace.as_ref().or(own)?, &named.name))
+}
+
+/// Tells how a Kustomization stands.
+pub fn applied_at(kustomization: &Kustomization) -> AppliedAt {
+    let status = kustomization.status.as_ref();
+    let revision = status.and_then(|status| status.last_applied_revision.clone());
+    AppliedAt {
+        generation: kustomization.metadata.generation.unwrap_or(0),
+        revision: revision.unwrap_or_default(),
+    }
+}
+
+/// Tells how the Kustomization stood that a HealthCheck found healthy.
+pub fn healthy_at(check: &HealthCheck) -> Option<AppliedAt> {
+    let stood = check.status.as_ref()?.kustomization.as_ref()?;
+    Some(AppliedAt { generation: stood.generation, revision: stood.revision.clone() })
+}
+
+/// Reads the HealthChecks of a Rollout, each with the Kustomization that it names.
+pub fn all(
+    checks: Option<&[(Arc<HealthCheck>, Option<Arc<Kustomization>>)]>,
+) -> Option<Vec<Check>> {
+    Some(checks?.iter().map(|(check, named)| of(check, named.as_deref())).collect())
+}
+
+/// Reads what a HealthCheck says of its Kustomization as it stands: what was found of another
+/// revision is not known of this one.
+fn of(check: &HealthCheck, kustomization: Option<&Kustomization>) -> Check {
+    let mut read = read(check);
+    let stands = kustomization.map(applied_at);
+    if is_ours(check) && read.health == Health::Healthy && stands != healthy_at(check) {
+        read.health = Health::Pending;
+        read.message = "what Flux applied last has not been looked at yet".to_owned();
+    }
+    read
 }
 
 /// Reads a HealthCheck.

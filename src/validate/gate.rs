@@ -9,9 +9,14 @@ use crate::api::keys;
 use crate::api::rollout::Rollout;
 use crate::model::gate::{Asks, Gate};
 use crate::model::moment::{Duration, Timestamp};
-use crate::validate::seen::Found;
+use crate::validate::artifact;
+use crate::validate::excerpt::excerpt;
+use crate::validate::seen::{Found, Source};
 use crate::validate::selector::selects;
 use crate::validate::status;
+
+/// The condition by which an OCIRepository tells that its signature was verified.
+const SOURCE_VERIFIED: &str = "SourceVerified";
 
 /// Tells whether a gate is for a Rollout.
 pub fn is_for(gate: &RolloutGate, rollout: &Rollout) -> bool {
@@ -23,18 +28,27 @@ pub fn is_for(gate: &RolloutGate, rollout: &Rollout) -> bool {
 }
 
 /// Reads the gates of a Rollout. One that is being deleted asks for nothing any more.
-pub fn of_rollout(gates: &[(Arc<RolloutGate>, Option<Found<Rollout>>)]) -> Vec<Gate> {
+pub fn of_rollout(
+    gates: &[(Arc<RolloutGate>, Option<Found<Rollout>>)],
+    source: &Source,
+) -> Vec<Gate> {
     let stands = |(gate, _): &&(Arc<RolloutGate>, _)| gate.metadata.deletion_timestamp.is_none();
     let read = |(gate, other): &(Arc<RolloutGate>, Option<Found<Rollout>>)| Gate {
         name: gate.name_any(),
-        asks: asks(gate, other.as_ref()),
+        asks: asks(gate, other.as_ref(), source),
     };
     gates.iter().filter(stands).map(read).collect()
 }
 
-fn asks(gate: &RolloutGate, other: Option<&Found<Rollout>>) -> Asks {
+fn asks(gate: &RolloutGate, other: Option<&Found<Rollout>>, source: &Source) -> Asks {
     let spec = &gate.spec;
     let passing = spec.passing.is_some() || spec.allowed_versions.is_some();
+    if spec.verified.is_some() {
+        return match (passing, &spec.approval, &spec.depends_on) {
+            (false, None, None) => Asks::Signature { verified: verified(source) },
+            (_, _, _) => Asks::Unusable("it asks for more than one thing".to_owned()),
+        };
+    }
     match (passing, &spec.approval, &spec.depends_on) {
         (_, None, None) => Asks::Passing {
             passing: spec.passing.unwrap_or(true),
@@ -51,6 +65,40 @@ fn asks(gate: &RolloutGate, other: Option<&Found<Rollout>>) -> Asks {
 pub fn turns_at(gate: &RolloutGate) -> Option<Timestamp> {
     let key = keys::turns_at(gate.spec.passing.unwrap_or(true));
     Timestamp::parse(&annotation(gate, key)?)
+}
+
+/// The tag of the revision whose signature Flux verified. It stores no artifact that it could not
+/// verify, so that the condition speaks of the artifact that is there.
+fn verified(source: &Source) -> Result<String, String> {
+    let repository = match source {
+        Source::Artifact(Found::Is(repository)) => repository,
+        Source::Artifact(Found::NotAsked | Found::Denied | Found::KindMissing | Found::Missing) => {
+            return Err("there is no source whose signature could be verified".to_owned());
+        }
+        Source::Policy(_) | Source::Kustomization(_) | Source::None => {
+            return Err("only the signature of an OCIRepository is verified, and the source is \
+                none: name one in spec.sourceRef of the Rollout"
+                .to_owned());
+        }
+    };
+    let name = format!("OCIRepository {}", repository.name_any());
+    let status = repository.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let condition = conditions.iter().find(|one| one.kind == SOURCE_VERIFIED).ok_or_else(|| {
+        format!(
+            "{name} verifies no signature: it has no condition {SOURCE_VERIFIED}, write its \
+            spec.verify"
+        )
+    })?;
+    if condition.status != "True" {
+        let why = excerpt(&condition.message);
+        return Err(format!("Flux could not verify the signature of {name}: {why}"));
+    }
+    if condition.observed_generation != repository.metadata.generation {
+        return Err(format!("Flux has not verified {name} at its present generation yet"));
+    }
+    let artifact = status.and_then(|status| status.artifact.as_ref());
+    artifact.and_then(artifact::tag).ok_or_else(|| format!("{name} has fetched no tag yet"))
 }
 
 fn annotation(gate: &RolloutGate, key: &str) -> Option<String> {
@@ -80,4 +128,79 @@ fn depends_on(gate: &RolloutGate, depends: &DependsOn, other: Option<&Found<Roll
         }
     };
     Asks::Other { rollout, lasting, runs }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::validate::fixture::{merged, object};
+
+    fn asked(source: &Source) -> Result<String, String> {
+        let gate = object(json!({
+            "apiVersion": "stairlock.dev/v1alpha1", "kind": "RolloutGate",
+            "metadata": {"namespace": "prod", "name": "signed"},
+            "spec": {"rolloutRef": {"name": "shop"}, "verified": true},
+        }));
+        match of_rollout(&[(gate, None)], source).remove(0).asks {
+            Asks::Signature { verified } => verified,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn artifact(patch: Value) -> Source {
+        let base = json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "OCIRepository",
+            "metadata": {"namespace": "prod", "name": "apps", "generation": 2}, "spec": {},
+            "status": {
+                "artifact": {"revision": "1.2.0@sha256:aa"},
+                "conditions": [{"type": "SourceVerified", "status": "True",
+                    "observedGeneration": 2, "message": "verified signature"}],
+            },
+        });
+        Source::Artifact(Found::Is(object(merged(&base, &patch))))
+    }
+
+    #[test]
+    fn a_signature_is_that_of_the_revision_that_flux_fetched() {
+        let failed = json!([{"type": "SourceVerified", "status": "False",
+            "observedGeneration": 2, "message": "no matching signatures"}]);
+        let none = json!({"status": {"conditions": []}});
+        let bare = json!({"status": {"artifact": {"revision": "sha256:aa",
+            "metadata": {"org.opencontainers.image.version": "1.3.0"}}}});
+        for (case, source, want) in [
+            ("verified", artifact(json!({})), "1.2.0"),
+            ("the version is in an annotation", artifact(bare), "1.3.0"),
+            (
+                "refused",
+                artifact(json!({"status": {"conditions": failed}})),
+                "could not verify the signature of OCIRepository apps: no matching signatures",
+            ),
+            ("nobody asks for one", artifact(none), "write its spec.verify"),
+            (
+                "of the generation before",
+                artifact(json!({"metadata": {"generation": 3}})),
+                "has not verified OCIRepository apps at its present generation",
+            ),
+            ("nothing fetched", artifact(json!({"status": {"artifact": null}})), "no tag yet"),
+            ("no such source", Source::Artifact(Found::Missing), "no source whose signature"),
+            ("an ImagePolicy", Source::Policy(Found::Missing), "only the signature of an OCIRepo"),
+            ("no source", Source::None, "only the signature of an OCIRepository"),
+        ] {
+            let told = asked(&source).unwrap_or_else(|why| why);
+            assert!(told.contains(want), "{case}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_gate_asks_for_one_thing() {
+        let gate = object(json!({
+            "apiVersion": "stairlock.dev/v1alpha1", "kind": "RolloutGate",
+            "metadata": {"namespace": "prod", "name": "signed"},
+            "spec": {"rolloutRef": {"name": "shop"}, "verified": true, "passing": true},
+        }));
+        let asks = of_rollout(&[(gate, None)], &Source::None).remove(0).asks;
+        assert!(matches!(asks, Asks::Unusable(_)), "{asks:?}");
+    }
 }

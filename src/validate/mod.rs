@@ -8,6 +8,7 @@ mod excerpt;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
+pub mod inspection;
 pub mod kstatus;
 mod listed;
 mod listing;
@@ -83,9 +84,9 @@ pub fn validate(seen: &Seen) -> Known {
         status,
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
-        gates: gate::of_rollout(&seen.gates),
+        gates: gate::of_rollout(&seen.gates, &seen.source),
         bindings: binding::all(seen, &rollout, spec.workload),
-        checks: seen.checks.as_ref().map(|all| all.iter().map(|one| check::read(one)).collect()),
+        checks: check::all(seen.checks.as_deref()),
         stable_service,
         canary_service,
         duplicate: rival::older(seen, &spec, &routes),

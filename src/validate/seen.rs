@@ -29,8 +29,9 @@ pub struct Seen {
     pub reading: Option<Reading>,
     /// What is known of the manifests behind tags of that registry.
     pub manifests: Arc<Manifests>,
-    /// The HealthChecks that the Rollout selects; `None`: it selects none.
-    pub checks: Option<Vec<Arc<HealthCheck>>>,
+    /// The HealthChecks that the Rollout selects, each with the Kustomization that it names, as far
+    /// as that exists; `None`: it selects none.
+    pub checks: Option<Vec<(Arc<HealthCheck>, Option<Arc<Kustomization>>)>>,
     /// The gates that are for the Rollout, each with the Rollout that it depends on.
     pub gates: Vec<(Arc<RolloutGate>, Option<Found<Rollout>>)>,
     /// The Services that the strategy or the attempt in progress names, as far as they exist; where

@@ -110,6 +110,17 @@ fn a_person_or_another_rollout_lets_a_version_through() {
         ("it has, at its end", other("1.1.0", 10), ""),
         ("another one runs there", other("1.0.0", 0), "staging/shop runs 1.0.0, not 1.1.0"),
         ("nothing is known of it", unknown, "staging/shop does not exist"),
+        ("its signature was verified", Asks::Signature { verified: Ok("1.1.0".to_owned()) }, ""),
+        (
+            "that of another one was",
+            Asks::Signature { verified: Ok("1.0.0".to_owned()) },
+            "Flux verified the signature of 1.0.0, not of 1.1.0",
+        ),
+        (
+            "there is none to be verified",
+            Asks::Signature { verified: Err("write its spec.verify".to_owned()) },
+            "write its spec.verify",
+        ),
         ("what cannot be read is closed", Asks::Unusable("twice".to_owned()), "twice"),
     ] {
         let want = if want.is_empty() { String::new() } else { format!("RolloutGate 0: {want}") };

@@ -19,6 +19,7 @@ mod facts;
 mod fields;
 mod force;
 mod found;
+mod gates;
 mod images;
 mod leaders;
 mod liveness;
@@ -41,6 +42,7 @@ use crate::sim::judge::commands::Commands;
 use crate::sim::judge::deliveries::Deliveries;
 use crate::sim::judge::drain::Drains;
 use crate::sim::judge::found::Found;
+use crate::sim::judge::gates::Gates;
 use crate::sim::judge::images::Images;
 use crate::sim::judge::leaders::Leaders;
 use crate::sim::judge::liveness::Liveness;
@@ -98,6 +100,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
         "a restart evicts only pods that stood before it, of sides that serve, while few others \
         are missed, and ends when none of them is left",
     ),
+    ("S24", "no release starts by itself through a gate that is closed for it"),
     ("L1", "once all is calm everything comes into its place, and nothing is written then"),
     ("L2", "an attempt ends or says what it waits for, and fails by its deadline"),
     ("L3", "a command is taken within a minute"),
@@ -168,6 +171,7 @@ pub struct Judge {
     drains: Drains,
     images: Images,
     deliveries: Deliveries,
+    gates: Gates,
     commands: Commands,
     pauses: Pauses,
     notices: Notices,
@@ -203,6 +207,7 @@ impl Judge {
         force::see(&case, &mut found);
         self.images.see(&case, &mut found);
         self.deliveries.see(&case, &mut found);
+        self.gates.see(&case, &mut found);
         self.commands.see(&case, &mut found);
         self.pauses.see(&case, &mut found);
         pauses::traffic_stands(&case, &mut found);

@@ -325,8 +325,18 @@ fn digest(version: &str, build: u32) -> String {
     format!("sha256:{}", hex(&hash, 64))
 }
 
-/// The status of a Kustomization that applied a revision, or the one that it had, or could not.
-fn applied(kustomization: &Value, (revision, bad): (Option<&str>, bool), ground: &Ground) -> Value {
+/// The status of a Kustomization that applied a revision, or the one that it had, or could not; what
+/// it applies is what the story says.
+fn applied(kustomization: &Value, tried: (Option<&str>, bool), ground: &Ground) -> Value {
+    let mut status = ended(kustomization, tried, ground);
+    let inventory = fields::at(kustomization, &["status", "inventory"]);
+    if let (Value::Object(fields), Some(inventory)) = (&mut status, inventory) {
+        fields.insert("inventory".to_owned(), inventory.clone());
+    }
+    status
+}
+
+fn ended(kustomization: &Value, (revision, bad): (Option<&str>, bool), ground: &Ground) -> Value {
     let old = fields::text(kustomization, &["status", "lastAppliedRevision"]);
     let revision = match revision.unwrap_or(old) {
         "" => format!("main@sha1:{}", hex(&Sha256::digest(fields::uid(kustomization)), 40)),

@@ -16,9 +16,7 @@ const SCHEDULE_WINDOW: Duration = Duration::from_millis(15_000);
 type Rule = fn(&Value, &[Stated<'_>]) -> Result<Told, Fault>;
 
 /// Finds the rule of a kind.
-pub fn rule(object: &Value) -> Option<Rule> {
-    let (version, kind) = (text(object, "/apiVersion", ""), text(object, "/kind", ""));
-    let group = version.split_once('/').map_or("", |(group, _)| group);
+pub fn rule(group: &str, kind: &str) -> Option<Rule> {
     Some(match (group, kind) {
         ("apps" | "extensions", "Deployment") => deployment,
         ("apps" | "extensions", "DaemonSet") => daemon_set,

@@ -14,6 +14,8 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("stairlock.dev/v1alpha1", "Rollout", "rollouts"),
     ("stairlock.dev/v1alpha1", "RolloutGate", "rolloutgates"),
     ("stairlock.dev/v1alpha1", "RolloutSchedule", "rolloutschedules"),
+    ("stairlock.dev/v1alpha1", "HealthCheck", "healthchecks"),
+    ("apps/v1", "Deployment", "deployments"),
     ("apps/v1", "ReplicaSet", "replicasets"),
     ("v1", "Pod", "pods"),
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),

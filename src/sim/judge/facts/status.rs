@@ -98,6 +98,8 @@ pub struct Attempt {
     pub kept: bool,
     /// Whether others may be taken all the same.
     pub unblocked: bool,
+    /// What a person asked for, where one did.
+    pub intent: Option<serde_json::Value>,
 }
 
 /// What an attempt delivers.
