@@ -6,6 +6,7 @@ pub mod foreign;
 pub mod gate;
 pub mod keys;
 pub mod kind;
+pub mod registry;
 pub mod rollout;
 pub mod routing;
 pub mod schedule;

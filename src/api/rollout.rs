@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::keys::GROUP;
+use crate::api::registry::{Prereleases, Registry};
 use crate::api::routing::labels_schema;
 use crate::api::selector::LabelSelector;
 use crate::api::status::{RolloutStatus, Routing};
@@ -56,9 +57,14 @@ use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
         "has(self.template) == has(self.selector) && has(self.template) == has(self.strategy)"
     ).message("spec.template, spec.selector and spec.strategy belong together: write all three, or \
         none for a Rollout that only delivers"),
-    validation = Rule::new("has(self.template) || has(self.sourceRef)")
-        .message("a Rollout without spec.template has nothing to do without spec.sourceRef: add \
-            one of them"),
+    validation = Rule::new("has(self.template) || has(self.sourceRef) || has(self.registry)")
+        .message("a Rollout without spec.template has nothing to do without spec.sourceRef or \
+            spec.registry: add one of them"),
+    validation = Rule::new("!has(self.sourceRef) || !has(self.registry)").message(
+        "spec.sourceRef and spec.registry both offer releases: remove one of them"),
+    validation = Rule::new("!has(self.prereleases) || has(self.registry)").message(
+        "spec.prereleases counts for spec.registry only: remove it; of an ImagePolicy its own \
+         range says which prereleases it takes, such as >=1.0.0-0"),
     validation = Rule::new(
         "!has(self.template) || !has(self.selector) \
          || has(self.template.metadata) && has(self.template.metadata.labels) \
@@ -72,8 +78,10 @@ use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
          || self.template.metadata.labels.all(key, !key.startsWith('{GROUP}/'))"
     )).message(format!("spec.template.metadata.labels has keys that begin with {GROUP}/: \
         remove them, Stairlock sets its own").as_str()),
-    validation = Rule::new("!has(self.wantedVersion) || has(self.sourceRef)").message(
-        "spec.wantedVersion needs a source: set spec.sourceRef, or edit the image in the template"),
+    validation = Rule::new(
+        "!has(self.wantedVersion) || has(self.sourceRef) || has(self.registry)"
+    ).message("spec.wantedVersion needs a source: set spec.sourceRef or spec.registry, or edit the \
+        image in the template"),
     validation = Rule::new(
         "!has(self.template) || !has(self.template.spec.initContainers) \
          || self.template.spec.initContainers.all(init, \
@@ -87,6 +95,17 @@ pub struct RolloutSpec {
     /// flux-system}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ref: Option<SourceRef>,
+    /// A repository of a registry that offers releases by itself, in place of sourceRef: its tags
+    /// are listed again and again. Default: none. Range: one repository. Example: `{image:
+    /// "registry.example/shop", interval: 10m}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<Registry>,
+    /// Which prereleases `spec.registry` may offer. It counts for a registry only: an ImagePolicy
+    /// takes the prereleases that its own range names, and another source tells one version.
+    /// Default: none but those that `spec.semver` names. Range: `enabled` and `allow`. Example:
+    /// `{enabled: true, allow: [rc]}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prereleases: Option<Prereleases>,
     /// A further range that the version of a release has to lie in, in the grammar of Flux:
     /// comparisons joined by space or comma, alternatives by `||`, and `~`, `^`, `x`, hyphen.
     /// Default: every version that the source offers. Range: at most 256 characters.

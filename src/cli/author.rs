@@ -31,7 +31,8 @@ pub enum Error {
     Tag(#[from] image::ImageError),
     /// Nothing in the template could take the version.
     #[error(
-        "the Rollout has no sourceRef and no container with an image that could take {version}"
+        "the Rollout has no sourceRef, no registry and no container with an image that could take \
+         {version}"
     )]
     NoImage {
         /// The version.
@@ -125,7 +126,7 @@ pub fn arrival(rollout: &Chosen, version: &str, ready: Duration) -> Result<Arriv
     let at = Span(Duration::from_millis(settled));
     let present = takers(&rollout.object, spec).into_iter().find_map(|taker| taker.image);
     let tag = present.as_ref().and_then(|image| image.tag.clone());
-    if spec.source.is_none() {
+    if spec.source.is_none() && spec.registry.is_none() {
         let merge = edit(rollout, version)?;
         let object = format!("rollouts/{}", rollout.name);
         let by = "kubectl-edit".to_owned();

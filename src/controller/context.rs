@@ -116,6 +116,7 @@ impl Context {
     /// Forgets a Rollout that is gone.
     pub fn forget(&self, key: &Key) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.readings.leave(key);
         self.metrics.forget(&key.namespace, &key.name);
     }
 
@@ -124,6 +125,7 @@ impl Context {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.values_mut().for_each(Memory::step_down);
         drop(memories);
+        self.readings.rest();
         self.metrics.forget_all();
     }
 

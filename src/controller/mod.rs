@@ -6,7 +6,7 @@ pub mod line;
 pub mod memory;
 pub mod moves;
 pub mod queue;
-mod read;
+pub mod read;
 pub mod reconcile;
 pub mod run;
 pub mod schedule;

@@ -26,12 +26,12 @@ use crate::model::template::TemplateId;
 use crate::observe::barrier::Barrier;
 use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
 use crate::observe::seen::{Remembered, gather};
-use crate::observe::{pods, refs};
+use crate::observe::{pods, refs, subject};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::runtime::metrics::WriteResult;
 use crate::validate::replica_set::made_of;
-use crate::validate::seen::Seen;
+use crate::validate::seen::{Reading, Seen};
 
 /// Refusals of a notice before it counts as sent: whoever may not write Events is not to ask for
 /// ever. One that nobody answers is kept until it is taken or the outbox is full.
@@ -109,14 +109,21 @@ pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result
     let template_refused = check_template(ctx, key, rollout, now).await?;
     let pods = check_pods(ctx, key, rollout).await?;
     let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
-    let reading = ctx.reads.then(|| policy(ctx, key, rollout)).flatten();
-    let reading = reading.and_then(|policy| ctx.readings.look(&policy, now));
+    let reading = ctx.reads.then(|| reading(ctx, key, rollout, now)).flatten();
     let remembered = ctx.remember(key, |memory| {
         let refusal = memory.refusal(rollout, version, now);
         let refused = refusal.map(|refusal| (refusal.target.to_string(), refusal.why));
         Remembered { template_refused, pods, reading, sent: memory.sent.clone(), refused }
     });
     Ok(gather(&ctx.stores, rollout, remembered))
+}
+
+/// What is known of the registry that a Rollout follows, by itself or behind its ImagePolicy.
+fn reading(ctx: &Context, key: &Key, rollout: &Rollout, now: Instant) -> Option<Reading> {
+    let followed = ctx.readings.follow(key, subject::followed(rollout), now);
+    let reached = |from: &str, to: &str| ctx.stores.reach.allows(from, to);
+    let shown = || ctx.readings.look(&*policy(ctx, key, rollout)?, reached, now);
+    followed.or_else(shown)
 }
 
 /// The ImagePolicy whose registry may tell of more releases.

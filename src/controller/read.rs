@@ -1,22 +1,46 @@
 //! Read: asks about registries beside the turns, and wakes the Rollouts to which the answer is
 //! news. It never decides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::api::kind::{Key, Kind, Reference};
+use crate::api::kind::{Kind, Reference};
 use crate::controller::context::Context;
-use crate::observe::reading::{Fetch, Fetched};
+use crate::observe::reading::{Ask, Fetch, Fetched, News};
+use crate::observe::subject::Subject;
+use crate::validate::seen::Reading;
 
 /// Repositories that are listed at a time.
 const CONCURRENCY: usize = 4;
 /// How long the listing of one may take, all pages and waits included.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Makes what asks something else than registries for the tags of an image, as a simulated world
+/// does. ImageRepositories are not asked about.
+pub fn by(
+    tags: impl Fn(&str) -> Result<BTreeSet<String>, String> + Send + Sync + 'static,
+) -> Fetch {
+    let told = move |ask: Ask| match &ask.subject {
+        Subject::Repository(_) => Fetched::default(),
+        Subject::Registry(named) => match tags(&named.image) {
+            Ok(tags) => {
+                let reading = Reading::Tags { tags: Arc::new(tags), truncated: false };
+                Fetched { reading: Some(reading), ..Fetched::default() }
+            }
+            Err(why) => {
+                let reading = Reading::Unread { reason: "RegistryFault", why };
+                Fetched { reading: Some(reading), again: true, ..Fetched::default() }
+            }
+        },
+    };
+    Arc::new(move |ask| std::future::ready(told(ask)).boxed())
+}
 
 /// Asks about what is due, for ever.
 pub async fn run(ctx: Arc<Context>, fetch: Fetch) {
@@ -24,14 +48,14 @@ pub async fn run(ctx: Arc<Context>, fetch: Fetch) {
     loop {
         let now = ctx.clock.monotonic();
         while running.len() < CONCURRENCY {
-            let Some(key) = ctx.readings.take(now) else { break };
-            running.push(one(&fetch, key));
+            let Some(ask) = ctx.readings.take(now) else { break };
+            running.push(one(&fetch, ask));
         }
         let next = ctx.readings.next().filter(|_| running.len() < CONCURRENCY);
         tokio::select! {
             biased;
-            Some((key, fetched)) = running.next(), if !running.is_empty() => {
-                heard(&ctx, &key, fetched);
+            Some((subject, fetched)) = running.next(), if !running.is_empty() => {
+                heard(&ctx, &subject, fetched);
             }
             () = ctx.readings.rung() => {}
             () = until(next) => {}
@@ -39,18 +63,24 @@ pub async fn run(ctx: Arc<Context>, fetch: Fetch) {
     }
 }
 
-async fn one(fetch: &Fetch, key: Key) -> (Key, Fetched) {
-    let asked = tokio::time::timeout(WHOLE_TIMEOUT, fetch(key.clone())).await;
-    (key, asked.unwrap_or(Fetched { reading: None, again: true }))
+async fn one(fetch: &Fetch, ask: Ask) -> (Subject, Fetched) {
+    let subject = ask.subject.clone();
+    let asked = tokio::time::timeout(WHOLE_TIMEOUT, fetch(ask)).await;
+    let why = format!("it was not listed within {} s", WHOLE_TIMEOUT.as_secs());
+    let reading = Some(Reading::Unread { reason: "Unreachable", why });
+    let late = Fetched { reading, again: true, ..Fetched::default() };
+    (subject, asked.unwrap_or(late))
 }
 
-fn heard(ctx: &Context, key: &Key, fetched: Fetched) {
+fn heard(ctx: &Context, subject: &Subject, fetched: Fetched) {
     let now = ctx.clock.monotonic();
-    debug!(repository = %key, known = fetched.reading.is_some(), "a registry was asked");
-    for policy in ctx.readings.finish(key, fetched, now) {
+    debug!(%subject, known = fetched.reading.is_some(), "a registry was asked");
+    let News { policies, rollouts } = ctx.readings.finish(subject, fetched, now);
+    for policy in policies {
         let policy = Reference { kind: Kind::ImagePolicy, key: policy };
         ctx.stores.users(&policy).into_iter().for_each(|rollout| ctx.queue.push(rollout, now));
     }
+    rollouts.into_iter().for_each(|rollout| ctx.queue.push(rollout, now));
     ctx.queue.ring();
 }
 

@@ -145,6 +145,7 @@ fn spec() -> Spec {
         history_max: 10,
         paused: false,
         source: None,
+        registry: None,
         wanted_version: None,
         range: None,
         release_interval: None,

@@ -97,11 +97,12 @@ fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
             Ok(targets) => targets,
             Err(hold) => return Pick::Hold(hold),
         };
-        if arrived(seen, &release.image) {
+        if arrived(seen, &release.image) || twin(seen, releases, release) {
             break; // All others are older than what runs.
         }
         let Some(hold) = refusal(seen, release, &targets, now) else {
-            return Pick::Release(release.clone());
+            let stale = releases.stale.clone().map(Pick::Hold);
+            return stale.unwrap_or_else(|| Pick::Release(release.clone()));
         };
         let older = matches!(hold, Hold::OlderRelease { .. });
         refused.push(hold);
@@ -112,6 +113,13 @@ fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
     // What ends by itself, the soonest, is what is waited for: nobody else would wake it.
     let hold = refused.into_iter().min_by_key(|hold| (hold.until().is_none(), hold.until()));
     hold.map_or(Pick::Nothing, Pick::Hold)
+}
+
+/// Tells whether another tag of the same version runs: a registry may have both, and then the one
+/// that runs is meant.
+fn twin(seen: &Snapshot, releases: &Releases, release: &Release) -> bool {
+    let mut all = releases.newest_first();
+    all.any(|other| other.version.same_precedence(&release.version) && arrived(seen, &other.image))
 }
 
 /// Why a release that the template does not have is not taken by itself.

@@ -13,6 +13,7 @@ pub mod moves;
 pub mod notice;
 pub mod problem;
 pub mod range;
+pub mod registry;
 pub mod release;
 pub mod remedy;
 pub mod schedule;

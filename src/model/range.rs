@@ -61,6 +61,13 @@ impl Range {
     pub fn allows(&self, version: &Version) -> bool {
         self.groups.iter().any(|group| group.allows(version.number()))
     }
+
+    /// Tells if the version is in the set where a prerelease counts like any other version.
+    ///
+    /// Source: `Constraints.IncludePrerelease` of Masterminds/semver 3.5.0.
+    pub fn spans(&self, version: &Version) -> bool {
+        self.groups.iter().any(|group| group.spans(version.number()))
+    }
 }
 
 /// Prints the range as it was written.
@@ -112,8 +119,11 @@ impl Group {
         let prereleases = self.prereleases;
         #[cfg(feature = "planted")]
         let prereleases = prereleases || active(Bug::PrereleaseCounts);
-        (version.pre.is_empty() || prereleases)
-            && self.constraints.iter().all(|constraint| constraint.allows(version))
+        (version.pre.is_empty() || prereleases) && self.spans(version)
+    }
+
+    fn spans(&self, version: &semver::Version) -> bool {
+        self.constraints.iter().all(|constraint| constraint.allows(version))
     }
 }
 

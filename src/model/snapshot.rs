@@ -197,12 +197,15 @@ pub struct Releases {
     pub whole: bool,
     /// A tag that runs and that the list has lost: what it tells is not believed.
     pub suspect: Option<String>,
+    /// Why none of them starts by itself, where they are what was known before and not yet told
+    /// anew.
+    pub stale: Option<Hold>,
 }
 
 impl Releases {
     /// The newest one, and the others in the order of their versions.
     pub fn newest(first: Release, rest: Vec<Release>) -> Self {
-        Self { first, rest, whole: false, suspect: None }
+        Self { first, rest, whole: false, suspect: None, stale: None }
     }
 
     /// The one that a source shows.
@@ -212,9 +215,9 @@ impl Releases {
 
     /// Those of them that pass, `None` where none does.
     pub fn only(self, passes: impl Fn(&Release) -> bool) -> Option<Self> {
-        let Self { first, rest, whole, suspect } = self;
+        let Self { first, rest, whole, suspect, stale } = self;
         let mut list = std::iter::once(first).chain(rest).filter(passes);
-        Some(Self { first: list.next()?, rest: list.collect(), whole, suspect })
+        Some(Self { first: list.next()?, rest: list.collect(), whole, suspect, stale })
     }
 
     /// Tells them in the order of their versions.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::model::moment::Duration;
 use crate::model::range::Range;
+use crate::model::registry::Registry;
 use crate::model::weight::{Quantity, Weight};
 
 /// How long a side stays after the route accepted weight 0 for it, where nothing else is said:
@@ -30,8 +31,10 @@ pub struct Spec {
     pub history_max: usize,
     /// Whether ladder and deliveries are frozen.
     pub paused: bool,
-    /// Where releases come from, if from anywhere.
+    /// The object that offers releases, if one does.
     pub source: Option<SourceRef>,
+    /// The registry that offers them by itself, if one does: never beside an object.
+    pub registry: Option<Registry>,
     /// The version that goes before all others.
     pub wanted_version: Option<String>,
     /// A further range that a release has to lie in.

@@ -64,6 +64,11 @@ impl Version {
         !self.number.pre.is_empty()
     }
 
+    /// The first identifier of the prerelease part, `rc` of `-rc.1`; empty where there is none.
+    pub fn channel(&self) -> &str {
+        self.number.pre.split('.').next().unwrap_or_default()
+    }
+
     /// Orders by precedence: `Greater` is the newer version, `Equal` are versions that only differ
     /// in build metadata or in the spelling of the tag.
     ///

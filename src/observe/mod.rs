@@ -2,6 +2,7 @@
 //!
 //! It never writes to the cluster and never decides.
 
+pub mod access;
 pub mod barrier;
 pub mod beside;
 pub mod guard;
@@ -15,4 +16,5 @@ pub mod schedules;
 pub mod seen;
 pub mod store;
 pub mod stores;
+pub mod subject;
 pub mod watch;

@@ -1,8 +1,8 @@
-//! Reader: finds the registry behind an ImageRepository as Flux would, and lists it. Secrets are
-//! read when they are used, and never kept.
+//! Reader: lists a registry, found behind an ImageRepository as Flux would, or named by a Rollout.
+//! Secrets are read when they are used, and never kept.
 //!
 //! Verbs: `get` on imagerepositories; `get` on the Secrets and ServiceAccounts that an
-//! ImageRepository names, which a Role of the tenant has to grant.
+//! ImageRepository or a Rollout names, which a Role of the tenant has to grant.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +20,14 @@ use serde::de::DeserializeOwned;
 
 use crate::api::keys;
 use crate::api::kind::Key;
-use crate::observe::reading::{Fetch, Fetched};
+use crate::observe::access::{AccessFrom, denied};
+use crate::observe::reading::{Ask, Fetch, Fetched};
 use crate::observe::registry::fault::Fault;
+use crate::observe::registry::page::Pages;
+use crate::observe::registry::proxy::Proxy;
 use crate::observe::registry::trust::Trust;
-use crate::observe::registry::{Login, Place, Tags, list_tags};
+use crate::observe::registry::{Login, Means, Place, Tags, list_tags};
+use crate::observe::subject::{Named, Subject};
 use crate::validate::seen::Reading;
 
 /// The versions of ImageRepository that can be read, best first.
@@ -38,16 +42,17 @@ struct Repository {
     image: String,
     provider: Option<String>,
     insecure: bool,
-    secret_ref: Option<Named>,
-    cert_secret_ref: Option<Named>,
-    proxy_secret_ref: Option<Named>,
+    secret_ref: Option<Other>,
+    cert_secret_ref: Option<Other>,
+    proxy_secret_ref: Option<Other>,
     service_account_name: Option<String>,
     exclusion_list: Option<Vec<String>>,
+    access_from: Option<AccessFrom>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct Named {
+struct Other {
     name: String,
 }
 
@@ -60,8 +65,12 @@ struct Unread {
 }
 
 impl Unread {
-    fn unsupported(what: &str) -> Self {
-        let why = format!("the ImageRepository has {what}, which is not supported here");
+    fn unsupported(field: &str, given: &str, allowed: &str) -> Self {
+        let given: String = given.chars().take(40).collect();
+        let why = format!(
+            "spec.{field} of the ImageRepository is {given:?}, which is not supported here; \
+             allowed: {allowed}"
+        );
         Self { reason: "Unsupported", why, passing: false }
     }
 }
@@ -74,35 +83,66 @@ impl From<Fault> for Unread {
 
 /// Makes what lists registries.
 pub fn reader(client: Client) -> Fetch {
-    Arc::new(move |key| {
+    Arc::new(move |ask| {
         let client = client.clone();
-        async move { read(&client, &key).await }.boxed()
+        async move { read(&client, &ask).await }.boxed()
     })
 }
 
-async fn read(client: &Client, key: &Key) -> Fetched {
-    let listed = match repository(client, key).await {
-        Ok(None) => return Fetched::default(),
-        Ok(Some(repository)) => list(client, key, &repository).await,
-        Err(unread) => Err(unread),
-    };
-    match listed {
-        Ok(Tags { tags, truncated }) => Fetched {
-            reading: Some(Reading::Tags { tags: Arc::new(tags), truncated }),
-            again: false,
+async fn read(client: &Client, ask: &Ask) -> Fetched {
+    listed(match &ask.subject {
+        Subject::Registry(named) => list_named(client, named, &ask.last).await,
+        Subject::Repository(key) => match repository(client, key).await {
+            Ok(None) => return Fetched::default(),
+            Ok(Some(repository)) => {
+                let access = repository.access_from.as_ref();
+                let denied = denied(client, key, access, &ask.namespaces).await;
+                let fetched = listed(list(client, key, &repository, &ask.last).await);
+                return Fetched { again: fetched.again || !denied.is_empty(), denied, ..fetched };
+            }
+            Err(unread) => Err(unread),
         },
-        Err(Unread { reason, why, passing }) => {
-            Fetched { reading: Some(Reading::Unread { reason, why }), again: passing }
-        }
+    })
+}
+
+/// What came of it.
+fn listed(listed: Result<(Tags, Pages), Unread>) -> Fetched {
+    match listed {
+        Ok((Tags { tags, truncated }, pages)) => Fetched {
+            reading: Some(Reading::Tags { tags: Arc::new(tags), truncated }),
+            pages,
+            ..Fetched::default()
+        },
+        Err(Unread { reason, why, passing }) => Fetched {
+            reading: Some(Reading::Unread { reason, why }),
+            again: passing,
+            ..Fetched::default()
+        },
     }
 }
 
-async fn list(client: &Client, key: &Key, repository: &Repository) -> Result<Tags, Unread> {
+/// Lists a repository that Rollouts name.
+async fn list_named(client: &Client, named: &Named, last: &Pages) -> Result<(Tags, Pages), Unread> {
+    let place = Place::of(&named.image, named.insecure);
+    let login = match &named.secret {
+        Some(key) => docker_login(&secret(client, key, &key.name).await?, &place.host),
+        None => None,
+    };
+    let trust = match &named.cert {
+        Some(key) => trust(&secret(client, key, &key.name).await?),
+        None => Trust::default(),
+    };
+    Ok(list_tags(&place, &Means { login, trust, proxy: None }, last).await?)
+}
+
+async fn list(
+    client: &Client,
+    key: &Key,
+    repository: &Repository,
+    last: &Pages,
+) -> Result<(Tags, Pages), Unread> {
     if let Some(provider) = repository.provider.as_deref().filter(|name| *name != "generic") {
-        return Err(Unread::unsupported(&format!("provider {provider}")));
-    }
-    if repository.proxy_secret_ref.is_some() {
-        return Err(Unread::unsupported("proxySecretRef"));
+        return Err(Unread::unsupported("provider", provider, "generic"));
     }
     let place = Place::of(&repository.image, repository.insecure);
     let login = login(client, key, repository, &place.host).await?;
@@ -110,14 +150,18 @@ async fn list(client: &Client, key: &Key, repository: &Repository) -> Result<Tag
         Some(named) => trust(&secret(client, key, &named.name).await?),
         None => Trust::default(),
     };
-    let mut found = list_tags(&place, login.as_ref(), &trust).await?;
+    let proxy = match &repository.proxy_secret_ref {
+        Some(named) => Some(proxy(&secret(client, key, &named.name).await?)),
+        None => None,
+    };
+    let (mut found, pages) = list_tags(&place, &Means { login, trust, proxy }, last).await?;
     let default = [EXCLUDED.to_owned()];
     let patterns = repository.exclusion_list.as_deref().unwrap_or(&default);
     // Flux refuses an ImageRepository whose patterns it cannot read.
     if let Ok(excluded) = RegexSet::new(patterns) {
         found.tags.retain(|tag| !excluded.is_match(tag));
     }
-    Ok(found)
+    Ok((found, pages))
 }
 
 /// The ImageRepository, `None` where there is none.
@@ -204,6 +248,18 @@ fn refused(error: &kube::Error, kind: &str, key: &Key) -> Unread {
 fn trust(data: &Filled) -> Trust {
     let own = data.get("tls.crt").cloned().zip(data.get("tls.key").cloned());
     Trust { ca: data.get("ca.crt").cloned(), own }
+}
+
+/// The proxy that a Secret names.
+///
+/// Source: fluxcd.io, ImageRepository, "Proxy secret reference".
+fn proxy(data: &Filled) -> Proxy {
+    let text = |key: &str| data.get(key).map(|value| String::from_utf8_lossy(value).trim().into());
+    Proxy {
+        address: text("address").unwrap_or_default(),
+        user: text("username").unwrap_or_default(),
+        password: text("password").unwrap_or_default(),
+    }
 }
 
 #[derive(Deserialize)]

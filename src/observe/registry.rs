@@ -4,27 +4,32 @@
 //! Source: OCI distribution specification 1.1, "Listing tags"; docs.docker.com, "Token
 //! authentication specification".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, LINK, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, AUTHORIZATION, ETAG, IF_NONE_MATCH, LINK, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::Connect;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 
 use crate::observe::registry::challenge::Challenge;
 use crate::observe::registry::fault::Fault;
-use crate::observe::registry::trust::{Trust, connector};
+use crate::observe::registry::page::{Page, Pages};
+use crate::observe::registry::proxy::Proxy;
+use crate::observe::registry::trust::{Trust, above, connector};
 
 pub mod challenge;
 pub mod fault;
+pub mod page;
+pub mod proxy;
 pub mod trust;
 
 /// How long one call may take, answer included.
@@ -103,7 +108,7 @@ pub struct Tags {
 }
 
 #[derive(Deserialize)]
-struct Page {
+struct Told {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -118,45 +123,84 @@ struct Granted {
     access_token: String,
 }
 
-/// Lists the tags of a repository.
+/// Who we are to a registry, whom we trust there, and the way to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Means {
+    /// Who we are; none: nobody.
+    pub login: Option<Login>,
+    /// Which certificates are trusted and shown.
+    pub trust: Trust,
+    /// The proxy to go through.
+    pub proxy: Option<Proxy>,
+}
+
+/// Lists the tags of a repository. Where the registry says that a part is as it was in `last`, that
+/// one is taken; what it can say so of the next time comes back beside the tags.
 ///
 /// # Errors
 /// A [`Fault`] that says what the registry did.
-pub async fn list_tags(place: &Place, login: Option<&Login>, trust: &Trust) -> Result<Tags, Fault> {
-    let client = Client::builder(TokioExecutor::new()).build(connector(trust)?);
-    let mut visit = Visit { client, place, login, pass: None };
-    let base = format!("/v2/{}/tags/list?n={PAGE_SIZE}", place.path);
-    let (mut found, mut next) = (Tags::default(), base.clone());
-    for _ in 0..PAGES_MAX {
-        let (headers, body) = visit.get(&next).await?;
-        let page: Page =
-            serde_json::from_slice(&body).map_err(|_| Fault::Malformed("no list of tags"))?;
-        if page.name != place.path {
-            return Err(Fault::Malformed("a list of another repository"));
+pub async fn list_tags(place: &Place, means: &Means, last: &Pages) -> Result<(Tags, Pages), Fault> {
+    let (login, direct) = (means.login.as_ref(), connector(&means.trust)?);
+    let builder = Client::builder(TokioExecutor::new());
+    match &means.proxy {
+        None => {
+            let client = builder.build(direct);
+            pages(Visit { client, place, login, pass: None }, last).await
         }
-        let before = found.tags.len();
-        let tags = page.tags.unwrap_or_default();
-        let (count, last) = (tags.len(), tags.last().cloned());
-        for tag in tags {
-            if TAGS_MAX <= found.tags.len() {
-                found.truncated = true;
-                return Ok(found);
-            }
-            found.tags.insert(tag);
-        }
-        if found.tags.len() == before {
-            return Ok(found); // The end, or a circle: nothing new comes.
-        }
-        let linked = linked(&headers, place)?;
-        // Some registries cut their pages and name no next one.
-        let after = last.filter(|_| count == PAGE_SIZE).map(|tag| format!("{base}&last={tag}"));
-        match linked.or(after) {
-            Some(page) => next = page,
-            None => return Ok(found),
+        Some(proxy) => {
+            let client = builder.build(above(&means.trust, proxy.tunnel(direct)?)?);
+            pages(Visit { client, place, login, pass: None }, last).await
         }
     }
-    found.truncated = true;
-    Ok(found)
+}
+
+/// Reads page after page.
+async fn pages<C>(mut visit: Visit<'_, C>, last: &Pages) -> Result<(Tags, Pages), Fault>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let (mut found, mut kept) = (Tags::default(), BTreeMap::new());
+    let mut next = Some(first(visit.place));
+    for _ in 0..PAGES_MAX {
+        let Some(path) = next else { return Ok((found, kept.into())) };
+        let page = visit.page(&path, last).await?;
+        let before = found.tags.len();
+        for tag in &page.tags {
+            if TAGS_MAX <= found.tags.len() {
+                found.truncated = true;
+                return Ok((found, kept.into()));
+            }
+            found.tags.insert(tag.clone());
+        }
+        // The end, or a circle: nothing new comes.
+        next = page.next.clone().filter(|_| before < found.tags.len());
+        if page.etag.is_some() {
+            kept.insert(visit.address(&path), page);
+        }
+    }
+    found.truncated = next.is_some();
+    Ok((found, kept.into()))
+}
+
+/// The first page.
+fn first(place: &Place) -> String {
+    format!("/v2/{}/tags/list?n={PAGE_SIZE}", place.path)
+}
+
+/// Reads a page.
+fn page(headers: &HeaderMap, body: &[u8], place: &Place) -> Result<Page, Fault> {
+    let told: Told =
+        serde_json::from_slice(body).map_err(|_| Fault::Malformed("no list of tags"))?;
+    if told.name != place.path {
+        return Err(Fault::Malformed("a list of another repository"));
+    }
+    let tags = told.tags.unwrap_or_default();
+    // Some registries cut their pages and name no next one.
+    let cut = tags.last().filter(|_| tags.len() == PAGE_SIZE);
+    let after = cut.map(|tag| format!("{}&last={tag}", first(place)));
+    let next = linked(headers, place)?.or(after);
+    let etag = headers.get(ETAG).and_then(|etag| etag.to_str().ok());
+    Ok(Page { etag: etag.map(str::to_owned), tags, next })
 }
 
 /// The next page, as the header Link names it: of this registry only.
@@ -179,24 +223,49 @@ fn linked(headers: &HeaderMap, place: &Place) -> Result<Option<String>, Fault> {
 }
 
 /// One listing: the connection, and what lets us in.
-struct Visit<'a> {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+struct Visit<'a, C> {
+    client: Client<C, Empty<Bytes>>,
     place: &'a Place,
     login: Option<&'a Login>,
     /// The value of the header Authorization.
     pass: Option<String>,
 }
 
-impl Visit<'_> {
-    async fn get(&mut self, path: &str) -> Result<(HeaderMap, Bytes), Fault> {
-        let url = format!("{}://{}{path}", self.place.scheme(), self.place.server());
+impl<C> Visit<'_, C>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    /// The address of a path.
+    fn address(&self, path: &str) -> String {
+        format!("{}://{}{path}", self.place.scheme(), self.place.server())
+    }
+
+    /// Gets a page, or takes the last one where the registry says that it is the same.
+    async fn page(&mut self, path: &str, last: &Pages) -> Result<Page, Fault> {
+        let url = self.address(path);
+        let known = last.get(&url);
+        let etag = known.and_then(|page| page.etag.as_deref());
+        match (self.get(&url, etag).await?, known) {
+            (Some((headers, body)), _) => page(&headers, &body, self.place),
+            (None, Some(same)) => Ok(same.clone()),
+            (None, None) => Err(Fault::Failing(StatusCode::NOT_MODIFIED.as_u16())),
+        }
+    }
+
+    /// Gets a document; nothing where it is the one that the etag names.
+    async fn get(
+        &mut self,
+        url: &str,
+        etag: Option<&str>,
+    ) -> Result<Option<(HeaderMap, Bytes)>, Fault> {
         let (mut asked, mut tries) = (false, 0);
         loop {
             tries += 1;
             let pass = self.pass.clone();
-            let (status, headers, body) = self.call(&url, pass.as_deref()).await?;
+            let (status, headers, body) = self.call(url, pass.as_deref(), etag).await?;
             match status {
-                StatusCode::OK => return Ok((headers, body)),
+                StatusCode::OK => return Ok(Some((headers, body))),
+                StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(None),
                 StatusCode::UNAUTHORIZED if !asked => {
                     asked = true;
                     self.pass = Some(self.enter(&headers).await?);
@@ -245,7 +314,7 @@ impl Visit<'_> {
         let (service, scope) = (challenge::escaped(service), challenge::escaped(scope));
         let url = format!("{realm}{join}service={service}&scope={scope}");
         let pass = basic(self.login);
-        let (status, _, body) = self.call(&url, pass.as_deref()).await?;
+        let (status, _, body) = self.call(&url, pass.as_deref(), None).await?;
         if status != StatusCode::OK {
             return Err(Fault::Unauthorized(status.as_u16()));
         }
@@ -260,11 +329,15 @@ impl Visit<'_> {
         &self,
         url: &str,
         pass: Option<&str>,
+        etag: Option<&str>,
     ) -> Result<(StatusCode, HeaderMap, Bytes), Fault> {
         let mut request =
             Request::get(url).header(USER_AGENT, "stairlock").header(ACCEPT, "application/json");
         if let Some(pass) = pass {
             request = request.header(AUTHORIZATION, pass);
+        }
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
         }
         let request = request.body(Empty::new()).map_err(|_| Fault::Malformed("no address"))?;
         let whole = async {

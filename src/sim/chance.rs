@@ -73,6 +73,8 @@ struct Names {
     services: Vec<String>,
     /// The object that offers releases, as stories name objects.
     source: Option<String>,
+    /// Whether a registry offers them by itself.
+    listed: bool,
     /// Whether its strategy is an experiment.
     experiment: bool,
     /// The rules of its route, where the story has it.
@@ -96,6 +98,7 @@ impl Names {
             routes: routes(story, &named),
             services: named.services.into_iter().filter_map(some).collect(),
             source: source(rollout),
+            listed: rollout.pointer("/spec/registry").is_some(),
             experiment: rollout.pointer("/spec/strategy/abTesting").is_some(),
             rules: story.objects.iter().find_map(|object| {
                 let kind = object.get("kind").and_then(Value::as_str);
@@ -215,7 +218,7 @@ impl Draw {
 
     fn released(&mut self, at: Span) -> Event {
         let version = self.version();
-        if self.names.source.is_none() {
+        if self.names.source.is_none() && !self.names.listed {
             let merge = json!({"spec": {"template": {"metadata": {"annotations": {
                 "example/edit": version,
             }}}}});
@@ -443,7 +446,7 @@ impl Draw {
 
     fn source(&mut self, at: Span) -> Vec<Event> {
         let over = after(at, self.length(120));
-        if self.names.source.is_none() {
+        if self.names.source.is_none() && !self.names.listed {
             return vec![self.edit()];
         }
         vec![Event::Source { at, ready: false }, Event::Source { at: over, ready: true }]

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod collector;
 pub mod faults;
 pub mod history;
+pub mod hub;
 pub mod judge;
 pub mod manners;
 pub mod normal;

@@ -15,6 +15,7 @@ use crate::runtime::clock::Clock;
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::faults::Faults;
 use crate::sim::history::{Change, Place};
+use crate::sim::hub::Hub;
 use crate::sim::judge::{Judge, Note, Violation};
 use crate::sim::process::{Host, Process};
 use crate::sim::resource::Resource;
@@ -29,6 +30,8 @@ const BEGIN: i64 = 1_767_225_600_000;
 const QUIET: Duration = Duration::from_secs(80);
 /// How long a watch may be silent before it is opened again.
 const SILENCE: Duration = Duration::from_secs(60);
+/// The longest pause before a registry that failed is asked again, and some more.
+const REGISTRY_PAUSE_SECS: u64 = 660;
 /// Changes of a story: a controller that makes more runs in a circle.
 const CHANGES_MAX: usize = 20_000;
 
@@ -55,6 +58,12 @@ fn hurries(rollout: &Value) -> bool {
     let automatic = |hold: &Value| hold.get("automatic").and_then(Value::as_bool) == Some(true);
     stage.is_some_and(|stage| [Attempt::FIRST, Attempt::STEP, Attempt::PROMOTING].contains(&stage))
         && holds.is_some_and(|holds| !holds.is_empty() && holds.iter().all(automatic))
+}
+
+/// The seconds within which a registry is asked again that a Rollout follows, after it failed too.
+fn asked(rollout: &Value) -> Option<u64> {
+    let interval = at(rollout, &["spec", "registry", "interval"]).and_then(Value::as_str)?;
+    Some(Duration::parse(interval).ok()?.millis() / 1000 * 11 / 10 + REGISTRY_PAUSE_SECS)
 }
 
 /// What came of a story.
@@ -153,7 +162,8 @@ impl<'a> Stage<'a> {
         let faults = Faults::new(story, began);
         let mut chance = Rng::with_seed(story.seed);
         let namespace = namespace(story);
-        let world = World::new(cluster.clone(), chance.fork(), &namespace);
+        let hub = Hub::new(Rng::with_seed(story.seed));
+        let world = World::new(cluster.clone(), chance.fork(), &namespace, hub.clone());
         let mut stage = Self {
             story,
             began,
@@ -172,12 +182,13 @@ impl<'a> Stage<'a> {
             patience: QUIET,
             calm: began,
             idle: Vec::new(),
-            ends: Ends { cluster, clock, faults },
+            ends: Ends { cluster, clock, faults, hub },
             chance,
         };
         let election = 1 < story.controllers;
         stage.hosts = (0..story.controllers).map(|n| Host::new(n, election, start)).collect();
         stage.fill(&namespace)?;
+        stage.pushed(began);
         story.events.iter().for_each(|event| stage.plan(event));
         stage.schedule(stage.calm, Act::Calm);
         (0..story.controllers).for_each(|number| stage.schedule(began, Act::Start(number)));
@@ -328,6 +339,7 @@ impl<'a> Stage<'a> {
                     if let Err(why) = self.world.happens(&event) {
                         self.idle.push((at, why.to_string()));
                     }
+                    self.pushed(at);
                 }
                 Act::Kill(number) => self.kill(number),
                 Act::Start(number) => self.start(number),
@@ -348,6 +360,13 @@ impl<'a> Stage<'a> {
             }
             // What one did is seen before the next.
             self.look();
+        }
+    }
+
+    /// Tells the judge what was pushed to the registry: no object shows it.
+    fn pushed(&mut self, at: Timestamp) {
+        for (image, tag) in self.ends.hub.pushed() {
+            self.judge.note(Note::Pushed { image, tag, at });
         }
     }
 
@@ -408,7 +427,8 @@ impl<'a> Stage<'a> {
             ];
             fields.iter().filter_map(|field| rollout.pointer(field)?.as_u64()).max()
         };
-        let longest = deadlines.chain(drains.filter_map(delay)).max().unwrap_or(0);
+        let asks = rollouts.iter().filter_map(|(_, rollout)| asked(rollout));
+        let longest = deadlines.chain(drains.filter_map(delay)).chain(asks).max().unwrap_or(0);
         Duration::from_millis(longest * 1000 + QUIET.millis())
     }
 

@@ -12,6 +12,7 @@ use kube::client::ClientBuilder;
 use tokio::task::JoinHandle;
 
 use crate::controller::context::Parts;
+use crate::controller::read;
 use crate::controller::run::{self, Scope};
 use crate::runtime::client::watch_config;
 use crate::runtime::clock::{Clock, Steer};
@@ -20,6 +21,7 @@ use crate::runtime::health::Health;
 use crate::runtime::leader::{self, Leadership, Seat};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::shutdown;
+use crate::sim::hub::Hub;
 use crate::sim::judge::Violation;
 use crate::sim::wire::{Ends, Wire};
 
@@ -62,7 +64,7 @@ impl Process {
         let identity = format!("controller-{}-{run}", host.number);
         let wire = Wire::new(ends.clone(), host.number, &identity, chance);
         let gate = Gate::default();
-        let main = main(host, &identity, &wire);
+        let main = main(host, &identity, (&wire, ends.hub.clone()));
         let task = tokio::spawn(Gated { gate: gate.clone(), main: Box::pin(main) });
         Self { identity, wire, gate, task }
     }
@@ -90,7 +92,11 @@ impl Process {
 }
 
 /// The program, as `cli` puts it together: the loop beside the election.
-fn main(host: &Host, identity: &str, wire: &Wire) -> impl Future<Output = ()> + Send + use<> {
+fn main(
+    host: &Host,
+    identity: &str,
+    (wire, hub): (&Wire, Hub),
+) -> impl Future<Output = ()> + Send + use<> {
     let clock = host.steer.clock();
     let (elector, leadership) = if host.election {
         let plain = client(wire, &Fence::deadlines(clock.clone()));
@@ -110,7 +116,7 @@ fn main(host: &Host, identity: &str, wire: &Wire) -> impl Future<Output = ()> + 
         metrics,
         health,
         identity: identity.to_owned(),
-        fetch: None,
+        fetch: hub.any().then(|| read::by(move |image| hub.list(image))),
     };
     let scope = Scope {
         reach: Default::default(),

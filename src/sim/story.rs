@@ -97,7 +97,8 @@ impl fmt::Display for Span {
 pub enum Event {
     /// The source `name` shows a version: an ImagePolicy, else an OCIRepository, else a
     /// Kustomization that applied it. Its digest is made from version and `build`, so that another
-    /// `build` is the same tag pushed again.
+    /// `build` is the same tag pushed again. Where a Rollout has a `registry`, the tag is pushed
+    /// there, and seen once it is listed; `name` is that of the Rollout then.
     Release {
         /// When.
         at: Span,
@@ -111,7 +112,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "zero")]
         build: u32,
     },
-    /// The ImagePolicies and OCIRepositories are Ready or not; they keep what they showed.
+    /// The ImagePolicies and OCIRepositories are Ready or not; they keep what they showed. A
+    /// `registry` that is not fails, or tells no tags or some of them.
     Source {
         /// When.
         at: Span,

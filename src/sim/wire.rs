@@ -26,6 +26,7 @@ use crate::runtime::clock::Clock;
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::faults::{Disturbance, Faults};
 use crate::sim::history::{Place, Sight, Writer};
+use crate::sim::hub::Hub;
 use crate::sim::judge::Violation;
 use crate::sim::manners::{Deed, Manners};
 use crate::sim::resource::RESOURCES;
@@ -63,6 +64,8 @@ pub struct Ends {
     pub clock: Clock,
     /// The faults.
     pub faults: Faults,
+    /// The registry.
+    pub hub: Hub,
 }
 
 /// The way between one controller and the API server; clones are the same.
@@ -98,7 +101,7 @@ impl std::fmt::Debug for Wire {
 impl Wire {
     /// Lays a wire from a process to a cluster.
     pub fn new(ends: Ends, controller: u32, identity: &str, chance: Rng) -> Self {
-        let Ends { cluster, clock, faults } = ends;
+        let Ends { cluster, clock, faults, hub: _ } = ends;
         let line = Line {
             chance,
             seen: Sight::new(),

@@ -21,9 +21,10 @@ const RELEASES_MAX: usize = 50;
 /// The most memory that a pattern of a policy may take: they come from users.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
-/// Orders what a policy may choose; `latest` is what it shows, and the upper bound.
+/// Orders what a policy may choose and the Rollout's own range takes; `latest` is what the policy
+/// shows, and the upper bound.
 pub fn releases(
-    policy: &ImagePolicy,
+    (policy, range): (&ImagePolicy, Option<&Range>),
     latest: Release,
     reading: Option<&Reading>,
     (template, status): (&Template, &Status),
@@ -37,7 +38,8 @@ pub fn releases(
         .filter_map(|tag| choice.version(tag).map(|version| (tag, version)))
         .filter(|(tag, version)| {
             let same = latest.image.tag.as_ref() == Some(tag);
-            !same && version.precedence(&latest.version).is_lt()
+            let taken = range.is_none_or(|range| range.allows(version));
+            !same && taken && version.precedence(&latest.version).is_lt()
         })
         .map(|(tag, version)| {
             let (tag, digest) = (Some(tag.clone()), None);
@@ -47,21 +49,21 @@ pub fn releases(
         .collect();
     list.sort_by(|a, b| b.version.precedence(&a.version));
     list.truncate(RELEASES_MAX);
-    let suspect = missing(&latest, tags, template, status);
+    let suspect = missing(&latest.image, tags, template, status);
     let mut found = Releases::newest(latest, list);
     (found.whole, found.suspect) = (true, suspect);
     found
 }
 
 /// The tag that runs, that was listed before, and is not any more.
-fn missing(
-    latest: &Release,
+pub fn missing(
+    latest: &Image,
     tags: &BTreeSet<String>,
     template: &Template,
     status: &Status,
 ) -> Option<String> {
     let images = template.containers.iter().filter_map(|c| Image::parse(c.image.as_deref()?).ok());
-    let ours = images.filter(|image| image.same_repository(&latest.image));
+    let ours = images.filter(|image| image.same_repository(latest));
     let listed = |tag: &String| status.available.iter().any(|known| known.tag == *tag);
     ours.filter_map(|image| image.tag).find(|tag| listed(tag) && !tags.contains(tag))
 }
@@ -126,7 +128,7 @@ mod tests {
         let shop = template::with_owners(&fixture::rollout(json!({})), &[]);
         let available = known.iter().map(|tag| Listed::of(&latest(tag))).collect();
         let status = Status { available, ..Status::default() };
-        let found = releases(&policy, latest("1.9.0"), reading, (&shop, &status));
+        let found = releases((&policy, None), latest("1.9.0"), reading, (&shop, &status));
         let tags: Vec<_> = found.newest_first().filter_map(|r| r.image.tag.clone()).collect();
         (format!("{} {}", tags.join(" "), found.whole), found.suspect)
     }

@@ -8,11 +8,13 @@ mod excerpt;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
+mod listed;
 mod listing;
 mod own;
 mod owner;
 mod pod;
 mod ready;
+pub mod registry;
 pub mod replica_set;
 mod rival;
 mod rollout;

@@ -14,6 +14,7 @@ use crate::model::problem::Problem;
 use crate::model::range::Range;
 use crate::model::snapshot::Identity;
 use crate::model::spec::{self, SourceKind, SourceRef, Spec};
+use crate::validate::registry;
 use crate::validate::strategy::{self, bounded};
 
 /// Longest name: a label value of 63 characters, less a dash and the ten digits of a revision.
@@ -72,6 +73,7 @@ pub fn spec(rollout: &Rollout) -> Result<Spec, Problem> {
         history_max: usize::try_from(history).unwrap_or(usize::MAX),
         paused: wire.paused,
         source: source(rollout)?,
+        registry: registry::read(wire)?,
         wanted_version: wanted(wire)?,
         range: range(wire.semver.as_deref())?,
         release_interval: interval(wire.release_update_interval.as_deref())?,
@@ -102,8 +104,8 @@ fn workload(rollout: &Rollout) -> Result<bool, Problem> {
     ];
     let there = parts.iter().filter(|(_, there)| *there).count();
     match parts.iter().find(|(_, there)| !there) {
-        _ if there == 0 && wire.source_ref.is_none() => {
-            let why = "is missing, and so is spec.template; write one of them";
+        _ if there == 0 && wire.source_ref.is_none() && wire.registry.is_none() => {
+            let why = "is missing, and so are spec.registry and spec.template; write one of them";
             Err(Problem::new("spec.sourceRef", why))
         }
         Some((field, _)) if there > 0 => {
@@ -155,7 +157,9 @@ fn source(rollout: &Rollout) -> Result<Option<SourceRef>, Problem> {
 fn wanted(wire: &RolloutSpec) -> Result<Option<String>, Problem> {
     let fault = |why: &str| Err(Problem::new("spec.wantedVersion", why));
     match &wire.wanted_version {
-        Some(_) if wire.source_ref.is_none() => fault("needs a source: set spec.sourceRef"),
+        Some(_) if wire.source_ref.is_none() && wire.registry.is_none() => {
+            fault("needs a source: set spec.sourceRef or spec.registry")
+        }
         Some(version) if version.is_empty() => fault("is empty; name a version or leave it out"),
         wanted => Ok(wanted.clone()),
     }
@@ -272,7 +276,7 @@ mod tests {
             (
                 spec(json!({"template": null, "selector": null, "strategy": null})),
                 "spec.sourceRef",
-                "is missing, and so is spec.template",
+                "is missing, and so are spec.registry and spec.template",
             ),
             (spec(json!({"bakeTime": "5"})), "spec.bakeTime", "unit"),
             (spec(json!({"bakeTime": "0s"})), "spec.bakeTime", "longer than 0"),

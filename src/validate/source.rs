@@ -18,9 +18,9 @@ use crate::planted::{Bug, active};
 use crate::validate::artifact;
 use crate::validate::binding::{tags, variables};
 use crate::validate::excerpt::excerpt;
-use crate::validate::listing;
 use crate::validate::ready::{Stated, not_ready, unready};
 use crate::validate::seen::{Found, Reading, Seen, Source};
+use crate::validate::{listed, listing};
 
 /// Reads what the source of a Rollout offers.
 pub fn offer(
@@ -29,13 +29,19 @@ pub fn offer(
     rollout: &Identity,
     (template, status): (&Template, &Status),
 ) -> Offer {
+    if let Some(registry) = &spec.registry {
+        let known = seen.reading.as_ref();
+        let list = listed::releases(registry, known, (spec, template, status));
+        return list.map_or_else(Offer::Nothing, Offer::Releases);
+    }
     let Some(source) = &spec.source else { return Offer::NoSource };
     let with = (spec, template);
     let releases = match &seen.source {
         Source::None => Err(not_ready(source, "it was not read yet")),
         Source::Policy(found) => is(found, source).and_then(|policy| {
             let (latest, known) = (release(policy, source)?, seen.reading.as_ref());
-            Ok(listing::releases(policy, latest, known, (template, status)))
+            let chooses = (policy, spec.range.as_ref());
+            Ok(listing::releases(chooses, latest, known, (template, status)))
         }),
         Source::Artifact(found) => foreign(found, source, rollout)
             .and_then(|object| artifact::of_repository(object, source, with))

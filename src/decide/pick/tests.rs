@@ -75,6 +75,27 @@ fn the_newest_that_nothing_refuses_is_taken_whatever_the_order() {
 }
 
 #[test]
+fn of_what_was_known_before_nothing_starts() {
+    for (case, stale, tags, want) in [
+        ("told anew", false, &["1.2.0", "1.1.0"][..], "shop:1.2.0"),
+        ("not told anew", true, &["1.2.0", "1.1.0"], "SourceNotReady"),
+        ("and nothing is newer", true, &["1.1.0", "1.0.0"], "nothing"),
+        ("two tags of what runs", false, &["1.1.0", "v1.1.0"], "nothing"),
+        ("the other one first", false, &["v1.1.0", "1.1.0", "1.0.0"], "nothing"),
+        ("two tags of a newer one", false, &["1.2.0", "v1.2.0", "1.1.0"], "shop:1.2.0"),
+    ] {
+        let mut seen = offered(tags, true);
+        let why = "its tags were not listed yet".to_owned();
+        let hold = Hold::SourceNotReady { source: "registry shop".to_owned(), why };
+        if let Offer::Releases(releases) = &mut seen.offer {
+            releases.stale = stale.then_some(hold);
+        }
+        assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
+        assert_eq!(available(&seen).len(), tags.len(), "{case}");
+    }
+}
+
+#[test]
 fn what_ends_by_itself_is_waited_for_behind_a_newer_one_that_does_not() {
     let mut seen = offered(&["2.0.0", "1.2.0", "1.1.0"], true);
     let runs = Ok(Ran { release: delivered("shop:1.2.0"), since: at(10) });

@@ -33,7 +33,9 @@ fn repository(spec: Value) -> (&'static str, Value) {
 }
 
 async fn said(objects: Vec<(&'static str, Value)>) -> String {
-    let fetched = read(&client(objects), &Key::new("flux", "shop")).await;
+    let subject = Subject::Repository(Key::new("flux", "shop"));
+    let ask = Ask { subject, namespaces: ["flux".to_owned()].into(), last: Pages::default() };
+    let fetched = read(&client(objects), &ask).await;
     match fetched.reading {
         None => format!("nothing {}", fetched.again),
         Some(Reading::Tags { tags, truncated }) => format!("{tags:?} {truncated}"),
@@ -62,9 +64,22 @@ async fn what_keeps_a_repository_from_being_listed_is_told() {
         (
             "a cloud",
             vec![with("provider", json!("aws"))],
-            "Unsupported false: the ImageRepository has provider aws",
+            "Unsupported false: spec.provider of the ImageRepository is \"aws\", which is not \
+            supported here; allowed: generic",
         ),
-        ("a proxy", vec![with("proxySecretRef", json!({"name": "p"}))], "Unsupported false"),
+        (
+            "the Secret of a proxy that may not be read",
+            vec![with("proxySecretRef", json!({"name": "p"}))],
+            "Forbidden true: the controller may not get Secret flux/p",
+        ),
+        (
+            "a proxy without an address",
+            vec![
+                with("proxySecretRef", json!({"name": "p"})),
+                ("/secrets/p", json!({"metadata": {"name": "p"}, "data": {}})),
+            ],
+            "RegistryFault true: the registry cannot be reached: address of the Secret of the",
+        ),
         (
             "a Secret that may not be read",
             vec![with("secretRef", json!({"name": "pull"}))],
@@ -88,6 +103,68 @@ async fn what_keeps_a_repository_from_being_listed_is_told() {
     ] {
         let got = said(objects).await;
         assert!(got.starts_with(want), "{case}: {got}");
+    }
+}
+
+#[tokio::test]
+async fn a_repository_of_another_namespace_is_told_to_those_that_it_lets_in() {
+    let selects = |labels: Value| json!({"namespaceSelectors": [{"matchLabels": labels}]});
+    let labelled = json!({"apiVersion": "v1", "kind": "NamespaceList", "metadata": {},
+        "items": [{"metadata": {"name": "team", "labels": {"tenant": "web", "a": "b"}}}]});
+    for (case, access, may_list, want) in [
+        ("no word", Value::Null, true, Some("has no accessFrom")),
+        ("nobody", json!({"namespaceSelectors": []}), true, Some("does not select")),
+        ("all", selects(json!({})), true, None),
+        ("its label", selects(json!({"tenant": "web"})), true, None),
+        ("another value", selects(json!({"tenant": "shop"})), true, Some("does not select")),
+        ("one of two labels", selects(json!({"tenant": "web", "c": "d"})), true, Some("does not")),
+        ("its labels may not be read", selects(json!({})), false, Some("may not list namespaces")),
+    ] {
+        let image = json!({"image": "registry.example/shop", "provider": "aws"});
+        let mut objects = vec![repository(fixture(&image, &json!({"accessFrom": access})))];
+        objects.extend(may_list.then(|| ("/api/v1/namespaces", labelled.clone())));
+        let subject = Subject::Repository(Key::new("flux", "shop"));
+        let namespaces = ["flux".to_owned(), "team".to_owned()].into();
+        let ask = Ask { subject, namespaces, last: Pages::default() };
+        let fetched = read(&client(objects), &ask).await;
+        assert!(matches!(fetched.reading, Some(Reading::Unread { reason: "Unsupported", .. })));
+        assert_eq!(fetched.again, want.is_some(), "{case}: labels may change");
+        let denied: Vec<_> = fetched.denied.into_iter().collect();
+        match (want, denied.as_slice()) {
+            (None, []) => {}
+            (Some(part), [(namespace, why)]) => {
+                assert_eq!(namespace, "team", "{case}");
+                assert!(why.contains(part) && why.contains("flux/shop"), "{case}: {why}");
+            }
+            _ => panic!("{case}: {denied:?}"),
+        }
+    }
+}
+
+fn fixture(base: &Value, patch: &Value) -> Value {
+    let mut value = base.clone();
+    json_patch::merge(&mut value, patch);
+    value
+}
+
+#[tokio::test]
+async fn the_secrets_that_a_rollout_names_are_its_own() {
+    let key = |name: &str| Some(Key::new("prod", name));
+    let named = |secret, cert| Named {
+        image: "registry.example/shop".to_owned(),
+        insecure: false,
+        secret,
+        cert,
+    };
+    for (case, named, want) in [
+        ("a login", named(key("pull"), None), "may not get Secret prod/pull; grant"),
+        ("certificates", named(None, key("ca")), "may not get Secret prod/ca; grant"),
+    ] {
+        let subject = Subject::Registry(named);
+        let ask = Ask { subject, namespaces: [].into(), last: Pages::default() };
+        let fetched = read(&client(vec![]), &ask).await;
+        let Some(Reading::Unread { reason: "Forbidden", why }) = fetched.reading else { panic!() };
+        assert!(why.contains(want), "{case}: {why}");
     }
 }
 

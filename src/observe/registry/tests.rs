@@ -4,13 +4,14 @@ use axum::body::Body;
 use axum::extract::Request as Asked;
 use axum::http::Response;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
 /// A reply: code, headers, body.
 type Reply = (u16, Vec<(&'static str, String)>, String);
-/// What the registry answers to a path with its query and the header Authorization.
-type Answer = dyn Fn(&str, Option<&str>) -> Reply + Send + Sync;
+/// What the registry answers to a path with its query and the headers.
+type Answer = dyn Fn(&str, &HeaderMap) -> Reply + Send + Sync;
 
 /// A path that was asked for, and the header Authorization.
 type Heard = (String, Option<String>);
@@ -25,16 +26,26 @@ impl Mock {
     async fn start(
         answer: impl Fn(&str, &str, Option<&str>) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        Self::hearing(move |own, path, headers| {
+            answer(own, path, headers.get(AUTHORIZATION).map(|pass| pass.to_str().unwrap()))
+        })
+        .await
+    }
+
+    /// One that looks at all headers.
+    async fn hearing(
+        answer: impl Fn(&str, &str, &HeaderMap) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (heard, own) = (Arc::clone(&asked), host.clone());
-        let answer: Arc<Answer> = Arc::new(move |path, pass| answer(&own, path, pass));
+        let answer: Arc<Answer> = Arc::new(move |path, headers| answer(&own, path, headers));
         let service = axum::Router::new().fallback(move |request: Asked| {
             let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
             let pass = request.headers().get(AUTHORIZATION);
             let pass = pass.map(|pass| pass.to_str().unwrap().to_owned());
-            let (code, headers, body) = answer(&path, pass.as_deref());
+            let (code, headers, body) = answer(&path, request.headers());
             heard.lock().unwrap().push((path, pass));
             let mut reply = Response::builder().status(code);
             for (key, value) in headers {
@@ -48,17 +59,21 @@ impl Mock {
     }
 
     async fn list(&self, login: Option<&Login>) -> Result<Tags, Fault> {
-        list_tags(&self.place, login, &trust()).await
+        self.list_after(login, &Pages::default()).await.map(|(tags, _)| tags)
+    }
+
+    async fn list_after(
+        &self,
+        login: Option<&Login>,
+        last: &Pages,
+    ) -> Result<(Tags, Pages), Fault> {
+        let means = Means { login: login.cloned(), ..Means::default() };
+        list_tags(&self.place, &means, last).await
     }
 
     fn asked(&self) -> Vec<Heard> {
         self.asked.lock().unwrap().clone()
     }
-}
-
-/// A machine for tests need not trust anybody: these registries speak without TLS.
-fn trust() -> Trust {
-    Trust::default()
 }
 
 fn login() -> Login {
@@ -179,6 +194,102 @@ async fn a_token_is_asked_for_where_the_registry_says_and_is_its_own() {
     });
     assert_eq!(wrong.await.list(Some(&login())).await, Err(Fault::Unauthorized(401)));
     assert_eq!(format!("{:?}", login()), "Login");
+}
+
+#[tokio::test]
+async fn a_page_that_is_as_it_was_is_not_sent_again() {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let codes = Arc::clone(&sent);
+    // Of two pages the second one grows.
+    let mock = Mock::hearing(move |_, path, headers| {
+        let (etag, tags) = match (path.contains("last="), codes.lock().unwrap().len() < 4) {
+            (false, _) => ("\"one\"", json!(["a", "b"])),
+            (true, true) => ("\"two\"", json!(["c"])),
+            (true, false) => ("\"three\"", json!(["c", "d"])),
+        };
+        let next = "</v2/team/shop/tags/list?n=2&last=b>; rel=\"next\"".to_owned();
+        let mut all = vec![("etag", etag.to_owned())];
+        all.extend((etag == "\"one\"").then_some(("link", next)));
+        let same = headers.get(IF_NONE_MATCH).is_some_and(|asked| asked == etag);
+        codes.lock().unwrap().push(if same { 304 } else { 200 });
+        if same { (304, all, String::new()) } else { (200, all, page(tags)) }
+    });
+    let mock = mock.await;
+    let mut last = Pages::default();
+    for (case, count) in [("first", 3), ("the same", 3), ("one more", 4)] {
+        let (tags, pages) = mock.list_after(None, &last).await.unwrap();
+        assert_eq!(tags.tags.len(), count, "{case}");
+        last = pages;
+    }
+    assert_eq!(*sent.lock().unwrap(), [200, 200, 304, 304, 304, 200]);
+
+    let without = Mock::start(|_, _, _| ok(page(json!(["a"])))).await;
+    let (_, pages) = without.list_after(None, &Pages::default()).await.unwrap();
+    assert_eq!(pages, Pages::default(), "nothing is kept of what says no etag");
+    let odd = Mock::start(|_, _, _| (304, Vec::new(), String::new())).await;
+    assert_eq!(odd.list(None).await, Err(Fault::Failing(304)), "nobody asked for that");
+}
+
+/// A proxy that wants a login; returns its address and what it was asked.
+async fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(client.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let known = head.to_lowercase().contains("proxy-authorization: basic bwu6c2vjcmv0");
+            let line = head.lines().next().unwrap().to_owned();
+            heard.lock().unwrap().push(line.clone());
+            if !known {
+                client.write_all(b"HTTP/1.1 407 No\r\n\r\n").await.unwrap();
+                continue;
+            }
+            let host = line.split(' ').nth(1).unwrap();
+            let mut there = tokio::net::TcpStream::connect(host).await.unwrap();
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            tokio::spawn(
+                async move { tokio::io::copy_bidirectional(&mut client, &mut there).await },
+            );
+        }
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn a_registry_is_reached_through_a_proxy() {
+    let mock = Mock::start(|_, _, _| ok(page(json!(["1.0.0"])))).await;
+    let (address, asked) = proxy().await;
+    let Login { user, password } = login();
+    let through = |user: &str, address: &str| {
+        let (user, address) = (user.to_owned(), address.to_owned());
+        Some(Proxy { address, user, password: password.clone() })
+    };
+    for (case, proxy, want) in [
+        ("with its login", through(&user, &address), Ok(1)),
+        ("without", through("", &address), Err("no connection")),
+        ("another scheme", through(&user, "socks5://127.0.0.1:1"), Err("address of the Secret")),
+        ("a login in the address", through("", "http://me:it@127.0.0.1:1"), Err("address of the")),
+        ("no address", through("", ""), Err("address of the Secret of the proxy cannot be used")),
+        ("nobody there", through(&user, "http://127.0.0.1:1"), Err("no connection")),
+    ] {
+        let means = Means { proxy, ..Means::default() };
+        let got = list_tags(&mock.place, &means, &Pages::default()).await;
+        let got = got.map(|(tags, _)| tags.tags.len()).map_err(|fault| fault.to_string());
+        match want {
+            Ok(count) => assert_eq!(got, Ok(count), "{case}"),
+            Err(part) => assert!(got.as_ref().is_err_and(|e| e.contains(part)), "{case}: {got:?}"),
+        }
+    }
+    assert_eq!(mock.asked().len(), 1);
+    let line = format!("CONNECT {} HTTP/1.1", mock.place.host);
+    assert_eq!(*asked.lock().unwrap(), [line.clone(), line]);
+    assert_eq!(format!("{:?}", through("me", "it")), "Some(Proxy)");
 }
 
 #[tokio::test]

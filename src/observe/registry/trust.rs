@@ -31,8 +31,23 @@ impl std::fmt::Debug for Trust {
 /// # Errors
 /// [`Fault::Unreachable`] if a certificate cannot be read, or the system trusts nobody.
 pub fn connector(trust: &Trust) -> Result<HttpsConnector<HttpConnector>, Fault> {
+    let config = config(trust)?;
+    Ok(HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().build())
+}
+
+/// Makes what opens connections by what opens those below it.
+///
+/// # Errors
+/// As [`connector`].
+pub fn above<C>(trust: &Trust, below: C) -> Result<HttpsConnector<C>, Fault> {
+    let config = config(trust)?;
+    let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
+    Ok(builder.enable_http1().wrap_connector(below))
+}
+
+fn config(trust: &Trust) -> Result<ClientConfig, Fault> {
     let rooted = rooted(trust)?;
-    let config = match &trust.own {
+    Ok(match &trust.own {
         Some((cert, key)) => {
             let certs: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(cert).collect();
             let certs = certs.map_err(|_| unusable("tls.crt"))?;
@@ -42,8 +57,7 @@ pub fn connector(trust: &Trust) -> Result<HttpsConnector<HttpConnector>, Fault> 
                 .map_err(|_| unusable("tls.crt with tls.key"))?
         }
         None => rooted.with_no_client_auth(),
-    };
-    Ok(HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().build())
+    })
 }
 
 fn rooted(trust: &Trust) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Fault> {

@@ -129,25 +129,6 @@ fn remembers(case: &Case<'_>, rollout: &Rollout) -> bool {
     rollout.spec.source.as_ref().is_none_or(|source| case.remembers(source.resource))
 }
 
-/// Whether a version may lie in a range of Flux's grammar, as far as it is simple to tell.
-fn in_range(range: Option<&str>, version: &semver::Version) -> bool {
-    let Some(range) = range else { return true };
-    if !version.pre.is_empty() {
-        // A prerelease lies only in a range that names one: `1.2.3-rc`, not `1.2 - 1.3`.
-        let texts: Vec<&str> = range.split('-').collect();
-        let solid = |end: Option<char>| end.is_some_and(|c| c.is_ascii_alphanumeric());
-        return texts.windows(2).any(|pair| match pair {
-            [left, right] => solid(left.chars().next_back()) && solid(right.chars().next()),
-            _ => false,
-        });
-    }
-    let mut known = range.split("||").map(|part| {
-        let comparators: Vec<&str> = part.split([' ', ',']).filter(|c| !c.is_empty()).collect();
-        semver::VersionReq::parse(&comparators.join(","))
-    });
-    known.any(|part| part.map_or(true, |part| part.matches(version)))
-}
-
 /// S14 and S18: an attempt at a release takes what the source shows, and nothing older.
 fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
     let old = was.status.attempt.as_ref().map(|attempt| attempt.number);
@@ -163,7 +144,12 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
     // A failed release that was kept runs: who asks for another attempt asks for that one.
     let kept = was.status.attempt.as_ref().filter(|attempt| attempt.kept);
     let kept = kept.is_some_and(|kept| kept.release == *release);
-    let shown = shown || listed;
+    // Where nobody tells what was pushed, a registry may have it.
+    let pushed = is.spec.registry.as_ref().is_some_and(|registry| {
+        let tags = case.scene.pushed.get(&registry.image);
+        tags.is_none_or(|tags| tags.contains(&release.tag))
+    });
+    let shown = shown || listed || pushed;
     found.unless(shown || chosen || kept || !remembers(case, is), "S18", || {
         format!(
             "{}: attempt {} takes {}, which its source does not show",
@@ -174,7 +160,7 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
         found.push("S14", format!("{}: {} is no version", is.name, release.tag));
         return;
     };
-    found.unless(chosen || in_range(is.spec.range.as_deref(), &version), "S14", || {
+    found.unless(chosen || is.spec.takes(&version), "S14", || {
         format!("{}: {version} is out of {:?}", is.name, is.spec.range)
     });
     let repository = Image::of(&release.image).repository;

@@ -127,6 +127,15 @@ impl Liveness {
         }
     }
 
+    /// Looks at what was pushed to a registry.
+    pub fn pushed(&mut self, scene: &Scene, at: Timestamp) {
+        for (name, known) in &mut self.rollouts {
+            if let Some(rollout) = scene.rollout(name) {
+                known.ripens(scene, rollout, at);
+            }
+        }
+    }
+
     /// Names what did not happen in time.
     fn due(&mut self, scene: &Scene, at: Timestamp, found: &mut Found) {
         let Some(settled) = self.settled().filter(|settled| *settled < at) else { return };
@@ -143,8 +152,9 @@ impl Liveness {
             if known.deleting.is_some_and(|since| over(since, DELETION_TIME)) && rollout.finalizer {
                 late.push(("L4", format!("is still there {DELETION_TIME} after its deletion")));
             }
-            if let Some((tag, _)) = known.ripe.as_ref().filter(|(_, s)| over(*s, RELEASE_TIME)) {
-                late.push(("L9", format!("{tag} is offered for more than {RELEASE_TIME}")));
+            let time = release_time(rollout);
+            if let Some((tag, _)) = known.ripe.as_ref().filter(|(_, s)| over(*s, time)) {
+                late.push(("L9", format!("{tag} is offered for more than {time}")));
             }
             let foreign = self.spaces.get(&name.0).map_or(settled, |space| space.foreign);
             let since = foreign.max(settled).max(known.stage.1);
@@ -278,10 +288,18 @@ fn stage(rollout: &Rollout) -> String {
     }
 }
 
+/// How soon a newer release has to be taken: one of a registry once that is asked again, at the
+/// latest after the longest pause for a failure.
+fn release_time(rollout: &Rollout) -> Duration {
+    let registry = rollout.spec.registry.as_ref();
+    let asked = registry.map_or(0, |registry| registry.interval.millis() * 11 / 10 + 600_000);
+    Duration::from_millis(RELEASE_TIME.millis() + asked)
+}
+
 /// The tag of a newer release that nothing keeps from superseding the attempt in progress.
 fn ripe(scene: &Scene, rollout: &Rollout) -> Option<String> {
     let spec = &rollout.spec;
-    let offer = scene.offer(spec.source.as_ref()?)?;
+    let offer = scene.offered(spec)?;
     let attempt = rollout.status.attempt.as_ref()?;
     let takes = match attempt.stage() {
         Stage::Step | Stage::Completed | Stage::Ended => !attempt.kept,

@@ -146,6 +146,15 @@ pub enum Note {
         /// When.
         at: Timestamp,
     },
+    /// A tag was pushed to a registry that Rollouts follow themselves.
+    Pushed {
+        /// The repository.
+        image: String,
+        /// The tag.
+        tag: String,
+        /// When.
+        at: Timestamp,
+    },
     /// In which namespaces the controllers were told to work; without it in all.
     Reach(Reach),
 }
@@ -218,6 +227,10 @@ impl Judge {
             Note::Calm { at } => {
                 self.liveness.calm(at);
                 self.restarts.calm(at);
+            }
+            Note::Pushed { image, tag, at } => {
+                self.scene.pushed.entry(image).or_default().insert(tag);
+                self.liveness.pushed(&self.scene, at);
             }
             Note::Reach(reach) => self.reach = reach,
         }

@@ -1,15 +1,15 @@
 //! Scene: the objects of a cluster as far as the invariants ask for them, and their last states.
 //! It never judges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::moment::Timestamp;
 use crate::sim::history::{Change, Sight, Writer};
 use crate::sim::judge::facts::pods::{Lease, Service, Set, Slice, base};
-use crate::sim::judge::facts::rollout::Rollout;
+use crate::sim::judge::facts::rollout::{Rollout, Spec};
 use crate::sim::judge::facts::route::Route;
-use crate::sim::judge::facts::source::{Offer, Source};
+use crate::sim::judge::facts::source::{Offer, Source, version};
 use crate::sim::judge::facts::status::Routing;
 use crate::sim::judge::past::{DECISION_AGE, Past, Window, kinds};
 use crate::sim::world::fields::ROUTES;
@@ -68,6 +68,8 @@ pub struct Scene {
     slices: Shelf<Slice>,
     routes: Shelf<Route>,
     offers: Shelf<Offer>,
+    /// The tags of repositories that Rollouts follow themselves, where they are known.
+    pub pushed: BTreeMap<String, BTreeSet<String>>,
     /// Up to which revision states of a resource were forgotten.
     forgotten: BTreeMap<&'static str, u64>,
 }
@@ -386,6 +388,19 @@ impl Scene {
     /// The present state of a Service.
     pub fn service(&self, name: &Name) -> Option<&Arc<Service>> {
         self.services.get(name).and_then(Past::now)
+    }
+
+    /// What a Rollout is offered at present: what its source shows, or the newest tag of the
+    /// repository that it follows itself.
+    pub fn offered(&self, spec: &Spec) -> Option<Offer> {
+        let Some(registry) = &spec.registry else { return self.offer(spec.source.as_ref()?) };
+        let tags = self.pushed.get(&registry.image)?.iter();
+        let versions = tags.filter_map(|tag| Some((tag, version(tag)?)));
+        // Of prereleases that others than the range allow nothing is known here.
+        let told = |version: &semver::Version| version.pre.is_empty() || !registry.prereleases;
+        let taken = versions.filter(|(_, version)| spec.takes(version) && told(version));
+        let newest = taken.max_by(|(_, a), (_, b)| a.cmp_precedence(b));
+        newest.map(|(tag, _)| Offer::tagged(&registry.image, tag))
     }
 
     /// What a source offers at present.

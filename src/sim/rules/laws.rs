@@ -48,6 +48,10 @@ const AB_TESTING_ROUTE: &str = "/spec/strategy/abTesting/trafficRouting/gatewayA
 const SIMPLE: &str = "/spec/strategy/simple";
 
 const INTERVAL: &str = "/spec/releaseUpdateInterval";
+const REGISTRY: &str = "/spec/registry";
+const REGISTRY_IMAGE: &str = "/spec/registry/image";
+const ASKED: &str = "/spec/registry/interval";
+const PRERELEASES: &str = "/spec/prereleases";
 
 const LAWS: &[Law] = &[
     Law { said: "metadata.name may have", place: Place::At(""), broken: long_name },
@@ -63,6 +67,19 @@ const LAWS: &[Law] = &[
     Law { said: "spec.template.metadata.labels has", place: Place::At("/spec"), broken: ours },
     Law { said: "a container and an init", place: Place::At("/spec"), broken: same_containers },
     Law { said: "spec.wantedVersion needs", place: Place::At("/spec"), broken: sourceless },
+    Law {
+        said: "spec.sourceRef and spec.registry",
+        place: Place::At("/spec"),
+        broken: two_sources,
+    },
+    Law { said: "spec.prereleases counts for", place: Place::At("/spec"), broken: unlisted },
+    Law { said: "spec.prereleases.allow needs", place: Place::At(PRERELEASES), broken: unused },
+    Law { said: "spec.registry.certSecretRef is", place: Place::At(REGISTRY), broken: plain },
+    Law { said: "spec.registry.image has a tag", place: Place::At(REGISTRY_IMAGE), broken: tagged },
+    Law { said: "interval has to be longer", place: Place::At(ASKED), broken: zero },
+    Law { said: "interval repeats a unit", place: Place::At(ASKED), broken: repeats },
+    Law { said: "interval is longer", place: Place::At(ASKED), broken: endless },
+    Law { said: "interval is shorter", place: Place::At(ASKED), broken: hasty },
     Law { said: "spec.sourceRef.substitute names", place: Place::At(SOURCE), broken: no_variables },
     Law { said: "spec.sourceRef.image is", place: Place::At(SOURCE), broken: own_image },
     Law { said: "spec.selector is immutable", place: Place::At("/spec/selector"), broken: changed },
@@ -235,7 +252,36 @@ fn apart(spec: &Value, _: Option<&Value>) -> bool {
 }
 
 fn idle(spec: &Value, _: Option<&Value>) -> bool {
-    spec.get("template").is_none() && spec.get("sourceRef").is_none()
+    spec.get("template").is_none() && !sourced(spec)
+}
+
+fn sourced(spec: &Value) -> bool {
+    spec.get("sourceRef").is_some() || spec.get("registry").is_some()
+}
+
+fn two_sources(spec: &Value, _: Option<&Value>) -> bool {
+    spec.get("sourceRef").is_some() && spec.get("registry").is_some()
+}
+
+fn unlisted(spec: &Value, _: Option<&Value>) -> bool {
+    spec.get("prereleases").is_some() && spec.get("registry").is_none()
+}
+
+fn unused(prereleases: &Value, _: Option<&Value>) -> bool {
+    prereleases.get("allow").is_some() && prereleases.get("enabled") != Some(&Value::Bool(true))
+}
+
+fn plain(registry: &Value, _: Option<&Value>) -> bool {
+    registry.get("certSecretRef").is_some() && registry.get("insecure") == Some(&Value::Bool(true))
+}
+
+fn tagged(image: &Value, _: Option<&Value>) -> bool {
+    let last = image.as_str().unwrap_or_default().rsplit('/').next();
+    last.is_some_and(|last| last.contains(':'))
+}
+
+fn hasty(interval: &Value, _: Option<&Value>) -> bool {
+    millis(interval) < 30_000
 }
 
 fn unmatched(spec: &Value, _: Option<&Value>) -> bool {
@@ -251,7 +297,7 @@ fn unmatched(spec: &Value, _: Option<&Value>) -> bool {
 }
 
 fn sourceless(spec: &Value, _: Option<&Value>) -> bool {
-    spec.get("wantedVersion").is_some() && spec.get("sourceRef").is_none()
+    spec.get("wantedVersion").is_some() && !sourced(spec)
 }
 
 fn no_variables(source: &Value, _: Option<&Value>) -> bool {

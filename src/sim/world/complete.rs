@@ -32,6 +32,18 @@ pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
     }
 }
 
+/// The repositories that Rollouts follow themselves, each with the tag that its template has.
+pub fn registries(objects: &[Value]) -> Vec<(String, Option<String>)> {
+    let one = |rollout: &Value| {
+        let image = fields::text(rollout, &["spec", "registry", "image"]);
+        let containers = fields::items(rollout, &["spec", "template", "spec", "containers"]);
+        let mut images = containers.iter().filter_map(fields::image);
+        let tag = images.find(|known| known.repository == image).and_then(|known| known.tag);
+        (!image.is_empty()).then(|| (image.to_owned(), tag))
+    };
+    objects.iter().filter(|object| is(object, "Rollout")).filter_map(one).collect()
+}
+
 /// Takes out the ImageRepositories; tells the repositories of images that they give to
 /// ImagePolicies.
 pub fn repositories(objects: &mut Vec<Value>, namespace: &str) -> Vec<(Place, String)> {

@@ -22,6 +22,7 @@ use serde_json::Value;
 use crate::model::moment::Timestamp;
 use crate::sim::cluster::Cluster;
 use crate::sim::history::{Change, Place};
+use crate::sim::hub::Hub;
 use crate::sim::story::Event;
 use crate::sim::world::budgets::Budgets;
 use crate::sim::world::endpoints::Endpoints;
@@ -50,14 +51,15 @@ pub struct World {
     people: People,
     prometheus: Prometheus,
     exposure: Exposure,
+    hub: Hub,
     /// Until when the API server answers nobody.
     outage: Option<Timestamp>,
 }
 
 impl World {
     /// Makes the world of a cluster. Times of a story count from now; `chance` gives all delays
-    /// and names, `namespace` is that of the Rollout.
-    pub fn new(cluster: Cluster, chance: fastrand::Rng, namespace: &str) -> Self {
+    /// and names, `namespace` is that of the Rollout, `hub` the registry.
+    pub fn new(cluster: Cluster, chance: fastrand::Rng, namespace: &str, hub: Hub) -> Self {
         let begun = cluster.now();
         let namespace = namespace.to_owned();
         Self {
@@ -72,6 +74,7 @@ impl World {
             people: People::default(),
             prometheus: Prometheus::default(),
             exposure: Exposure::default(),
+            hub,
             outage: None,
         }
     }
@@ -83,6 +86,9 @@ impl World {
         complete::complete(objects, namespace);
         for (policy, repository) in complete::repositories(objects, namespace) {
             self.flux.repository(policy, repository);
+        }
+        for (repository, tag) in complete::registries(objects) {
+            self.hub.push(&repository, tag.as_deref());
         }
     }
 
@@ -96,9 +102,17 @@ impl World {
         match event {
             Event::Release { at: _, name, version, build } => {
                 let source = name.as_deref();
+                if let Some(repository) = followed(ground, source) {
+                    self.hub.push(&repository, Some(version));
+                    return Ok(());
+                }
                 self.flux.release(ground, Release { source, version, build: *build })?;
             }
-            Event::Source { at: _, ready } => self.flux.source(ground, *ready)?,
+            Event::Source { at: _, ready } => {
+                self.hub.set_away(!ready);
+                let listed = followed(ground, None).is_some();
+                self.flux.source(ground, *ready).or_else(|why| listed.then_some(()).ok_or(why))?;
+            }
             Event::Edit { at: _, object, by, merge, every, until } => {
                 let edit = Edit {
                     object: object.clone(),
@@ -210,6 +224,18 @@ impl World {
         let place = Place::new("rollouts", self.ground.namespace.as_str(), rollout);
         self.exposure.percent(&place, self.ground.now())
     }
+}
+
+/// The repository that the one Rollout follows itself of which a story speaks: that of a name, or
+/// the first.
+fn followed(ground: &Ground, name: Option<&str>) -> Option<String> {
+    let mut rollouts = ground.cluster.list("rollouts", None);
+    rollouts.retain(|(place, _)| name.is_none_or(|name| place.name == name));
+    let image = |(_, rollout): &(Place, std::sync::Arc<Value>)| {
+        let image = fields::text(rollout, &["spec", "registry", "image"]);
+        Some(image.to_owned()).filter(|image| !image.is_empty())
+    };
+    rollouts.iter().find_map(image)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod kubectl;
 mod leader;
 mod loss;
 mod ownership;
+mod registry;
 mod replicas;
 mod route;
 mod schema;

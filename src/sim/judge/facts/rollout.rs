@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::api::keys;
 use crate::model::moment::Duration;
 use crate::sim::judge::facts::route::{part, texts, told};
-use crate::sim::judge::facts::source::{Image, Source};
+use crate::sim::judge::facts::source::{Image, Registry, Source, in_range};
 use crate::sim::judge::facts::status::{Attempt, Routing, Stage, Status, Used, Variant, plural};
 use crate::sim::judge::read::{at, count, list, number, text, word};
 use crate::sim::resource::Resource;
@@ -123,6 +123,8 @@ pub struct Spec {
     pub unavailable: u32,
     /// The object whose releases it follows.
     pub source: Option<Source>,
+    /// The repository that it follows itself.
+    pub registry: Option<Registry>,
     /// The version that goes before all others.
     pub wanted: Option<String>,
     /// The range that a release has to lie in.
@@ -386,6 +388,7 @@ impl Spec {
             // Where both come to nothing no pod could move: one may lack.
             unavailable: if surge == 0 { unavailable.max(1) } else { unavailable },
             source: source(spec, text(object, &["metadata", "namespace"])),
+            registry: Registry::read(spec),
             wanted: word(spec, &["wantedVersion"]),
             range: word(spec, &["semver"]),
             dynamic_stable: at(canary, &["dynamicStableScale"]) == Some(&Value::Bool(true)),
@@ -393,6 +396,17 @@ impl Spec {
             revisions_max: usize::try_from(revisions).unwrap_or(usize::MAX),
             container: word(spec, &["container"]),
             images: images(at(spec, &["template", "spec"]).unwrap_or(&Value::Null)),
+        }
+    }
+
+    /// Whether a version is among those that may be taken by themselves.
+    pub fn takes(&self, version: &semver::Version) -> bool {
+        let listed = self.registry.as_ref();
+        match (&self.range, listed, version.pre.is_empty()) {
+            // By precedence, of which the parser of ranges here knows nothing.
+            (_, Some(Registry { prereleases: true, .. }), false) => true,
+            (None, Some(Registry { prereleases: false, .. }), false) => false,
+            (range, _, _) => in_range(range.as_deref(), version),
         }
     }
 

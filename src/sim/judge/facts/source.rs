@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::model::moment::Duration;
 use crate::sim::judge::read::{at, list, number, text};
 
 /// The object whose releases a Rollout follows.
@@ -30,7 +31,36 @@ pub struct Offer {
     pub variables: BTreeMap<String, String>,
 }
 
+/// A repository that a Rollout follows itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registry {
+    /// Registry host and path.
+    pub image: String,
+    /// How often it is asked.
+    pub interval: Duration,
+    /// Whether prereleases count that the range does not name.
+    pub prereleases: bool,
+}
+
+impl Registry {
+    /// Reads it from the spec of a Rollout.
+    pub fn read(spec: &Value) -> Option<Self> {
+        let registry = at(spec, &["registry"])?;
+        Some(Self {
+            image: text(registry, &["image"]).to_owned(),
+            interval: Duration::parse(text(registry, &["interval"])).ok()?,
+            prereleases: at(spec, &["prereleases", "enabled"]) == Some(&Value::Bool(true)),
+        })
+    }
+}
+
 impl Offer {
+    /// What a repository offers by a tag.
+    pub fn tagged(repository: &str, tag: &str) -> Self {
+        let (repository, tag) = (repository.to_owned(), tag.to_owned());
+        Self { repository, tag, digest: String::new(), variables: BTreeMap::new() }
+    }
+
     /// Reads what is offered; nothing while the policy is not Ready at its generation.
     pub fn read(object: &Value) -> Option<Self> {
         let conditions = list(object, &["status", "conditions"]);
@@ -99,4 +129,23 @@ impl<'a> Image<'a> {
 /// The version of a tag, with or without a leading `v`.
 pub fn version(tag: &str) -> Option<semver::Version> {
     semver::Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()
+}
+
+/// Whether a version may lie in a range of Flux's grammar, as far as it is simple to tell.
+pub fn in_range(range: Option<&str>, version: &semver::Version) -> bool {
+    let Some(range) = range else { return true };
+    if !version.pre.is_empty() {
+        // A prerelease lies only in a range that names one: `1.2.3-rc`, not `1.2 - 1.3`.
+        let texts: Vec<&str> = range.split('-').collect();
+        let solid = |end: Option<char>| end.is_some_and(|c| c.is_ascii_alphanumeric());
+        return texts.windows(2).any(|pair| match pair {
+            [left, right] => solid(left.chars().next_back()) && solid(right.chars().next()),
+            _ => false,
+        });
+    }
+    let mut known = range.split("||").map(|part| {
+        let comparators: Vec<&str> = part.split([' ', ',']).filter(|c| !c.is_empty()).collect();
+        semver::VersionReq::parse(&comparators.join(","))
+    });
+    known.any(|part| part.map_or(true, |part| part.matches(version)))
 }

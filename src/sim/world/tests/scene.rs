@@ -6,6 +6,7 @@ use crate::model::moment::Duration;
 use crate::runtime::clock::Clock;
 use crate::sim::cluster::{Actor, Cluster};
 use crate::sim::history::Place;
+use crate::sim::hub::Hub;
 use crate::sim::rules::settle::Part;
 use crate::sim::story::{Event, Fate, Span};
 use crate::sim::world::trouble::Trouble;
@@ -22,7 +23,9 @@ impl Scene {
     pub fn new(seed: u64) -> Self {
         let start = jiff::Timestamp::from_second(1_700_000_000).unwrap();
         let cluster = Cluster::new(Clock::starting_at(start));
-        let world = World::new(cluster.clone(), fastrand::Rng::with_seed(seed), "prod");
+        let chance = fastrand::Rng::with_seed;
+        let hub = Hub::new(chance(seed));
+        let world = World::new(cluster.clone(), chance(seed), "prod", hub);
         Self { cluster, world, heard: 0 }
     }
 

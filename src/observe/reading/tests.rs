@@ -1,0 +1,147 @@
+use serde_json::json;
+
+use super::*;
+use crate::observe::subject::Named;
+
+fn policy(name: &str, tag: &str) -> ImagePolicy {
+    serde_json::from_value(json!({
+        "apiVersion": "image.toolkit.fluxcd.io/v1", "kind": "ImagePolicy",
+        "metadata": {"name": name, "namespace": "flux", "generation": 1},
+        "spec": {"imageRepositoryRef": {"name": "shop"}},
+        "status": {"latestRef": {"name": "a/shop", "tag": tag}},
+    }))
+    .unwrap()
+}
+
+fn look(readings: &Readings, policy: &ImagePolicy, now: Instant) -> Option<Reading> {
+    readings.look(policy, |from, to| from == to, now)
+}
+
+fn taken(readings: &Readings, now: Instant) -> Option<Subject> {
+    readings.take(now).map(|ask| ask.subject)
+}
+
+fn tags(tag: &str) -> Fetched {
+    let tags = Arc::new(BTreeSet::from([tag.to_owned()]));
+    Fetched { reading: Some(Reading::Tags { tags, truncated: false }), ..Fetched::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repository_is_asked_about_once_for_each_thing_that_is_shown() {
+    let readings = Readings::default();
+    let key = Subject::Repository(Key::new("flux", "shop"));
+    let now = Instant::now();
+    assert_eq!(look(&readings, &policy("one", "1.0.0"), now), None);
+    assert_eq!(look(&readings, &policy("two", "1.0.0"), now), None);
+    assert_eq!(taken(&readings, now), Some(key.clone()));
+    assert_eq!(taken(&readings, now), None, "one listing for both");
+    let woken = readings.finish(&key, tags("1.0.0"), now);
+    assert_eq!(woken.policies.len(), 2, "{woken:?}");
+    assert!(look(&readings, &policy("one", "1.0.0"), now).is_some());
+    assert_eq!((taken(&readings, now), readings.next()), (None, None), "nothing is new");
+
+    look(&readings, &policy("one", "1.1.0"), now);
+    assert_eq!(taken(&readings, now), Some(key.clone()));
+    look(&readings, &policy("one", "1.2.0"), now);
+    assert_eq!(taken(&readings, now), None, "not twice at a time");
+    assert_eq!(readings.finish(&key, tags("1.0.0"), now), News::default(), "no news");
+    assert_eq!(taken(&readings, now), Some(key.clone()), "but once more after it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_is_asked_about_again_ever_more_rarely() {
+    let readings = Readings::default();
+    let key = Subject::Repository(Key::new("flux", "shop"));
+    let mut now = Instant::now();
+    look(&readings, &policy("one", "1.0.0"), now);
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        assert_eq!(taken(&readings, now), Some(key.clone()));
+        readings.finish(&key, Fetched { again: true, ..Fetched::default() }, now);
+        let next = readings.next().unwrap();
+        pauses.push((next - now).as_secs());
+        now = next;
+    }
+    assert_eq!(pauses, [30, 60, 120, 240, 480, 600, 600, 600]);
+}
+
+#[test]
+fn a_repository_of_another_namespace_is_asked_about_where_the_policy_may_name_it() {
+    let readings = Readings::default();
+    let now = Instant::now();
+    let mut other = policy("one", "1.0.0");
+    other.spec = json!({"imageRepositoryRef": {"name": "shop", "namespace": "team"}});
+    let told = readings.look(&other, |from, to| from == to, now);
+    let Some(Reading::Unread { reason, why }) = told else { panic!("{told:?}") };
+    assert_eq!(reason, "AccessDenied");
+    assert!(why.contains("--allow-cross-namespace-refs=team"), "{why}");
+    assert_eq!(readings.take(now).map(|ask| ask.subject), None, "nobody is asked");
+
+    assert_eq!(readings.look(&other, |_, _| true, now), None);
+    let ask = readings.take(now).unwrap();
+    assert_eq!(ask.subject, Subject::Repository(Key::new("team", "shop")));
+    assert_eq!(ask.namespaces, BTreeSet::from(["flux".to_owned()]));
+    let denied = BTreeMap::from([("flux".to_owned(), "no".to_owned())]);
+    readings.finish(&ask.subject, Fetched { denied, ..tags("1.0.0") }, now);
+    let told = readings.look(&other, |_, _| true, now);
+    assert_eq!(told, Some(Reading::Unread { reason: "AccessDenied", why: "no".to_owned() }));
+    other.spec = Value::Null;
+    assert_eq!(readings.look(&other, |_, _| true, now), None);
+}
+
+/// A repository that a Rollout follows itself.
+fn image(name: &str) -> Subject {
+    let (secret, cert) = (None, None);
+    Subject::Registry(Named { image: name.to_owned(), insecure: false, secret, cert })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_rollouts_follow_is_asked_about_once_for_all_and_again_and_again() {
+    let readings = Readings::default();
+    let now = Instant::now();
+    let (a, b) = (Key::new("prod", "a"), Key::new("prod", "b"));
+    let minutes = |minutes: u64| Some((image("shop"), moment::Duration::from_secs(60 * minutes)));
+    assert_eq!(readings.follow(&a, minutes(10), now), None);
+    assert_eq!(readings.follow(&b, minutes(5), now), None);
+    assert_eq!(readings.take(now).map(|ask| ask.subject), Some(image("shop")));
+    assert_eq!(readings.take(now).map(|ask| ask.subject), None, "one listing for both");
+    let news = readings.finish(&image("shop"), tags("1.0.0"), now);
+    assert_eq!(news.rollouts, BTreeSet::from([a.clone(), b.clone()]));
+    let secs = |at: Instant| (at - now).as_secs();
+    let next = readings.next().map(secs).unwrap();
+    assert!((300..=330).contains(&next), "the shortest interval, and up to a tenth: {next}");
+
+    assert!(readings.follow(&b, minutes(5), now).is_some());
+    assert_eq!(readings.next().map(secs), Some(next), "a turn changes nothing");
+    readings.leave(&b);
+    let due = readings.next().unwrap();
+    assert!(readings.take(due).is_some());
+    let news = readings.finish(&image("shop"), tags("1.0.0"), due);
+    assert_eq!(news, News::default(), "the same is no news");
+    let next = readings.next().map(|at| (at - due).as_secs()).unwrap();
+    assert!((600..=660).contains(&next), "only the other is left: {next}");
+
+    readings.follow(&a, Some((image("other"), moment::Duration::from_secs(60))), due);
+    let ask = readings.take(due).unwrap();
+    assert_eq!(ask.subject, image("other"), "asked at once, and the former one not any more");
+    readings.rest();
+    assert_eq!(readings.finish(&ask.subject, tags("1.0.0"), due), News::default());
+    assert_eq!(readings.next(), None, "another process asks now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_fails_is_asked_again_sooner_than_its_interval() {
+    let readings = Readings::default();
+    let now = Instant::now();
+    let wanted = Some((image("shop"), moment::Duration::from_secs(3600)));
+    readings.follow(&Key::new("prod", "a"), wanted, now);
+    readings.take(now).unwrap();
+    let why = "it fails".to_owned();
+    let reading = Some(Reading::Unread { reason: "RegistryFault", why });
+    let failed = Fetched { reading, again: true, ..Fetched::default() };
+    assert_eq!(readings.finish(&image("shop"), failed, now).rollouts.len(), 1);
+    assert_eq!(readings.next(), Some(now + PAUSE_MIN));
+    readings.take(now + PAUSE_MIN).unwrap();
+    readings.finish(&image("shop"), tags("1.0.0"), now + PAUSE_MIN);
+    assert!(readings.next().is_some_and(|at| now + Duration::from_secs(3600) < at));
+}

@@ -1,0 +1,111 @@
+//! Releases that a registry offers by itself: no object of Flux is there.
+
+use serde_json::{Value, json};
+
+use crate::support::json::{condition, list, merged, text};
+use crate::support::shop::{imageless, rollout};
+use crate::support::story::{SHOP, Story, attempt_is};
+
+const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
+/// A ladder that needs no person.
+fn quick() -> Value {
+    json!([{"setWeight": 50}, {"setWeight": 100}])
+}
+
+/// The shop at a tag, which follows its repository in the rig's registry.
+fn following(story: &Story, tag: &str, over: &Value) -> Value {
+    let registry = json!({"image": story.repository(), "insecure": true, "interval": "30s"});
+    let follows = json!({"spec": {"registry": registry}});
+    merged(merged(rollout(story, tag, quick()), &follows), over)
+}
+
+/// The tags that status lists in a field.
+fn tags<'a>(rollout: &'a Value, field: &str) -> Vec<&'a str> {
+    list(rollout, field).iter().map(|known| text(known, "/tag")).collect()
+}
+
+#[tokio::test]
+async fn a_pushed_tag_climbs_without_flux() {
+    let story = Story::begin("pushed", 150).await;
+    story.push("1.0.0").await;
+    story.push("0.9.0").await;
+    story.cluster.add(following(&story, "1.0.0", &json!({}))).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let known = |r: &Value| tags(r, "/status/availableReleases") == ["0.9.0", "1.0.0"];
+    story.until("the registry is listed", known).await;
+
+    story.push("2.0.0-rc.1").await;
+    story.push("1.1.0").await;
+    let done = story.completed(2).await;
+    assert_eq!(text(&done, IMAGE), story.image("1.1.0"), "no prerelease by itself");
+    assert_eq!(condition(&done, "RegistryUnreadable"), "");
+
+    let more = json!({"spec": {"prereleases": {"enabled": true, "allow": ["rc"]}}});
+    story.cluster.merge("Rollout", SHOP, more).await;
+    let done = story.completed(3).await;
+    assert_eq!(text(&done, IMAGE), story.image("2.0.0-rc.1"));
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_newest_of_what_was_pushed_while_nobody_looked_is_taken() {
+    let story = Story::begin("missed", 120).await;
+    story.push("1.0.0").await;
+    let over = json!({"spec": {"semver": "<2.0.0-0"}});
+    story.cluster.add(following(&story, "1.0.0", &over)).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let known = |r: &Value| tags(r, "/status/availableReleases") == ["1.0.0"];
+    story.until("the registry is listed", known).await;
+
+    controller.kill();
+    for tag in ["1.2.0", "2.0.0", "1.1.0"] {
+        story.push(tag).await;
+    }
+    controller.restart();
+
+    let done = story.completed(2).await;
+    assert_eq!(text(&done, IMAGE), story.image("1.2.0"));
+    assert_eq!(list(&done, "/status/history").len(), 2, "none of those in between");
+    let all = |r: &Value| tags(r, "/status/availableReleases") == ["1.0.0", "1.1.0", "1.2.0"];
+    story.until("all in the range are known", all).await;
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_keeps_a_registry_from_being_listed_is_told_until_it_is_gone() {
+    let story = Story::begin("unlisted", 180).await;
+    let config = json!({"auths": {}}).to_string();
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pull"},
+        "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": config}});
+    story.cluster.add(secret).await;
+    let private = json!({"spec": {"container": "app",
+        "registry": {"secretRef": {"name": "pull"}}}});
+    story.cluster.add(imageless(following(&story, "any", &private))).await;
+    let controller = story.controller().await;
+    let reason = |r: &Value| {
+        let all = list(r, "/status/conditions").iter();
+        let mut all = all.filter(|c| text(c, "/type") == "RegistryUnreadable");
+        all.next().map(|said| text(said, "/reason").to_owned()).unwrap_or_default()
+    };
+    let held = story.until("a Role is missing", |r| reason(r) == "Forbidden").await;
+    assert!(held.to_string().contains("grant its service account get on it by a Role"), "{held}");
+    let message = story.held("SourceNotReady").await;
+    assert!(message.starts_with(&format!("registry {}", story.repository())), "{message}");
+
+    let account = "--serviceaccount=stairlock-system:stairlock";
+    let role = ["create", "role", "pull", "--verb=get", "--resource=secrets"];
+    story.kubectl(&[&role[..], &["--resource-name=pull"]].concat()).await;
+    story.kubectl(&["create", "rolebinding", "pull", "--role=pull", account]).await;
+    story.until("the repository is missing", |r| reason(r) == "RegistryFault").await;
+    story.push("1.0.0").await;
+
+    let done = story.until("it is listed", |r| attempt_is(r, 1) && reason(r).is_empty()).await;
+    assert_eq!(text(&done, "/status/attempt/release/tag"), "1.0.0");
+    let done = story.completed(1).await;
+    assert_eq!(text(&done, IMAGE), story.image("1.0.0"));
+    let secrets = |line: &String| line.contains("/secrets/pull");
+    assert!(controller.forbidden().iter().all(secrets), "{:?}", controller.forbidden());
+}
