@@ -12,6 +12,7 @@ mod failure;
 mod fault;
 mod flux;
 mod gates;
+mod health;
 mod kubectl;
 mod leader;
 mod loss;

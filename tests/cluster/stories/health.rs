@@ -1,0 +1,64 @@
+//! Health: what others find decides whether a release that is delivered counts as a success.
+
+use serde_json::{Value, json};
+
+use crate::support::flux::{APPS, applied, bound, delivering, oci_repository, ready, shown};
+use crate::support::health::{CHECK, checked, health_check};
+use crate::support::json::{hold_message, list, text};
+use crate::support::story::{SHOP, Story};
+
+const VALUE: &str = "/spec/postBuild/substitute/SHOP_VERSION";
+
+/// Gives the shop another time to bake.
+async fn bakes_for(story: &Story, time: &str) {
+    story.cluster.merge("Rollout", SHOP, json!({"spec": {"bakeTime": time}})).await;
+}
+
+/// Waits until Flux has applied a version.
+async fn stands(story: &Story, version: &str) {
+    let is = |k: &Value| text(k, VALUE) == version && ready(k);
+    story.becomes("Kustomization", APPS, &format!("{version} is applied"), is).await;
+}
+
+#[tokio::test]
+async fn an_error_that_others_find_fails_the_bake_and_the_version_before_comes_back() {
+    let story = Story::begin("health", 150).await;
+    story.offer("1.0.0").await;
+    story.publish(APPS, "1.0.0", &shown()).await;
+    story.cluster.add(oci_repository(&story, APPS, json!({"tag": "1.0.0"}))).await;
+    story.cluster.add(bound(applied(&story, APPS))).await;
+    story.cluster.add(health_check()).await;
+    story.cluster.add(checked(delivering(SHOP))).await;
+    let controller = story.controller().await;
+    let message = story.held("AwaitingHealth").await;
+    assert!(message.contains(CHECK), "{message}");
+    story.found_anew("Healthy").await;
+    story.completed(1).await;
+
+    // What was said of the release before is not believed of this one.
+    bakes_for(&story, "1h").await;
+    story.push("1.1.0").await;
+    story.found_anew("Healthy").await;
+    story.until("it bakes", |r| text(r, "/status/phase") == "Baking").await;
+    stands(&story, "1.1.0").await;
+    story.found("Unhealthy").await;
+    let failed = story.failed(2, "BakeFailed").await;
+    let entry = &list(&failed, "/status/history")[0];
+    assert_eq!(text(entry, "/bakeStatus"), "Failed");
+    assert_eq!(text(entry, "/failedHealthChecks/0/name"), CHECK, "{entry}");
+    stands(&story, "1.0.0").await;
+
+    // While the error lasts nothing starts by itself.
+    bakes_for(&story, "1s").await;
+    story.push("1.2.0").await;
+    let waits = story.until("it is not well", |r| !hold_message(r, "UnhealthyCheck").is_empty());
+    let waits = waits.await;
+    assert!(hold_message(&waits, "UnhealthyCheck").contains("as measured"), "{waits}");
+    story.found("Healthy").await;
+    story.found_anew("Healthy").await;
+    let done = story.completed(3).await;
+    stands(&story, "1.2.0").await;
+    assert_eq!(text(&done, "/status/history/0/bakeStatus"), "Succeeded");
+    assert_eq!(list(&done, "/status/history").len(), 3);
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
