@@ -89,6 +89,8 @@ fn resource(path: &str) -> String {
         ["namespaces", _, plural, _] => format!("{plural}/NAME"),
         ["namespaces", _, plural, _, part] => format!("{plural}/NAME/{part}"),
         [plural] => (*plural).to_owned(),
+        [plural, _] => format!("{plural}/NAME"),
+        [plural, _, part] => format!("{plural}/NAME/{part}"),
         _ => path.to_owned(),
     }
 }

@@ -28,6 +28,8 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("imagepolicies", "image.toolkit.fluxcd.io/v1", "ImagePolicy"),
     ("kustomizations", "kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
     ("ocirepositories", "source.toolkit.fluxcd.io/v1", "OCIRepository"),
+    ("clusterrolloutschedules", "stairlock.dev/v1alpha1", "ClusterRolloutSchedule"),
+    ("healthchecks", "stairlock.dev/v1alpha1", "HealthCheck"),
     ("rolloutgates", "stairlock.dev/v1alpha1", "RolloutGate"),
     ("rollouts", "stairlock.dev/v1alpha1", "Rollout"),
     ("rolloutschedules", "stairlock.dev/v1alpha1", "RolloutSchedule"),
@@ -206,11 +208,12 @@ impl Player<'_> {
         event["object"]["metadata"].get("name").is_none() || self.ours(&event["object"])
     }
 
-    /// Whether an object was made by the sequence.
+    /// Whether an object was made by the sequence: in its namespace, or in none and named as it.
     fn ours(&self, object: &Value) -> bool {
         let meta = object.get("metadata").or_else(|| object["object"].get("metadata"));
         let meta = meta.unwrap_or(&Value::Null);
-        meta["namespace"] == self.namespace && meta["name"] != "kube-root-ca.crt"
+        let place = meta.get("namespace").unwrap_or(&meta["name"]);
+        *place == self.namespace && meta["name"] != "kube-root-ca.crt"
     }
 
     /// Takes away of a list what is not the sequence's, and of a discovery document the kinds that
@@ -333,11 +336,10 @@ pub fn uri(request: &Request, namespace: &str) -> String {
     let target = &request.target;
     let path = if target.starts_with('/') {
         target.clone()
-    } else if let Some(plural) = target.strip_prefix("*/") {
-        format!("{}/{plural}", prefix(plural))
+    } else if let Some(target) = target.strip_prefix("*/") {
+        format!("{}/{target}", prefix(target))
     } else {
-        let plural = target.split('/').next().unwrap_or_default();
-        format!("{}/namespaces/{namespace}/{target}", prefix(plural))
+        format!("{}/namespaces/{namespace}/{target}", prefix(target))
     };
     let query = request.words.iter().filter_map(|(key, value)| parameter(key, value));
     let watched = ["WATCH", "OPEN"].contains(&request.verb.as_str());
@@ -404,7 +406,8 @@ fn encoded(text: &str) -> String {
     text.bytes().map(part).collect()
 }
 
-fn prefix(plural: &str) -> String {
+fn prefix(target: &str) -> String {
+    let plural = target.split('/').next().unwrap_or_default();
     let kind = KINDS.iter().find(|(known, _, _)| *known == plural);
     let (_, version, _) = kind.unwrap_or_else(|| panic!("no kind has the plural {plural}"));
     if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") }

@@ -85,7 +85,8 @@ fn names(plural: &str) -> (&[&str], &[&str], &str) {
             (&["imgpol", "imagepol"], &["all", "fluxcd", "fluxcd-images"], "uwF8vvAU/Jc=")
         }
         "kustomizations" => (&["ks"], &["all", "fluxcd", "fluxcd-appliers"], "GozwzC4McTQ="),
-        "healthchecks" | "clusterrolloutschedules" => (&[], &["stairlock"], ""),
+        "healthchecks" => (&[], &["stairlock"], "xnx2bn2R33U="),
+        "clusterrolloutschedules" => (&[], &["stairlock"], "YA5RRWa6sI4="),
         "rolloutgates" => (&[], &["stairlock"], "Vsb/gSrjfZ8="),
         "rolloutschedules" => (&[], &["stairlock"], "Z4uEAZkQX+A="),
         "ocirepositories" => (&["ocirepo"], &[], "GGgn4oy0Eik="),

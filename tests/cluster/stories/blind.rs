@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::controller::Controller;
-use crate::support::json::{list, name, number};
+use crate::support::flux::{APPS, applied, delivering, oci_repository, shown};
+use crate::support::health::{checked, health_check};
+use crate::support::json::{list, merged, name, number};
+use crate::support::kuberik::{bound_as_kuberik, installed};
 use crate::support::ladder::sequence;
-use crate::support::proxy::{Strike, Trouble};
+use crate::support::proxy::{Call, Strike, Trouble};
 use crate::support::shop::{CANARY, STABLE, route, routed, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 use crate::support::watch::{Change, Seen, Watch};
@@ -155,4 +158,73 @@ async fn watches_that_break_mid_way_go_on() {
     let took = promote(&story).await;
     assert!(took <= AGAIN_MAX, "{took:?}");
     once(&story, &controller, &routes).await;
+}
+
+/// Kinds that only some Rollouts and schedules have to do with.
+const RARE: &[&str] = &[
+    "clusterrolloutschedules",
+    "healthchecks",
+    "kustomizations",
+    "ocirepositories",
+    "rolloutgates",
+    "rolloutschedules",
+];
+
+/// A release that has to do with all of these: delivered twice, found well, and let through by
+/// schedules of both kinds.
+async fn with_all_kinds(story: &Story) {
+    story.offer("1.0.0").await;
+    let manifests = shown();
+    for tag in ["1.0.0", "1.1.0"] {
+        story.publish(APPS, tag, &manifests).await;
+    }
+    let labels = json!({"metadata": {"annotations": {"stairlock.dev/rollout": SHOP}}});
+    story.cluster.add(merged(oci_repository(story, APPS, json!({})), &labels)).await;
+    story.cluster.add(bound_as_kuberik(applied(story, APPS))).await;
+    story.cluster.add(health_check()).await;
+    let anybody = json!({"namespaceSelector": {}});
+    for (kind, name, over) in [
+        ("RolloutSchedule", "office", json!({})),
+        ("ClusterRolloutSchedule", story.namespace(), anybody),
+    ] {
+        let spec = json!({"rolloutSelector": {}, "action": "Allow",
+            "rules": [{"timeRange": {"start": "00:00", "end": "00:00"}}]});
+        let schedule = json!({"apiVersion": "stairlock.dev/v1alpha1", "kind": kind,
+            "metadata": {"name": name}, "spec": merged(spec, &over)});
+        story.cluster.add(story.labelled(schedule)).await;
+    }
+    story.cluster.add(story.labelled(checked(delivering(SHOP)))).await;
+}
+
+#[tokio::test]
+async fn kinds_that_tell_too_late_are_asked_for_and_listed_where_lists_do_not_stream() {
+    let story = Story::begin("rare", 240).await;
+    installed().await;
+    with_all_kinds(&story).await;
+    let _tellers = story.all_is_well().await;
+    let controller = story.controller_of_all(&[]).await;
+    controller.kill();
+    controller.proxy.be_old();
+    // Later than a controller waits for its own writes before it asks.
+    let late = Trouble { late: Duration::from_secs(7), ..Trouble::default() };
+    RARE.iter().for_each(|resource| controller.proxy.trouble(resource, late));
+    let mark = controller.proxy.mark();
+    controller.restart();
+    story.completed(1).await;
+    story.push("1.1.0").await;
+    let done = story.completed(2).await;
+    story.cluster.remove("ClusterRolloutSchedule", story.namespace()).await;
+
+    assert_eq!(list(&done, "/status/history").len(), 2);
+    let calls = controller.proxy.calls().split_off(mark);
+    let reads: Vec<_> = calls.iter().filter(|call| call.method == "GET").collect();
+    for kind in RARE {
+        let by_name = format!("/{kind}/");
+        assert!(reads.iter().any(|call| call.path.contains(&by_name)), "{kind} is not asked for");
+    }
+    for kind in RARE.iter().chain(&["namespaces", "kuberik.com/v1alpha1/rollouts"]) {
+        let list = |call: &&&Call| call.path.ends_with(kind) && call.query.contains("limit=");
+        assert!(reads.iter().find(list).is_some(), "{kind} are not listed");
+    }
+    assert_eq!(controller.forbidden(), [""; 0]);
 }

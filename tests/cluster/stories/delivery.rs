@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use crate::support::clock::ticks;
 use crate::support::controller::Controller;
-use crate::support::flux::{APPS, VARIABLE, applied, bound, config_map, delivering};
-use crate::support::flux::{oci_repository, ready, shown};
+use crate::support::flux::{APPS, VARIABLE, applied, bound, bound_to, config_map, delivering};
+use crate::support::flux::{oci_repository, ready, shown, variable_of};
 use crate::support::json::{list, merged, name, text, version};
+use crate::support::kuberik::bound_as_kuberik;
 use crate::support::proxy::Call;
 use crate::support::rig::{rig, succeeded};
-use crate::support::shop::{image_policy, image_repository, rollout, sourced};
+use crate::support::shop::{image_policy, image_repository, rollout, sourced, sources_of};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::Seen;
 
@@ -286,14 +287,6 @@ async fn a_kustomization_waits_for_the_very_rollout_that_feeds_it() {
 /// How many releases each of two Rollouts makes at the same time.
 const ROUNDS: u64 = 100;
 
-/// The source of the releases of one Rollout among several.
-async fn source_of(story: &Story, of: &str) {
-    let over = json!({"metadata": {"name": of}, "spec": {"image": story.repository_of(of)}});
-    story.cluster.add(merged(image_repository(story), &over)).await;
-    let over = json!({"metadata": {"name": of}, "spec": {"imageRepositoryRef": {"name": of}}});
-    story.cluster.add(merged(image_policy(), &over)).await;
-}
-
 /// Releases one version after the other, each as soon as the one before is in the variable.
 async fn releases(story: &Story, of: &str, value: &str) {
     let watch = story.watch("Kustomization").await;
@@ -315,14 +308,13 @@ async fn releases(story: &Story, of: &str, value: &str) {
 async fn two_rollouts_never_touch_each_others_variable_in_200_releases() {
     let story = Story::begin("two", 270).await;
     let names = [SHOP, "cart"];
-    let variables = names.map(|name| format!("{}_VERSION", name.to_uppercase()));
     let mut kustomization = applied(&story, APPS);
-    for (name, variable) in names.iter().zip(&variables) {
-        let key = format!("stairlock.dev/substitute.{variable}.from");
-        let binding = json!({"metadata": {"annotations": {key: name}}});
-        kustomization = merged(kustomization, &binding);
+    for name in names {
+        kustomization = bound_to(kustomization, name);
         story.push_of(name, "1.0.0").await;
-        source_of(&story, name).await;
+        for object in sources_of(&story, name) {
+            story.cluster.add(object).await;
+        }
         story.cluster.add(delivering(name)).await;
     }
     staged(&story, &shown(), kustomization).await;
@@ -332,7 +324,8 @@ async fn two_rollouts_never_touch_each_others_variable_in_200_releases() {
         story.completed_of(name, 1).await;
     }
 
-    let [shop, cart] = variables.map(|variable| format!("/spec/postBuild/substitute/{variable}"));
+    let [shop, cart] =
+        names.map(|name| format!("/spec/postBuild/substitute/{}", variable_of(name)));
     tokio::join!(releases(&story, SHOP, &shop), releases(&story, "cart", &cart));
 
     let last = format!("1.0.{ROUNDS}");
@@ -349,40 +342,12 @@ async fn two_rollouts_never_touch_each_others_variable_in_200_releases() {
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 
-/// What kuberik installs, as far as it matters: that its Rollouts can be there.
-async fn kuberik_installed() {
-    let crd = json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "rollouts.kuberik.com"},
-        "spec": {
-            "group": "kuberik.com",
-            "scope": "Namespaced",
-            "names": {"kind": "Rollout", "plural": "rollouts", "singular": "rollout"},
-            "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {
-                "openAPIV3Schema": {"type": "object",
-                    "x-kubernetes-preserve-unknown-fields": true}}}],
-        },
-    });
-    let apply = ["apply", "--server-side", "-f", "-"];
-    succeeded("kuberik's CRD", rig().kubectl_with(&apply, &crd.to_string()).await);
-    let wait = ["wait", "--for=condition=Established", "--timeout=20s"];
-    let crd = ["crd/rollouts.kuberik.com"];
-    succeeded("kuberik's CRD", rig().kubectl(&[&wait[..], &crd].concat()).await);
-}
-
 #[tokio::test]
 async fn while_a_rollout_of_kuberik_lives_its_bindings_are_its_own() {
-    kuberik_installed().await;
     let story = Story::begin("kuberik", 150).await;
     story.offer("1.0.0").await;
-    let theirs = json!({"apiVersion": "kuberik.com/v1alpha1", "kind": "Rollout",
-        "metadata": {"name": SHOP, "namespace": story.namespace()}, "spec": {}});
-    let create = ["create", "-f", "-"];
-    succeeded("kuberik's Rollout", rig().kubectl_with(&create, &theirs.to_string()).await);
-    let key = format!("rollout.kuberik.com/substitute.{VARIABLE}.from");
-    let binding = json!({"metadata": {"annotations": {key: SHOP}}});
-    staged(&story, &shown(), merged(applied(&story, APPS), &binding)).await;
+    story.kuberik().await;
+    staged(&story, &shown(), bound_as_kuberik(applied(&story, APPS))).await;
     shows(&story, "0.0.0").await;
     story.cluster.add(delivering(SHOP)).await;
     let controller = story.controller().await;
@@ -393,7 +358,7 @@ async fn while_a_rollout_of_kuberik_lives_its_bindings_are_its_own() {
     story.clock("clock").await;
     assert_eq!(deliveries(&controller), [""; 0]);
 
-    story.kubectl(&["delete", "rollouts.kuberik.com", SHOP]).await;
+    story.kuberik_goes().await;
     story.completed(1).await;
     shows(&story, "1.0.0").await;
     assert_eq!(controller.forbidden(), [""; 0]);

@@ -14,6 +14,7 @@ mod fault;
 mod flux;
 mod gates;
 mod health;
+mod inventory;
 mod kubectl;
 mod leader;
 mod loss;

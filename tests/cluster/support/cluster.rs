@@ -16,6 +16,7 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("stairlock.dev/v1alpha1", "RolloutSchedule", "rolloutschedules"),
     ("stairlock.dev/v1alpha1", "HealthCheck", "healthchecks"),
     ("apps/v1", "Deployment", "deployments"),
+    ("stairlock.dev/v1alpha1", "ClusterRolloutSchedule", "clusterrolloutschedules"),
     ("apps/v1", "ReplicaSet", "replicasets"),
     ("v1", "Pod", "pods"),
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
@@ -32,9 +33,11 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("image.toolkit.fluxcd.io/v1", "ImagePolicy", "imagepolicies"),
     ("source.toolkit.fluxcd.io/v1", "OCIRepository", "ocirepositories"),
     ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations"),
-    ("source.toolkit.fluxcd.io/v1", "OCIRepository", "ocirepositories"),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"),
 ];
+
+/// Those of them that are in no namespace.
+const WHOLE: &[&str] = &["Namespace", "ClusterRolloutSchedule", "CustomResourceDefinition"];
 
 /// A namespace, seen as admin.
 #[derive(Clone)]
@@ -62,14 +65,17 @@ impl Cluster {
         let cluster = Self { client, namespace: namespace.to_owned() };
         let object = serde_json::json!({"apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": namespace}});
-        let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource("Namespace"));
-        api.create(&PostParams::default(), &typed(object)).await.unwrap();
+        cluster.api("Namespace").create(&PostParams::default(), &typed(object)).await.unwrap();
         cluster
     }
 
-    /// Objects of a kind in the namespace.
+    /// Objects of a kind in the namespace; of a kind that is in none, all.
     pub fn api(&self, kind: &str) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.namespace, &resource(kind))
+        let (client, resource) = (self.client.clone(), resource(kind));
+        if WHOLE.contains(&kind) {
+            return Api::all_with(client, &resource);
+        }
+        Api::namespaced_with(client, &self.namespace, &resource)
     }
 
     /// Creates an object as a person does.

@@ -43,8 +43,9 @@ impl Controller {
         std::fs::write(&kubeconfig, file.to_string()).unwrap();
         let log = rig().folder("logs/stories").join(format!("{name}.log"));
         let flags = flags.to_vec();
-        let abroad = flags.iter().any(|flag| flag.starts_with("--allow-cross-namespace-refs="));
-        proxy.note(Word::Begun { abroad });
+        let has = |what: &str| flags.iter().any(|flag| flag.starts_with(what));
+        let abroad = has("--allow-cross-namespace-refs=");
+        proxy.note(Word::Begun { abroad, whole: !has("--watch-namespaces=") });
         let child = Arc::new(Mutex::new(spawn(name, &kubeconfig, &log, &flags)));
         Self { proxy, name: name.to_owned(), kubeconfig, log, flags, child }
     }
@@ -65,6 +66,11 @@ impl Controller {
     /// Starts it again after its end, behind the same proxy.
     pub fn restart(&self) {
         self.proxy.revive();
+        self.start_again();
+    }
+
+    /// Starts it again after [`Self::kill`]; where it is to be ended stays.
+    pub fn start_again(&self) {
         let child = spawn(&self.name, &self.kubeconfig, &self.log, &self.flags);
         *self.child.lock().unwrap() = child;
     }

@@ -76,8 +76,18 @@ pub fn delivering(name: &str) -> Value {
 
 /// A Kustomization whose variable follows the shop.
 pub fn bound(object: Value) -> Value {
-    let key = format!("stairlock.dev/substitute.{VARIABLE}.from");
-    merged(object, &json!({"metadata": {"annotations": {key: SHOP}}}))
+    bound_to(object, SHOP)
+}
+
+/// A Kustomization of which a variable follows a Rollout.
+pub fn bound_to(object: Value, rollout: &str) -> Value {
+    let key = format!("stairlock.dev/substitute.{}.from", variable_of(rollout));
+    merged(object, &json!({"metadata": {"annotations": {key: rollout}}}))
+}
+
+/// The variable that follows a Rollout.
+pub fn variable_of(rollout: &str) -> String {
+    format!("{}_VERSION", rollout.to_uppercase())
 }
 
 /// Manifests that show which version is applied. No object may have a name in capitals, so a

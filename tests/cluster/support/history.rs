@@ -148,7 +148,8 @@ impl History {
             let shown: Vec<Value> = list.items.into_iter().map(plain).collect();
             self.until(end, |record| record.lacks(resource.plural, until, &shown)).await?;
         }
-        let made = ledger::revisions(&format!("{}-", self.namespace));
+        let own = [self.namespace.as_str(), NAMESPACE];
+        let made = ledger::revisions(&format!("{}-", self.namespace), &own);
         let lacks = |record: &Record| {
             let missing = made.iter().find(|revision| !record.heard.contains_key(revision));
             missing.map(|revision| format!("revision {revision}, made by a controller"))

@@ -82,9 +82,10 @@ fn in_time(mut changes: Vec<Change>) -> Vec<Change> {
 /// Tells a judge everything in its order.
 fn told(own: &History, all: &[Change], words: &[(Arc<str>, Timestamp, Word)]) -> Judge {
     let mut judge = Judge::new();
-    let abroad = |word: &Word| matches!(word, Word::Begun { abroad: true });
+    let abroad = |word: &Word| matches!(word, Word::Begun { abroad: true, .. });
+    let whole = words.iter().any(|(_, _, word)| matches!(word, Word::Begun { whole: true, .. }));
     judge.note(Note::Reach(Reach {
-        namespaces: Some(BTreeSet::from([own.namespace.clone()])),
+        namespaces: (!whole).then(|| BTreeSet::from([own.namespace.clone()])),
         foreign_sources: words.iter().any(|(_, _, word)| abroad(word)),
     }));
     // Where nothing was disturbed, all has to happen in time from the beginning on.

@@ -168,6 +168,14 @@ pub fn image_policy() -> Value {
     })
 }
 
+/// The source of the releases of one Rollout among several.
+pub fn sources_of(story: &Story, of: &str) -> [Value; 2] {
+    let over = json!({"metadata": {"name": of}, "spec": {"image": story.repository_of(of)}});
+    let repository = merged(image_repository(story), &over);
+    let over = json!({"metadata": {"name": of}, "spec": {"imageRepositoryRef": {"name": of}}});
+    [repository, merged(image_policy(), &over)]
+}
+
 impl Story {
     /// Pushes a tag and makes the source that offers it; waits until it does.
     pub async fn offer(&self, tag: &str) {

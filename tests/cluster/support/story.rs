@@ -12,7 +12,7 @@ use super::cluster::Cluster;
 use super::controller::Controller;
 use super::history::History;
 use super::install;
-use super::json::{condition, hold_message, holds, name, number, text};
+use super::json::{condition, hold_message, holds, merged, name, number, text};
 use super::judge::judge;
 use super::rig::{rig, succeeded};
 use super::watch::{Change, Seen, Watch};
@@ -22,6 +22,9 @@ pub const SHOP: &str = "shop";
 
 /// Asks for a source to be read at once.
 pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+
+/// The label that tells of which story an object is, where a controller looks at all namespaces.
+const TOLD_BY: &str = "test.stairlock.dev/story";
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
@@ -72,6 +75,20 @@ impl Story {
         all.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Controller::start(&format!("{}-{count}", self.namespace()), &all).await
+    }
+
+    /// Starts a controller of all namespaces, kept to the objects with the label of this story.
+    pub async fn controller_of_all(&self, flags: &[&str]) -> Controller {
+        let mut all = vec!["--leader-election=false".to_owned()];
+        all.push(format!("--watch-label-selector={TOLD_BY}={}", self.namespace()));
+        all.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Controller::start(&format!("{}-{count}", self.namespace()), &all).await
+    }
+
+    /// An object with the label of this story.
+    pub fn labelled(&self, object: Value) -> Value {
+        merged(object, &json!({"metadata": {"labels": {TOLD_BY: self.namespace()}}}))
     }
 
     /// The flag that keeps a controller to this namespace.

@@ -33,6 +33,8 @@ struct Ledger {
 pub struct Entry {
     /// Who wrote.
     pub identity: Arc<str>,
+    /// Into which namespace; none where the object is in none.
+    pub namespace: String,
     /// What it had been told of each resource when the write arrived.
     pub seen: Arc<Sight>,
     /// When the answer came: it was carried out before.
@@ -46,6 +48,8 @@ pub enum Word {
     Begun {
         /// Whether sources of other namespaces are allowed to it.
         abroad: bool,
+        /// Whether it is for all namespaces.
+        whole: bool,
     },
     /// It ended without a word.
     Crashed,
@@ -72,10 +76,13 @@ pub fn remover(uid: &str) -> Option<Entry> {
     LEDGER.lock().unwrap().removed.get(uid).cloned()
 }
 
-/// All revisions that controllers made whose identity begins so.
-pub fn revisions(of: &str) -> Vec<u64> {
+/// All revisions in some namespaces that controllers made whose identity begins so.
+pub fn revisions(of: &str, namespaces: &[&str]) -> Vec<u64> {
     let ledger = LEDGER.lock().unwrap();
-    let made = ledger.made.iter().filter(|(_, entry)| entry.identity.starts_with(of));
+    let ours = |entry: &Entry| {
+        entry.identity.starts_with(of) && namespaces.contains(&entry.namespace.as_str())
+    };
+    let made = ledger.made.iter().filter(|(_, entry)| ours(entry));
     made.map(|(revision, _)| *revision).collect()
 }
 
@@ -99,7 +106,9 @@ pub fn failed(identity: &Arc<str>, call: &Call) {
 
 /// Enters the answer to a write that was carried out.
 pub fn enter(identity: &Arc<str>, seen: Sight, call: &Call, answer: &Value) {
-    let entry = Entry { identity: Arc::clone(identity), seen: Arc::new(seen), at: now() };
+    let namespace = text(answer, "/metadata/namespace").to_owned();
+    let identity = Arc::clone(identity);
+    let entry = Entry { identity, namespace, seen: Arc::new(seen), at: now() };
     let mut ledger = LEDGER.lock().unwrap();
     let finalizers = list(answer, "/metadata/finalizers");
     let last = answer.pointer("/metadata/deletionTimestamp").is_some() && finalizers.is_empty();
