@@ -103,7 +103,7 @@ fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
             break; // All others are older than what runs.
         }
         let Some(hold) = refusal(seen, release, &targets, now) else {
-            let stale = releases.stale.clone().map(Pick::Hold);
+            let stale = releases.stale.clone().map(|hold| Pick::Hold(*hold));
             return stale.unwrap_or_else(|| Pick::Release(release.clone()));
         };
         // What is about to be known would come right after an older one.
