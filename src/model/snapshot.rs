@@ -201,13 +201,9 @@ pub struct Releases {
     pub suspect: Option<String>,
     /// Why none of them starts by itself, where they are what was known before and not yet told
     /// anew.
-<<<<<<< ours
-    pub stale: Option<Hold>,
+    pub stale: Option<Box<Hold>>,
     /// The tags of the list that are no versions.
     pub skipped: Skipped,
-=======
-    pub stale: Option<Box<Hold>>,
->>>>>>> theirs
 }
 
 impl Releases {

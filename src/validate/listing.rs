@@ -58,7 +58,8 @@ pub fn releases(
     found
 }
 
-/// The tag that runs, that was listed before, and is not any more.
+/// The tag that runs, that was listed before, and is not any more. What the policy shows is there:
+/// the list is from before it.
 pub fn missing(
     latest: &Image,
     tags: &BTreeSet<String>,
@@ -67,8 +68,10 @@ pub fn missing(
 ) -> Option<String> {
     let images = template.containers.iter().filter_map(|c| Image::parse(c.image.as_deref()?).ok());
     let ours = images.filter(|image| image.same_repository(latest));
+    let shown = |tag: &String| latest.tag.as_ref() == Some(tag);
     let listed = |tag: &String| status.available.iter().any(|known| known.tag == *tag);
-    ours.filter_map(|image| image.tag).find(|tag| listed(tag) && !tags.contains(tag))
+    let lost = |tag: &String| listed(tag) && !tags.contains(tag) && !shown(tag);
+    ours.filter_map(|image| image.tag).find(lost)
 }
 
 /// How a policy chooses.
@@ -134,6 +137,15 @@ mod tests {
     }
 
     fn told(spec: Value, reading: Option<&Reading>, known: &[&str]) -> (String, Option<String>) {
+        shown("1.9.0", spec, reading, known)
+    }
+
+    fn shown(
+        tag: &str,
+        spec: Value,
+        reading: Option<&Reading>,
+        known: &[&str],
+    ) -> (String, Option<String>) {
         let policy: ImagePolicy = serde_json::from_value(json!({
             "apiVersion": "image.toolkit.fluxcd.io/v1", "kind": "ImagePolicy",
             "metadata": {"name": "shop", "namespace": "prod"}, "spec": spec,
@@ -142,7 +154,7 @@ mod tests {
         let shop = template::with_owners(&fixture::rollout(json!({})), &[]);
         let available = known.iter().map(|tag| Listed::of(&latest(tag))).collect();
         let status = Status { available, ..Status::default() };
-        let found = releases((&policy, None), latest("1.9.0"), reading, (&shop, &status));
+        let found = releases((&policy, None), latest(tag), reading, (&shop, &status));
         let tags: Vec<_> = found.newest_first().filter_map(|r| r.image.tag.clone()).collect();
         (format!("{} {}", tags.join(" "), found.whole), found.suspect)
     }
@@ -195,5 +207,7 @@ mod tests {
         assert_eq!(told(spec(), Some(&without), &["1.2.3"]).1, Some("1.2.3".to_owned()));
         assert_eq!(told(spec(), Some(&without), &[]).1, None, "it never was of this list");
         assert_eq!(told(spec(), Some(&read(&[], true)), &["1.2.3"]).1, None, "nobody knows");
+        let shown = shown("1.2.3", spec(), Some(&without), &["1.2.3"]);
+        assert_eq!(shown.1, None, "the list is from before it was pushed");
     }
 }

@@ -1,9 +1,10 @@
 //! What a release costs the API server, and what doing nothing costs it: counted at the proxy.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::clock::ticks;
 use crate::support::controller::Controller;
+use crate::support::json::text;
 use crate::support::proxy::Call;
 use crate::support::shop::{rollout, route, routed, sourced};
 use crate::support::story::Story;
@@ -12,7 +13,7 @@ use crate::support::story::Story;
 const WRITES_MAX_A: usize = 9;
 const WRITES_MAX_B: usize = 18;
 
-fn steps() -> serde_json::Value {
+fn steps() -> Value {
     json!([{"setWeight": 50, "pause": {"duration": "1s"}}, {"setWeight": 100}])
 }
 
@@ -71,6 +72,11 @@ async fn at_rest_nothing_is_asked_and_nothing_is_written() {
     story.cluster.add(sourced(routed(&story, "1.0.0", steps()))).await;
     let controller = story.controller().await;
     story.completed(1).await;
+    let told = |r: &Value| {
+        !text(r, "/status/stable/release/digest").is_empty()
+            && r.pointer("/status/outbox").is_none()
+    };
+    story.until("the registry was read and all is told", told).await;
     story.clock("clock1").await;
     let mark = controller.proxy.mark();
 
