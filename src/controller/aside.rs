@@ -1,5 +1,5 @@
-//! Aside: the loop of objects beside that of the Rollouts. One object at a time, one kind of thing in
-//! a turn, and no polling: it is woken by changes, and when time alone makes a difference.
+//! Aside: the loop of objects beside that of the Rollouts. One object at a time, one kind of thing
+//! in a turn, and no polling: it is woken by changes, and when time alone makes a difference.
 
 use std::error::Error as StdError;
 use std::future::Future;

@@ -1,5 +1,5 @@
-//! Line: the schedules and HealthChecks that are due, and what is kept of each between turns. Losing
-//! it costs calls, never correctness.
+//! Line: the schedules and HealthChecks that are due, and what is kept of each between turns.
+//! Losing it costs calls, never correctness.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};

@@ -325,8 +325,8 @@ fn digest(version: &str, build: u32) -> String {
     format!("sha256:{}", hex(&hash, 64))
 }
 
-/// The status of a Kustomization that applied a revision, or the one that it had, or could not; what
-/// it applies is what the story says.
+/// The status of a Kustomization that applied a revision, or the one that it had, or could not;
+/// what it applies is what the story says.
 fn applied(kustomization: &Value, tried: (Option<&str>, bool), ground: &Ground) -> Value {
     let mut status = ended(kustomization, tried, ground);
     let inventory = fields::at(kustomization, &["status", "inventory"]);

@@ -59,6 +59,13 @@ fn a_release_starts_through_no_gate_that_is_closed_for_it() {
             },
             &["S24"],
         ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn a_gate_that_asks_for_nothing_is_no_gate() {
+    let rows: &[Row] = &[
         (
             "one that was opened, then closed a moment ago",
             rest,
@@ -97,6 +104,13 @@ fn a_release_starts_through_no_gate_that_is_closed_for_it() {
             },
             &[],
         ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn what_stands_in_no_way_is_told_apart() {
+    let rows: &[Row] = &[
         (
             "one that is gone",
             rest,
