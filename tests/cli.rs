@@ -166,7 +166,13 @@ spec:
                 "x.yaml: unreadable: No such",
             ),
             ("a folder", ROLLOUT, "", "plan -f . --version 1.1.0", ".: unreadable: Is a directory"),
-            ("no image", &no_image, "", plan, "--version: the Rollout has no sourceRef and no"),
+            (
+                "no image",
+                &no_image,
+                "",
+                plan,
+                "--version: the Rollout has no sourceRef, no registry",
+            ),
             (
                 "no tag",
                 &bare,

@@ -13,7 +13,7 @@ use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::line::Line;
 use crate::decide::managed;
-use crate::model::schedule::{GateWrite, Turn};
+use crate::model::schedule::{GateWrite, ScheduleStatus, Turn};
 use crate::observe::barrier::UNSEEN_MAX;
 use crate::observe::schedules;
 use crate::validate::schedule::{Either, watched};
@@ -65,24 +65,27 @@ async fn reconcile(ctx: &Context, key: &Key) -> Result<Option<Instant>, Error> {
     let now = ctx.now();
     match managed::next(&seen, now) {
         Turn::Apply(writes) => apply(ctx, key, &schedule, &writes).await,
-        Turn::Report(status) => {
-            let target = schedules::reference(&schedule);
-            line.remember(key, |memory| memory.flight.push(target.clone()));
-            let written = gates::report(
-                &ctx.client,
-                &target,
-                &gates::maker(schedule.kind(), schedule.meta()),
-                &status,
-            )
-            .await;
-            land(ctx, line, key, written)?;
-            info!(schedule = %key, active = status.active, gates = status.gates.len(), "stored");
-            Ok(Some(ctx.clock.monotonic() + UNSEEN_MAX))
-        }
+        Turn::Report(status) => report(ctx, key, &schedule, &status).await,
         Turn::Wait(until) => {
             Ok(until.map(|until| ctx.instant(until, now)).into_iter().chain(again).min())
         }
     }
+}
+
+async fn report(
+    ctx: &Context,
+    key: &Key,
+    schedule: &Either,
+    status: &ScheduleStatus,
+) -> Result<Option<Instant>, Error> {
+    let line = &ctx.schedules.line;
+    let target = schedules::reference(schedule);
+    line.remember(key, |memory| memory.flight.push(target.clone()));
+    let maker = gates::maker(schedule.kind(), schedule.meta());
+    let written = gates::report(&ctx.client, &target, &maker, status).await;
+    land(ctx, line, key, written)?;
+    info!(schedule = %key, active = status.active, gates = status.gates.len(), "stored");
+    Ok(Some(ctx.clock.monotonic() + UNSEEN_MAX))
 }
 
 async fn apply(

@@ -1,6 +1,6 @@
 //! World: what the rest of a cluster does: ReplicaSets, pods, EndpointSlices, garbage, a gateway,
-//! Flux, people and Prometheus. It never runs by itself: it hears changes, says when something is due
-//! and does it when told.
+//! Flux, people and Prometheus. It never runs by itself: it hears changes, says when something is
+//! due and does it when told.
 
 mod budgets;
 mod complete;
