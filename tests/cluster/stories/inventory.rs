@@ -41,7 +41,8 @@ fn check() -> Value {
 async fn checked(title: &str, others: &[Value]) -> (Story, Controller) {
     let story = Story::begin(title, 150).await;
     story.offer("1.0.0").await;
-    let manifests = [&[deployment(&story)], others].concat();
+    let own = [deployment(&story)];
+    let manifests = [&own[..], others].concat();
     story.publish(APPS, "1.0.0", &manifests).await;
     story.cluster.add(oci_repository(&story, APPS, json!({"tag": "1.0.0"}))).await;
     let patient = json!({"spec": {"wait": false}});

@@ -32,6 +32,10 @@ async fn install() -> String {
     }
     let wait = ["wait", "--for=condition=Established", "--timeout=20s", "crd", "--all"];
     succeeded("waiting for the CRDs", rig.kubectl(&wait).await);
+    // Kubernetes gathers what an aggregated role grants.
+    let role = "clusterrole/stairlock-inspection";
+    let wait = ["wait", "--for=jsonpath={.rules[0].verbs[0]}=get", "--timeout=20s", role];
+    succeeded("waiting for the role of inspections", rig.kubectl(&wait).await);
     let create = ["-n", NAMESPACE, "create", "token", ACCOUNT, "--duration=2h"];
     succeeded("asking for a token", rig.kubectl(&create).await).trim().to_owned()
 }
