@@ -22,8 +22,8 @@ use crate::observe::registry::page::Pages;
 use crate::observe::subject::Subject;
 use crate::validate::seen::{Manifest, Manifests, Reading, Unresolved};
 
-/// The first pause after a failure.
-const PAUSE_MIN: Duration = Duration::from_secs(30);
+/// The first pause after a failure: doubled with each, so that a registry that is down is left alone.
+const PAUSE_MIN: Duration = Duration::from_secs(2);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 /// The part of an interval by which it is lengthened at most, by chance.
@@ -255,7 +255,7 @@ impl Readings {
         let Some(asked) = entry.asking.take() else { return News::default() };
         let Fetched { reading, manifests, denied, pages, again } = fetched;
         entry.failures = if again { entry.failures.saturating_add(1) } else { 0 };
-        let pause = PAUSE_MIN.saturating_mul(1 << entry.failures.min(6).saturating_sub(1));
+        let pause = PAUSE_MIN.saturating_mul(1 << entry.failures.min(10).saturating_sub(1));
         let next = if again { Some(now + pause.min(PAUSE_MAX)) } else { entry.next() };
         let listed = matches!(reading, Some(Reading::Tags { .. })) && denied.is_empty();
         entry.list |= !entry.every.is_empty() || (again && asked.list && !listed);

@@ -13,9 +13,19 @@ use super::{accepted, asked, simulated};
 const REAL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Requests of the controller whose kinds the simulated server does not have: those of a registry,
-/// and of another controller's Rollouts.
-const NOT_SIMULATED: &[&str] =
-    &["GET /apis/kuberik.com/v1alpha1 ? ", "GET imagerepositories/NAME ? ", "GET secrets/NAME ? "];
+/// Namespaces, and another controller's Rollouts.
+const NOT_SIMULATED: &[&str] = &[
+    "GET /apis/kuberik.com/v1alpha1 ? ",
+    "GET imagerepositories/NAME ? ",
+    "GET namespaces ?allowWatchBookmarks=true&resourceVersion&timeoutSeconds&watch=true ",
+    "GET namespaces ?allowWatchBookmarks=true&resourceVersion=0&resourceVersionMatch=NotOlderThan&\
+     sendInitialEvents=true&timeoutSeconds&watch=true ",
+    "GET namespaces ?limit=250 ",
+    // kuberik's, of all namespaces; ours are asked for with labels there.
+    "GET rollouts ?allowWatchBookmarks=true&resourceVersion=0&resourceVersionMatch=NotOlderThan&\
+     sendInitialEvents=true&timeoutSeconds&watch=true ",
+    "GET secrets/NAME ? ",
+];
 
 #[test]
 fn the_real_server_answers_as_stored() {

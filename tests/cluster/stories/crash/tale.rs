@@ -1,16 +1,13 @@
 //! The stories that are crashed at every write, as data: what stands there, what is done, and the
 //! state in which it ends. A strategy that comes later adds a story here and nothing else.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
-use crate::support::flux::{APPS, applied, bound, delivering, oci_repository, shown};
-use crate::support::json::merged;
 use crate::support::shop::{experiment, rollout, route, routed, sized, sourced, two_sides};
 use crate::support::story::{SHOP, Story};
 
-/// One story. It begins when the first release, 1.0.0, carries all traffic and all is at rest.
+/// One story. It begins when the first release of each Rollout, 1.0.0, carries all traffic and all
+/// is at rest; without a Rollout at once.
 #[derive(Clone, Copy)]
 pub struct Tale {
     /// Its name in the table.
@@ -19,6 +16,10 @@ pub struct Tale {
     pub objects: fn(&Story) -> Vec<Value>,
     /// What the artifacts 1.0.0 and 1.1.0 hold, from which Flux applies; nothing where none is.
     pub artifact: fn() -> Vec<Value>,
+    /// Whether somebody tells of the HealthCheck, that all is well, each time that it begins anew.
+    pub well: bool,
+    /// What is pushed while the controller is down; nothing where it is not.
+    pub down: &'static [&'static str],
     /// How many seconds an attempt has to become ready, from its beginning on.
     pub patience: Option<u32>,
     /// What happens, one after the other; the last one is its end.
@@ -71,6 +72,26 @@ pub fn kind(write: &str) -> String {
 pub enum Act {
     /// A tag is pushed.
     Push(&'static str),
+    /// A tag of another Rollout's image is pushed.
+    PushOf(&'static str, &'static str),
+    /// Objects are made.
+    Add(fn(&Story) -> Vec<Value>),
+    /// Manifests are pushed as an artifact of this name, under this tag.
+    Publish(&'static str, &'static str, fn(&Story) -> Vec<Value>),
+    /// The Kustomization of this name has applied the artifact of this tag.
+    Applied(&'static str, &'static str),
+    /// Another manager gives the variable a value of its own, or gives it up.
+    Rival(Option<&'static str>),
+    /// A Rollout of kuberik lives, of the same name.
+    Kuberik,
+    /// It is deleted.
+    KuberikGoes,
+    /// The Rollout waits, with this hold.
+    Held(&'static str),
+    /// The variable has no value.
+    Unwritten,
+    /// The variable has this value, and the Rollout waits for nothing.
+    Stands(&'static str),
     /// A person annotates the Rollout.
     Annotate(&'static str, &'static str),
     /// A person puts the strategy of another Rollout in the place of the present one.
@@ -85,6 +106,8 @@ pub enum Act {
     Experimenting(i64),
     /// The attempt carries all traffic.
     Completed(i64),
+    /// That of another Rollout does.
+    CompletedOf(&'static str, i64),
     /// The attempt has failed for this cause, and all is back.
     Failed(i64, &'static str),
     /// The attempt did not win its experiment, and all is back.
@@ -93,12 +116,6 @@ pub enum Act {
     Restarted,
     /// The Rollout is gone.
     Gone,
-}
-
-/// All kinds of writes that the short run tries, over all stories.
-pub fn kinds() -> BTreeSet<String> {
-    let all = OTHERS.iter().chain(DELIVERED).chain([&PROMOTED]);
-    all.flat_map(|tale| tale.tried).map(|(write, _)| kind(write)).collect()
 }
 
 const PROMOTE: Act = Act::Annotate("stairlock.dev/promote", "true");
@@ -155,24 +172,13 @@ fn rolling(story: &Story) -> Vec<Value> {
     vec![shop]
 }
 
-/// A Rollout that delivers to a Kustomization which real Flux applies.
-fn bound_to_flux(story: &Story) -> Vec<Value> {
-    let source = oci_repository(story, APPS, json!({"tag": "1.0.0"}));
-    vec![source, bound(applied(story, APPS)), delivering(SHOP)]
-}
-
-/// A Rollout that delivers the tag of an artifact.
-fn bound_artifact(story: &Story) -> Vec<Value> {
-    let binding = json!({"metadata": {"annotations": {"stairlock.dev/rollout": SHOP}}});
-    let source = merged(oci_repository(story, APPS, json!({})), &binding);
-    vec![source, applied(story, APPS), delivering(SHOP)]
-}
-
 /// A canary that is promoted step by step.
 pub const PROMOTED: Tale = Tale {
     name: "canary behind a route, promoted",
     objects: behind_a_route,
     artifact: Vec::new,
+    well: false,
+    down: &[],
     patience: None,
     acts: &[
         Act::Push("1.1.0"),
@@ -324,43 +330,6 @@ pub const OTHERS: &[Tale] = &[
         acts: &[Act::Push("1.1.0"), Act::Completed(2)],
         weights: &[],
         tried: &[("PATCH replicasets/shop-<1.0.0>", 1)],
-        ..PROMOTED
-    },
-];
-
-/// Those that real Flux has a part in.
-pub const DELIVERED: &[Tale] = &[
-    Tale {
-        name: "variable of a Kustomization, applied and baked",
-        objects: bound_to_flux,
-        artifact: shown,
-        acts: &[Act::Push("1.1.0"), Act::Completed(2)],
-        weights: &[],
-        delivered: &["1.0.0", "1.1.0"],
-        writes_min: 5,
-        tried: &[("PATCH kustomizations/apps", 1), ("PATCH rollouts/shop/status", 3)],
-        ..PROMOTED
-    },
-    Tale {
-        name: "release that Flux cannot apply, the last good one re-delivered",
-        objects: bound_to_flux,
-        artifact: shown,
-        acts: &[Act::Push("2.0.0-BROKEN"), Act::Failed(2, "DeliveryFailed")],
-        weights: &[],
-        delivered: &["1.0.0", "2.0.0-BROKEN", "1.0.0"],
-        history: &[(2, "DeliveryFailed"), (1, "Completed")],
-        writes_min: 5,
-        tried: &[("PATCH kustomizations/apps", 2)],
-        ..PROMOTED
-    },
-    Tale {
-        name: "tag of an artifact",
-        objects: bound_artifact,
-        artifact: shown,
-        acts: &[Act::Push("1.1.0"), Act::Completed(2)],
-        weights: &[],
-        writes_min: 5,
-        tried: &[("PATCH ocirepositories/apps", 1)],
         ..PROMOTED
     },
 ];
