@@ -78,12 +78,15 @@ fn manifest<'a>(seen: &'a Snapshot, release: &ReleaseRef) -> Option<&'a Manifest
     seen.manifests.get(&release.tag)?.as_ref().ok().filter(|_| ours(seen, release))
 }
 
-/// Notes what is known of the images of an attempt and of the sides.
+/// Notes what is known of the images of an attempt, its entry in the history and of the sides.
 pub fn learn(seen: &Snapshot, status: &mut Status) {
+    let number = status.attempt.as_ref().map(|attempt| attempt.number);
+    let entries = status.history.iter_mut().filter(|entry| Some(entry.number) == number);
+    let entries = entries.map(|entry| &mut entry.release);
     let attempt = status.attempt.iter_mut().map(|attempt| &mut attempt.release);
     let sides = [&mut status.stable, &mut status.canary];
     let sides = sides.into_iter().flatten().map(|side| &mut side.release);
-    for release in attempt.chain(sides) {
+    for release in attempt.chain(entries).chain(sides) {
         if let Some(manifest) = manifest(seen, release) {
             release.learn(manifest);
         }
