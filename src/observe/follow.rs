@@ -3,6 +3,7 @@
 //! Verbs: `list` and `watch` on each kind, and a GET of the discovery document of its version.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -33,11 +34,10 @@ pub async fn run(watches: &Watches) {
             stays
         });
         for (sort, sorted) in wanted {
-            if !handles.contains_key(&sort) {
-                let one = one(watches, sort.clone(), Arc::clone(&sorted));
-                let (one, handle) = abortable(one);
+            if let Entry::Vacant(free) = handles.entry(sort.clone()) {
+                let (one, handle) = abortable(one(watches, sort, Arc::clone(&sorted)));
                 running.push(one);
-                handles.insert(sort, (sorted, handle));
+                free.insert((sorted, handle));
             }
         }
         tokio::select! {

@@ -15,6 +15,7 @@ use crate::model::inspection::AppliedAt;
 use crate::model::moment::Timestamp;
 use crate::model::moves::Target;
 use crate::validate::binding;
+use crate::validate::seen::NamedCheck;
 use crate::validate::selector::selects;
 
 /// Tells which of these HealthChecks a Rollout selects; `None` where it selects none at all.
@@ -76,9 +77,7 @@ pub fn healthy_at(check: &HealthCheck) -> Option<AppliedAt> {
 }
 
 /// Reads the HealthChecks of a Rollout, each with the Kustomization that it names.
-pub fn all(
-    checks: Option<&[(Arc<HealthCheck>, Option<Arc<Kustomization>>)]>,
-) -> Option<Vec<Check>> {
+pub fn all(checks: Option<&[NamedCheck]>) -> Option<Vec<Check>> {
     Some(checks?.iter().map(|(check, named)| of(check, named.as_deref())).collect())
 }
 

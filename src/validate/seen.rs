@@ -12,6 +12,9 @@ use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
 
+/// A HealthCheck, with the Kustomization that it names where that exists.
+pub type NamedCheck = (Arc<HealthCheck>, Option<Arc<Kustomization>>);
+
 /// The raw objects and readings of one turn.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -31,7 +34,7 @@ pub struct Seen {
     pub manifests: Arc<Manifests>,
     /// The HealthChecks that the Rollout selects, each with the Kustomization that it names, as far
     /// as that exists; `None`: it selects none.
-    pub checks: Option<Vec<(Arc<HealthCheck>, Option<Arc<Kustomization>>)>>,
+    pub checks: Option<Vec<NamedCheck>>,
     /// The gates that are for the Rollout, each with the Rollout that it depends on.
     pub gates: Vec<(Arc<RolloutGate>, Option<Found<Rollout>>)>,
     /// The Services that the strategy or the attempt in progress names, as far as they exist; where
