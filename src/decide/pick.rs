@@ -101,7 +101,7 @@ fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
             break; // All others are older than what runs.
         }
         let Some(hold) = refusal(seen, release, &targets, now) else {
-            let stale = releases.stale.clone().map(Pick::Hold);
+            let stale = releases.stale.clone().map(|hold| Pick::Hold(*hold));
             return stale.unwrap_or_else(|| Pick::Release(release.clone()));
         };
         let older = matches!(hold, Hold::OlderRelease { .. });

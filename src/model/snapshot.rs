@@ -199,7 +199,7 @@ pub struct Releases {
     pub suspect: Option<String>,
     /// Why none of them starts by itself, where they are what was known before and not yet told
     /// anew.
-    pub stale: Option<Hold>,
+    pub stale: Option<Box<Hold>>,
 }
 
 impl Releases {

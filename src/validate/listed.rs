@@ -100,7 +100,7 @@ fn known(registry: &Registry, spec: &Spec, status: &Status, hold: &Hold) -> Opti
     all.sort_by(|a, b| b.version.precedence(&a.version));
     let mut all = all.into_iter();
     let mut found = Releases::newest(all.next()?, all.collect());
-    found.stale = Some(hold.clone());
+    found.stale = Some(Box::new(hold.clone()));
     Some(found)
 }
 

@@ -88,7 +88,7 @@ fn of_what_was_known_before_nothing_starts() {
         let why = "its tags were not listed yet".to_owned();
         let hold = Hold::SourceNotReady { source: "registry shop".to_owned(), why };
         if let Offer::Releases(releases) = &mut seen.offer {
-            releases.stale = stale.then_some(hold);
+            releases.stale = stale.then(|| Box::new(hold));
         }
         assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
         assert_eq!(available(&seen).len(), tags.len(), "{case}");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::json::{condition, list, merged, text};
-use crate::support::shop::{imageless, rollout};
+use crate::support::shop::{image_policy, image_repository, imageless, rollout, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
@@ -18,6 +18,13 @@ fn following(story: &Story, tag: &str, over: &Value) -> Value {
     let registry = json!({"image": story.repository(), "insecure": true, "interval": "30s"});
     let follows = json!({"spec": {"registry": registry}});
     merged(merged(rollout(story, tag, quick()), &follows), over)
+}
+
+/// Why the registry is not listed, as the condition says; empty where it is.
+fn reason(rollout: &Value) -> &str {
+    let mut all = list(rollout, "/status/conditions").iter();
+    let said = all.find(|condition| text(condition, "/type") == "RegistryUnreadable");
+    said.map_or("", |said| text(said, "/reason"))
 }
 
 /// The tags that status lists in a field.
@@ -85,11 +92,6 @@ async fn what_keeps_a_registry_from_being_listed_is_told_until_it_is_gone() {
         "registry": {"secretRef": {"name": "pull"}}}});
     story.cluster.add(imageless(following(&story, "any", &private))).await;
     let controller = story.controller().await;
-    let reason = |r: &Value| {
-        let all = list(r, "/status/conditions").iter();
-        let mut all = all.filter(|c| text(c, "/type") == "RegistryUnreadable");
-        all.next().map(|said| text(said, "/reason").to_owned()).unwrap_or_default()
-    };
     let held = story.until("a Role is missing", |r| reason(r) == "Forbidden").await;
     assert!(held.to_string().contains("grant its service account get on it by a Role"), "{held}");
     let message = story.held("SourceNotReady").await;
@@ -108,4 +110,32 @@ async fn what_keeps_a_registry_from_being_listed_is_told_until_it_is_gone() {
     assert_eq!(text(&done, IMAGE), story.image("1.0.0"));
     let secrets = |line: &String| line.contains("/secrets/pull");
     assert!(controller.forbidden().iter().all(secrets), "{:?}", controller.forbidden());
+}
+
+#[tokio::test]
+async fn a_repository_of_another_namespace_is_listed_where_it_and_the_flag_let_in() {
+    let mut story = Story::begin("abroad", 150).await;
+    let other = Story::begin("images", 150).await;
+    story.beside(&other);
+    for tag in ["1.0.0", "1.0.5", "1.1.0"] {
+        story.push(tag).await;
+    }
+    let own = json!({"kubernetes.io/metadata.name": story.namespace()});
+    let access = json!({"spec": {"accessFrom": {"namespaceSelectors": [{"matchLabels": own}]}}});
+    other.cluster.add(merged(image_repository(&story), &access)).await;
+    let there = json!({"name": SHOP, "namespace": other.namespace()});
+    let named = json!({"spec": {"imageRepositoryRef": there}});
+    story.cluster.add(merged(image_policy(), &named)).await;
+    story.cluster.add(sourced(rollout(&story, "1.1.0", quick()))).await;
+    let controller = story.controller().await;
+    let told = story.until("the flag is missing", |r| reason(r) == "AccessDenied").await;
+    assert_eq!(tags(&told, "/status/availableReleases"), ["1.1.0"], "what the policy shows");
+    controller.kill();
+
+    let flag = format!("--allow-cross-namespace-refs={}", other.namespace());
+    let controller = story.controller_with(&[&flag]).await;
+    let known = |r: &Value| tags(r, "/status/availableReleases") == ["1.0.0", "1.0.5", "1.1.0"];
+    let listed = story.until("the registry is listed", known).await;
+    assert_eq!(reason(&listed), "");
+    assert_eq!(controller.forbidden(), [""; 0]);
 }
