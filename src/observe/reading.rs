@@ -22,7 +22,7 @@ use crate::observe::registry::page::Pages;
 use crate::observe::subject::Subject;
 use crate::validate::seen::{Manifest, Manifests, Reading, Unresolved};
 
-/// The first pause after a failure: doubled with each, so that a registry that is down is left alone.
+/// The first pause after a failure, doubled with each: a registry that is down is left alone.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
