@@ -22,6 +22,7 @@ mod audit {
     const FOR_INSPECTION: &[&str] = &[
         "/persistentvolumeclaims",
         "apps/daemonsets",
+        "apps/deployments",
         "apps/statefulsets",
         "batch/cronjobs",
         "batch/jobs",
@@ -105,7 +106,9 @@ mod audit {
                         && text(subject, "/name") == ACCOUNT
                         && text(subject, "/namespace") == NAMESPACE
                 };
-                if subjects.iter().any(ours) {
+                // What a tenant's Role grants beside is that tenant's.
+                let place = cluster || text(&binding, "/metadata/namespace") == NAMESPACE;
+                if place && subjects.iter().any(ours) {
                     granted.extend(rules(&binding, cluster));
                 }
             }

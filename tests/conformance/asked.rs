@@ -103,6 +103,9 @@ fn parameter(pair: &str) -> Option<String> {
         "resourceVersion" if value == "0" => Some(pair.to_owned()),
         // Each delivery is a manager of its own, named by a hash.
         "fieldManager" if value.starts_with("stairlock-") => Some(format!("{key}=stairlock-#")),
+        "fieldSelector" if value.starts_with("metadata.name%3D") => {
+            Some(format!("{key}=metadata.name%3D#"))
+        }
         "labelSelector" | "timeoutSeconds" | "resourceVersion" => Some(key.to_owned()),
         _ => Some(format!("{key}={value}")),
     }

@@ -306,7 +306,7 @@ async fn releases(story: &Story, of: &str, value: &str) {
 
 #[tokio::test]
 async fn two_rollouts_never_touch_each_others_variable_in_200_releases() {
-    let story = Story::begin("two", 270).await;
+    let story = Story::begin("two", 540).await;
     let names = [SHOP, "cart"];
     let mut kustomization = applied(&story, APPS);
     for name in names {

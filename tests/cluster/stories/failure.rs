@@ -208,7 +208,8 @@ async fn a_status_that_makes_no_sense_is_found_again() {
     let steps = json!([{"setWeight": 50}, {"setWeight": 100}]);
     story.cluster.add(rollout(&story, "1.0.0", steps)).await;
     let _controller = story.controller().await;
-    let before = story.completed(1).await;
+    story.completed(1).await;
+    let before = story.until("all is told", |r| r.pointer("/status/outbox").is_none()).await;
     let odd = json!({"status": {"stable": null, "history": null, "attempt": {"number": 1,
         "revision": "zzz", "trigger": "Odd", "stage": "Odd", "startedAt": "never",
         "enteredAt": "never"}}});

@@ -18,6 +18,8 @@ const VOLATILE: &[&str] = &[
     "clusterIPs",
     "terminatingReplicas", // pods of Kubernetes that still end
     "f:terminatingReplicas",
+    "digest", // what a registry tells of an image comes when it comes
+    "f:digest",
 ];
 
 /// Names of one run by what they stand for.
