@@ -111,7 +111,7 @@ pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result
     let pods = check_pods(ctx, key, rollout).await?;
     let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
     let reading = ctx.reads.then(|| reading(ctx, key, rollout, now)).flatten();
-    let manifests = ctx.reads.then(|| manifests(ctx, key, rollout, now)).unwrap_or_default();
+    let manifests = manifests(ctx, key, rollout, now);
     let remembered = ctx.remember(key, |memory| {
         let refusal = memory.refusal(rollout, version, now);
         let refused = refusal.map(|refusal| (refusal.target.to_string(), refusal.why));
@@ -131,7 +131,8 @@ fn reading(ctx: &Context, key: &Key, rollout: &Rollout, now: Instant) -> Option<
 
 /// What is known of the images behind the tags of a policy's repository.
 fn manifests(ctx: &Context, key: &Key, rollout: &Rollout, now: Instant) -> Arc<Manifests> {
-    let Some(policy) = policy(ctx, key, rollout) else { return Arc::default() };
+    let policy = policy(ctx, key, rollout).filter(|_| ctx.reads);
+    let Some(policy) = policy else { return Arc::default() };
     let wanted = manifest::wanted(&policy, rollout);
     ctx.readings.want(&policy, (key, wanted), now)
 }

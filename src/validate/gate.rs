@@ -145,7 +145,10 @@ mod tests {
         }));
         match of_rollout(&[(gate, None)], source).remove(0).asks {
             Asks::Signature { verified } => verified,
-            other => panic!("{other:?}"),
+            other @ (Asks::Passing { .. }
+            | Asks::Approval { .. }
+            | Asks::Other { .. }
+            | Asks::Unusable(_)) => panic!("{other:?}"),
         }
     }
 

@@ -36,7 +36,7 @@ fn first(seen: &Seen) -> Told {
     let Subject::Applied { all, .. } = of(seen).subject else { panic!("nothing is looked at") };
     match &all[0].sight {
         Sight::Told(told) => told.clone(),
-        other => panic!("{other:?}"),
+        other @ (Sight::Absent { .. } | Sight::Unread(_)) => panic!("{other:?}"),
     }
 }
 
