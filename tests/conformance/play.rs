@@ -128,8 +128,8 @@ impl Player<'_> {
         if all { self.all_pages(request, answer).await } else { answer }
     }
 
-    /// The pages after the first one of a list of all namespaces, as one page: what other tests left
-    /// there may fill it.
+    /// The pages after the first one of a list of all namespaces, as one page: what other tests
+    /// left there may fill it.
     async fn all_pages(&self, request: &Request, mut first: Answer) -> Answer {
         let next = |body: &Value| {
             let token = body.pointer("/metadata/continue").and_then(Value::as_str);
