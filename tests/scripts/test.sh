@@ -83,7 +83,7 @@ trap 'exit 143' TERM
 
 step "cluster stories"
 # No network in there: everything is compiled by now. The stories mostly wait, so more of them than there are cores.
-"$rig" run env RUST_TEST_THREADS="${STORIES:-8}" cargo test --offline --locked --test cluster -- "$@"
+"$rig" run env RUST_TEST_THREADS="${STORIES:-6}" cargo test --offline --locked --test cluster -- "$@"
 
 # What was forbidden or granted in vain is known only after all of them.
 if [ $# = 0 ]; then
