@@ -16,7 +16,6 @@ use crate::apply::send::{Effect, Written};
 use crate::controller::context::Context;
 use crate::controller::error::{Error, Retry, outcome, said};
 use crate::controller::line::{Line, Memory};
-use crate::controller::triggers::touched;
 use crate::observe::barrier::{Expect, Gate, View};
 use crate::runtime::health::DUE_TIME;
 use crate::runtime::leader::Standing;
@@ -159,15 +158,8 @@ pub async fn catch_up(
             Gate::Open => return Ok(None),
             Gate::Shut { until } => return Ok(Some(until)),
             Gate::Ask(target) => {
-                debug!(object = %target, "own write not seen: asking");
-                let asked = ctx.stores.refresh(&ctx.client, &target).await;
-                let change = asked.map_err(|source| {
-                    let target = target.clone();
-                    Error::Read { target, source: Box::new(source) }
-                })?;
-                // The watch will tell nothing of what the store has already.
-                let rollouts = change.map(|change| touched(&ctx.stores, &change));
-                rollouts.into_iter().flatten().for_each(|rollout| ctx.queue.push(rollout, now));
+                let rollouts = ctx.ask(&target).await?;
+                rollouts.into_iter().for_each(|rollout| ctx.queue.push(rollout, now));
                 line.remember(key, |memory| memory.barrier.settle(&target));
             }
         }

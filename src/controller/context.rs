@@ -1,18 +1,20 @@
 //! Context: what every turn works with, shared by all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
 use tokio::time::Instant;
+use tracing::debug;
 
-use crate::api::kind::Key;
-use crate::controller::error::Failures;
+use crate::api::kind::{Key, Reference};
+use crate::controller::error::{Error, Failures};
 use crate::controller::line::{Checks, Schedules};
 use crate::controller::memory::Memory;
 use crate::controller::queue::Queue;
+use crate::controller::triggers::touched;
 use crate::model::moment::Timestamp;
 use crate::observe::reading::{Fetch, Readings};
 use crate::observe::stores::Stores;
@@ -130,6 +132,21 @@ impl Context {
         drop(memories);
         self.readings.rest();
         self.metrics.forget_all();
+    }
+
+    /// Asks for an object that was written and is not seen yet. Tells the Rollouts that what came
+    /// of it is about: the watch will tell nothing of what the store has already.
+    ///
+    /// # Errors
+    /// [`Error::Read`] if there is no answer.
+    pub async fn ask(&self, target: &Reference) -> Result<BTreeSet<Key>, Error> {
+        debug!(object = %target, "own write not seen: asking");
+        let asked = self.stores.refresh(&self.client, target).await;
+        let change = asked.map_err(|source| {
+            let target = target.clone();
+            Error::Read { target, source: Box::new(source) }
+        })?;
+        Ok(change.map(|change| touched(&self.stores, &change)).unwrap_or_default())
     }
 
     /// Tells the wall time.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::api::foreign::{ImagePolicy, Pod};
 use crate::api::kind::{Key, Kind, Reference};
@@ -16,7 +16,6 @@ use crate::apply::{commit, writes};
 use crate::controller::context::Context;
 use crate::controller::error::{Error, backoff, outcome, unanswered};
 use crate::controller::memory::{Memory, Verdict};
-use crate::controller::triggers::touched;
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
 use crate::model::notice::Notice;
@@ -64,16 +63,9 @@ pub async fn catch_up(ctx: &Context, key: &Key, rollout: &Rollout) -> Result<Gat
         let view = |reference: &Reference| View::of(&ctx.stores, reference);
         match ctx.remember(key, |memory| memory.barrier.look(view, now)) {
             Gate::Ask(target) => {
-                debug!(object = %target, "own write not seen: asking");
-                let asked = ctx.stores.refresh(&ctx.client, &target).await;
-                let change = asked.map_err(|source| {
-                    let target = target.clone();
-                    Error::Read { target, source: Box::new(source) }
-                })?;
+                let touched = ctx.ask(&target).await?;
                 ctx.remember(key, |memory| memory.barrier.settle(&target));
-                // The watch will tell nothing of what the store has already.
-                let others = change.map(|change| touched(&ctx.stores, &change));
-                let others = others.into_iter().flatten().filter(|other| other != key);
+                let others = touched.into_iter().filter(|other| other != key);
                 others.for_each(|other| ctx.queue.push(other, now));
             }
             gate @ (Gate::Open | Gate::Shut { .. }) => return Ok(gate),
@@ -110,8 +102,10 @@ pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result
     let template_refused = check_template(ctx, key, rollout, now).await?;
     let pods = check_pods(ctx, key, rollout).await?;
     let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
-    let reading = ctx.reads.then(|| reading(ctx, key, rollout, now)).flatten();
-    let manifests = manifests(ctx, key, rollout, now);
+    let policy = policy(ctx, key, rollout).filter(|_| ctx.reads);
+    let reading = ctx.reads.then(|| reading(ctx, key, rollout, (policy.as_deref(), now))).flatten();
+    let manifests = policy.map(|policy| manifests(ctx, key, rollout, (&policy, now)));
+    let manifests = manifests.unwrap_or_default();
     let remembered = ctx.remember(key, |memory| {
         let refusal = memory.refusal(rollout, version, now);
         let refused = refusal.map(|refusal| (refusal.target.to_string(), refusal.why));
@@ -122,19 +116,27 @@ pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result
 }
 
 /// What is known of the registry that a Rollout follows, by itself or behind its ImagePolicy.
-fn reading(ctx: &Context, key: &Key, rollout: &Rollout, now: Instant) -> Option<Reading> {
+fn reading(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+    (policy, now): (Option<&ImagePolicy>, Instant),
+) -> Option<Reading> {
     let followed = ctx.readings.follow(key, subject::followed(rollout), now);
     let reached = |from: &str, to: &str| ctx.stores.reach.allows(from, to);
-    let shown = || ctx.readings.look(&*policy(ctx, key, rollout)?, reached, now);
+    let shown = || ctx.readings.look(policy?, reached, now);
     followed.or_else(shown)
 }
 
 /// What is known of the images behind the tags of a policy's repository.
-fn manifests(ctx: &Context, key: &Key, rollout: &Rollout, now: Instant) -> Arc<Manifests> {
-    let policy = policy(ctx, key, rollout).filter(|_| ctx.reads);
-    let Some(policy) = policy else { return Arc::default() };
-    let wanted = manifest::wanted(&policy, rollout);
-    ctx.readings.want(&policy, (key, wanted), now)
+fn manifests(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+    (policy, now): (&ImagePolicy, Instant),
+) -> Arc<Manifests> {
+    let wanted = manifest::wanted(policy, rollout);
+    ctx.readings.want(policy, (key, wanted), now)
 }
 
 /// The ImagePolicy whose registry may tell of more releases.
