@@ -192,6 +192,11 @@ impl Manners {
     /// that has to read its own writes never demands an older one.
     pub fn stale(&mut self, place: &Place, demanded: u64, at: Timestamp) {
         self.refused.insert(place.clone(), (demanded, at));
+        // Two loops write these, each for itself: an attempt sets them back while it begins, and
+        // what their objects say is stored. The version that both demand keeps them apart.
+        if place.resource == "healthchecks" {
+            return;
+        }
         if self.own.get(place).is_some_and(|own| demanded < *own) {
             let shown = format!("{}/{}", place.resource, place.name);
             let message = format!("{shown} is written to as it was before our last write");
@@ -268,6 +273,12 @@ mod tests {
             })
         };
         assert_eq!((stale(7), stale(8)), (vec!["S9"], vec![]));
+        let check = Place::new("healthchecks", "prod", "shop");
+        let beside = |m: &mut Manners| {
+            m.made(check.clone(), 8);
+            m.stale(&check, 7, at(1));
+        };
+        assert_eq!(broken(beside), [""; 0], "the other loop wrote it");
     }
 
     #[test]
