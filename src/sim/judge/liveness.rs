@@ -282,8 +282,10 @@ fn stage(rollout: &Rollout) -> String {
             let (number, step) = attempt.place();
             format!("{number} {} {step} {}", attempt.stage, attempt.paused_at.is_some())
         }
-        Some(_) if status.draining.is_empty() && status.outbox.is_empty() => String::new(),
-        Some(_) => "settles".to_owned(),
+        Some(_) if !status.draining.is_empty() || !status.outbox.is_empty() => "settles".to_owned(),
+        // What it waits for ends by itself: then it moves though nobody has changed anything.
+        Some(_) if status.waiting_for.iter().any(|waiting| waiting.automatic) => "waits".to_owned(),
+        Some(_) => String::new(),
         None => "unknown".to_owned(),
     }
 }

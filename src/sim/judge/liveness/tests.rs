@@ -162,6 +162,26 @@ fn nobody_writes_at_rest() {
             &["L1"],
         ),
         (
+            "what was waited for has ended",
+            calm,
+            |t| {
+                t.status(json!({"waitingFor": [{"kind": "GateClosed", "automatic": true}]}));
+                t.after(1000);
+                t.status(json!({"waitingFor": null}));
+            },
+            &[],
+        ),
+        (
+            "what a person has to end has not",
+            calm,
+            |t| {
+                t.status(json!({"waitingFor": [{"kind": "Quarantined", "automatic": false}]}));
+                t.after(1000);
+                t.status(json!({"observedGeneration": 9}));
+            },
+            &["L1"],
+        ),
+        (
             "somebody writes after a change",
             calm,
             |t| {
