@@ -1,10 +1,12 @@
 //! The data plane as its clients see it: who answers, how often, and whether anybody was failed.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -36,6 +38,10 @@ const NOTHING: &[u8] = &[0; 5];
 
 /// Answers by version, `failed` for those that are none.
 pub type Shares = BTreeMap<String, usize>;
+
+/// How long a client uses a connection again: the data plane closes one after a minute of silence,
+/// and a question that is sent just then would have no answer.
+const IDLE_MAX: Duration = Duration::from_secs(20);
 
 /// What clients speak.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,7 +104,9 @@ impl Front {
     fn new(host: &str, speaks: Speaks) -> Self {
         let grpc = speaks == Speaks::Grpc;
         let connector = HttpConnector::new_with_resolver(Gateway);
-        let client = Client::builder(TokioExecutor::new()).http2_only(grpc).build(connector);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.http2_only(grpc).pool_idle_timeout(IDLE_MAX);
+        let client = builder.build(connector);
         Self { client, host: host.to_owned(), speaks, cookie: None }
     }
 
@@ -139,7 +147,7 @@ impl Front {
         let request = request.body(Full::new(Bytes::from_static(question))).unwrap();
         let response = match self.client.request(request).await {
             Ok(response) => response,
-            Err(error) => return format!("failed: {error}"),
+            Err(error) => return format!("failed: {error}: {:?}", error.source()),
         };
         let status = response.status();
         if !status.is_success() {
