@@ -31,7 +31,7 @@ fn no_seed_breaks_what_must_always_hold() {
     }
     let (from, count) = match std::env::var("SEED") {
         Ok(seed) => (seed.parse().expect("SEED is a number"), 1),
-        Err(_) => (number("STAIRLOCK_FROM", 0), number("STAIRLOCK_SEEDS", 2000)),
+        Err(_) => (number("STAIRLOCK_FROM", 0), number("STAIRLOCK_SEEDS", 1000)),
     };
     #[allow(clippy::disallowed_methods)] // It measures the machine.
     let began = std::time::Instant::now();
