@@ -83,10 +83,9 @@ use crate::api::strategy::{A_YEAR_AT_MOST, EACH_UNIT_ONCE, SOME_TIME, Strategy};
     ).message("spec.wantedVersion needs a source: set spec.sourceRef or spec.registry, or edit the \
         image in the template"),
     validation = Rule::new(
-        "!self.requireDigest || has(self.template) && has(self.sourceRef) \
-         && self.sourceRef.kind == 'ImagePolicy'"
-    ).message("spec.requireDigest writes the digest of a release into spec.template: set both \
-        spec.template and a spec.sourceRef of kind ImagePolicy, or remove requireDigest"),
+        "!self.requireDigest || has(self.template) && (has(self.sourceRef) || has(self.registry))"
+    ).message("spec.requireDigest writes the digest of a release into spec.template: set \
+        spec.template, and spec.sourceRef or spec.registry, or remove requireDigest"),
     validation = Rule::new(
         "!has(self.template) || !has(self.template.spec.initContainers) \
          || self.template.spec.initContainers.all(init, \
@@ -126,9 +125,10 @@ pub struct RolloutSpec {
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[a-zA-Z0-9_][a-zA-Z0-9_.+-]*$"))]
     pub wanted_version: Option<String>,
     /// Whether a release goes into the template with its digest, as `tag@digest`: as long as the
-    /// digest is not known nothing is written, and a tag that is pushed again is a new release.
-    /// Default: false; then the digest is written where the ImagePolicy reports one. Range: true or
-    /// false. Example: true.
+    /// digest is not known nothing is written, and a tag that is pushed again is a new release. For
+    /// versions of an OCIRepository or a Kustomization it is asked of the image's registry, with
+    /// the logins of the template's imagePullSecrets. Default: false; then the digest is written
+    /// where the ImagePolicy reports one. Range: true or false. Example: true.
     #[serde(default)]
     pub require_digest: bool,
     /// The container or init container whose image takes the releases. Default: every one whose

@@ -24,14 +24,16 @@ use crate::model::template::TemplateId;
 #[cfg(feature = "planted")]
 use crate::observe::barrier::Barrier;
 use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
+use crate::observe::reading::Wanted;
 use crate::observe::seen::{Remembered, gather};
-use crate::observe::{pods, refs, subject};
+use crate::observe::subject::{self, Subject};
+use crate::observe::{pods, refs};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::runtime::metrics::WriteResult;
 use crate::validate::manifest;
 use crate::validate::replica_set::made_of;
-use crate::validate::seen::{Manifests, Reading, Seen};
+use crate::validate::seen::{Reading, Seen};
 
 /// Refusals of a notice before it counts as sent: whoever may not write Events is not to ask for
 /// ever. One that nobody answers is kept until it is taken or the outbox is full.
@@ -104,8 +106,8 @@ pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result
     let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
     let policy = policy(ctx, key, rollout).filter(|_| ctx.reads);
     let reading = ctx.reads.then(|| reading(ctx, key, rollout, (policy.as_deref(), now))).flatten();
-    let manifests = policy.map(|policy| manifests(ctx, key, rollout, (&policy, now)));
-    let manifests = manifests.unwrap_or_default();
+    let wanted = ctx.reads.then(|| wanted(rollout, policy.as_deref())).flatten();
+    let manifests = ctx.readings.want(key, wanted, now);
     let remembered = ctx.remember(key, |memory| {
         let refusal = memory.refusal(rollout, version, now);
         let refused = refusal.map(|refusal| (refusal.target.to_string(), refusal.why));
@@ -128,15 +130,21 @@ fn reading(
     followed.or_else(shown)
 }
 
-/// What is known of the images behind the tags of a policy's repository.
-fn manifests(
-    ctx: &Context,
-    key: &Key,
-    rollout: &Rollout,
-    (policy, now): (&ImagePolicy, Instant),
-) -> Arc<Manifests> {
-    let wanted = manifest::wanted(policy, rollout);
-    ctx.readings.want(policy, (key, wanted), now)
+/// What a Rollout wants to know of the images of its releases.
+fn wanted(rollout: &Rollout, policy: Option<&ImagePolicy>) -> Option<Wanted> {
+    let (subject, namespace, (repository, shown)) = match policy {
+        Some(policy) => {
+            let (repository, shown) = manifest::shown(policy)?;
+            let subject = Subject::Repository(subject::behind(policy)?);
+            (subject, policy.metadata.namespace.clone(), (repository, Some(shown)))
+        }
+        None => {
+            let (subject, repository) = subject::of_images(rollout)?;
+            (subject, rollout.metadata.namespace.clone(), (repository, None))
+        }
+    };
+    let tags = manifest::wanted(&repository, shown, rollout);
+    Some(Wanted { subject, namespace: namespace.unwrap_or_default(), tags })
 }
 
 /// The ImagePolicy whose registry may tell of more releases.

@@ -14,30 +14,35 @@ use crate::api::kind::{Kind, Reference};
 use crate::controller::context::Context;
 use crate::observe::reading::{Ask, Fetch, Fetched, News};
 use crate::observe::subject::Subject;
-use crate::validate::seen::Reading;
+use crate::validate::seen::{Manifest, Manifests, Reading, Unresolved};
 
 /// Repositories that are listed at a time.
 const CONCURRENCY: usize = 4;
 /// How long the listing of one may take, all pages, manifests and waits included.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Makes what asks something else than registries for the tags of an image, as a simulated world
-/// does. ImageRepositories are not asked about.
+/// Makes what asks something else than registries for the tags of an image and for the digest of
+/// one, as a simulated world does. ImageRepositories are not asked about.
 pub fn by(
     tags: impl Fn(&str) -> Result<BTreeSet<String>, String> + Send + Sync + 'static,
+    digest: impl Fn(&str, &str) -> Result<String, String> + Send + Sync + 'static,
 ) -> Fetch {
-    let told = move |ask: Ask| match &ask.subject {
-        Subject::Repository(_) => Fetched::default(),
-        Subject::Registry(named) => match tags(&named.image) {
-            Ok(tags) => {
-                let reading = Reading::Tags { tags: Arc::new(tags), truncated: false };
-                Fetched { reading: Some(reading), ..Fetched::default() }
-            }
-            Err(why) => {
-                let reading = Reading::Unread { reason: "RegistryFault", why };
-                Fetched { reading: Some(reading), again: true, ..Fetched::default() }
-            }
-        },
+    let told = move |ask: Ask| {
+        let Subject::Registry(named) = &ask.subject else { return Fetched::default() };
+        let fault = "RegistryFault";
+        let one = |tag: &String| match digest(&named.image, tag) {
+            Ok(digest) => Ok(Manifest { digest, ..Manifest::default() }),
+            Err(why) => Err(Unresolved { reason: fault, why, passing: true }),
+        };
+        let manifests: Manifests = ask.tags.keys().map(|tag| (tag.clone(), one(tag))).collect();
+        let unknown = manifests.values().any(Result::is_err);
+        let listed = ask.list.then(|| tags(&named.image));
+        let again = unknown || listed.as_ref().is_some_and(Result::is_err);
+        let reading = listed.map(|listed| match listed {
+            Ok(tags) => Reading::Tags { tags: Arc::new(tags), truncated: false },
+            Err(why) => Reading::Unread { reason: fault, why },
+        });
+        Fetched { reading, manifests, again, ..Fetched::default() }
     };
     Arc::new(move |ask| std::future::ready(told(ask)).boxed())
 }

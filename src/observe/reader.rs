@@ -196,10 +196,13 @@ fn listed(listed: Result<(Tags, Pages), Unread>) -> Fetched {
 /// Finds out how a repository that Rollouts name is reached.
 async fn reach_named(client: &Client, named: &Named) -> Result<Way, Unread> {
     let place = Place::of(&named.image, named.insecure);
-    let login = match &named.secret {
-        Some(key) => docker_login(&secret(client, key, &key.name).await?, &place.host),
-        None => None,
-    };
+    let mut login = None;
+    for key in &named.secrets {
+        login = docker_login(&secret(client, key, &key.name).await?, &place.host);
+        if login.is_some() {
+            break;
+        }
+    }
     let trust = match &named.cert {
         Some(key) => trust(&secret(client, key, &key.name).await?),
         None => Trust::default(),

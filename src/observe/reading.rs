@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -19,7 +18,7 @@ use crate::api::foreign::ImagePolicy;
 use crate::api::kind::Key;
 use crate::model::moment;
 use crate::observe::registry::page::Pages;
-use crate::observe::subject::Subject;
+use crate::observe::subject::{Subject, behind};
 use crate::validate::seen::{Manifest, Manifests, Reading, Unresolved};
 
 /// The first pause after a failure, doubled with each: a registry that is down is left alone.
@@ -67,6 +66,17 @@ pub struct Fetched {
 /// Asks about a repository.
 pub type Fetch = Arc<dyn Fn(Ask) -> BoxFuture<'static, Fetched> + Send + Sync>;
 
+/// What a Rollout wants to know of images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where they are.
+    pub subject: Subject,
+    /// The namespace that has to be let in there.
+    pub namespace: String,
+    /// The tags.
+    pub tags: BTreeSet<String>,
+}
+
 /// To whom an answer is news.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct News {
@@ -96,6 +106,8 @@ struct Known {
     line: BTreeSet<(Instant, Subject)>,
     /// What each Rollout follows itself.
     follows: BTreeMap<Key, Subject>,
+    /// Where the images are of which each Rollout needs manifests.
+    wants: BTreeMap<Key, Subject>,
 }
 
 #[derive(Debug, Default)]
@@ -118,8 +130,10 @@ struct Entry {
     list: bool,
     /// Whether the manifests that are known are to be looked at again then.
     recheck: bool,
-    /// When it was last asked.
+    /// When its tags were last asked for.
     asked: Option<Instant>,
+    /// When they are to be listed again by the interval of those that follow it.
+    relist: Option<Instant>,
     failures: u32,
 }
 
@@ -132,7 +146,7 @@ impl Readings {
         reached: impl Fn(&str, &str) -> bool,
         now: Instant,
     ) -> Option<Reading> {
-        let repository = repository(policy)?;
+        let repository = behind(policy)?;
         let latest = policy.status.as_ref().and_then(|status| status.latest_ref.as_ref())?;
         let generation = policy.metadata.generation.unwrap_or(0);
         let digest = latest.digest.as_deref().unwrap_or_default();
@@ -188,28 +202,33 @@ impl Readings {
         known.entries.get(&subject)?.reading.clone()
     }
 
-    /// Tells what is known of the manifests behind tags, and has those read that a Rollout has a
-    /// use for and that nobody asked for yet.
-    pub fn want(
-        &self,
-        policy: &ImagePolicy,
-        (rollout, tags): (&Key, BTreeSet<String>),
-        now: Instant,
-    ) -> Arc<Manifests> {
-        let Some(repository) = repository(policy) else { return Arc::default() };
-        let subject = Subject::Repository(repository);
+    /// Tells what is known of the manifests behind the tags that a Rollout has a use for, and has
+    /// those read that nobody asked for yet; what it wanted before is forgotten.
+    pub fn want(&self, rollout: &Key, wanted: Option<Wanted>, now: Instant) -> Arc<Manifests> {
         let mut known = self.lock();
-        let Some(entry) = known.entries.get_mut(&subject) else { return Arc::default() };
-        if entry.denied.contains_key(policy.metadata.namespace.as_deref().unwrap_or_default()) {
-            return Arc::default();
+        let subject = wanted.as_ref().map(|wanted| &wanted.subject);
+        if known.wants.get(rollout) != subject {
+            known.ignore(rollout);
         }
-        if entry.wanted.get(rollout) != Some(&tags) {
+        let Some(Wanted { subject, namespace, tags }) = wanted else { return Arc::default() };
+        let entry = match &subject {
+            Subject::Repository(_) => known.entries.get_mut(&subject),
+            Subject::Registry(_) => Some(known.entries.entry(subject.clone()).or_default()),
+        };
+        let Some(entry) = entry.filter(|entry| !entry.denied.contains_key(&namespace)) else {
+            return Arc::default();
+        };
+        let new = entry.wanted.get(rollout) != Some(&tags);
+        if new {
             entry.wanted.insert(rollout.clone(), tags);
         }
         let manifests = Arc::clone(&entry.manifests);
         if entry.unasked() && entry.due.is_none_or(|due| now < due) {
             known.ask(&subject, Some(now));
             self.bell.notify_one();
+        }
+        if new {
+            known.wants.insert(rollout.clone(), subject);
         }
         manifests
     }
@@ -218,15 +237,17 @@ impl Readings {
     pub fn leave(&self, rollout: &Key) {
         let mut known = self.lock();
         known.leave(rollout);
-        known.entries.values_mut().for_each(|entry| drop(entry.wanted.remove(rollout)));
+        known.ignore(rollout);
     }
 
-    /// Forgets what Rollouts follow themselves: another process asks now.
+    /// Forgets what Rollouts follow themselves and what they want to know: another process asks
+    /// now.
     pub fn rest(&self) {
         let mut known = self.lock();
-        while let Some((rollout, _)) = known.follows.first_key_value() {
-            let rollout = rollout.clone();
-            known.leave(&rollout);
+        let all: BTreeSet<Key> = known.follows.keys().chain(known.wants.keys()).cloned().collect();
+        for rollout in &all {
+            known.leave(rollout);
+            known.ignore(rollout);
         }
     }
 
@@ -239,7 +260,12 @@ impl Readings {
             return None;
         }
         let entry = known.entries.get_mut(&subject)?;
-        entry.asked = Some(now);
+        if entry.relist.is_some_and(|relist| relist <= now) {
+            (entry.list, entry.recheck) = (true, true);
+        }
+        if entry.list {
+            entry.asked = Some(now);
+        }
         Some(entry.ask(subject))
     }
 
@@ -254,11 +280,15 @@ impl Readings {
         let Some(entry) = known.entries.get_mut(subject) else { return News::default() };
         let Some(asked) = entry.asking.take() else { return News::default() };
         let Fetched { reading, manifests, denied, pages, again } = fetched;
+        let again = again || !entry.prompted() && manifests.values().any(Result::is_err);
         entry.failures = if again { entry.failures.saturating_add(1) } else { 0 };
         let pause = PAUSE_MIN.saturating_mul(1 << entry.failures.min(10).saturating_sub(1));
-        let next = if again { Some(now + pause.min(PAUSE_MAX)) } else { entry.next() };
+        if asked.list {
+            entry.relist = entry.next();
+        }
+        let next = if again { Some(now + pause.min(PAUSE_MAX)) } else { entry.relist };
         let listed = matches!(reading, Some(Reading::Tags { .. })) && denied.is_empty();
-        entry.list |= !entry.every.is_empty() || (again && asked.list && !listed);
+        entry.list |= again && asked.list && !listed;
         let mut news = entry.note(&asked, &manifests);
         let next = if entry.unasked() { Some(now) } else { next };
         let due = entry.due.into_iter().chain(next).min();
@@ -269,7 +299,7 @@ impl Readings {
         }
         let news = News {
             policies: entry.shown.keys().filter(|_| news).cloned().collect(),
-            rollouts: entry.every.keys().filter(|_| news).cloned().collect(),
+            rollouts: if news { entry.users() } else { BTreeSet::new() },
         };
         known.ask(subject, due);
         news
@@ -304,14 +334,38 @@ impl Known {
         let Some(entry) = self.entries.get_mut(&subject) else { return };
         entry.every.remove(rollout);
         if entry.every.is_empty() {
-            let due = entry.due.map(|due| (due, subject.clone()));
-            due.iter().for_each(|due| _ = self.line.remove(due));
-            self.entries.remove(&subject);
+            entry.relist = None;
         }
+        self.drop_unused(&subject);
+    }
+
+    /// Forgets what a Rollout wanted to know of images.
+    fn ignore(&mut self, rollout: &Key) {
+        let Some(subject) = self.wants.remove(rollout) else { return };
+        if let Some(entry) = self.entries.get_mut(&subject) {
+            entry.wanted.remove(rollout);
+        }
+        self.drop_unused(&subject);
+    }
+
+    /// Forgets a repository of Rollouts that nobody has a use for any more.
+    fn drop_unused(&mut self, subject: &Subject) {
+        let Some(entry) = self.entries.get(subject) else { return };
+        if !entry.shown.is_empty() || !entry.users().is_empty() {
+            return;
+        }
+        let due = entry.due.map(|due| (due, subject.clone()));
+        due.iter().for_each(|due| _ = self.line.remove(due));
+        self.entries.remove(subject);
     }
 }
 
 impl Entry {
+    /// The Rollouts to which its news are of use.
+    fn users(&self) -> BTreeSet<Key> {
+        self.every.keys().chain(self.wanted.keys()).cloned().collect()
+    }
+
     /// The tags that are wanted; of too many the last in order, which are the newest mostly.
     fn wanted(&self) -> BTreeSet<&String> {
         let all: BTreeSet<&String> = self.wanted.values().flatten().collect();
@@ -324,9 +378,16 @@ impl Entry {
         self.wanted().into_iter().any(|tag| !self.manifests.contains_key(tag) && !asking(tag))
     }
 
-    /// Tells whether the manifest of a tag is known or nobody expects it to be.
+    /// Tells whether the manifest of a tag is known or nobody expects it to be; where nothing else
+    /// has it looked at again, it always is.
     fn settled(&self, tag: &String) -> bool {
-        self.manifests.get(tag).is_some_and(|known| known.as_ref().err().is_none_or(|e| !e.passing))
+        let lasting = |error: &Unresolved| !error.passing && self.prompted();
+        self.manifests.get(tag).is_some_and(|known| known.as_ref().err().is_none_or(lasting))
+    }
+
+    /// Tells whether a policy or an interval has it looked at.
+    fn prompted(&self) -> bool {
+        !self.shown.is_empty() || !self.every.is_empty()
     }
 
     /// What is to be asked, now that it is due.
@@ -382,15 +443,6 @@ fn out_of_reach(repository: &Key) -> Reading {
         repository.namespace
     );
     Reading::Unread { reason: DENIED, why }
-}
-
-/// The ImageRepository of a policy.
-fn repository(policy: &ImagePolicy) -> Option<Key> {
-    let own = policy.metadata.namespace.as_deref().unwrap_or_default();
-    let reference = policy.spec.get("imageRepositoryRef")?;
-    let text = |key: &str| reference.get(key).and_then(Value::as_str);
-    let there = text("namespace").filter(|there| !there.is_empty()).unwrap_or(own);
-    text("name").map(|name| Key::new(there, name))
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
+use sha2::{Digest, Sha256};
+
+use crate::model::template::hex;
 
 /// The registry of a story.
 #[derive(Debug, Clone)]
@@ -71,6 +74,20 @@ impl Hub {
         }
     }
 
+    /// Tells the digest of the image behind a tag: another for each, and always the same.
+    ///
+    /// # Errors
+    /// What is said in place of one.
+    pub fn digest(&self, repository: &str, tag: &str) -> Result<String, String> {
+        let state = self.lock();
+        if state.away {
+            return Err("the registry fails (HTTP 503)".to_owned());
+        }
+        let there = state.tags.get(repository).is_some_and(|tags| tags.contains(tag));
+        let digest = || hex(&Sha256::digest(format!("{repository}:{tag}")), 64);
+        there.then(|| format!("sha256:{}", digest())).ok_or("the tag does not exist".to_owned())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while the lock is held leaves tags that are whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -92,6 +109,10 @@ mod tests {
         assert_eq!(hub.pushed().len(), 3);
         assert_eq!(hub.pushed(), [], "each is told once");
         assert!(hub.list("till").is_err());
+        let digest = hub.digest("shop", "1.1.0");
+        assert_eq!((digest.is_ok(), &digest), (true, &hub.digest("shop", "1.1.0")));
+        assert_ne!(digest, hub.digest("shop", "1.2.0"));
+        assert!(hub.digest("shop", "9.0.0").is_err());
         hub.set_away(true);
         let answers: Vec<_> = (0..50).map(|_| hub.list("shop")).collect();
         let fewer = |some: &BTreeSet<String>| some.is_subset(&all) && some.len() < all.len();

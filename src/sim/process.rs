@@ -116,7 +116,10 @@ fn main(
         metrics,
         health,
         identity: identity.to_owned(),
-        fetch: hub.any().then(|| read::by(move |image| hub.list(image))),
+        fetch: hub.any().then(|| {
+            let digests = hub.clone();
+            read::by(move |image| hub.list(image), move |image, tag| digests.digest(image, tag))
+        }),
     };
     let scope = Scope {
         reach: Default::default(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::api::foreign::{ImagePolicy, OciRepository};
 use crate::api::keys;
-use crate::api::rollout::Rollout;
+use crate::api::rollout::{Rollout, SourceKind, SourceRef};
 use crate::model::image::{Image, parse_tag};
 use crate::model::release::{About, Card, Manifest, Release};
 use crate::model::spec::Spec;
@@ -19,16 +19,38 @@ use crate::validate::seen::{self, Found, Seen, Source, Unresolved};
 /// status, since each costs a request whenever the source shows something new.
 const NEWEST_MAX: usize = 10;
 
-/// Tells the tags of a policy's repository whose manifests a Rollout has a use for: the one that
-/// the policy shows, the newest known ones, the wanted one, and those that run.
-pub fn wanted(policy: &ImagePolicy, rollout: &Rollout) -> BTreeSet<String> {
+/// The image that a policy shows: its repository, and its tag.
+pub fn shown(policy: &ImagePolicy) -> Option<(Image, String)> {
     let latest = policy.status.as_ref().and_then(|status| status.latest_ref.clone());
-    let Some(latest) = latest.filter(|latest| !latest.tag.is_empty()) else {
-        return BTreeSet::new();
+    let latest = latest.filter(|latest| !latest.tag.is_empty())?;
+    Some((Image::parse(&latest.name).ok()?, latest.tag))
+}
+
+/// The repository of the images of a Rollout whose source tells versions only: the one that it
+/// names, else that of the first container that takes releases.
+pub fn repository(rollout: &Rollout) -> Option<Image> {
+    let spec = &rollout.spec;
+    let named = spec.registry.as_ref().map(|registry| registry.image.as_str());
+    let source = || match spec.source_ref.as_ref()? {
+        SourceRef { kind: SourceKind::ImagePolicy, .. } => None,
+        source => source.image.as_deref().or_else(|| image(&spec.template, &spec.container)),
     };
-    let Ok(repository) = Image::parse(&latest.name) else { return BTreeSet::new() };
+    Image::parse(named.or_else(source)?).ok()
+}
+
+/// The image of the container of that name, or of the first one.
+fn image<'a>(template: &'a Value, container: &Option<String>) -> Option<&'a str> {
+    let takes = |one: &&Value| {
+        container.is_none() || one.get("name").and_then(Value::as_str) == container.as_deref()
+    };
+    containers(template).filter(takes).find_map(|one| one.get("image")?.as_str())
+}
+
+/// Tells the tags of a repository whose manifests a Rollout has a use for: the one that its policy
+/// shows, the newest known ones, the wanted one, and those that run.
+pub fn wanted(repository: &Image, shown: Option<String>, rollout: &Rollout) -> BTreeSet<String> {
     let tag = |text: &str| {
-        let image = Image::parse(text).ok().filter(|image| image.same_repository(&repository))?;
+        let image = Image::parse(text).ok().filter(|image| image.same_repository(repository))?;
         image.tag
     };
     let mut all: BTreeSet<String> = images(&rollout.spec.template).filter_map(tag).collect();
@@ -42,30 +64,39 @@ pub fn wanted(policy: &ImagePolicy, rollout: &Rollout) -> BTreeSet<String> {
         all.extend(known().rev().take(NEWEST_MAX));
         all.extend(known().filter(|tag| wanted.as_ref() == Some(&bare(tag))));
     }
-    all.insert(latest.tag);
+    all.extend(shown);
     all.retain(|tag| parse_tag(tag).is_ok());
     all
 }
 
 /// The images of a template.
 fn images(template: &Value) -> impl Iterator<Item = &str> {
-    let lists = ["/spec/containers", "/spec/initContainers"];
-    let lists = lists.into_iter().filter_map(|path| template.pointer(path)?.as_array());
-    lists.flatten().filter_map(|container| container.get("image")?.as_str())
+    containers(template).filter_map(|container| container.get("image")?.as_str())
 }
 
-/// What is known of the images behind tags: of an ImagePolicy as its registry told, of an
-/// OCIRepository as the annotations of its artifact do. The digest of an artifact of manifests is
-/// never the image's.
+fn containers(template: &Value) -> impl Iterator<Item = &Value> {
+    let lists = ["/spec/containers", "/spec/initContainers"];
+    lists.into_iter().filter_map(|path| template.pointer(path)?.as_array()).flatten()
+}
+
+/// What is known of the images behind tags, as their registry told; an OCIRepository tells of one
+/// by the annotations of its artifact. The digest of an artifact of manifests is never the image's.
 pub fn all(seen: &Seen) -> BTreeMap<String, Result<Manifest, String>> {
-    if let Source::Artifact(Found::Is(object)) = &seen.source {
-        return of_artifact(object).into_iter().collect();
-    }
     let read = |(tag, manifest): (&String, &Result<_, Unresolved>)| {
         let read = manifest.as_ref().map(read).map_err(|unresolved| excerpt(&unresolved.why));
         (tag.clone(), read)
     };
-    seen.manifests.iter().map(read).collect()
+    let mut all: BTreeMap<_, _> = seen.manifests.iter().map(read).collect();
+    if let Source::Artifact(Found::Is(object)) = &seen.source
+        && let Some((tag, told)) = of_artifact(object)
+    {
+        match all.get_mut(&tag) {
+            Some(Ok(image)) => *image = Manifest { digest: image.digest.clone(), ..told },
+            Some(Err(_)) => {}
+            None => _ = all.insert(tag, Ok(told)),
+        }
+    }
+    all
 }
 
 fn read(manifest: &seen::Manifest) -> Manifest {
@@ -75,11 +106,11 @@ fn read(manifest: &seen::Manifest) -> Manifest {
     Manifest { digest, about, card: Card { artifact_type, ..card } }
 }
 
-fn of_artifact(object: &OciRepository) -> Option<(String, Result<Manifest, String>)> {
+fn of_artifact(object: &OciRepository) -> Option<(String, Manifest)> {
     let artifact = object.status.as_ref()?.artifact.as_ref()?;
     let (about, card) = told(artifact.metadata.as_ref()?);
     let manifest = Manifest { digest: String::new(), about, card };
-    Some((artifact::tag(artifact)?, Ok(manifest)))
+    Some((artifact::tag(artifact)?, manifest))
 }
 
 /// Reads OCI annotations.

@@ -167,10 +167,10 @@ fn wanted(wire: &RolloutSpec) -> Result<Option<String>, Problem> {
 }
 
 fn digests(wire: &RolloutSpec) -> Result<bool, Problem> {
-    let told = wire.source_ref.as_ref().is_some_and(|source| source.kind == Wire::ImagePolicy);
+    let told = wire.source_ref.is_some() || wire.registry.is_some();
     if wire.require_digest && (wire.template.is_null() || !told) {
-        let why = "writes the digest of a release into spec.template; set both spec.template and a \
-                   spec.sourceRef of kind ImagePolicy, or remove it";
+        let why = "writes the digest of a release into spec.template; set spec.template, and \
+                   spec.sourceRef or spec.registry, or remove it";
         return Err(Problem::new("spec.requireDigest", why));
     }
     Ok(wire.require_digest)

@@ -29,9 +29,11 @@ pub fn offer(
     rollout: &Identity,
     (template, status): (&Template, &Status),
 ) -> Offer {
+    let manifests = manifest::all(seen);
+    let learned = |list: Releases| list.each(|release| manifest::learn(release, &manifests, spec));
     if let Some(registry) = &spec.registry {
         let known = seen.reading.as_ref();
-        let list = listed::releases(registry, known, (spec, template, status));
+        let list = listed::releases(registry, known, (spec, template, status)).map(learned);
         return list.map_or_else(Offer::Nothing, Offer::Releases);
     }
     let Some(source) = &spec.source else { return Offer::NoSource };
@@ -50,22 +52,20 @@ pub fn offer(
             .and_then(|object| artifact::of_kustomization(object, source, with))
             .map(Releases::one),
     };
-    let manifests = manifest::all(seen);
-    let learned = |list: Releases| list.each(|release| manifest::learn(release, &manifests, spec));
     let releases = releases.and_then(|list| in_range(list, spec)).map(learned);
     releases.map_or_else(Offer::Nothing, Offer::Releases)
 }
 
 /// Tells why less is known of the registry than could be.
 pub fn unread(seen: &Seen) -> Option<(&'static str, String)> {
-    match seen.reading.as_ref()? {
-        Reading::Unread { reason, why } => Some((reason, excerpt(why))),
-        Reading::Tags { truncated: true, .. } => Some((
+    match &seen.reading {
+        Some(Reading::Unread { reason, why }) => Some((reason, excerpt(why))),
+        Some(Reading::Tags { truncated: true, .. }) => Some((
             "TagListTruncated",
             "the repository has more tags than are read: only what the source shows is known"
                 .to_owned(),
         )),
-        Reading::Tags { truncated: false, .. } => manifest::unread(seen),
+        Some(Reading::Tags { truncated: false, .. }) | None => manifest::unread(seen),
     }
 }
 

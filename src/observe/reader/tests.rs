@@ -163,16 +163,16 @@ fn fixture(base: &Value, patch: &Value) -> Value {
 
 #[tokio::test]
 async fn the_secrets_that_a_rollout_names_are_its_own() {
-    let key = |name: &str| Some(Key::new("prod", name));
-    let named = |secret, cert| Named {
+    let key = |name: &str| Key::new("prod", name);
+    let named = |secrets, cert| Named {
         image: "registry.example/shop".to_owned(),
         insecure: false,
-        secret,
+        secrets,
         cert,
     };
     for (case, named, want) in [
-        ("a login", named(key("pull"), None), "may not get Secret prod/pull; grant"),
-        ("certificates", named(None, key("ca")), "may not get Secret prod/ca; grant"),
+        ("a login", named(vec![key("pull")], None), "may not get Secret prod/pull; grant"),
+        ("certificates", named(vec![], Some(key("ca"))), "may not get Secret prod/ca; grant"),
     ] {
         let subject = Subject::Registry(named);
         let ask = listing(subject);

@@ -85,14 +85,14 @@ fn a_repository_of_another_namespace_is_asked_about_where_the_policy_may_name_it
     readings.finish(&ask.subject, Fetched { denied, ..tags("1.0.0") }, now);
     let told = readings.look(&other, |_, _| true, now);
     assert_eq!(told, Some(Reading::Unread { reason: "AccessDenied", why: "no".to_owned() }));
-    other.spec = Value::Null;
+    other.spec = serde_json::Value::Null;
     assert_eq!(readings.look(&other, |_, _| true, now), None);
 }
 
 /// A repository that a Rollout follows itself.
 fn image(name: &str) -> Subject {
-    let (secret, cert) = (None, None);
-    Subject::Registry(Named { image: name.to_owned(), insecure: false, secret, cert })
+    let (secrets, cert) = (Vec::new(), None);
+    Subject::Registry(Named { image: name.to_owned(), insecure: false, secrets, cert })
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,8 +151,7 @@ async fn a_manifest_is_read_once_until_the_source_shows_something_new() {
     let (readings, now) = (Readings::default(), Instant::now());
     let key = Subject::Repository(Key::new("flux", "shop"));
     let want = |rollout: &str, tags: &[&str]| {
-        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        readings.want(&policy("one", "1.1.0"), (&Key::new("prod", rollout), tags), now)
+        readings.want(&Key::new("prod", rollout), wants(key.clone(), tags), now)
     };
     let known = |found: &[(&str, Option<bool>)]| {
         let one = |(tag, failed): &(&str, Option<bool>)| {
@@ -190,6 +189,52 @@ async fn a_manifest_is_read_once_until_the_source_shows_something_new() {
     let kept = want("a", &["1.1.0"]);
     assert!(kept.len() == 1 && kept["1.1.0"].is_ok(), "what is known stays: {kept:?}");
     assert_eq!(asked(&readings, later).as_deref(), Some("1.1.0*"), "until it answers");
+}
+
+fn wants(subject: Subject, tags: &[&str]) -> Option<Wanted> {
+    let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    Some(Wanted { subject, namespace: "flux".to_owned(), tags })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_images_of_a_version_are_asked_about_without_a_listing() {
+    let (readings, now) = (Readings::default(), Instant::now());
+    let (a, b) = (Key::new("prod", "a"), Key::new("prod", "b"));
+    assert!(readings.want(&a, wants(image("shop"), &["1.0.0"]), now).is_empty());
+    assert_eq!(asked(&readings, now).as_deref(), Some("1.0.0"));
+    let found = [("1.0.0".to_owned(), Ok(Manifest::default()))].into();
+    let found = Fetched { manifests: found, ..Fetched::default() };
+    let news = readings.finish(&image("shop"), found.clone(), now);
+    assert_eq!(news.rollouts, BTreeSet::from([a.clone()]));
+    assert_eq!(readings.want(&a, wants(image("shop"), &["1.0.0"]), now).len(), 1);
+    assert_eq!(readings.next(), None, "nobody asked for the tags");
+
+    let minute = Some((image("shop"), moment::Duration::from_secs(60)));
+    readings.follow(&b, minute, now);
+    assert_eq!(asked(&readings, now).as_deref(), Some("list"), "what is known is not read again");
+    readings.finish(&image("shop"), tags("1.0.0"), now);
+    readings.want(&b, wants(image("shop"), &["1.1.0"]), now);
+    assert_eq!(asked(&readings, now).as_deref(), Some("1.1.0"), "between two listings");
+    readings.finish(&image("shop"), Fetched::default(), now);
+    let due = readings.next().unwrap();
+    assert!(now + Duration::from_secs(60) <= due, "{:?}", due - now);
+    let all = asked(&readings, due);
+    assert_eq!(all.as_deref(), Some("list 1.0.0* 1.1.0"), "a tag may have been pushed again");
+    readings.finish(&image("shop"), tags("1.0.0"), due);
+
+    readings.want(&a, wants(image("other"), &["1.0.0"]), due);
+    assert_eq!(asked(&readings, due).as_deref(), Some("1.0.0"));
+    let missing = Unresolved { reason: "R", why: String::new(), passing: false };
+    let manifests = [("1.0.0".to_owned(), Err(missing))].into();
+    let none = Fetched { manifests, ..Fetched::default() };
+    readings.finish(&image("other"), none, due);
+    let later = readings.next().unwrap();
+    assert_eq!(later, due + PAUSE_MIN, "an image may come after its version");
+    assert_eq!(asked(&readings, later).as_deref(), Some("1.0.0"));
+    readings.want(&a, None, due);
+    assert_eq!(readings.finish(&image("other"), found, due), News::default(), "nobody wants it");
+    readings.leave(&b);
+    assert_eq!(readings.next(), None, "all are forgotten");
 }
 
 /// What is asked for: whether the tags are listed, and the tags, with a star where their manifest

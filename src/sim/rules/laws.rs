@@ -302,8 +302,8 @@ fn sourceless(spec: &Value, _: Option<&Value>) -> bool {
 }
 
 fn digestless(spec: &Value, _: Option<&Value>) -> bool {
-    let policy = Some(&Value::from("ImagePolicy"));
-    let told = spec.get("template").is_some() && spec.pointer("/sourceRef/kind") == policy;
+    let source = ["sourceRef", "registry"].iter().any(|field| spec.get(field).is_some());
+    let told = spec.get("template").is_some() && source;
     spec.get("requireDigest") == Some(&Value::from(true)) && !told
 }
 

@@ -32,16 +32,34 @@ pub fn complete(objects: &mut Vec<Value>, namespace: &str) {
     }
 }
 
-/// The repositories that Rollouts follow themselves, each with the tag that its template has.
+/// The repositories that Rollouts follow themselves or need digests of, each with the tag that its
+/// template has.
 pub fn registries(objects: &[Value]) -> Vec<(String, Option<String>)> {
     let one = |rollout: &Value| {
         let image = fields::text(rollout, &["spec", "registry", "image"]);
+        let image = Some(image.to_owned()).filter(|image| !image.is_empty());
+        let image = image.or_else(|| pinned(rollout))?;
         let containers = fields::items(rollout, &["spec", "template", "spec", "containers"]);
         let mut images = containers.iter().filter_map(fields::image);
         let tag = images.find(|known| known.repository == image).and_then(|known| known.tag);
-        (!image.is_empty()).then(|| (image.to_owned(), tag))
+        Some((image, tag))
     };
     objects.iter().filter(|object| is(object, "Rollout")).filter_map(one).collect()
+}
+
+/// The repository of whose images a Rollout has to know the digests, where its source tells
+/// versions only.
+pub fn pinned(rollout: &Value) -> Option<String> {
+    let source = ["spec", "sourceRef"];
+    let kind = fields::text(rollout, &[&source[..], &["kind"]].concat());
+    let required = fields::at(rollout, &["spec", "requireDigest"]) == Some(&Value::from(true));
+    if !required || !["OCIRepository", "Kustomization"].contains(&kind) {
+        return None;
+    }
+    let named = fields::text(rollout, &[&source[..], &["image"]].concat());
+    let containers = fields::items(rollout, &["spec", "template", "spec", "containers"]);
+    let first = || Some(containers.iter().find_map(fields::image)?.repository);
+    Some(named.to_owned()).filter(|named| !named.is_empty()).or_else(first)
 }
 
 /// Takes out the ImageRepositories; tells the repositories of images that they give to

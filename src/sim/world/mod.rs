@@ -111,6 +111,11 @@ impl World {
                     self.hub.push(&repository, Some(version));
                     return Ok(());
                 }
+                for (_, rollout) in ground.cluster.list("rollouts", None) {
+                    if let Some(repository) = complete::pinned(&rollout) {
+                        self.hub.push(&repository, Some(version));
+                    }
+                }
                 self.flux.release(ground, Release { source, version, build: *build })?;
             }
             Event::Source { at: _, ready } => {

@@ -56,8 +56,44 @@ fn what_is_shown_known_wanted_and_running_is_worth_a_request() {
     ] {
         let source = json!({"spec": {"sourceRef": {"kind": "ImagePolicy", "name": "shop"}}});
         let shop = fixture::rollout(fixture::merged(&patch, &source));
-        let tags = wanted(&policy(tag), &shop).into_iter().collect::<Vec<_>>().join(" ");
+        let shown = shown(&policy(tag));
+        let tags = shown.map(|(repository, tag)| wanted(&repository, Some(tag), &shop));
+        let tags = tags.unwrap_or_default().into_iter().collect::<Vec<_>>().join(" ");
         assert_eq!(tags, want, "{case}");
+    }
+}
+
+#[test]
+fn the_images_of_a_version_are_those_of_the_container_that_takes_it() {
+    let containers = json!([
+        {"name": "side"},
+        {"name": "proxy", "image": "registry.example/proxy:1"},
+        {"name": "app", "image": "registry.example/shop:1.0.0"},
+    ]);
+    let source = |kind: &str, image: Option<&str>| {
+        let source = json!({"kind": kind, "name": "shop", "image": image});
+        json!({"sourceRef": source})
+    };
+    for (case, patch, want) in [
+        ("no source", json!({}), None),
+        ("its policy tells it", source("ImagePolicy", None), None),
+        ("named", source("OCIRepository", Some("a.example/shop")), Some("a.example/shop")),
+        ("the first with an image", source("Kustomization", None), Some("registry.example/proxy")),
+        (
+            "that of the container",
+            fixture::merged(&source("OCIRepository", None), &json!({"container": "app"})),
+            Some("registry.example/shop"),
+        ),
+        (
+            "followed",
+            json!({"registry": {"image": "a.example/shop", "interval": "1m"}}),
+            Some("a.example/shop"),
+        ),
+    ] {
+        let template = json!({"spec": {"template": {"spec": {"containers": containers}}}});
+        let shop = fixture::rollout(fixture::merged(&template, &json!({"spec": patch})));
+        let got = repository(&shop).map(|image| image.repository);
+        assert_eq!(got.as_deref(), want, "{case}");
     }
 }
 
@@ -118,6 +154,11 @@ fn of_an_artifact_its_annotations_are_told() {
         assert_eq!(digest, "", "it is the one of manifests");
         assert_eq!(about.revision, format!("{}!", keys::OCI_REVISION));
         assert_eq!(card.source, format!("{}!", keys::OCI_SOURCE));
+        let image = seen::Manifest { digest: OTHER.to_owned(), ..seen::Manifest::default() };
+        let manifests = BTreeMap::from([("1.3.0".to_owned(), Ok(image))]);
+        let both = self::all(&Seen { manifests: Arc::new(manifests), ..seen })["1.3.0"].clone();
+        let Manifest { digest, about: same, .. } = both.unwrap();
+        assert_eq!((digest.as_str(), same), (OTHER, about), "its registry tells the digest");
     }
 }
 

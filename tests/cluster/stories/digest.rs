@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::stories::source::{artifact, copied};
 use crate::support::json::{condition, hold_message, holds, list, merged, number, text};
 use crate::support::rig::{rig, succeeded};
 use crate::support::shop::{image_policy, image_repository, rollout, sourced};
@@ -14,7 +15,7 @@ fn quick() -> Value {
 }
 
 /// Pushes an image of the shop with annotations; tells its digest.
-async fn push(story: &Story, tag: &str, revision: &str) -> String {
+pub async fn push(story: &Story, tag: &str, revision: &str) -> String {
     // A tag is never seen without its annotations: they are laid on elsewhere.
     story.push_of("draft", tag).await;
     let (draft, image) = (format!("{}:{tag}", story.repository_of("draft")), story.image(tag));
@@ -119,4 +120,29 @@ async fn without_the_digest_that_is_required_nothing_is_written() {
     look(&story, "open").await;
     let done = story.completed(2).await;
     assert_eq!(text(&done, IMAGE), format!("{}@{first}", story.image("1.0.0")));
+}
+
+#[tokio::test]
+async fn the_digest_of_a_version_comes_from_the_registry_of_its_image() {
+    let story = Story::begin("version-digest", 120).await;
+    let first = push(&story, "1.0.0", "one").await;
+    let (object, status) = artifact("1.0.0");
+    story.cluster.add(object).await;
+    story.cluster.merge_status("OCIRepository", SHOP, status).await;
+    let source = json!({"kind": "OCIRepository", "name": SHOP});
+    let pinned = json!({"spec": {"sourceRef": source, "requireDigest": true}});
+    story.cluster.add(merged(rollout(&story, "0.9.0", quick()), &pinned)).await;
+    let controller = story.controller().await;
+    let done = story.completed(2).await;
+    assert_eq!(text(&done, IMAGE), format!("{}@{first}", story.image("1.0.0")));
+
+    story.cluster.merge_status("OCIRepository", SHOP, copied("1.1.0")).await;
+    let missing = |r: &Value| hold_message(r, "DigestUnknown").contains("1.1.0");
+    let held = story.until("its image is not there yet", missing).await;
+    assert_eq!(text(&held, IMAGE), format!("{}@{first}", story.image("1.0.0")));
+    let second = push(&story, "1.1.0", "two").await;
+    let done = story.completed(3).await;
+    assert_eq!(text(&done, IMAGE), format!("{}@{second}", story.image("1.1.0")));
+    assert_eq!(text(&done, "/status/stable/release/digest"), second);
+    assert_eq!(controller.forbidden(), [""; 0]);
 }

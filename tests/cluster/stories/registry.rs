@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::stories::digest::push;
 use crate::support::json::{condition, list, merged, text};
 use crate::support::shop::{image_policy, image_repository, imageless, rollout, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
@@ -53,6 +54,30 @@ async fn a_pushed_tag_climbs_without_flux() {
     story.cluster.merge("Rollout", SHOP, more).await;
     let done = story.completed(3).await;
     assert_eq!(text(&done, IMAGE), story.image("2.0.0-rc.1"));
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_tag_that_is_pushed_again_climbs_without_flux_where_its_digest_is_required() {
+    let story = Story::begin("repushed", 180).await;
+    story.push("1.0.0").await;
+    story.cluster.add(following(&story, "1.0.0", &json!({}))).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let known = |r: &Value| text(r, "/status/stable/release/digest").starts_with("sha256:");
+    let told = story.until("its digest is known", known).await;
+    let first = text(&told, "/status/stable/release/digest").to_owned();
+    assert_eq!(text(&told, IMAGE), story.image("1.0.0"), "and stays out of the template");
+
+    let required = json!({"spec": {"requireDigest": true}});
+    story.cluster.merge("Rollout", SHOP, required).await;
+    let done = story.completed(2).await;
+    assert_eq!(text(&done, IMAGE), format!("{}@{first}", story.image("1.0.0")));
+    push(&story, "1.0.0", "two").await;
+    let done = story.completed(3).await;
+    let second = text(&done, "/status/stable/release/digest");
+    assert_ne!(second, first, "another image of the same version");
+    assert_eq!(text(&done, IMAGE), format!("{}@{second}", story.image("1.0.0")));
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 

@@ -59,7 +59,7 @@ async fn the_first_release_fills_an_image_that_the_template_lacks() {
 }
 
 /// An OCIRepository, and the status of one that copied a tag.
-fn artifact(tag: &str) -> (Value, Value) {
+pub fn artifact(tag: &str) -> (Value, Value) {
     let object = json!({
         "apiVersion": "source.toolkit.fluxcd.io/v1",
         "kind": "OCIRepository",
@@ -71,7 +71,7 @@ fn artifact(tag: &str) -> (Value, Value) {
 }
 
 /// The status of an OCIRepository that copied a tag.
-fn copied(tag: &str) -> Value {
+pub fn copied(tag: &str) -> Value {
     let digest = format!("sha256:{}", "a".repeat(64));
     json!({"status": {
         "observedGeneration": 1,
