@@ -21,6 +21,9 @@ use crate::planted::{Bug, active};
 
 /// While an attempt moves, numbers and passing waits are shown at most this often.
 pub const REPORT_EVERY: Duration = Duration::from_secs(3);
+/// How Flux comes along with what was delivered, at most this often: mostly it is done before, and
+/// what it says meanwhile changes from second to second.
+pub const DELIVERY_EVERY: Duration = Duration::from_secs(15);
 
 /// When a status is worth a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,8 +267,20 @@ pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
     if same {
         return Due::Never;
     }
-    let last = last_shown(stored) + REPORT_EVERY;
+    let flux_alone = beside_flux(stored) == beside_flux(shown);
+    let last = last_shown(stored) + if flux_alone { DELIVERY_EVERY } else { REPORT_EVERY };
     if last <= now { Due::Now } else { Due::At(last) }
+}
+
+/// All but how Flux comes along with what was delivered.
+fn beside_flux(status: &Status) -> Status {
+    let other = |waiting: &&Waiting| waiting.kind != Hold::AWAITING_DELIVERY;
+    Status {
+        waiting: status.waiting.iter().filter(other).cloned().collect(),
+        targets: Vec::new(),
+        outbox: Vec::new(),
+        ..status.clone()
+    }
 }
 
 /// What is worth a write at once: all but numbers and passing waits.

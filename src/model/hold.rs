@@ -305,6 +305,9 @@ pub enum EndedBy {
 }
 
 impl Hold {
+    /// The name of [`Hold::AwaitingDelivery`].
+    pub const AWAITING_DELIVERY: &str = "AwaitingDelivery";
+
     /// Tells the stable CamelCase name.
     pub fn code(&self) -> &'static str {
         match self {
@@ -354,7 +357,7 @@ impl Hold {
             Self::ScaledToZero => "ScaledToZero",
             Self::Quarantined { .. } => "Quarantined",
             Self::Binding(trouble) => trouble.code(),
-            Self::AwaitingDelivery { .. } => "AwaitingDelivery",
+            Self::AwaitingDelivery { .. } => Self::AWAITING_DELIVERY,
             Self::AwaitingHealth { .. } => "AwaitingHealth",
             Self::Baking => "Baking",
             Self::FailedRelease { .. } => "FailedRelease",
