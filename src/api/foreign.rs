@@ -392,6 +392,9 @@ pub struct KustomizationStatus {
     /// What it applied.
     #[serde(default)]
     pub inventory: Option<Inventory>,
+    /// The request for a reconciliation that was last answered.
+    #[serde(default)]
+    pub last_handled_reconcile_at: Option<String>,
 }
 
 /// What a Kustomization applied.
@@ -454,6 +457,9 @@ pub struct OciRepositoryStatus {
     /// What was fetched.
     #[serde(default)]
     pub artifact: Option<Artifact>,
+    /// The request for a reconciliation that was last answered.
+    #[serde(default)]
+    pub last_handled_reconcile_at: Option<String>,
 }
 
 /// What a source has fetched.

@@ -106,7 +106,7 @@ pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result
     let version = |target: &Reference| ctx.stores.version(target).map(|(_, version)| version);
     let policy = policy(ctx, key, rollout).filter(|_| ctx.reads);
     let reading = ctx.reads.then(|| reading(ctx, key, rollout, (policy.as_deref(), now))).flatten();
-    let wanted = ctx.reads.then(|| wanted(rollout, policy.as_deref())).flatten();
+    let wanted = ctx.reads.then(|| wanted(ctx, rollout, policy.as_deref())).flatten();
     let manifests = ctx.readings.want(key, wanted, now);
     let remembered = ctx.remember(key, |memory| {
         let refusal = memory.refusal(rollout, version, now);
@@ -131,20 +131,47 @@ fn reading(
 }
 
 /// What a Rollout wants to know of the images of its releases.
-fn wanted(rollout: &Rollout, policy: Option<&ImagePolicy>) -> Option<Wanted> {
-    let (subject, namespace, (repository, shown)) = match policy {
-        Some(policy) => {
-            let (repository, shown) = manifest::shown(policy)?;
-            let subject = Subject::Repository(subject::behind(policy)?);
-            (subject, policy.metadata.namespace.clone(), (repository, Some(shown)))
-        }
-        None => {
-            let (subject, repository) = subject::of_images(rollout)?;
-            (subject, rollout.metadata.namespace.clone(), (repository, None))
-        }
+fn wanted(ctx: &Context, rollout: &Rollout, policy: Option<&ImagePolicy>) -> Option<Wanted> {
+    let Some(policy) = policy else {
+        let (subject, repository) = subject::of_images(rollout)?;
+        let namespace = rollout.metadata.namespace.clone().unwrap_or_default();
+        let tags = manifest::wanted(&repository, None, rollout);
+        return Some(Wanted { subject, namespace, tags, shows: shows(ctx, rollout) });
     };
-    let tags = manifest::wanted(&repository, shown, rollout);
-    Some(Wanted { subject, namespace: namespace.unwrap_or_default(), tags })
+    let (repository, shown) = manifest::shown(policy)?;
+    let behind = subject::behind(policy)?;
+    let namespace = policy.metadata.namespace.clone().unwrap_or_default();
+    if !ctx.stores.reach.allows(&namespace, &behind.namespace) {
+        return None;
+    }
+    let tags = manifest::wanted(&repository, Some(shown), rollout);
+    // Whatever is new of a policy has its repository looked at anyway.
+    let shows = String::new();
+    Some(Wanted { subject: Subject::Repository(behind), namespace, tags, shows })
+}
+
+/// What a source that tells versions shows: whenever that is something else, an image may be, too.
+fn shows(ctx: &Context, rollout: &Rollout) -> String {
+    let own = rollout.metadata.namespace.as_deref().unwrap_or_default();
+    let reached = |there: &str| ctx.stores.reach.allows(own, there);
+    let Some(source) = refs::source(rollout).filter(|source| reached(&source.key.namespace)) else {
+        return String::new();
+    };
+    let shown = if source.kind == Kind::OciRepository {
+        ctx.stores.repositories.get(&source.key).and_then(|object| {
+            let status = object.status.as_ref()?;
+            let revision = status.artifact.as_ref().map(|artifact| &artifact.revision);
+            Some(format!("{revision:?} {:?}", status.last_handled_reconcile_at))
+        })
+    } else {
+        ctx.stores.kustomizations.get(&source.key).and_then(|object| {
+            let (status, generation) = (object.status.as_ref()?, object.metadata.generation);
+            let (applied, asked) =
+                (&status.last_applied_revision, &status.last_handled_reconcile_at);
+            Some(format!("{generation:?} {applied:?} {asked:?}"))
+        })
+    };
+    shown.unwrap_or_default()
 }
 
 /// The ImagePolicy whose registry may tell of more releases.

@@ -59,8 +59,8 @@ pub async fn run(ctx: Arc<Context>, fetch: Fetch) {
         let next = ctx.readings.next().filter(|_| running.len() < CONCURRENCY);
         tokio::select! {
             biased;
-            Some((subject, fetched)) = running.next(), if !running.is_empty() => {
-                heard(&ctx, &subject, fetched);
+            Some((subject, number, fetched)) = running.next(), if !running.is_empty() => {
+                heard(&ctx, (&subject, number), fetched);
             }
             () = ctx.readings.rung() => {}
             () = until(next) => {}
@@ -68,19 +68,19 @@ pub async fn run(ctx: Arc<Context>, fetch: Fetch) {
     }
 }
 
-async fn one(fetch: &Fetch, ask: Ask) -> (Subject, Fetched) {
-    let subject = ask.subject.clone();
+async fn one(fetch: &Fetch, ask: Ask) -> (Subject, u64, Fetched) {
+    let (subject, number) = (ask.subject.clone(), ask.number);
     let asked = tokio::time::timeout(WHOLE_TIMEOUT, fetch(ask)).await;
     let why = format!("it was not listed within {} s", WHOLE_TIMEOUT.as_secs());
     let reading = Some(Reading::Unread { reason: "Unreachable", why });
     let late = Fetched { reading, again: true, ..Fetched::default() };
-    (subject, asked.unwrap_or(late))
+    (subject, number, asked.unwrap_or(late))
 }
 
-fn heard(ctx: &Context, subject: &Subject, fetched: Fetched) {
+fn heard(ctx: &Context, (subject, number): (&Subject, u64), fetched: Fetched) {
     let now = ctx.clock.monotonic();
     debug!(%subject, known = fetched.reading.is_some(), "a registry was asked");
-    let News { policies, rollouts } = ctx.readings.finish(subject, fetched, now);
+    let News { policies, rollouts } = ctx.readings.finish((subject, number), fetched, now);
     for policy in policies {
         let policy = Reference { kind: Kind::ImagePolicy, key: policy };
         ctx.stores.users(&policy).into_iter().for_each(|rollout| ctx.queue.push(rollout, now));

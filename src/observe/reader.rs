@@ -168,7 +168,12 @@ async fn fetch(way: &Way, ask: &Ask) -> Fetched {
     let mut fetched =
         if ask.list { listed(list(way, &ask.last).await) } else { Fetched::default() };
     let read = read_manifests(&way.place, &way.means, &ask.tags).await;
-    let told = |fault| Unresolved::from(Unread::from(fault));
+    let told = |fault| {
+        // Another answer takes another push.
+        let lasting = matches!(fault, Fault::Malformed(_));
+        let unread = Unread::from(fault);
+        Unresolved::from(Unread { passing: unread.passing && !lasting, ..unread })
+    };
     let read = read.into_iter().map(|(tag, manifest)| (tag, manifest.map_err(told)));
     fetched.manifests = read.collect();
     let passing = |unresolved: &Unresolved| unresolved.passing;
@@ -196,19 +201,30 @@ fn listed(listed: Result<(Tags, Pages), Unread>) -> Fetched {
 /// Finds out how a repository that Rollouts name is reached.
 async fn reach_named(client: &Client, named: &Named) -> Result<Way, Unread> {
     let place = Place::of(&named.image, named.insecure);
-    let mut login = None;
-    for key in &named.secrets {
-        login = docker_login(&secret(client, key, &key.name).await?, &place.host);
-        if login.is_some() {
-            break;
-        }
-    }
+    let login = login_of(client, &named.secrets, &place.host).await?;
     let trust = match &named.cert {
         Some(key) => trust(&secret(client, key, &key.name).await?),
         None => Trust::default(),
     };
     let means = Means { login, trust, proxy: None };
     Ok(Way { place, means, excluded: RegexSet::empty() })
+}
+
+/// The first login for a host. A Secret that cannot be read counts only where no other has one, as
+/// for the kubelet.
+async fn login_of(client: &Client, secrets: &[Key], host: &str) -> Result<Option<Login>, Unread> {
+    let mut unread = None;
+    for key in secrets {
+        match secret(client, key, &key.name).await {
+            Ok(data) => {
+                if let Some(login) = docker_login(&data, host) {
+                    return Ok(Some(login));
+                }
+            }
+            Err(why) => unread = unread.or(Some(why)),
+        }
+    }
+    unread.map_or(Ok(None), Err)
 }
 
 /// Finds out how the repository of an ImageRepository is reached.

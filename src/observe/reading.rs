@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::api::foreign::ImagePolicy;
 use crate::api::kind::Key;
 use crate::model::moment;
+use crate::model::version::Version;
 use crate::observe::registry::page::Pages;
 use crate::observe::subject::{Subject, behind};
 use crate::validate::seen::{Manifest, Manifests, Reading, Unresolved};
@@ -36,6 +37,8 @@ const MANIFESTS_MAX: usize = 128;
 /// What is to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
+    /// Which one it is: an answer to a former one is none.
+    pub number: u64,
     /// About what.
     pub subject: Subject,
     /// The namespaces whose ImagePolicies want to know.
@@ -75,6 +78,8 @@ pub struct Wanted {
     pub namespace: String,
     /// The tags.
     pub tags: BTreeSet<String>,
+    /// What its source shows: whenever that is something else, all are looked at again.
+    pub shows: String,
 }
 
 /// To whom an answer is news.
@@ -101,6 +106,8 @@ impl fmt::Debug for Readings {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// How often something was asked.
+    asks: u64,
     entries: BTreeMap<Subject, Entry>,
     /// When which one is to be asked about, of those that nobody asks about now.
     line: BTreeSet<(Instant, Subject)>,
@@ -118,9 +125,11 @@ struct Entry {
     every: BTreeMap<Key, Duration>,
     reading: Option<Reading>,
     denied: BTreeMap<String, String>,
+    /// The namespaces of which was asked whether they may know.
+    judged: BTreeSet<String>,
     pages: Pages,
-    /// The tags of which each Rollout needs the manifest.
-    wanted: BTreeMap<Key, BTreeSet<String>>,
+    /// What each Rollout wants to know of the images.
+    wanted: BTreeMap<Key, Wants>,
     manifests: Arc<Manifests>,
     /// What somebody asks now.
     asking: Option<Ask>,
@@ -135,6 +144,14 @@ struct Entry {
     /// When they are to be listed again by the interval of those that follow it.
     relist: Option<Instant>,
     failures: u32,
+}
+
+/// What one Rollout wants to know of images.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Wants {
+    tags: BTreeSet<String>,
+    /// What its source showed.
+    shows: String,
 }
 
 impl Readings {
@@ -194,7 +211,7 @@ impl Readings {
         let entry = known.entries.entry(subject.clone()).or_default();
         if entry.every.insert(rollout.clone(), every) != Some(every) {
             let due = entry.next();
-            entry.list = true;
+            (entry.list, entry.recheck) = (true, true);
             known.ask(&subject, due.or(Some(now)));
             known.follows.insert(rollout.clone(), subject.clone());
             self.bell.notify_one();
@@ -210,7 +227,9 @@ impl Readings {
         if known.wants.get(rollout) != subject {
             known.ignore(rollout);
         }
-        let Some(Wanted { subject, namespace, tags }) = wanted else { return Arc::default() };
+        let Some(Wanted { subject, namespace, tags, shows }) = wanted else {
+            return Arc::default();
+        };
         let entry = match &subject {
             Subject::Repository(_) => known.entries.get_mut(&subject),
             Subject::Registry(_) => Some(known.entries.entry(subject.clone()).or_default()),
@@ -218,12 +237,21 @@ impl Readings {
         let Some(entry) = entry.filter(|entry| !entry.denied.contains_key(&namespace)) else {
             return Arc::default();
         };
-        let new = entry.wanted.get(rollout) != Some(&tags);
+        let told = matches!(subject, Subject::Registry(_)) || entry.judged.contains(&namespace);
+        let manifests = if told { Arc::clone(&entry.manifests) } else { Arc::default() };
+        let wants = Wants { tags, shows };
+        let before = entry.wanted.get(rollout);
+        let again = before.is_some_and(|before| before.shows != wants.shows);
+        let new = before != Some(&wants);
         if new {
-            entry.wanted.insert(rollout.clone(), tags);
+            entry.wanted.insert(rollout.clone(), wants);
         }
-        let manifests = Arc::clone(&entry.manifests);
-        if entry.unasked() && entry.due.is_none_or(|due| now < due) {
+        entry.recheck |= again;
+        let unasked = entry.unasked();
+        if unasked {
+            entry.failures = 0; // None of what is new.
+        }
+        if (again || unasked) && entry.due.is_none_or(|due| now < due) {
             known.ask(&subject, Some(now));
             self.bell.notify_one();
         }
@@ -240,21 +268,18 @@ impl Readings {
         known.ignore(rollout);
     }
 
-    /// Forgets what Rollouts follow themselves and what they want to know: another process asks
-    /// now.
+    /// Forgets everything: another process asks now, and what is known here grows old.
     pub fn rest(&self) {
         let mut known = self.lock();
-        let all: BTreeSet<Key> = known.follows.keys().chain(known.wants.keys()).cloned().collect();
-        for rollout in &all {
-            known.leave(rollout);
-            known.ignore(rollout);
-        }
+        *known = Known { asks: known.asks, ..Known::default() };
     }
 
     /// Takes a repository that is to be asked about now.
     pub fn take(&self, now: Instant) -> Option<Ask> {
         let mut known = self.lock();
         let (due, subject) = known.line.pop_first()?;
+        known.asks += 1;
+        let number = known.asks;
         if now < due {
             known.line.insert((due, subject));
             return None;
@@ -266,7 +291,7 @@ impl Readings {
         if entry.list {
             entry.asked = Some(now);
         }
-        Some(entry.ask(subject))
+        Some(entry.ask(subject, number))
     }
 
     /// Tells when the next one is to be asked about.
@@ -275,10 +300,17 @@ impl Readings {
     }
 
     /// Notes what came of asking, and tells to whom it is news.
-    pub fn finish(&self, subject: &Subject, fetched: Fetched, now: Instant) -> News {
+    pub fn finish(
+        &self,
+        (subject, number): (&Subject, u64),
+        fetched: Fetched,
+        now: Instant,
+    ) -> News {
         let mut known = self.lock();
         let Some(entry) = known.entries.get_mut(subject) else { return News::default() };
-        let Some(asked) = entry.asking.take() else { return News::default() };
+        let Some(asked) = entry.asking.take_if(|asking| asking.number == number) else {
+            return News::default();
+        };
         let Fetched { reading, manifests, denied, pages, again } = fetched;
         let again = again || !entry.prompted() && manifests.values().any(Result::is_err);
         entry.failures = if again { entry.failures.saturating_add(1) } else { 0 };
@@ -286,9 +318,12 @@ impl Readings {
         if asked.list {
             entry.relist = entry.next();
         }
-        let next = if again { Some(now + pause.min(PAUSE_MAX)) } else { entry.relist };
+        let pause = again.then(|| now + pause.min(PAUSE_MAX));
         let listed = matches!(reading, Some(Reading::Tags { .. })) && denied.is_empty();
-        entry.list |= again && asked.list && !listed;
+        let unlisted = again && asked.list && !listed;
+        entry.list |= unlisted;
+        // What a manifest lacks puts no listing off.
+        let next = pause.into_iter().chain(entry.relist.filter(|_| !unlisted)).min();
         let mut news = entry.note(&asked, &manifests);
         let next = if entry.unasked() { Some(now) } else { next };
         let due = entry.due.into_iter().chain(next).min();
@@ -296,6 +331,7 @@ impl Readings {
         if asked.list {
             news |= entry.reading != reading || entry.denied != denied;
             (entry.reading, entry.denied, entry.pages) = (reading, denied, pages);
+            entry.judged = asked.namespaces;
         }
         let news = News {
             policies: entry.shown.keys().filter(|_| news).cloned().collect(),
@@ -366,10 +402,19 @@ impl Entry {
         self.every.keys().chain(self.wanted.keys()).cloned().collect()
     }
 
-    /// The tags that are wanted; of too many the last in order, which are the newest mostly.
+    /// The tags that are wanted; of too many the newest.
     fn wanted(&self) -> BTreeSet<&String> {
-        let all: BTreeSet<&String> = self.wanted.values().flatten().collect();
-        all.into_iter().rev().take(MANIFESTS_MAX).collect()
+        let all: BTreeSet<&String> = self.wanted.values().flat_map(|wants| &wants.tags).collect();
+        if all.len() <= MANIFESTS_MAX {
+            return all;
+        }
+        let mut versions: Vec<_> =
+            all.into_iter().map(|tag| (Version::from_tag(tag), tag)).collect();
+        versions.sort_by(|(one, _), (other, _)| match (one, other) {
+            (Ok(one), Ok(other)) => other.precedence(one),
+            (one, other) => one.is_err().cmp(&other.is_err()),
+        });
+        versions.into_iter().map(|(_, tag)| tag).take(MANIFESTS_MAX).collect()
     }
 
     /// Tells whether a manifest is wanted that nobody asked for or asks for.
@@ -391,12 +436,13 @@ impl Entry {
     }
 
     /// What is to be asked, now that it is due.
-    fn ask(&mut self, subject: Subject) -> Ask {
+    fn ask(&mut self, subject: Subject, number: u64) -> Ask {
         let known = |tag: &String| self.manifests.get(tag)?.as_ref().ok().cloned();
         let wanted = self.wanted().into_iter().filter(|tag| self.recheck || !self.settled(tag));
         let tags = wanted.map(|tag| (tag.clone(), known(tag))).collect();
         let namespaces = self.shown.keys().map(|policy| policy.namespace.clone()).collect();
-        let ask = Ask { subject, namespaces, last: self.pages.clone(), list: self.list, tags };
+        let (last, list) = (self.pages.clone(), self.list);
+        let ask = Ask { number, subject, namespaces, last, list, tags };
         (self.list, self.recheck, self.due) = (false, false, None);
         self.asking = Some(ask.clone());
         ask

@@ -35,7 +35,7 @@ fn repository(spec: Value) -> (&'static str, Value) {
 /// Asks for the tags of a repository.
 fn listing(subject: Subject) -> Ask {
     let (namespaces, last, tags) = Default::default();
-    Ask { subject, namespaces, last, list: true, tags }
+    Ask { number: 1, subject, namespaces, last, list: true, tags }
 }
 
 async fn said(objects: Vec<(&'static str, Value)>) -> String {
@@ -172,6 +172,11 @@ async fn the_secrets_that_a_rollout_names_are_its_own() {
     };
     for (case, named, want) in [
         ("a login", named(vec![key("pull")], None), "may not get Secret prod/pull; grant"),
+        (
+            "neither of two logins",
+            named(vec![key("pull"), key("other")], None),
+            "may not get Secret prod/pull; grant",
+        ),
         ("certificates", named(vec![], Some(key("ca"))), "may not get Secret prod/ca; grant"),
     ] {
         let subject = Subject::Registry(named);

@@ -21,6 +21,13 @@ fn taken(readings: &Readings, now: Instant) -> Option<Subject> {
     readings.take(now).map(|ask| ask.subject)
 }
 
+/// Notes what came of what is asked now.
+fn finish(readings: &Readings, subject: &Subject, fetched: Fetched, now: Instant) -> News {
+    let asking = |entry: &Entry| entry.asking.as_ref().map(|asking| asking.number);
+    let number = readings.lock().entries.get(subject).and_then(asking).unwrap_or(0);
+    readings.finish((subject, number), fetched, now)
+}
+
 fn tags(tag: &str) -> Fetched {
     let tags = Arc::new(BTreeSet::from([tag.to_owned()]));
     Fetched { reading: Some(Reading::Tags { tags, truncated: false }), ..Fetched::default() }
@@ -35,7 +42,7 @@ async fn a_repository_is_asked_about_once_for_each_thing_that_is_shown() {
     assert_eq!(look(&readings, &policy("two", "1.0.0"), now), None);
     assert_eq!(taken(&readings, now), Some(key.clone()));
     assert_eq!(taken(&readings, now), None, "one listing for both");
-    let woken = readings.finish(&key, tags("1.0.0"), now);
+    let woken = finish(&readings, &key, tags("1.0.0"), now);
     assert_eq!(woken.policies.len(), 2, "{woken:?}");
     assert!(look(&readings, &policy("one", "1.0.0"), now).is_some());
     assert_eq!((taken(&readings, now), readings.next()), (None, None), "nothing is new");
@@ -44,7 +51,7 @@ async fn a_repository_is_asked_about_once_for_each_thing_that_is_shown() {
     assert_eq!(taken(&readings, now), Some(key.clone()));
     look(&readings, &policy("one", "1.2.0"), now);
     assert_eq!(taken(&readings, now), None, "not twice at a time");
-    assert_eq!(readings.finish(&key, tags("1.0.0"), now), News::default(), "no news");
+    assert_eq!(finish(&readings, &key, tags("1.0.0"), now), News::default(), "no news");
     assert_eq!(taken(&readings, now), Some(key.clone()), "but once more after it");
 }
 
@@ -57,7 +64,7 @@ async fn what_failed_is_asked_about_again_ever_more_rarely() {
     let mut pauses = Vec::new();
     for _ in 0..11 {
         assert_eq!(taken(&readings, now), Some(key.clone()));
-        readings.finish(&key, Fetched { again: true, ..Fetched::default() }, now);
+        finish(&readings, &key, Fetched { again: true, ..Fetched::default() }, now);
         let next = readings.next().unwrap();
         pauses.push((next - now).as_secs());
         now = next;
@@ -82,7 +89,7 @@ fn a_repository_of_another_namespace_is_asked_about_where_the_policy_may_name_it
     assert_eq!(ask.subject, Subject::Repository(Key::new("team", "shop")));
     assert_eq!(ask.namespaces, BTreeSet::from(["flux".to_owned()]));
     let denied = BTreeMap::from([("flux".to_owned(), "no".to_owned())]);
-    readings.finish(&ask.subject, Fetched { denied, ..tags("1.0.0") }, now);
+    finish(&readings, &ask.subject, Fetched { denied, ..tags("1.0.0") }, now);
     let told = readings.look(&other, |_, _| true, now);
     assert_eq!(told, Some(Reading::Unread { reason: "AccessDenied", why: "no".to_owned() }));
     other.spec = serde_json::Value::Null;
@@ -105,7 +112,7 @@ async fn what_rollouts_follow_is_asked_about_once_for_all_and_again_and_again() 
     assert_eq!(readings.follow(&b, minutes(5), now), None);
     assert_eq!(readings.take(now).map(|ask| ask.subject), Some(image("shop")));
     assert_eq!(readings.take(now).map(|ask| ask.subject), None, "one listing for both");
-    let news = readings.finish(&image("shop"), tags("1.0.0"), now);
+    let news = finish(&readings, &image("shop"), tags("1.0.0"), now);
     assert_eq!(news.rollouts, BTreeSet::from([a.clone(), b.clone()]));
     let secs = |at: Instant| (at - now).as_secs();
     let next = readings.next().map(secs).unwrap();
@@ -116,7 +123,7 @@ async fn what_rollouts_follow_is_asked_about_once_for_all_and_again_and_again() 
     readings.leave(&b);
     let due = readings.next().unwrap();
     assert!(readings.take(due).is_some());
-    let news = readings.finish(&image("shop"), tags("1.0.0"), due);
+    let news = finish(&readings, &image("shop"), tags("1.0.0"), due);
     assert_eq!(news, News::default(), "the same is no news");
     let next = readings.next().map(|at| (at - due).as_secs()).unwrap();
     assert!((600..=660).contains(&next), "only the other is left: {next}");
@@ -125,7 +132,7 @@ async fn what_rollouts_follow_is_asked_about_once_for_all_and_again_and_again() 
     let ask = readings.take(due).unwrap();
     assert_eq!(ask.subject, image("other"), "asked at once, and the former one not any more");
     readings.rest();
-    assert_eq!(readings.finish(&ask.subject, tags("1.0.0"), due), News::default());
+    assert_eq!(finish(&readings, &ask.subject, tags("1.0.0"), due), News::default());
     assert_eq!(readings.next(), None, "another process asks now");
 }
 
@@ -139,10 +146,10 @@ async fn a_registry_that_fails_is_asked_again_sooner_than_its_interval() {
     let why = "it fails".to_owned();
     let reading = Some(Reading::Unread { reason: "RegistryFault", why });
     let failed = Fetched { reading, again: true, ..Fetched::default() };
-    assert_eq!(readings.finish(&image("shop"), failed, now).rollouts.len(), 1);
+    assert_eq!(finish(&readings, &image("shop"), failed, now).rollouts.len(), 1);
     assert_eq!(readings.next(), Some(now + PAUSE_MIN));
     readings.take(now + PAUSE_MIN).unwrap();
-    readings.finish(&image("shop"), tags("1.0.0"), now + PAUSE_MIN);
+    finish(&readings, &image("shop"), tags("1.0.0"), now + PAUSE_MIN);
     assert!(readings.next().is_some_and(|at| now + Duration::from_secs(3600) < at));
 }
 
@@ -167,25 +174,25 @@ async fn a_manifest_is_read_once_until_the_source_shows_something_new() {
     let all = "list 0.9.0 1.0.0 1.1.0";
     assert_eq!(asked(&readings, now).as_deref(), Some(all), "one visit for both");
     let found = known(&[("1.1.0", None), ("1.0.0", Some(false)), ("0.9.0", Some(true))]);
-    let news = readings.finish(&key, Fetched { again: true, ..found }, now);
+    let news = finish(&readings, &key, Fetched { again: true, ..found }, now);
     assert_eq!(news.policies.len(), 1);
     assert_eq!(want("a", &["1.1.0", "1.0.0"]).len(), 3);
     assert_eq!(asked(&readings, now), None, "what failed waits");
     let later = readings.next().unwrap();
     assert_eq!(later, now + PAUSE_MIN);
     assert_eq!(asked(&readings, later).as_deref(), Some("0.9.0"), "that alone");
-    readings.finish(&key, known(&[("0.9.0", None)]), now);
+    finish(&readings, &key, known(&[("0.9.0", None)]), now);
     assert_eq!((asked(&readings, later), readings.next()), (None, None), "at rest");
 
     want("a", &["1.1.0", "1.2.0"]);
     assert_eq!(asked(&readings, now).as_deref(), Some("1.2.0"), "what is new");
-    readings.finish(&key, known(&[]), now);
+    finish(&readings, &key, known(&[]), now);
     assert!(want("a", &["1.1.0"])["1.2.0"].is_err(), "an answer that lacks it is none");
     readings.leave(&Key::new("prod", "b"));
     look(&readings, &policy("one", "1.3.0"), now);
     assert_eq!(asked(&readings, now).as_deref(), Some("list 1.1.0*"), "looked at");
     let failed = Fetched { again: true, ..known(&[("1.1.0", Some(true))]) };
-    readings.finish(&key, failed, now);
+    finish(&readings, &key, failed, now);
     let kept = want("a", &["1.1.0"]);
     assert!(kept.len() == 1 && kept["1.1.0"].is_ok(), "what is known stays: {kept:?}");
     assert_eq!(asked(&readings, later).as_deref(), Some("1.1.0*"), "until it answers");
@@ -193,7 +200,7 @@ async fn a_manifest_is_read_once_until_the_source_shows_something_new() {
 
 fn wants(subject: Subject, tags: &[&str]) -> Option<Wanted> {
     let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-    Some(Wanted { subject, namespace: "flux".to_owned(), tags })
+    Some(Wanted { subject, namespace: "flux".to_owned(), tags, shows: String::new() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,37 +211,122 @@ async fn the_images_of_a_version_are_asked_about_without_a_listing() {
     assert_eq!(asked(&readings, now).as_deref(), Some("1.0.0"));
     let found = [("1.0.0".to_owned(), Ok(Manifest::default()))].into();
     let found = Fetched { manifests: found, ..Fetched::default() };
-    let news = readings.finish(&image("shop"), found.clone(), now);
+    let news = finish(&readings, &image("shop"), found.clone(), now);
     assert_eq!(news.rollouts, BTreeSet::from([a.clone()]));
     assert_eq!(readings.want(&a, wants(image("shop"), &["1.0.0"]), now).len(), 1);
     assert_eq!(readings.next(), None, "nobody asked for the tags");
 
     let minute = Some((image("shop"), moment::Duration::from_secs(60)));
     readings.follow(&b, minute, now);
-    assert_eq!(asked(&readings, now).as_deref(), Some("list"), "what is known is not read again");
-    readings.finish(&image("shop"), tags("1.0.0"), now);
+    assert_eq!(
+        asked(&readings, now).as_deref(),
+        Some("list 1.0.0*"),
+        "and as often as it is listed"
+    );
+    finish(&readings, &image("shop"), tags("1.0.0"), now);
     readings.want(&b, wants(image("shop"), &["1.1.0"]), now);
     assert_eq!(asked(&readings, now).as_deref(), Some("1.1.0"), "between two listings");
-    readings.finish(&image("shop"), Fetched::default(), now);
+    finish(&readings, &image("shop"), Fetched::default(), now);
     let due = readings.next().unwrap();
     assert!(now + Duration::from_secs(60) <= due, "{:?}", due - now);
     let all = asked(&readings, due);
     assert_eq!(all.as_deref(), Some("list 1.0.0* 1.1.0"), "a tag may have been pushed again");
-    readings.finish(&image("shop"), tags("1.0.0"), due);
+    finish(&readings, &image("shop"), tags("1.0.0"), due);
 
     readings.want(&a, wants(image("other"), &["1.0.0"]), due);
     assert_eq!(asked(&readings, due).as_deref(), Some("1.0.0"));
     let missing = Unresolved { reason: "R", why: String::new(), passing: false };
     let manifests = [("1.0.0".to_owned(), Err(missing))].into();
     let none = Fetched { manifests, ..Fetched::default() };
-    readings.finish(&image("other"), none, due);
+    finish(&readings, &image("other"), none, due);
     let later = readings.next().unwrap();
     assert_eq!(later, due + PAUSE_MIN, "an image may come after its version");
     assert_eq!(asked(&readings, later).as_deref(), Some("1.0.0"));
     readings.want(&a, None, due);
-    assert_eq!(readings.finish(&image("other"), found, due), News::default(), "nobody wants it");
+    assert_eq!(finish(&readings, &image("other"), found, due), News::default(), "nobody wants it");
     readings.leave(&b);
     assert_eq!(readings.next(), None, "all are forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_known_before_another_process_asked_is_not_told() {
+    let (readings, now) = (Readings::default(), Instant::now());
+    let key = Subject::Repository(Key::new("flux", "shop"));
+    let a = Key::new("prod", "a");
+    let shop = policy("one", "1.0.0");
+    let digest = |digest: &str| {
+        let manifest = Manifest { digest: digest.to_owned(), ..Manifest::default() };
+        Fetched { manifests: [("1.0.0".to_owned(), Ok(manifest))].into(), ..tags("1.0.0") }
+    };
+    look(&readings, &shop, now);
+    readings.want(&a, wants(key.clone(), &["1.0.0"]), now);
+    let old = readings.take(now).unwrap();
+    readings.rest();
+    assert_eq!(look(&readings, &shop, now), None);
+    assert!(readings.want(&a, wants(key.clone(), &["1.0.0"]), now).is_empty());
+    let new = readings.take(now).unwrap();
+    let late = readings.finish((&key, old.number), digest("old"), now);
+    assert_eq!(late, News::default(), "it was asked before");
+    assert!(look(&readings, &shop, now).is_none());
+    readings.finish((&key, new.number), digest("new"), now);
+    let told = readings.want(&a, wants(key, &["1.0.0"]), now);
+    assert_eq!(told["1.0.0"].as_ref().unwrap().digest, "new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manifest_that_cannot_be_read_puts_no_listing_off() {
+    let (readings, now) = (Readings::default(), Instant::now());
+    let a = Key::new("prod", "a");
+    readings.follow(&a, Some((image("shop"), moment::Duration::from_secs(60))), now);
+    readings.want(&a, wants(image("shop"), &["1.0.0"]), now);
+    let mut at = now;
+    let mut listed = 0;
+    for _ in 0..30 {
+        let ask = readings.take(at).unwrap();
+        listed += usize::from(ask.list);
+        let failed = Unresolved { reason: "R", why: String::new(), passing: true };
+        let manifests = [("1.0.0".to_owned(), Err(failed))].into();
+        finish(&readings, &image("shop"), Fetched { manifests, again: true, ..tags("1.0.0") }, at);
+        at = readings.next().unwrap();
+    }
+    let minutes = (at - now).as_secs() / 60;
+    assert!(20 < minutes && listed as u64 + 4 > minutes, "{listed} in {minutes} min");
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_are_looked_at_again_when_their_source_shows_something_else() {
+    let (readings, now) = (Readings::default(), Instant::now());
+    let a = Key::new("prod", "a");
+    let shows = |text: &str| {
+        let wanted = wants(image("shop"), &["1.0.0"]).unwrap();
+        readings.want(&a, Some(Wanted { shows: text.to_owned(), ..wanted }), now)
+    };
+    shows("one");
+    assert_eq!(asked(&readings, now).as_deref(), Some("1.0.0"));
+    let manifests = [("1.0.0".to_owned(), Ok(Manifest::default()))].into();
+    finish(&readings, &image("shop"), Fetched { manifests, ..Fetched::default() }, now);
+    shows("one");
+    assert_eq!(asked(&readings, now), None);
+    shows("two");
+    assert_eq!(asked(&readings, now).as_deref(), Some("1.0.0*"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_nobody_let_in_yet_is_told_nothing() {
+    let (readings, now) = (Readings::default(), Instant::now());
+    let key = Subject::Repository(Key::new("flux", "shop"));
+    look(&readings, &policy("one", "1.0.0"), now);
+    let wanted = |namespace: &str| {
+        let wanted = wants(key.clone(), &["1.0.0"]).unwrap();
+        let wanted = Wanted { namespace: namespace.to_owned(), ..wanted };
+        readings.want(&Key::new(namespace, "a"), Some(wanted), now)
+    };
+    wanted("flux");
+    assert!(readings.take(now).is_some());
+    let manifests = [("1.0.0".to_owned(), Ok(Manifest::default()))].into();
+    finish(&readings, &key, Fetched { manifests, ..tags("1.0.0") }, now);
+    assert_eq!(wanted("flux").len(), 1);
+    assert!(wanted("other").is_empty(), "its policy was not looked at");
 }
 
 /// What is asked for: whether the tags are listed, and the tags, with a star where their manifest
@@ -253,7 +345,7 @@ fn a_request_for_a_reconciliation_is_something_new() {
     let mut asked = policy("one", "1.0.0");
     look(&readings, &asked, now);
     let ask = readings.take(now).unwrap();
-    readings.finish(&ask.subject, tags("1.0.0"), now);
+    finish(&readings, &ask.subject, tags("1.0.0"), now);
     asked.status.as_mut().unwrap().last_handled_reconcile_at = Some("today".to_owned());
     look(&readings, &asked, now);
     assert!(readings.take(now).is_some());
