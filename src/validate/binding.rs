@@ -19,6 +19,7 @@ use crate::model::snapshot::Identity;
 use crate::planted::{Bug, active};
 use crate::validate::excerpt::excerpt;
 use crate::validate::owner::{self, Object};
+use crate::validate::ready::{Stated, unready};
 use crate::validate::rival::age;
 use crate::validate::seen::Seen;
 
@@ -328,7 +329,9 @@ impl Scene<'_> {
     ) -> Applied {
         let Some(status) = &object.status else { return pending("it has no status yet") };
         let conditions = status.conditions.as_deref().unwrap_or_default();
-        if let Some(why) = unready(conditions, status.observed_generation, &object.metadata) {
+        if let Some(why) =
+            unready(&stated(conditions, status.observed_generation, &object.metadata))
+        {
             return Applied::Pending(why);
         }
         let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
@@ -401,18 +404,9 @@ fn pending(why: &str) -> Applied {
     Applied::Pending(why.to_owned())
 }
 
-/// Why an object is not Ready at its generation.
-fn unready(conditions: &[Condition], observed: Option<i64>, meta: &ObjectMeta) -> Option<String> {
-    let ready = conditions.iter().find(|condition| condition.kind == "Ready");
-    let said = ready.map(|ready| excerpt(&ready.message)).unwrap_or_default();
-    match ready {
-        _ if observed != meta.generation => {
-            Some("Flux has not looked at its present generation yet".to_owned())
-        }
-        Some(ready) if ready.status == "True" => None,
-        _ if said.is_empty() => Some("it is not ready yet".to_owned()),
-        _ => Some(said),
-    }
+/// What a Flux object says of itself.
+fn stated<'a>(conditions: &'a [Condition], observed: Option<i64>, meta: &ObjectMeta) -> Stated<'a> {
+    Stated { conditions: Some(conditions), observed, generation: meta.generation }
 }
 
 /// How far a Kustomization has come at its present generation. Flux advances observedGeneration
@@ -438,7 +432,7 @@ fn progress(object: &Kustomization, inside: bool) -> Applied {
     if active(Bug::DeliveryNotObserved) {
         return Applied::Done;
     }
-    match unready(conditions, status.observed_generation, &object.metadata) {
+    match unready(&stated(conditions, status.observed_generation, &object.metadata)) {
         None => Applied::Done,
         Some(why) => Applied::Pending(why),
     }

@@ -16,19 +16,20 @@ pub struct Stated<'a> {
     pub generation: Option<i64>,
 }
 
-/// Tells why an object is not Ready at its generation: Flux keeps what it found when it fails.
+/// Tells why an object is not Ready at its generation: Flux keeps what it found when it fails. It
+/// advances observedGeneration only with success, so a failure is told by its condition.
 pub fn unready(stated: &Stated) -> Option<String> {
     let ready = stated.conditions.iter().copied().flatten().find(|c| c.kind == "Ready");
-    match ready {
-        None => Some("it has no condition Ready yet".to_owned()),
-        Some(_) if stated.observed != stated.generation => {
+    let Some(ready) = ready else { return Some("it has no condition Ready yet".to_owned()) };
+    let present = stated.observed == stated.generation
+        || (ready.status != "True" && ready.observed_generation == stated.generation);
+    match ready.status.as_str() {
+        _ if !present => {
             Some("its controller has not looked at its present generation yet".to_owned())
         }
-        Some(ready) if ready.status != "True" && ready.message.is_empty() => {
-            Some(excerpt(&format!("Ready is {}", ready.status)))
-        }
-        Some(ready) if ready.status != "True" => Some(excerpt(&ready.message)),
-        Some(_) => None,
+        "True" => None,
+        status if ready.message.is_empty() => Some(excerpt(&format!("Ready is {status}"))),
+        _ => Some(excerpt(&ready.message)),
     }
 }
 

@@ -192,6 +192,10 @@ mod tests {
         let ready = |status: &str, message: &str| {
             policy(json!({"conditions": [{"type": "Ready", "status": status, "message": message}]}))
         };
+        let edited = |status: &str| {
+            policy(json!({"observedGeneration": 1, "conditions": [{"type": "Ready",
+                "status": status, "message": "no such host", "observedGeneration": 2}]}))
+        };
         let digest = format!("sha256:{}", "a".repeat(64));
         let whole = format!("1.2.3 registry.example/shop:v1.2.3@{digest}");
         for (case, found, want) in [
@@ -222,6 +226,16 @@ mod tests {
             ),
             ("no condition", policy(json!({"conditions": null})), "SourceNotReady: "),
             ("an older generation", policy(json!({"observedGeneration": 1})), "SourceNotReady: "),
+            (
+                "fails since an edit",
+                edited("False"),
+                "SourceNotReady: ImagePolicy flux-system/shop is not ready: no such host",
+            ),
+            (
+                "is edited",
+                edited("True"),
+                "SourceNotReady: ImagePolicy flux-system/shop is not ready: its controller has",
+            ),
             ("Flux's default", policy(json!({"observedGeneration": -1})), "SourceNotReady: "),
         ] {
             let got = said(&offered(&found, &spec()));
