@@ -24,5 +24,6 @@ mod replicas;
 mod route;
 mod schema;
 mod sides;
+mod signature;
 mod source;
 mod traffic;

@@ -5,6 +5,7 @@ pub mod backstage;
 pub mod clock;
 pub mod cluster;
 pub mod controller;
+pub mod cosign;
 pub mod flux;
 pub mod front;
 pub mod health;
