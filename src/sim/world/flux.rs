@@ -27,6 +27,8 @@ pub struct Flux {
     rollouts: BTreeMap<Place, Arc<Value>>,
     /// Repositories of images by the ImagePolicy that chooses among their tags.
     repositories: BTreeMap<Place, String>,
+    /// The revisions that OCIRepositories found and could not verify.
+    refused: BTreeMap<Place, String>,
     /// Whether the registry answers.
     ready: bool,
 }
@@ -39,6 +41,7 @@ impl Default for Flux {
             kustomizations: BTreeMap::new(),
             rollouts: BTreeMap::new(),
             repositories: BTreeMap::new(),
+            refused: BTreeMap::new(),
             ready: true,
         }
     }
@@ -99,7 +102,7 @@ impl Flux {
         let (place, object) = self.source_named(ground, release.source)?;
         let revision = format!("{}@{}", release.version, digest(release.version, release.build));
         let status = match place.resource {
-            "ocirepositories" => self.copied(&object, Some(&revision), ground),
+            "ocirepositories" => self.copied((&place, &object), Some(&revision), ground),
             "kustomizations" => applied(&object, (Some(&revision), false), ground),
             _ => {
                 let latest = self.latest(&place, &object, release);
@@ -136,7 +139,7 @@ impl Flux {
             store(ground, &place, &status)?;
         }
         for (place, artifact) in artifacts {
-            let status = self.copied(&artifact, None, ground);
+            let status = self.copied((&place, &artifact), None, ground);
             store(ground, &place, &status)?;
         }
         Ok(())
@@ -188,24 +191,45 @@ impl Flux {
     }
 
     /// The status of an OCIRepository of which the registry says `revision`, or nothing new. A tag
-    /// that is asked for is what it copies.
-    fn copied(&self, object: &Value, revision: Option<&str>, ground: &Ground) -> Value {
+    /// that is asked for is what it copies; one that it cannot verify it does not.
+    fn copied(
+        &mut self,
+        (place, object): (&Place, &Value),
+        revision: Option<&str>,
+        ground: &Ground,
+    ) -> Value {
         let old = fields::text(object, &["status", "artifact", "revision"]);
         let tag = fields::text(object, &["spec", "ref", "tag"]);
         let asked = Some(format!("{tag}@{}", digest(tag, 0)))
             .filter(|_| !tag.is_empty() && old.split('@').next() != Some(tag));
-        let revision = asked.or_else(|| revision.map(str::to_owned));
-        let revision = revision.or_else(|| Some(old.to_owned()).filter(|old| !old.is_empty()));
-        let (status, reason, message) = match &revision {
+        let found = asked.or_else(|| revision.map(str::to_owned));
+        let kept = Some(old.to_owned()).filter(|old| !old.is_empty());
+        let found = found.or(self.refused.remove(place)).or_else(|| kept.clone());
+        let verifies = fields::at(object, &["spec", "verify"]).is_some();
+        let refused = found.clone().filter(|found| verifies && unsigned(found));
+        if let Some(refused) = &refused {
+            self.refused.insert(place.clone(), refused.clone());
+        }
+        let signature = found.as_ref().filter(|_| verifies).map(|found| verified(found));
+        let revision = if refused.is_some() { kept } else { found };
+        let said = match &signature {
             _ if !self.ready => ("False", "OCIArtifactPullFailed", "the registry does not answer"),
-            Some(_) => ("True", "Succeeded", "stored artifact"),
-            None => ("False", "OCIArtifactPullFailed", "no tag was found"),
+            Some(said) if refused.is_some() => (said.0, said.1, said.2.as_str()),
+            _ if revision.is_some() => ("True", "Succeeded", "stored artifact"),
+            _ => ("False", "OCIArtifactPullFailed", "no tag was found"),
         };
-        let ready = condition(object, (status, reason, message), ground);
         let generation = fields::at(object, &["metadata", "generation"]);
+        // Flux does not say that it looked at a generation at which it fails to verify.
+        let observed = fields::at(object, &["status", "observedGeneration"]);
+        let observed = if refused.is_some() { observed } else { generation };
+        let mut conditions = vec![condition(object, ("Ready", said), ground)];
+        if let Some((status, reason, message)) = &signature {
+            let said = (*status, *reason, message.as_str());
+            conditions.push(condition(object, ("SourceVerified", said), ground));
+        }
         let mut fields = Map::new();
-        fields.insert("observedGeneration".to_owned(), json!(generation));
-        fields.insert("conditions".to_owned(), json!([ready]));
+        fields.insert("observedGeneration".to_owned(), json!(observed));
+        fields.insert("conditions".to_owned(), json!(conditions));
         fields.insert("lastHandledReconcileAt".to_owned(), json!(requested(object)));
         if let Some(revision) = revision {
             let digest = digest(&revision, 0);
@@ -224,7 +248,7 @@ impl Flux {
             Some(_) => ("True", "Succeeded", "Latest image tag resolved"),
             None => ("False", "DependencyNotReady", "no tags were found"),
         };
-        let ready = condition(policy, (status, reason, message), ground);
+        let ready = condition(policy, ("Ready", (status, reason, message)), ground);
         let mut fields = Map::new();
         if let Some(latest) = latest {
             fields.insert("latestRef".to_owned(), latest.clone());
@@ -261,8 +285,8 @@ impl Flux {
             let fetched = self.fetched(place, kustomization);
             let bad = breaks(kustomization) || fetched.is_some_and(bad);
             applied(kustomization, (fetched, bad), ground)
-        } else if let Some(artifact) = self.artifacts.get(place) {
-            self.copied(artifact, None, ground)
+        } else if let Some(artifact) = self.artifacts.get(place).cloned() {
+            self.copied((place, &artifact), None, ground)
         } else {
             return;
         };
@@ -292,6 +316,20 @@ fn handled(object: &Value) -> &str {
 /// Whether what a tag or a variable tells cannot be applied.
 fn bad(text: &str) -> bool {
     text.contains("-bad")
+}
+
+/// Whether nobody signed a revision.
+fn unsigned(revision: &str) -> bool {
+    revision.contains("-unsigned")
+}
+
+/// What is said of the signature of a revision: status, reason, message.
+fn verified(revision: &str) -> (&'static str, &'static str, String) {
+    if unsigned(revision) {
+        let why = "failed to verify the signature: no matching signatures were found for";
+        return ("False", "VerificationError", format!("{why} {revision}"));
+    }
+    ("True", "Succeeded", format!("verified signature of revision {revision}"))
 }
 
 /// Whether a variable of a Kustomization breaks what it applies.
@@ -351,11 +389,12 @@ fn ended(kustomization: &Value, (revision, bad): (Option<&str>, bool), ground: &
             "lastAppliedRevision": old,
             "lastAttemptedRevision": revision,
             "lastHandledReconcileAt": requested(kustomization),
-            "conditions": [condition(kustomization, said, ground)],
+            "conditions": [condition(kustomization, ("Ready", said), ground)],
         });
     }
     let message = format!("Applied revision: {revision}");
-    let ready = condition(kustomization, ("True", "ReconciliationSucceeded", &message), ground);
+    let ready =
+        condition(kustomization, ("Ready", ("True", "ReconciliationSucceeded", &message)), ground);
     json!({
         "observedGeneration": fields::at(kustomization, &["metadata", "generation"]),
         "lastAppliedRevision": revision,
@@ -365,15 +404,18 @@ fn ended(kustomization: &Value, (revision, bad): (Option<&str>, bool), ground: &
     })
 }
 
-fn condition(object: &Value, said: (&str, &str, &str), ground: &Ground) -> Value {
-    let (status, reason, message) = said;
-    let old = fields::condition(object, &["status", "conditions"], "Ready");
+fn condition(
+    object: &Value,
+    (kind, (status, reason, message)): (&str, (&str, &str, &str)),
+    ground: &Ground,
+) -> Value {
+    let old = fields::condition(object, &["status", "conditions"], kind);
     // Who is asked says in between that it goes on.
     let asked = requested(object) != handled(object);
     let old = old.filter(|old| fields::text(old, &["status"]) == status && !asked);
     let since = old.map(|old| fields::text(old, &["lastTransitionTime"]).to_owned());
     json!({
-        "type": "Ready",
+        "type": kind,
         "status": status,
         "reason": reason,
         "message": message,
