@@ -39,7 +39,14 @@ fn check() -> Value {
 
 /// A shop that delivers to a Kustomization which does not wait for what it applies; a check does.
 async fn checked(title: &str, others: &[Value]) -> (Story, Controller) {
-    let story = Story::begin(title, 150).await;
+    let (story, controller) = begun(title, others).await;
+    story.completed(1).await;
+    (story, controller)
+}
+
+/// The same shop, which delivers for the first time.
+async fn begun(title: &str, others: &[Value]) -> (Story, Controller) {
+    let story = Story::begin(title, 200).await;
     story.offer("1.0.0").await;
     let own = [deployment(&story)];
     let manifests = [&own[..], others].concat();
@@ -52,7 +59,6 @@ async fn checked(title: &str, others: &[Value]) -> (Story, Controller) {
     let over = json!({"spec": {"healthCheckSelector": selector}});
     story.cluster.add(merged(delivering(SHOP), &over)).await;
     let controller = story.controller().await;
-    story.completed(1).await;
     (story, controller)
 }
 
@@ -110,4 +116,42 @@ async fn what_never_becomes_ready_fails_its_release_and_the_last_good_one_comes_
     story.push("3.0.0").await;
     story.completed(3).await;
     assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_named_and_counts_once_a_role_grants_it() {
+    let limits = json!([{"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}]);
+    let limits = json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "limits"},
+        "spec": {"limits": limits}});
+    let (story, controller) = begun("unread", &[limits]).await;
+    let object = format!("LimitRange {}/limits: the controller may not", story.namespace());
+    let pending = async |why: &str, verb: &str| {
+        let (why, verb) = (format!("{object} {why}"), format!("{verb} resource \"limitranges\""));
+        let told = |check: &Value| {
+            let message = text(check, "/status/message");
+            says(check, "Pending") && message.starts_with(&why) && message.contains(&verb)
+        };
+        story.becomes("HealthCheck", SHOP, &format!("it says {why}"), told).await
+    };
+    let grant = async |name: &str, verbs: &str| {
+        let account = "--serviceaccount=stairlock-system:stairlock";
+        let (verbs, role) = (format!("--verb={verbs}"), format!("--role={name}"));
+        story.kubectl(&["create", "role", name, &verbs, "--resource=limitranges"]).await;
+        story.kubectl(&["create", "rolebinding", name, &role, account]).await;
+    };
+
+    pending("list and watch it: ", "").await; // which verb it asks by is its own affair
+    let message = story.held("AwaitingHealth").await;
+    assert!(message.contains(&object), "{message}");
+    grant("lister", "list,watch").await;
+    pending("get it: ", "cannot get").await;
+    grant("getter", "get").await;
+
+    // No watch tells of a permission: it is tried again, by the same process.
+    let done = story.completed(1).await;
+    assert_eq!(text(&done, "/status/history/0/bakeStatus"), "Succeeded");
+    let check = story.cluster.get("HealthCheck", SHOP).await;
+    assert!(says(&check, "Healthy"), "{check}");
+    let ours = |line: &String| line.contains("/limitranges");
+    assert!(controller.forbidden().iter().all(ours), "{:?}", controller.forbidden());
 }
