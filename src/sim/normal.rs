@@ -5,7 +5,15 @@ use serde_json::{Map, Value};
 use crate::sim::cluster::Cluster;
 
 /// What is compared of a cluster.
-const COMPARED: &[&str] = &["rollouts", "replicasets", "services", "httproutes", "grpcroutes"];
+const COMPARED: &[&str] = &[
+    "rollouts",
+    "replicasets",
+    "services",
+    "httproutes",
+    "grpcroutes",
+    "kustomizations",
+    "ocirepositories",
+];
 /// Fields that tell when and how often, not what.
 const VOLATILE: &[&str] = &[
     "resourceVersion",
