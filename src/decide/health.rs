@@ -11,7 +11,8 @@ use crate::model::snapshot::Snapshot;
 /// Sets the checks back that last spoke before the attempt in progress began.
 pub fn reset(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     let attempt = seen.status.attempt.as_ref().filter(|attempt| attempt.stage.open())?;
-    let old = |check: &&Check| check.changed_at.is_none_or(|at| at < attempt.started_at);
+    let before = |check: &Check| check.changed_at.is_none_or(|at| at < attempt.started_at);
+    let old = |check: &&Check| check.reached && before(check);
     let reset = |check: &Check| Write::ResetCheck {
         namespace: check.namespace.clone(),
         target: check.target.clone(),
@@ -26,6 +27,10 @@ pub fn reset(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 /// # Errors
 /// The hold.
 pub fn allows(seen: &Snapshot) -> Result<(), Hold> {
+    let denied = seen.checks.iter().flatten().find(|check| !check.reached);
+    if let Some(Check { namespace, name, .. }) = denied {
+        return Err(Hold::AccessDenied { source: format!("HealthCheck {namespace}/{name}") });
+    }
     let bad = seen.checks.iter().flatten().find(|check| check.health == Health::Unhealthy);
     let Some(Check { namespace, name, message, .. }) = bad else { return Ok(()) };
     Err(Hold::UnhealthyCheck { check: format!("{namespace}/{name}"), why: message.clone() })
@@ -50,6 +55,7 @@ mod tests {
                 uid: "c".to_owned(),
                 resource_version: "4".to_owned(),
             },
+            reached: true,
         }
     }
 
@@ -80,5 +86,11 @@ mod tests {
             seen.checks = Some(vec![check(health, None)]);
             assert_eq!(allows(&seen).is_ok(), fine, "{health:?}");
         }
+        let mut seen = climbing(1, None);
+        seen.status.attempt.as_mut().unwrap().started_at = at(5);
+        seen.checks = Some(vec![Check { reached: false, ..check(Health::Pending, None) }]);
+        let hold = allows(&seen).unwrap_err();
+        assert_eq!(hold.code(), "AccessDenied", "one that nobody may look at");
+        assert_eq!(reset(&seen, at(7)), None, "nor write to");
     }
 }

@@ -126,6 +126,7 @@ mod tests {
             message: message.to_owned(),
             changed_at: Some(at(1)),
             error_at: error,
+            reached: true,
             target: Target {
                 name: "shop".to_owned(),
                 uid: "c".to_owned(),

@@ -75,6 +75,7 @@ fn found(name: &str, health: Health, message: &str) -> Check {
         changed_at: Some(at(0)),
         error_at: None,
         target,
+        reached: true,
     }
 }
 

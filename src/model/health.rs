@@ -23,6 +23,8 @@ pub struct Check {
     pub error_at: Option<Timestamp>,
     /// The object, as it was seen.
     pub target: Target,
+    /// Whether the Rollout may look at it.
+    pub reached: bool,
 }
 
 /// What a HealthCheck says.

@@ -81,7 +81,7 @@ impl Status {
     /// stands on.
     pub fn ran(&self) -> Option<Ran> {
         let well = || self.history.iter().filter(|entry| entry.cause.is_none());
-        let good = well().next()?;
+        let Some(good) = well().next() else { return self.trimmed() };
         if self.stable.as_ref().is_some_and(|stable| stable.revision != good.revision) {
             return None;
         }
@@ -89,6 +89,17 @@ impl Status {
         let unbroken = well().take_while(|entry| entry.release.same(&good.release));
         let since = unbroken.map(|entry| entry.ended_at).last()?;
         Some(Ran { release: good.release.clone(), since })
+    }
+
+    /// What it runs, where only failures since are left of the history: it ended well before the
+    /// oldest of them began.
+    fn trimmed(&self) -> Option<Ran> {
+        let oldest = self.history.last().filter(|oldest| 1 < oldest.number)?;
+        let Side { release, revision, .. } = self.stable.as_ref()?;
+        let failed = self.history.iter().map(|entry| &entry.revision);
+        let failed = failed.chain(self.quarantine.iter().map(|entry| &entry.revision));
+        let well = failed.into_iter().all(|failed| failed != revision);
+        well.then(|| Ran { release: release.clone(), since: oldest.started_at })
     }
 }
 

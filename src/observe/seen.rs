@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::check::HealthCheck;
-use crate::api::foreign::{Kustomization, Pod, Service};
+use crate::api::foreign::{Pod, Service};
 use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
 use crate::observe::refs::{self, Watched, applied, depends_on};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
-use crate::validate::seen::{Bound, Found, Manifests, Reading, Seen, Source};
+use crate::validate::seen::{Bound, Found, Manifests, NamedCheck, Reading, Seen, Source};
 use crate::validate::{check, gate};
 
 /// What is remembered of a Rollout and is in no store.
@@ -71,7 +71,7 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         manifests: remembered.manifests,
         gates: gates(stores, rollout, &own),
         checks: checks(stores, rollout, &own.key)
-            .map(|all| all.into_iter().map(|check| with_named(stores, check)).collect()),
+            .map(|all| all.into_iter().map(|check| named(stores, &own.key, check)).collect()),
         services,
         slices,
         routes,
@@ -155,22 +155,19 @@ fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
 }
 
 /// A HealthCheck with the Kustomization that it names.
-fn with_named(
-    stores: &Stores,
-    check: Arc<HealthCheck>,
-) -> (Arc<HealthCheck>, Option<Arc<Kustomization>>) {
-    let named = check::kustomization(&check).and_then(|named| stores.kustomizations.get(&named));
-    (check, named)
+fn named(stores: &Stores, own: &Key, check: Arc<HealthCheck>) -> NamedCheck {
+    let named = check::kustomization(&check);
+    let kustomization = named.and_then(|named| stores.kustomizations.get(&named));
+    let there = check.metadata.namespace.as_deref().unwrap_or_default();
+    let reached = stores.reach.allows(&own.namespace, there);
+    NamedCheck { check, kustomization, reached }
 }
 
 /// The HealthChecks that a Rollout selects.
 pub fn checks(stores: &Stores, rollout: &Rollout, own: &Key) -> Option<Vec<Arc<HealthCheck>>> {
     let wanted = rollout.spec.health_check_selector.as_ref()?;
     if wanted.namespace_selector.is_some() {
-        let own = &own.namespace;
-        let mut all = stores.checks.all();
-        all.retain(|check| stores.reach.allows(own, &key(check.as_ref()).namespace));
-        return check::selected(rollout, all, &stores.namespaces.all());
+        return check::selected(rollout, stores.checks.all(), &stores.namespaces.all());
     }
     check::selected(rollout, stores.checks.within(&own.namespace), &[])
 }

@@ -416,16 +416,13 @@ fn progress(object: &Kustomization, inside: bool) -> Applied {
     let default = KustomizationStatus::default();
     let status = object.status.as_ref().unwrap_or(&default);
     let conditions = status.conditions.as_deref().unwrap_or_default();
-    let generation = object.metadata.generation;
-    let ready = conditions.iter().find(|condition| condition.kind == "Ready");
-    let now = ready.filter(|ready| ready.observed_generation == generation);
+    let now = present(object);
     if let Some(failed) = now.filter(|ready| ready.status == "False" && fails(&ready.reason)) {
         let since = failed.last_transition_time.as_ref().and_then(Value::as_str);
         let since = since.and_then(Timestamp::parse);
         return Applied::Failed { why: excerpt(&failed.message), since };
     }
-    let checks = |ready: &&Condition| ready.message.to_ascii_lowercase().contains("health check");
-    if inside && now.is_some_and(|ready| ready.status == "Unknown" && checks(&ready)) {
+    if inside && now.is_some_and(waits_for_objects) {
         return Applied::Done;
     }
     #[cfg(feature = "planted")]
@@ -436,6 +433,18 @@ fn progress(object: &Kustomization, inside: bool) -> Applied {
         None => Applied::Done,
         Some(why) => Applied::Pending(why),
     }
+}
+
+/// What a Kustomization says of its present generation.
+pub fn present(object: &Kustomization) -> Option<&Condition> {
+    let mut all = object.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let ready = all.find(|condition| condition.kind == "Ready");
+    ready.filter(|ready| ready.observed_generation == object.metadata.generation)
+}
+
+/// Tells whether a Kustomization has applied everything and waits for that to be healthy.
+pub fn waits_for_objects(ready: &Condition) -> bool {
+    ready.status == "Unknown" && ready.message.to_ascii_lowercase().contains("health check")
 }
 
 /// The reasons by which Flux says that it cannot apply what it was given.

@@ -78,14 +78,24 @@ pub fn healthy_at(check: &HealthCheck) -> Option<AppliedAt> {
 
 /// Reads the HealthChecks of a Rollout, each with the Kustomization that it names.
 pub fn all(checks: Option<&[NamedCheck]>) -> Option<Vec<Check>> {
-    Some(checks?.iter().map(|(check, named)| of(check, named.as_deref())).collect())
+    Some(checks?.iter().map(of).collect())
 }
 
 /// Reads what a HealthCheck says of its Kustomization as it stands: what was found of another
-/// revision is not known of this one.
-fn of(check: &HealthCheck, kustomization: Option<&Kustomization>) -> Check {
+/// revision is not known of this one. Of one in a namespace that the Rollout may not look into
+/// nothing is known.
+fn of(NamedCheck { check, kustomization, reached }: &NamedCheck) -> Check {
     let mut read = read(check);
-    let stands = kustomization.map(applied_at);
+    if !reached {
+        let message = format!(
+            "the namespace is another than the Rollout's; start the controller with \
+             --allow-cross-namespace-refs={} or leave it out of spec.healthCheckSelector",
+            read.namespace
+        );
+        let health = Health::Pending;
+        return Check { health, message, changed_at: None, error_at: None, reached: false, ..read };
+    }
+    let stands = kustomization.as_deref().map(applied_at);
     if is_ours(check) && read.health == Health::Healthy && stands != healthy_at(check) {
         read.health = Health::Pending;
         read.message = "what Flux applied last has not been looked at yet".to_owned();
@@ -114,6 +124,7 @@ pub fn read(check: &HealthCheck) -> Check {
             uid: check.uid().unwrap_or_default(),
             resource_version: check.resource_version().unwrap_or_default(),
         },
+        reached: true,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::api::kind::Key;
 use crate::model::inspection::{Entry, Inspection, Sight, Subject};
 use crate::model::moment::Timestamp;
 use crate::model::standing::{Standing, Told};
-use crate::validate::binding::fails;
+use crate::validate::binding::{fails, present, waits_for_objects};
 use crate::validate::excerpt::excerpt;
 use crate::validate::seen::Found;
 use crate::validate::{check, kstatus};
@@ -116,7 +116,8 @@ fn subject(seen: &Seen) -> Subject {
         }
         _ => {}
     }
-    let own = Sight::Told(own(kustomization, !seen.gated.is_empty()));
+    let known = check::healthy_at(&seen.check) == Some(check::applied_at(kustomization));
+    let own = Sight::Told(own(kustomization, !seen.gated.is_empty(), known));
     let own = Entry { name: about, sight: own };
     let odd = entries(kustomization).filter(|entry| id(entry).is_none()).map(|entry| Entry {
         name: excerpt(&entry.id),
@@ -162,8 +163,9 @@ fn told(group: &str, kind: &str, object: &Value) -> Told {
 }
 
 /// What a Kustomization says of itself. `gates`: whether it applies a Rollout that waits for what
-/// is said, so that a Kustomization that waits for its objects may not be waited for.
-fn own(kustomization: &Kustomization, gates: bool) -> Told {
+/// is said, so that a Kustomization that waits for its objects, all applied, may not be waited for;
+/// `known`: whether it was found healthy as it stands, so that it is tried again what it says.
+fn own(kustomization: &Kustomization, gates: bool, known: bool) -> Told {
     let default = KustomizationStatus::default();
     let status = kustomization.status.as_ref().unwrap_or(&default);
     let meta = &kustomization.metadata;
@@ -181,7 +183,7 @@ fn own(kustomization: &Kustomization, gates: bool) -> Told {
     });
     let told = told(keys::FLUX_KUSTOMIZE_GROUP, "Kustomization", &object);
     let waits = match told.standing {
-        Standing::InProgress => true,
+        Standing::InProgress => known || present(kustomization).is_some_and(waits_for_objects),
         Standing::Failed => reason(&object) == "HealthCheckFailed",
         Standing::Current | Standing::Terminating | Standing::NotFound | Standing::Unknown => false,
     };

@@ -13,7 +13,15 @@ use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
 
 /// A HealthCheck, with the Kustomization that it names where that exists.
-pub type NamedCheck = (Arc<HealthCheck>, Option<Arc<Kustomization>>);
+#[derive(Debug, Clone)]
+pub struct NamedCheck {
+    /// The check.
+    pub check: Arc<HealthCheck>,
+    /// The Kustomization that it names.
+    pub kustomization: Option<Arc<Kustomization>>,
+    /// Whether the Rollout may look at it.
+    pub reached: bool,
+}
 
 /// The raw objects and readings of one turn.
 #[derive(Debug, Clone)]

@@ -35,6 +35,7 @@ fn check(health: Health, changed: i64, error: Option<i64>) -> Check {
         changed_at: Some(at(changed)),
         error_at: error.map(at),
         target: Target { name: "check".into(), uid: "c".into(), resource_version: "1".into() },
+        reached: true,
     }
 }
 

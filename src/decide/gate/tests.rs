@@ -4,7 +4,8 @@ use super::*;
 use crate::decide::fixture::{at, at_rest, delivered};
 use crate::model::gate::{Bypass, Ran};
 use crate::model::moment::Duration;
-use crate::model::status::{Attempt, Entry, Stage};
+use crate::model::status::{Attempt, Cause, Entry, Stage};
+use crate::model::template::Revision;
 
 fn gate(name: &str, asks: Asks) -> Gate {
     Gate { name: name.to_owned(), asks }
@@ -239,4 +240,21 @@ fn what_another_rollout_runs_is_its_last_good_release() {
     let mut status = Status { history: vec![entry("shop:1.1.0", 9, None)], ..at_rest().status };
     status.stable.as_mut().unwrap().revision = elsewhere;
     assert_eq!(status.ran(), None, "not what it stands on");
+    let stable = status.stable.clone().unwrap();
+    let (runs, other) = (stable.release.version, status.history[0].revision.clone());
+    let failed = |number: u32, revision: &Revision| Entry {
+        number,
+        revision: revision.clone(),
+        cause: Some(Cause::Aborted),
+        started_at: at(50),
+        ..status.history[0].clone()
+    };
+    let only = |number: u32, revision: &Revision| {
+        let history = vec![failed(number, revision)];
+        let status = Status { history, ..status.clone() };
+        status.ran().map(|ran| (ran.release.version, ran.since))
+    };
+    assert_eq!(only(9, &other), Some((runs, at(50))), "what ended well was trimmed");
+    assert_eq!(only(1, &other), None, "nothing ever did");
+    assert_eq!(only(9, &stable.revision), None, "it stands on what failed");
 }

@@ -223,7 +223,8 @@ async fn the_images_of_a_version_are_asked_about_without_a_listing() {
         Some("list 1.0.0*"),
         "and as often as it is listed"
     );
-    finish(&readings, &image("shop"), tags("1.0.0"), now);
+    let manifests = found.manifests.clone();
+    finish(&readings, &image("shop"), Fetched { manifests, ..tags("1.0.0") }, now);
     readings.want(&b, wants(image("shop"), &["1.1.0"]), now);
     assert_eq!(asked(&readings, now).as_deref(), Some("1.1.0"), "between two listings");
     finish(&readings, &image("shop"), Fetched::default(), now);

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::health::Health;
 use crate::validate::fixture::{merged, object};
+use crate::validate::seen::NamedCheck;
 
 fn check(spec: Value) -> Arc<HealthCheck> {
     object(json!({
@@ -87,15 +88,32 @@ fn a_kustomization_says_what_kstatus_does_not_see() {
 #[test]
 fn a_kustomization_that_waits_for_the_rollout_of_the_check_is_not_waited_for() {
     let other = || json!({"status": {"lastAttemptedRevision": "main@sha1:2"}});
-    for (reason, status, want) in [
-        ("Progressing", "Unknown", Standing::Current),
-        ("HealthCheckFailed", "False", Standing::Current),
-        ("BuildFailed", "False", Standing::Failed),
+    let applies = |message: &str| {
+        let ready = json!({"type": "Ready", "status": "Unknown", "reason": "Progressing",
+            "message": message, "observedGeneration": 2});
+        merged(&other(), &json!({"status": {"conditions": [ready]}}))
+    };
+    for (case, (reason, status, more), want) in [
+        ("it applies", ("Progressing", "Unknown", other()), Standing::InProgress),
+        (
+            "all is applied",
+            ("Progressing", "Unknown", applies("Running health checks for main with 5m")),
+            Standing::Current,
+        ),
+        ("it waited too long", ("HealthCheckFailed", "False", other()), Standing::Current),
+        ("it cannot", ("BuildFailed", "False", other()), Standing::Failed),
     ] {
-        let mut seen = says(status, reason, other());
+        let mut seen = says(status, reason, more);
         seen.gated = [Key::new("prod", "shop")].into();
-        assert_eq!(first(&seen).standing, want, "{reason}");
+        assert_eq!(first(&seen).standing, want, "{case}");
     }
+    let mut again = says("Unknown", "Progressing", other());
+    again.gated = [Key::new("prod", "shop")].into();
+    let known = json!({"status": "Healthy", "kustomization": {
+        "generation": 2, "revision": "main@sha1:1"}});
+    let check = serde_json::to_value(again.check.as_ref()).unwrap();
+    again.check = object(merged(&check, &json!({"status": known})));
+    assert_eq!(first(&again).standing, Standing::Current, "it tries what was found healthy");
 }
 
 #[test]
@@ -161,8 +179,9 @@ fn what_was_found_of_another_revision_is_not_known_of_this_one() {
             "status": {"status": "Healthy", "lastChangeTime": "2026-01-02T03:04:05Z",
                 "kustomization": {"generation": generation, "revision": revision}},
         });
-        let pair = (object(check), Some(kustomization(json!({}))));
-        check::all(Some(&[pair])).unwrap()[0].health
+        let kustomization = Some(kustomization(json!({})));
+        let named = NamedCheck { check: object(check), kustomization, reached: true };
+        check::all(Some(&[named])).unwrap()[0].health
     };
     assert_eq!(healthy(2, "main@sha1:1"), Health::Healthy);
     assert_eq!(healthy(1, "main@sha1:1"), Health::Pending, "another generation");
@@ -172,6 +191,11 @@ fn what_was_found_of_another_revision_is_not_known_of_this_one() {
         "metadata": {"namespace": "prod", "name": "shop"}, "spec": {"class": "datadog"},
         "status": {"status": "Healthy", "lastChangeTime": "2026-01-02T03:04:05Z"},
     });
-    let read = check::all(Some(&[(object(external), None)])).unwrap();
+    let mut named = NamedCheck { check: object(external), kustomization: None, reached: true };
+    let read = check::all(Some(&[named.clone()])).unwrap();
     assert_eq!(read[0].health, Health::Healthy, "others are believed");
+    named.reached = false;
+    let read = check::all(Some(&[named])).unwrap();
+    assert_eq!((read[0].health, read[0].reached), (Health::Pending, false));
+    assert!(read[0].message.contains("--allow-cross-namespace-refs=prod"), "{}", read[0].message);
 }
