@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt};
 use kube::Client;
 use kube::api::Api;
 
@@ -21,6 +22,9 @@ use crate::validate::seen::Found;
 
 /// The longest answer of the API server that is kept, in characters.
 const ANSWER_MAX: usize = 200;
+
+/// Objects that are asked for at a time: an inventory may have a thousand, and a turn has seconds.
+const AT_ONCE: usize = 8;
 
 /// What was said of objects that could not be asked for.
 pub type Unread = BTreeMap<Id, String>;
@@ -104,20 +108,31 @@ pub fn missing(stores: &Stores, ids: &[Id]) -> Vec<Id> {
 /// # Errors
 /// The client's, if there is no answer.
 pub async fn ask(client: &Client, stores: &Stores, ids: &[Id]) -> Result<Unread, Box<kube::Error>> {
-    let mut unread = Unread::new();
+    let mut reads = Vec::new();
     for id in ids {
-        let Ok(sorted) = stores.objects.of(&id.sort) else { continue };
-        match read(client, &sorted, &id.key).await {
+        if let Ok(sorted) = stores.objects.of(&id.sort) {
+            reads.push(one(client.clone(), id.clone(), sorted));
+        }
+    }
+    let mut answers = stream::iter(reads).buffered(AT_ONCE);
+    let mut unread = Unread::new();
+    while let Some((id, answer)) = answers.next().await {
+        match answer {
             Ok(()) => {}
             Err(kube::Error::Api(status)) if status.code == 403 => {
                 let said = status.message.chars().filter(|c| !c.is_control()).take(ANSWER_MAX);
                 let said: String = said.collect();
-                unread.insert(id.clone(), format!("the controller may not get it: {said}"));
+                unread.insert(id, format!("the controller may not get it: {said}"));
             }
             Err(error) => return Err(Box::new(error)),
         }
     }
     Ok(unread)
+}
+
+async fn one(client: Client, id: Id, sorted: Arc<Sorted>) -> (Id, Result<(), kube::Error>) {
+    let answer = read(&client, &sorted, &id.key).await;
+    (id, answer)
 }
 
 async fn read(client: &Client, sorted: &Sorted, key: &Key) -> Result<(), kube::Error> {
