@@ -84,7 +84,9 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
             }
         },
         Command::Retry => {
-            status.quarantine.retain(|entry| entry.attempt != token.attempt);
+            let back = pick::kept_back(seen).map(|entry| entry.attempt);
+            let tried = |number: u32| number == token.attempt || Some(number) == back;
+            status.quarantine.retain(|entry| !tried(entry.attempt));
             status.pin = None;
             if let Some(again) = attempt::again(seen, now) {
                 return Some(again);
@@ -252,6 +254,7 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
         Command::Retry => {
             let number = seen.status.attempt.as_ref().map_or(0, |attempt| attempt.number);
             let failed = seen.status.quarantine.iter().any(|entry| entry.attempt == number);
+            let failed = failed || pick::kept_back(seen).is_some();
             let kept = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.kept);
             seen.status.pin.is_some() || ((failed || kept) && !stage.open())
         }

@@ -74,6 +74,11 @@ fn ours(seen: &Snapshot, release: &ReleaseRef) -> bool {
     offered.zip(image).is_some_and(|(offered, image)| offered.image.same_repository(&image))
 }
 
+/// The digest of the image of a release, as its registry knows it.
+pub fn of(seen: &Snapshot, release: &ReleaseRef) -> Option<String> {
+    Some(manifest(seen, release)?.digest.clone()).filter(|digest| !digest.is_empty())
+}
+
 fn manifest<'a>(seen: &'a Snapshot, release: &ReleaseRef) -> Option<&'a Manifest> {
     seen.manifests.get(&release.tag)?.as_ref().ok().filter(|_| ours(seen, release))
 }

@@ -4,7 +4,7 @@
 //! `spec.wantedVersion` goes before a version that the command force-deploy chose, and that before
 //! the newest release of the source that nothing refuses.
 
-use crate::decide::digest::listed;
+use crate::decide::digest::{self, listed};
 use crate::decide::gate;
 use crate::decide::side;
 use crate::decide::target::{arrived, barred, delivered, image, owned, targets};
@@ -74,6 +74,7 @@ pub fn goal(seen: &Snapshot) -> Option<Release> {
 /// The release of a person's choice: neither its age nor a pin keeps it, but what failed is not
 /// tried again and what Git owns is not written.
 fn named(seen: &Snapshot, release: Release) -> Pick {
+    let release = whole(seen, release);
     let targets = match targets(seen, &release.image) {
         Ok(targets) => targets,
         Err(hold) => return Pick::Hold(hold),
@@ -134,8 +135,9 @@ fn refusal(
 ) -> Option<Hold> {
     let hold = older(seen, release, targets).or_else(|| failed(seen, release));
     let hold = hold.or_else(|| pinned(seen, release)).or_else(|| barred(seen, targets));
-    let hold = hold.or_else(|| digestless(seen, release, targets));
-    hold.or_else(|| gate::allows(seen, &ReleaseRef::of(&release.image), now).err())
+    // A gate may be for an older one: what is not known of this one keeps that from nothing.
+    let closed = || gate::allows(seen, &ReleaseRef::of(&release.image), now).err();
+    hold.or_else(closed).or_else(|| digestless(seen, release, targets))
 }
 
 fn older(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option<Hold> {
@@ -185,6 +187,27 @@ fn digestless(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Opt
     Some(Hold::DigestUnknown { image: release.image.to_string(), why })
 }
 
+/// A release that a person chose, with its digest where that is required: it may have been chosen
+/// before that was known.
+fn whole(seen: &Snapshot, mut release: Release) -> Release {
+    if !seen.spec.require_digest || release.image.digest.is_some() {
+        return release;
+    }
+    let same = |offered: &&Release| {
+        offered.image.tag == release.image.tag && offered.image.same_repository(&release.image)
+    };
+    let shown = seen.offer.newest_first().find(same).and_then(|offered| offered.image.digest.clone());
+    let read = || digest::of(seen, &ReleaseRef::of(&release.image));
+    release.image.digest = shown.or_else(read);
+    release
+}
+
+/// What keeps from being tried what would be taken otherwise: it failed before.
+pub fn kept_back(seen: &Snapshot) -> Option<&Quarantined> {
+    let release = ReleaseRef::of(&goal(seen)?.image);
+    seen.status.quarantine.iter().find(|entry| blames(entry, &release))
+}
+
 /// The hold of what failed before.
 fn failed(seen: &Snapshot, release: &Release) -> Option<Hold> {
     let offered = ReleaseRef::of(&release.image);
@@ -209,7 +232,7 @@ fn pinned(seen: &Snapshot, release: &Release) -> Option<Hold> {
 /// The release that the command force-deploy chose, until it runs or has failed.
 pub fn forced(seen: &Snapshot) -> Option<Release> {
     let pin = seen.status.pin.as_ref().filter(|pin| pin.forced)?;
-    let release = release_of(Image::parse(&pin.image).ok()?)?;
+    let release = whole(seen, release_of(Image::parse(&pin.image).ok()?)?);
     (!arrived(seen, &release.image) && failed(seen, &release).is_none()).then_some(release)
 }
 

@@ -8,7 +8,7 @@ use crate::model::command::{Asked, Command, Token, Value};
 use crate::model::hold::Hold;
 use crate::model::moment::Duration;
 use crate::model::moves::Write;
-use crate::model::release::Listed;
+use crate::model::release::{Listed, ReleaseRef};
 use crate::model::snapshot::{Acceptance, Offer, Releases, Snapshot};
 use crate::model::spec::Routing;
 use crate::model::status::{Cause, Quarantined, Stage, Trigger};
@@ -272,6 +272,31 @@ fn a_command_acts_only_on_what_is_waited_for() {
         let want = Act::Apply(vec![Write::TakeCommands { remove: vec![key], accept: want }]);
         assert_eq!(act, want, "{case}");
     }
+}
+
+#[test]
+fn what_failed_in_an_earlier_attempt_is_tried_again() {
+    let mut seen = at_rest();
+    let number = seen.status.attempt.as_ref().unwrap().number;
+    seen.offer = Offer::Releases(Releases::one(release("9.0.0")));
+    let entry = Quarantined {
+        revision: template("shop:9.0.0").id.revision("shop", 0),
+        release: ReleaseRef::of(&release("9.0.0").image),
+        trigger: Trigger::Release,
+        attempt: number.saturating_sub(1),
+        since: at(0),
+    };
+    seen.status.quarantine = vec![entry];
+    let key = "x/retry".to_owned();
+    let asked = Asked { command: Command::Retry, key: key.clone(), value: Value::Present };
+    seen.commands.asked.push(asked);
+    let token = Token { command: Command::Retry, attempt: number, step: 0 };
+    let remove = vec![key];
+    let want = Act::Apply(vec![Write::TakeCommands { remove, accept: Some(token) }]);
+    assert_eq!(command::take(&seen, at(2)), Some(want));
+    seen.commands.accepted = Some(("x/accepted".to_owned(), Some(token)));
+    let Some(Act::Commit(status)) = command::obey(&seen, at(2)) else { panic!() };
+    assert_eq!(status.quarantine, []);
 }
 
 #[test]

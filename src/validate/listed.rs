@@ -91,7 +91,8 @@ fn image(registry: &Registry, tag: Option<String>) -> Image {
 fn known(registry: &Registry, spec: &Spec, status: &Status, hold: &Hold) -> Option<Releases> {
     let release = |listed: &Listed| {
         let version = Version::from_tag(&listed.tag).ok()?;
-        let digest = listed.digest.as_deref().and_then(|digest| parse_digest(digest).ok());
+        let digest = listed.digest.as_deref().filter(|_| spec.require_digest);
+        let digest = digest.and_then(|digest| parse_digest(digest).ok());
         let image = Image { digest, ..image(registry, Some(parse_tag(&listed.tag).ok()?)) };
         let about = listed.about.clone();
         passes(registry, spec, &version).then_some(Release { version, image, about })

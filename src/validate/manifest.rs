@@ -60,6 +60,7 @@ pub fn wanted(repository: &Image, shown: Option<String>, rollout: &Rollout) -> B
         let attempt = status.attempt.iter().map(|attempt| &attempt.release);
         let stable = status.stable.iter().map(|side| &side.release);
         all.extend(attempt.chain(stable).filter_map(|release| tag(&release.image)));
+        all.extend(status.pin.iter().filter_map(|pin| tag(&pin.image)));
         let known = || status.available_releases.iter().map(|listed| listed.tag.clone());
         all.extend(known().rev().take(NEWEST_MAX));
         all.extend(known().filter(|tag| wanted.as_ref() == Some(&bare(tag))));

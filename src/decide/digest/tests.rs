@@ -116,6 +116,33 @@ fn without_its_required_digest_nothing_is_taken() {
 }
 
 #[test]
+fn what_a_person_chose_gets_its_digest_once_that_is_known() {
+    let mut seen = resting(&format!("shop:2.0.0@{OLD}"), OLD, None, true);
+    seen.offer = Offer::Releases(Releases::one(release("2.0.0")));
+    seen.status.available = vec![Listed::of(&release("1.5.0"))];
+    let wanted = |seen: &Snapshot| {
+        let mut seen = seen.clone();
+        seen.spec.wanted_version = Some("1.5.0".to_owned());
+        told(pick(&seen, at(0)))
+    };
+    let forced = |seen: &Snapshot| {
+        let mut seen = seen.clone();
+        seen.status.pin = Some(crate::decide::pick::force(&seen, &release("1.5.0"), at(0)));
+        told(pick(&seen, at(0)))
+    };
+    for told in [wanted(&seen), forced(&seen)] {
+        assert!(told.starts_with("DigestUnknown"), "{told}");
+    }
+    let digest = NEW.to_owned();
+    let manifest = Manifest { digest, about: About::default(), card: Card::default() };
+    seen.manifests.insert("1.5.0".to_owned(), Ok(manifest));
+    let want = format!("shop:1.5.0@{NEW}");
+    assert_eq!((wanted(&seen), forced(&seen)), (want.clone(), want));
+    seen.spec.require_digest = false;
+    assert_eq!(wanted(&seen), "shop:1.5.0", "only where it is required");
+}
+
+#[test]
 fn the_digest_of_a_known_release_goes_into_the_template_only_where_digests_do() {
     let mut seen = resting("shop:1.0.0", "", None, false);
     seen.offer = Offer::Releases(Releases::one(release("2.0.0")));
