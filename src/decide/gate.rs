@@ -4,6 +4,7 @@
 //! whoever may write the template may do so at any time.
 
 use crate::decide::health;
+use crate::model::binding::Binding;
 use crate::model::gate::{Asks, Gate, GateState};
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
@@ -26,7 +27,10 @@ const VERSIONS_MAX: usize = 16;
 pub fn allows(seen: &Snapshot, release: &ReleaseRef, now: Timestamp) -> Result<(), Hold> {
     let attempt = seen.status.attempt.as_ref();
     let begun = |attempt: &Attempt| attempt.stage.open() && attempt.release.same(release);
-    if attempt.is_none_or(begun) {
+    // Where the status is lost, what we delivered still tells that it is not the first.
+    let other = |binding: &Binding| binding.ours && binding.value.as_deref() != Some(&release.tag);
+    let first = attempt.is_none() && !seen.bindings.iter().any(other);
+    if first || attempt.is_some_and(begun) {
         return Ok(()); // The first delivery, or one that is on its way.
     }
     let bypass = seen.status.bypass.as_ref();

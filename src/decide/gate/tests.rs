@@ -1,7 +1,8 @@
 //! Which gates let a release through, and what is said where they do not.
 
 use super::*;
-use crate::decide::fixture::{at, at_rest, delivered};
+use crate::decide::fixture::{at, at_rest, bound, delivered};
+use crate::model::binding::Binding;
 use crate::model::gate::{Bypass, Ran};
 use crate::model::moment::Duration;
 use crate::model::status::{Attempt, Cause, Entry, Stage};
@@ -158,6 +159,14 @@ fn the_first_delivery_and_a_version_that_a_person_named_pass_gates_by() {
     assert_eq!(allows(&seen, &offered, at(0)), Ok(()), "one that is on its way");
     seen.status.attempt = None;
     assert_eq!(allows(&seen, &offered, at(0)), Ok(()), "the first delivery");
+    for (case, value, ours, passes) in [
+        ("the status is lost, and another release is delivered", "1.0.0", true, false),
+        ("the status is lost, and this one is", "1.1.0", true, true),
+        ("what is there is somebody else's", "1.0.0", false, true),
+    ] {
+        seen.bindings = vec![Binding { ours, ..bound(Some(value)) }];
+        assert_eq!(allows(&seen, &offered, at(0)).is_ok(), passes, "{case}");
+    }
 }
 
 #[test]
