@@ -133,7 +133,7 @@ fn of_template(seen: &Snapshot, now: Timestamp) -> Start {
     }
     let delivers = side::delivered(seen, &seen.template.images());
     let hold = blocked(seen).or_else(|| refused_template(seen));
-    if let Some(hold) = hold.or_else(|| binding::blocked(seen, &delivers)) {
+    if let Some(hold) = hold.or_else(|| binding::blocked(seen, &delivers, Trigger::Template)) {
         return Start::Stop(hold);
     }
     let mut next = begin(seen, present, delivers, Trigger::Template, now);
@@ -200,7 +200,8 @@ fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     if let Some(entry) = status.quarantine.iter().find(|entry| entry.revision == revision) {
         return Start::Hold(quarantined(seen, release.image, entry.attempt));
     }
-    if let Some(hold) = blocked(seen).or_else(|| binding::blocked(seen, &release)) {
+    let bound = || binding::blocked(seen, &release, Trigger::Release);
+    if let Some(hold) = blocked(seen).or_else(bound) {
         return Start::Hold(hold);
     }
     let workload = seen.spec.workload;

@@ -170,10 +170,11 @@ fn target(binding: &Binding) -> Target {
 }
 
 /// What keeps a release from being delivered, before an attempt at it begins: better now than
-/// half-way up the ladder.
-pub fn blocked(seen: &Snapshot, release: &ReleaseRef) -> Option<Hold> {
+/// half-way up the ladder. What brings the template is not written where an edit of it begins one.
+pub fn blocked(seen: &Snapshot, release: &ReleaseRef, trigger: Trigger) -> Option<Hold> {
+    let written = |binding: &&Binding| !(binding.feeds && trigger == Trigger::Template);
     let differs = |binding: &&Binding| !holds(binding, &release.tag);
-    let mut others = seen.bindings.iter().filter(differs);
+    let mut others = seen.bindings.iter().filter(written).filter(differs);
     others.find_map(|binding| trouble(&seen.status, binding)).map(Hold::Binding)
 }
 
@@ -230,18 +231,18 @@ pub fn awaited(seen: &Snapshot) -> Option<Hold> {
 
 /// What Flux says of a release of the attempt that it cannot apply.
 pub fn refused(seen: &Snapshot) -> Option<String> {
-    let status = &seen.status;
-    let failed = |binding: &Binding| {
-        let value = wanted(status, binding)?;
-        match &binding.applied {
-            Applied::Failed { why, since } if holds(binding, value) => {
-                let fresh = fresh(status, binding, *since);
-                fresh.then(|| format!("{}: {why}", binding.field))
-            }
-            Applied::Failed { .. } | Applied::Done | Applied::Pending(_) => None,
+    seen.bindings.iter().find_map(|binding| failed(&seen.status, binding))
+}
+
+fn failed(status: &Status, binding: &Binding) -> Option<String> {
+    let value = wanted(status, binding)?;
+    match &binding.applied {
+        Applied::Failed { why, since } if holds(binding, value) => {
+            let fresh = fresh(status, binding, *since);
+            fresh.then(|| format!("{}: {why}", binding.field))
         }
-    };
-    seen.bindings.iter().find_map(failed)
+        Applied::Failed { .. } | Applied::Done | Applied::Pending(_) => None,
+    }
 }
 
 /// Tells whether a field held its value before a time.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::decide::act::Waits;
+use crate::decide::attempt::{self, Start};
 use crate::decide::fixture::{at, at_rest, bound, climbing, delivered, release, template};
 use crate::decide::{conditions, side};
 use crate::model::snapshot::{Offer, Releases};
@@ -121,8 +122,27 @@ fn an_attempt_does_not_begin_where_it_could_not_be_delivered() {
         let mut binding = bound(value);
         binding.rival = rival.map(str::to_owned);
         let seen = with(at_rest(), binding);
-        let hold = blocked(&seen, &release);
+        let hold = blocked(&seen, &release, Trigger::Release);
         assert_eq!(hold.as_ref().map(Hold::code), want, "{case}");
+    }
+
+    // Nothing is written where an edit of the template came by itself.
+    let suspended = || Trouble::Suspended { object: "apps".to_owned() };
+    let owned = Trouble::Owned { field: bound(None).field, manager: "flux".to_owned() };
+    for (trouble, feeds, want) in [
+        (suspended(), true, "commit"),
+        (owned, true, "commit"),
+        (suspended(), false, "TargetSuspended"),
+    ] {
+        let mut seen = at_rest();
+        seen.bindings = vec![Binding { feeds, trouble: Some(trouble), ..bound(Some("1.0.0")) }];
+        seen.template = template("shop:2.0.0");
+        let told = match attempt::start(&seen, at(1)) {
+            Start::Commit(_) => "commit",
+            Start::Hold(hold) | Start::Stop(hold) => hold.code(),
+            other @ (Start::Nothing | Start::Apply(_)) => panic!("{other:?}"),
+        };
+        assert_eq!(told, want, "feeds: {feeds}");
     }
 }
 
