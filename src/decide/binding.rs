@@ -9,7 +9,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{Target, Write};
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::Snapshot;
-use crate::model::status::{Delivered, Stage, Status, Trigger};
+use crate::model::status::{Attempt, Delivered, Stage, Status, Trigger};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
@@ -86,16 +86,28 @@ fn trouble(status: &Status, binding: &Binding) -> Option<Trouble> {
     binding.trouble.clone().or(taken)
 }
 
+/// Tells whether a frozen Rollout leaves a field as it is: all but what failed, which goes back.
+fn frozen(seen: &Snapshot, binding: &Binding) -> bool {
+    let goes_back = |attempt: &Attempt| match attempt.stage {
+        Stage::RollingBack { .. } => true,
+        Stage::Ended { .. } => !attempt.kept && holds(binding, &attempt.release.tag),
+        Stage::First { .. }
+        | Stage::Step { .. }
+        | Stage::Promoting { .. }
+        | Stage::Baking { .. }
+        | Stage::Completed { .. } => false,
+    };
+    seen.spec.paused && !seen.status.attempt.as_ref().is_some_and(goes_back)
+}
+
 /// Writes what was delivered into the bound fields that do not hold it; a frozen Rollout writes
-/// nothing.
+/// only what goes back.
 pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     let status = &seen.status;
-    if seen.spec.paused {
-        return None;
-    }
     let due: Vec<(&Binding, &str)> = seen
         .bindings
         .iter()
+        .filter(|binding| !frozen(seen, binding))
         .filter_map(|binding| Some((binding, wanted(status, binding)?)))
         .filter(|(binding, value)| !holds(binding, value))
         .filter(|(binding, _)| trouble(status, binding).is_none())
@@ -121,7 +133,7 @@ pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 fn requests(seen: &Snapshot) -> Vec<Write> {
     let status = &seen.status;
     let Some(attempt) = &status.attempt else { return Vec::new() };
-    if !matches!(attempt.stage, Stage::Baking { since: None, .. }) {
+    if seen.spec.paused || !matches!(attempt.stage, Stage::Baking { since: None, .. }) {
         return Vec::new();
     }
     let due = |binding: &&Binding| {

@@ -147,6 +147,27 @@ fn an_attempt_does_not_begin_where_it_could_not_be_delivered() {
 }
 
 #[test]
+fn a_frozen_rollout_takes_back_what_failed() {
+    let tag = |seen: &Snapshot| told(deliver(seen, at(3)));
+    let back = Stage::RollingBack { entered_at: at(1), cause: Cause::Aborted };
+    let ended = || Stage::Ended { at: at(2), cause: Cause::Aborted };
+    let begun = Stage::Baking { entered_at: at(1), since: None };
+    for (case, stage, value, kept, want) in [
+        ("it goes back", back, "1.1.0", false, "1.0.0"),
+        ("it went back, but not there", ended(), "1.1.0", false, "1.0.0"),
+        ("a person set another value", ended(), "0.9.0", false, "nothing"),
+        ("it stays", ended(), "1.1.0", true, "nothing"),
+        ("it is delivered", begun, "1.0.0", false, "nothing"),
+    ] {
+        let mut seen = with(climbing(1, None), bound(Some(value)));
+        (seen.spec.workload, seen.spec.paused) = (false, true);
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        (attempt.stage, attempt.kept) = (stage, kept);
+        assert_eq!(tag(&seen), want, "{case}");
+    }
+}
+
+#[test]
 fn a_delivery_is_believed_as_flux_says() {
     let suspended = Trouble::Suspended { object: "Kustomization flux-system/apps".to_owned() };
     for (case, value, applied, trouble, feeds, want) in [
