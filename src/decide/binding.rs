@@ -149,7 +149,9 @@ fn requests(seen: &Snapshot) -> Vec<Write> {
         let field = binding.field.clone();
         Write::Request { field, target: target(binding), at: attempt.started_at }
     };
-    seen.bindings.iter().filter(due).map(request).collect()
+    let mut objects = BTreeSet::new();
+    let once = seen.bindings.iter().filter(due).filter(|binding| objects.insert(&binding.uid));
+    once.map(request).collect()
 }
 
 /// A value that was there is gone, and nobody has the field: that is counted before it is put back.
@@ -257,11 +259,11 @@ fn failed(status: &Status, binding: &Binding) -> Option<String> {
     }
 }
 
-/// Tells whether a field held its value before a time.
+/// Tells whether a field held its value before a time, or was found to hold it just then.
 fn before(status: &Status, binding: &Binding, at: Timestamp) -> bool {
     let value = binding.value.as_deref();
     known(status, binding)
-        .is_some_and(|known| Some(known.value.as_str()) == value && known.since < at)
+        .is_some_and(|known| Some(known.value.as_str()) == value && known.since <= at)
 }
 
 /// Tells whether a failure is one of this attempt. Of a value that was there before, as where it is

@@ -5,6 +5,7 @@ use crate::decide::act::Waits;
 use crate::decide::attempt::{self, Start};
 use crate::decide::fixture::{at, at_rest, bound, climbing, delivered, release, template};
 use crate::decide::{conditions, side};
+use crate::model::binding::Field;
 use crate::model::snapshot::{Offer, Releases};
 use crate::model::status::Cause;
 
@@ -146,6 +147,25 @@ fn an_attempt_does_not_begin_where_it_could_not_be_delivered() {
     }
 }
 
+/// `shop:1.0.0` is only delivered, and bakes since minute 1; these fields are remembered.
+fn baking(targets: &[&str], bindings: Vec<Binding>) -> Snapshot {
+    let mut seen = at_rest();
+    seen.spec.workload = false;
+    seen.bindings = bindings;
+    let attempt = seen.status.attempt.as_mut().unwrap();
+    attempt.trigger = Trigger::Release;
+    attempt.stage = Stage::Baking { entered_at: at(1), since: None };
+    let known = |variable: &&str| Delivered {
+        field: Field { variable: (*variable).to_owned(), ..bound(None).field },
+        value: "1.0.0".to_owned(),
+        since: at(1),
+        reverts: 0,
+        bound: true,
+    };
+    seen.status.targets = targets.iter().map(known).collect();
+    seen
+}
+
 #[test]
 fn a_frozen_rollout_takes_back_what_failed() {
     let tag = |seen: &Snapshot| told(deliver(seen, at(3)));
@@ -165,6 +185,16 @@ fn a_frozen_rollout_takes_back_what_failed() {
         (attempt.stage, attempt.kept) = (stage, kept);
         assert_eq!(tag(&seen), want, "{case}");
     }
+}
+
+#[test]
+fn flux_is_asked_once_for_an_object_with_two_variables() {
+    let pending = Applied::Pending("why".to_owned());
+    let tag = Binding { applied: pending, ..bound(Some("1.0.0")) };
+    let field = Field { variable: "OTHER".to_owned(), ..tag.field.clone() };
+    let mut seen = baking(&["OTHER", "TAG"], vec![Binding { field, ..tag.clone() }, tag]);
+    seen.status.attempt.as_mut().unwrap().started_at = at(2);
+    assert_eq!(told(deliver(&seen, at(3))), "asks Flux");
 }
 
 #[test]
@@ -211,6 +241,7 @@ fn a_delivery_is_believed_as_flux_says() {
     assert_eq!(refused(&seen).unwrap(), "Kustomization flux-system/apps TAG: why");
     for (case, known, since, want) in [
         ("written in this attempt", 2, None, true),
+        ("it was there as it began", 1, None, false),
         ("it was there before", 0, None, false),
         ("and failed before", 0, Some(0), false),
         ("and failed again", 0, Some(1), true),
@@ -231,6 +262,7 @@ fn flux_is_asked_once_to_look_at_a_value_that_was_there() {
     let [early, began, late] = [0, 1, 2].map(|minute| at(minute).to_string());
     for (case, known, applied, requested, want) in [
         ("it was there before, and is not applied", 0, pending(), "", "asks Flux"),
+        ("it was there as the first attempt began", 1, pending(), "", "asks Flux"),
         ("it was asked for this attempt", 0, pending(), began.as_str(), "nothing"),
         ("it was asked for an earlier one", 0, pending(), early.as_str(), "asks Flux"),
         ("another Rollout asked later", 0, pending(), late.as_str(), "nothing"),
