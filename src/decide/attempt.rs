@@ -411,7 +411,7 @@ fn begin(
     let (stage, weight) = foot(seen, &status, (&revision, first), now);
     let baking = matches!(stage, Stage::Baking { .. });
     status.draining.retain(|draining| draining.revision != revision);
-    status.targets.retain(|target| target.bound);
+    status.targets.retain(|target| binding::binds(seen, target));
     let climbs = status.stable.as_ref().filter(|_| !baking);
     status.canary = climbs.map(|_| side::shown(seen, &revision, &release));
     let attempt = Attempt {

@@ -8,7 +8,7 @@ use crate::model::hold::Hold;
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{Target, Write};
 use crate::model::release::ReleaseRef;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Identity, Snapshot};
 use crate::model::status::{Attempt, Delivered, Stage, Status, Trigger};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
@@ -240,7 +240,34 @@ pub fn awaited(seen: &Snapshot) -> Option<Hold> {
             }
         }
     };
-    seen.bindings.iter().find_map(waits)
+    seen.bindings.iter().find_map(waits).or_else(|| unbound(seen))
+}
+
+/// Nobody tells any more whether a release without pods arrived: a field of the attempt is not
+/// bound any more, or none ever was.
+fn unbound(seen: &Snapshot) -> Option<Hold> {
+    if seen.spec.workload {
+        return None;
+    }
+    let mut targets = seen.status.targets.iter();
+    let gone = targets.find(|known| !binds(seen, known));
+    let Identity { group, namespace, name, .. } = &seen.rollout;
+    let (object, what) = match gone {
+        Some(known) => (known.field.to_string(), "is not bound any more; bind it again"),
+        None if seen.bindings.is_empty() => {
+            let what = "has no bound Flux object that would deliver the release; annotate one";
+            (format!("Rollout {namespace}/{name}"), what)
+        }
+        None => return None,
+    };
+    let key = format!("{group}/mark-successful");
+    let why = format!("it {what}, or take the release for a success by {key}=true on the Rollout");
+    Some(Hold::AwaitingDelivery { object, why })
+}
+
+/// Tells whether a field that is remembered is bound.
+pub fn binds(seen: &Snapshot, known: &Delivered) -> bool {
+    seen.bindings.iter().any(|binding| binding.field == known.field)
 }
 
 /// What Flux says of a release of the attempt that it cannot apply.
@@ -279,8 +306,7 @@ fn fresh(status: &Status, binding: &Binding, since: Option<Timestamp>) -> bool {
 /// The fields as they are remembered: those that hold what they should, and those that do not bind
 /// any more until another attempt begins.
 pub fn remembered(seen: &Snapshot, status: &Status, now: Timestamp) -> Vec<Delivered> {
-    let bound = |known: &&Delivered| seen.bindings.iter().any(|b| b.field == known.field);
-    let left = status.targets.iter().filter(|known| !bound(known));
+    let left = status.targets.iter().filter(|known| !binds(seen, known));
     let left = left.map(|known| Delivered { bound: false, ..known.clone() });
     let here = seen.bindings.iter().filter_map(|binding| {
         let old = known(status, binding);

@@ -4,7 +4,7 @@ use super::*;
 use crate::decide::act::Waits;
 use crate::decide::attempt::{self, Start};
 use crate::decide::fixture::{at, at_rest, bound, climbing, delivered, release, template};
-use crate::decide::{conditions, side};
+use crate::decide::{bake, conditions, side};
 use crate::model::binding::Field;
 use crate::model::snapshot::{Offer, Releases};
 use crate::model::status::Cause;
@@ -164,6 +164,38 @@ fn baking(targets: &[&str], bindings: Vec<Binding>) -> Snapshot {
     };
     seen.status.targets = targets.iter().map(known).collect();
     seen
+}
+
+#[test]
+fn a_release_that_nobody_has_is_no_success() {
+    let done = || vec![bound(Some("1.0.0"))];
+    for (case, targets, bindings, workload, want) in [
+        ("applied", &["TAG"][..], done(), false, "completed"),
+        ("nothing was ever bound", &[], vec![], false, "Rollout prod/shop"),
+        ("it was unbound", &["TAG"], vec![], false, "TAG"),
+        ("one of two was unbound", &["OTHER", "TAG"], done(), false, "OTHER"),
+        ("its pods run it", &["TAG"], vec![], true, "completed"),
+    ] {
+        let mut seen = baking(targets, bindings);
+        seen.spec.workload = workload;
+        let told = match bake::next(&seen, seen.status.attempt.as_ref().unwrap(), at(2)) {
+            Act::Commit(_) => "completed".to_owned(),
+            Act::Wait(waits) => waits.holds[0].0.message(),
+            Act::Apply(writes) => format!("{writes:?}"),
+        };
+        assert!(told.contains(want), "{case}: {told}");
+        let names_the_end = told.contains("stairlock.dev/mark-successful");
+        assert_eq!(names_the_end, want != "completed", "{case}: {told}");
+    }
+
+    // What went unbound before an attempt is none of its targets.
+    let mut seen = baking(&["OTHER", "TAG"], done());
+    let release = release("1.1.0");
+    seen.status.attempt.as_mut().unwrap().stage = Stage::Completed { at: at(1) };
+    seen.offer = Offer::Releases(Releases::newest(release, Vec::new()));
+    let Start::Commit(next) = attempt::start(&seen, at(2)) else { panic!("none begins") };
+    let fields: Vec<_> = next.targets.iter().map(|known| known.field.variable.as_str()).collect();
+    assert_eq!(fields, ["TAG"]);
 }
 
 #[test]
