@@ -270,9 +270,35 @@ pub fn binds(seen: &Snapshot, known: &Delivered) -> bool {
     seen.bindings.iter().any(|binding| binding.field == known.field)
 }
 
+/// What Flux still has to do until the release of the attempt is in the template.
+pub fn feeding(seen: &Snapshot) -> Option<Hold> {
+    let status = &seen.status;
+    let waits = |binding: &Binding| {
+        let value = wanted(status, binding)?;
+        let stuck = trouble(status, binding).filter(|trouble| {
+            !holds(binding, value) || matches!(trouble, Trouble::Suspended { .. })
+        });
+        let why = match &binding.applied {
+            _ if !holds(binding, value) => format!("{value} is not written yet"),
+            Applied::Done => "it is applied, but the template has not the release yet".to_owned(),
+            Applied::Pending(why) | Applied::Failed { why, .. } => why.clone(),
+        };
+        let object = binding.field.to_string();
+        let hold = stuck.map(Hold::Binding);
+        Some(hold.unwrap_or(Hold::AwaitingDelivery { object, why }))
+    };
+    seen.bindings.iter().filter(|binding| binding.feeds).find_map(waits)
+}
+
 /// What Flux says of a release of the attempt that it cannot apply.
 pub fn refused(seen: &Snapshot) -> Option<String> {
     seen.bindings.iter().find_map(|binding| failed(&seen.status, binding))
+}
+
+/// What Flux says where it cannot bring the release of the attempt into the template.
+pub fn unfed(seen: &Snapshot) -> Option<String> {
+    let mut feeding = seen.bindings.iter().filter(|binding| binding.feeds);
+    feeding.find_map(|binding| failed(&seen.status, binding))
 }
 
 fn failed(status: &Status, binding: &Binding) -> Option<String> {

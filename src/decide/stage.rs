@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::decide::act::{Act, Next, Step, Waits};
 use crate::decide::bake;
+use crate::decide::binding;
 use crate::decide::drain;
 use crate::decide::ending;
 use crate::decide::experiment;
@@ -22,7 +23,7 @@ use crate::model::snapshot::Snapshot;
 #[cfg(feature = "planted")]
 use crate::model::spec::Spec;
 use crate::model::spec::{Pause, Step as Rung};
-use crate::model::status::{Attempt, Cause, Stage, Status};
+use crate::model::status::{Attempt, Bake, BakeResult, Cause, Stage, Status};
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
 #[cfg(feature = "planted")]
@@ -106,12 +107,13 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
             scaled_to_zero(seen)
         }
         Stage::First { entered_at } => {
-            timed(seen, first(seen, revision), *entered_at, now, |status| {
+            let act = timed(seen, first(seen, revision), *entered_at, now, |status| {
                 bake::enter(seen, status, now);
-            })
+            });
+            fed(seen, act, now)
         }
         Stage::Step { number, entered_at, paused_at } => {
-            step(seen, attempt, (*number, *entered_at, *paused_at), now)
+            fed(seen, step(seen, attempt, (*number, *entered_at, *paused_at), now), now)
         }
         Stage::Promoting { entered_at } => {
             let step = order::promotion(seen, revision);
@@ -242,13 +244,43 @@ fn fail(seen: &Snapshot, now: Timestamp) -> Act {
         let missing = seen.status.waiting.first().map(|waiting| waiting.message.clone());
         return bake::failed(seen, (cause, missing.unwrap_or_default()), now);
     }
-    commit(seen, |status| {
-        if status.stable.is_none() {
-            fail_first(seen, status, cause, now);
-        } else {
-            ending::roll_back(status, cause, now);
+    commit(seen, |status| fail_climb(seen, status, cause, now))
+}
+
+fn fail_climb(seen: &Snapshot, status: &mut Status, cause: Cause, now: Timestamp) {
+    if status.stable.is_none() {
+        fail_first(seen, status, cause, now);
+    } else {
+        ending::roll_back(status, cause, now);
+    }
+}
+
+/// A release that Flux is to bring into the template fails where Flux cannot, and is waited for
+/// until it did.
+fn fed(seen: &Snapshot, act: Act, now: Timestamp) -> Act {
+    if release::pending(seen).is_none() {
+        return act;
+    }
+    if let Some(message) = binding::unfed(seen) {
+        let (result, failed) = (BakeResult::Failed, Vec::new());
+        let bake = Bake { result, started_at: None, ended_at: now, message, failed };
+        return commit(seen, |status| {
+            if let Some(attempt) = &mut status.attempt {
+                attempt.bake = Some(bake);
+            }
+            fail_climb(seen, status, Cause::DeliveryFailed, now);
+        });
+    }
+    match (act, binding::feeding(seen)) {
+        (Act::Wait(waits), Some(hold)) => {
+            let wake = waits.until;
+            // Of a template that is not there no pods can be made yet: that is no other reason.
+            let others = waits.holds.into_iter().map(|(other, _)| other);
+            let others = others.filter(|other| *other != Hold::NoHealthyBackend);
+            with_wake(others.fold(Act::hold(hold), Act::with), wake)
         }
-    })
+        (act, _) => act,
+    }
 }
 
 /// Ends a first revision that never came up: there is nothing to go back to, its pods stay.

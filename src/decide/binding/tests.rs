@@ -4,10 +4,11 @@ use super::*;
 use crate::decide::act::Waits;
 use crate::decide::attempt::{self, Start};
 use crate::decide::fixture::{at, at_rest, bound, climbing, delivered, release, template};
-use crate::decide::{bake, conditions, side};
+use crate::decide::{bake, conditions, side, stage};
 use crate::model::binding::Field;
 use crate::model::snapshot::{Offer, Releases};
 use crate::model::status::Cause;
+use crate::model::weight::Weight;
 
 fn with(mut seen: Snapshot, binding: Binding) -> Snapshot {
     seen.bindings = vec![binding];
@@ -227,6 +228,50 @@ fn flux_is_asked_once_for_an_object_with_two_variables() {
     let mut seen = baking(&["OTHER", "TAG"], vec![Binding { field, ..tag.clone() }, tag]);
     seen.status.attempt.as_mut().unwrap().started_at = at(2);
     assert_eq!(told(deliver(&seen, at(3))), "asks Flux");
+}
+
+#[test]
+fn a_release_that_flux_cannot_bring_into_the_template_fails() {
+    let failed = Applied::Failed { why: "no such variable".to_owned(), since: None };
+    let suspended = Trouble::Suspended { object: "apps".to_owned() };
+    let pending = || Applied::Pending("it builds".to_owned());
+    for (case, value, applied, trouble, first, want) in [
+        ("it cannot", "1.1.0", failed.clone(), None, false, "back, DeliveryFailed"),
+        ("nor at first", "1.1.0", failed.clone(), None, true, "ended, DeliveryFailed"),
+        ("not yet written", "1.0.0", failed, None, false, "AwaitingDelivery"),
+        ("it does", "1.1.0", pending(), None, false, "AwaitingDelivery: it builds"),
+        ("at first", "1.1.0", pending(), None, true, "AwaitingDelivery: it builds"),
+        ("suspended", "1.1.0", pending(), Some(suspended), false, "TargetSuspended"),
+        ("it did", "1.1.0", Applied::Done, None, false, "AwaitingDelivery: it is applied"),
+    ] {
+        let mut seen = climbing(1, None);
+        let arriving = std::mem::replace(&mut seen.template, template("shop:1.0.0"));
+        seen.replica_sets.retain(|rs| rs.template != arriving.id);
+        seen.bindings = vec![Binding { feeds: true, applied, trouble, ..bound(Some(value)) }];
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        (attempt.delivered, attempt.weight) = (false, Weight::NONE);
+        if first {
+            attempt.stage = Stage::First { entered_at: at(0) };
+            seen.status.stable = None;
+        }
+        let told = match stage::advance(&seen, at(1)) {
+            Act::Commit(status) => {
+                let attempt = status.attempt.unwrap();
+                assert!(attempt.bake.unwrap().message.contains("no such variable"), "{case}");
+                match attempt.stage {
+                    Stage::RollingBack { cause, .. } => format!("back, {}", cause.as_str()),
+                    Stage::Ended { cause, .. } => format!("ended, {}", cause.as_str()),
+                    other => format!("{other:?}"),
+                }
+            }
+            Act::Wait(waits) => match &waits.holds[0].0 {
+                Hold::AwaitingDelivery { why, .. } => format!("AwaitingDelivery: {why}"),
+                hold => hold.code().to_owned(),
+            },
+            Act::Apply(writes) => format!("{writes:?}"),
+        };
+        assert!(told.starts_with(want), "{case}: {told}");
+    }
 }
 
 #[test]
