@@ -196,7 +196,8 @@ fn whole(seen: &Snapshot, mut release: Release) -> Release {
     let same = |offered: &&Release| {
         offered.image.tag == release.image.tag && offered.image.same_repository(&release.image)
     };
-    let shown = seen.offer.newest_first().find(same).and_then(|offered| offered.image.digest.clone());
+    let shown =
+        seen.offer.newest_first().find(same).and_then(|offered| offered.image.digest.clone());
     let read = || digest::of(seen, &ReleaseRef::of(&release.image));
     release.image.digest = shown.or_else(read);
     release
