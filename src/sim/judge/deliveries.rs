@@ -215,7 +215,7 @@ fn is_applied(object: &Value, tag: &str) -> bool {
 }
 
 /// S8, S15, S22: a bound field gets a release of the Rollout that it is bound to, and nothing
-/// while that is frozen.
+/// while that is frozen, but for the way back from what failed.
 fn written(case: &Case<'_>, found: &mut Found) {
     let (Some(before), Some(after)) = (&case.change.before, &case.change.after) else { return };
     let resource = case.change.place.resource;
@@ -233,9 +233,18 @@ fn written(case: &Case<'_>, found: &mut Found) {
             [attempt, stable].contains(&Some(new))
         });
         found.unless(fits, "S15", || format!("{place} gets {new:?}, which is nobody's"));
-        let frozen = seen.states().all(|state| state.spec.paused);
+        let frozen = seen.states().all(|state| state.spec.paused && !goes_back(state, old, new));
         found.unless(!frozen, "S22", || format!("{place} gets {new:?} while spec.paused"));
     }
+}
+
+/// Tells whether a write takes what failed back.
+fn goes_back(rollout: &Rollout, old: Option<&str>, new: &str) -> bool {
+    let Some(attempt) = &rollout.status.attempt else { return false };
+    let stable = rollout.status.stable.as_ref().map(|side| side.release.tag.as_str());
+    let failed = old == Some(attempt.release.tag.as_str());
+    let ways = [Stage::RollingBack, Stage::Ended];
+    ways.contains(&attempt.stage()) && failed && stable == Some(new)
 }
 
 #[cfg(test)]

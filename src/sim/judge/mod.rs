@@ -94,7 +94,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("S19", "pauses and drains last as long as they are to by the true clock"),
     ("S20", "nothing is written outside of the watched namespaces, nor taken from other ones"),
     ("S21", "a status stays small, with one condition of each type"),
-    ("S22", "while spec.paused is true nothing begins, climbs or is delivered"),
+    ("S22", "while spec.paused is true nothing begins, climbs or is delivered, but what goes back"),
     (
         "S23",
         "a restart evicts only pods that stood before it, of sides that serve, while few others \

@@ -19,6 +19,22 @@ fn bound() -> Tale {
     tale
 }
 
+/// 1.1.0 was aborted, a bound variable holds it, and the Rollout is frozen.
+fn frozen() -> Tale {
+    let mut tale = Tale::aborted();
+    tale.create(
+        "flux",
+        APPS,
+        json!({"metadata": {"annotations": {"stairlock.dev/substitute.TAG.from": "shop"}},
+            "spec": {"postBuild": {"substitute": {"TAG": "1.1.0"}}}}),
+    );
+    applied(&mut tale);
+    tale.status(json!({"stable": {"release": {"tag": "1.0.0"}}}));
+    tale.merge("person", "rollouts/shop", json!({"spec": {"paused": true}}));
+    tale.after(300);
+    tale
+}
+
 fn holds(tale: &mut Tale, tag: &str) {
     tale.merge("controller", APPS, json!({"spec": {"postBuild": {"substitute": {"TAG": tag}}}}));
 }
@@ -110,6 +126,7 @@ fn a_bound_field_gets_a_release_of_its_rollout() {
             },
             &["S22"],
         ),
+        ("what is aborted while it is frozen", frozen, |t| holds(t, "1.0.0"), &[]),
     ];
     check(rows);
 }
