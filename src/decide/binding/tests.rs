@@ -258,16 +258,22 @@ fn a_release_that_flux_cannot_bring_into_the_template_fails() {
             Act::Commit(status) => {
                 let attempt = status.attempt.unwrap();
                 assert!(attempt.bake.unwrap().message.contains("no such variable"), "{case}");
-                match attempt.stage {
-                    Stage::RollingBack { cause, .. } => format!("back, {}", cause.as_str()),
-                    Stage::Ended { cause, .. } => format!("ended, {}", cause.as_str()),
-                    other => format!("{other:?}"),
+                if let Stage::RollingBack { cause, .. } = attempt.stage {
+                    format!("back, {}", cause.as_str())
+                } else if let Stage::Ended { cause, .. } = attempt.stage {
+                    format!("ended, {}", cause.as_str())
+                } else {
+                    format!("{:?}", attempt.stage)
                 }
             }
-            Act::Wait(waits) => match &waits.holds[0].0 {
-                Hold::AwaitingDelivery { why, .. } => format!("AwaitingDelivery: {why}"),
-                hold => hold.code().to_owned(),
-            },
+            Act::Wait(waits) => {
+                let hold = &waits.holds[0].0;
+                if let Hold::AwaitingDelivery { why, .. } = hold {
+                    format!("AwaitingDelivery: {why}")
+                } else {
+                    hold.code().to_owned()
+                }
+            }
             Act::Apply(writes) => format!("{writes:?}"),
         };
         assert!(told.starts_with(want), "{case}: {told}");
