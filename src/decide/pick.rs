@@ -233,8 +233,10 @@ fn pinned(seen: &Snapshot, release: &Release) -> Option<Hold> {
 /// The release that the command force-deploy chose, until it runs or has failed.
 pub fn forced(seen: &Snapshot) -> Option<Release> {
     let pin = seen.status.pin.as_ref().filter(|pin| pin.forced)?;
-    let release = whole(seen, release_of(Image::parse(&pin.image).ok()?)?);
-    (!arrived(seen, &release.image) && failed(seen, &release).is_none()).then_some(release)
+    let release = release_of(Image::parse(&pin.image).ok()?)?;
+    // It has arrived with whatever digest it was chosen: a tag pushed again is no choice.
+    let due = !arrived(seen, &release.image) && failed(seen, &release).is_none();
+    due.then(|| whole(seen, release))
 }
 
 /// The release that an attempt of the history delivered: the one of this number, or with `true`

@@ -138,6 +138,10 @@ fn what_a_person_chose_gets_its_digest_once_that_is_known() {
     seen.manifests.insert("1.5.0".to_owned(), Ok(manifest));
     let want = format!("shop:1.5.0@{NEW}");
     assert_eq!((wanted(&seen), forced(&seen)), (want.clone(), want));
+    let mut runs = seen.clone();
+    runs.template = template(&format!("shop:1.5.0@{OLD}"));
+    let chosen = forced(&runs);
+    assert!(!chosen.contains(NEW), "pushed again it is no choice of anybody: {chosen}");
     seen.spec.require_digest = false;
     assert_eq!(wanted(&seen), "shop:1.5.0", "only where it is required");
 }
