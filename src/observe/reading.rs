@@ -278,12 +278,12 @@ impl Readings {
     pub fn take(&self, now: Instant) -> Option<Ask> {
         let mut known = self.lock();
         let (due, subject) = known.line.pop_first()?;
-        known.asks += 1;
-        let number = known.asks;
         if now < due {
             known.line.insert((due, subject));
             return None;
         }
+        known.asks += 1;
+        let number = known.asks;
         let entry = known.entries.get_mut(&subject)?;
         if entry.relist.is_some_and(|relist| relist <= now) {
             (entry.list, entry.recheck) = (true, true);
@@ -387,7 +387,7 @@ impl Known {
     /// Forgets a repository of Rollouts that nobody has a use for any more.
     fn drop_unused(&mut self, subject: &Subject) {
         let Some(entry) = self.entries.get(subject) else { return };
-        if !entry.shown.is_empty() || !entry.users().is_empty() {
+        if entry.prompted() || !entry.wanted.is_empty() {
             return;
         }
         let due = entry.due.map(|due| (due, subject.clone()));

@@ -19,6 +19,9 @@ use crate::validate::seen::{self, Found, Seen, Source, Unresolved};
 /// status, since each costs a request whenever the source shows something new.
 const NEWEST_MAX: usize = 10;
 
+/// What is known of the images behind tags, or why nothing is.
+pub type Manifests = BTreeMap<String, Result<Manifest, String>>;
+
 /// The image that a policy shows: its repository, and its tag.
 pub fn shown(policy: &ImagePolicy) -> Option<(Image, String)> {
     let latest = policy.status.as_ref().and_then(|status| status.latest_ref.clone());
@@ -82,12 +85,12 @@ fn containers(template: &Value) -> impl Iterator<Item = &Value> {
 
 /// What is known of the images behind tags, as their registry told; an OCIRepository tells of one
 /// by the annotations of its artifact. The digest of an artifact of manifests is never the image's.
-pub fn all(seen: &Seen) -> BTreeMap<String, Result<Manifest, String>> {
+pub fn all(seen: &Seen) -> Manifests {
     let read = |(tag, manifest): (&String, &Result<_, Unresolved>)| {
         let read = manifest.as_ref().map(read).map_err(|unresolved| excerpt(&unresolved.why));
         (tag.clone(), read)
     };
-    let mut all: BTreeMap<_, _> = seen.manifests.iter().map(read).collect();
+    let mut all: Manifests = seen.manifests.iter().map(read).collect();
     if let Source::Artifact(Found::Is(object)) = &seen.source
         && let Some((tag, told)) = of_artifact(object)
     {
@@ -131,11 +134,7 @@ fn told(annotations: &BTreeMap<String, String>) -> (About, Card) {
 
 /// Adds to a release what is known of its image; where the digest is required it goes into the
 /// image.
-pub fn learn(
-    release: &mut Release,
-    manifests: &BTreeMap<String, Result<Manifest, String>>,
-    spec: &Spec,
-) {
+pub fn learn(release: &mut Release, manifests: &Manifests, spec: &Spec) {
     let tag = release.image.tag.as_ref();
     let Some(Ok(manifest)) = tag.and_then(|tag| manifests.get(tag)) else { return };
     let Manifest { digest, about, card: _ } = manifest;

@@ -73,9 +73,10 @@ pub fn validate(seen: &Seen) -> Known {
         None => scene.forgotten(),
     };
     let coming = beside(instead.as_ref().filter(|named| !named.routes.is_empty()));
+    let manifests = manifest::all(seen);
     Known::Valid(Box::new(Snapshot {
-        offer: source::offer(seen, &spec, &rollout, (&template, &status)),
-        manifests: manifest::all(seen),
+        offer: source::offer(seen, (&spec, &manifests), &rollout, (&template, &status)),
+        manifests,
         unread: source::unread(seen),
         template,
         former,

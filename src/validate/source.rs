@@ -18,19 +18,19 @@ use crate::planted::{Bug, active};
 use crate::validate::artifact;
 use crate::validate::binding::{tags, variables};
 use crate::validate::excerpt::excerpt;
+use crate::validate::manifest::Manifests;
 use crate::validate::ready::{Stated, not_ready, unready};
 use crate::validate::seen::{Found, Reading, Seen, Source};
 use crate::validate::{listed, listing, manifest};
 
-/// Reads what the source of a Rollout offers.
+/// Reads what the source of a Rollout offers. `manifests`: what is known of its images.
 pub fn offer(
     seen: &Seen,
-    spec: &Spec,
+    (spec, manifests): (&Spec, &Manifests),
     rollout: &Identity,
     (template, status): (&Template, &Status),
 ) -> Offer {
-    let manifests = manifest::all(seen);
-    let learned = |list: Releases| list.each(|release| manifest::learn(release, &manifests, spec));
+    let learned = |list: Releases| list.each(|release| manifest::learn(release, manifests, spec));
     if let Some(registry) = &spec.registry {
         let known = seen.reading.as_ref();
         let list = listed::releases(registry, known, (spec, template, status)).map(learned);
@@ -172,7 +172,8 @@ mod tests {
         let template = template::with_owners(&shop, &[]);
         let seen = Seen { source: source.clone(), ..fixture::seen(Arc::clone(&shop)) };
         let status = Status::default();
-        offer(&seen, spec, &rollout::identity(&shop), (&template, &status))
+        let with = (spec, &manifest::all(&seen));
+        offer(&seen, with, &rollout::identity(&shop), (&template, &status))
     }
 
     fn said(offer: &Offer) -> String {

@@ -50,13 +50,12 @@ pub fn registries(objects: &[Value]) -> Vec<(String, Option<String>)> {
 /// The repository of whose images a Rollout has to know the digests, where its source tells
 /// versions only.
 pub fn pinned(rollout: &Value) -> Option<String> {
-    let source = ["spec", "sourceRef"];
-    let kind = fields::text(rollout, &[&source[..], &["kind"]].concat());
+    let kind = fields::text(rollout, &["spec", "sourceRef", "kind"]);
     let required = fields::at(rollout, &["spec", "requireDigest"]) == Some(&Value::from(true));
     if !required || !["OCIRepository", "Kustomization"].contains(&kind) {
         return None;
     }
-    let named = fields::text(rollout, &[&source[..], &["image"]].concat());
+    let named = fields::text(rollout, &["spec", "sourceRef", "image"]);
     let containers = fields::items(rollout, &["spec", "template", "spec", "containers"]);
     let first = || Some(containers.iter().find_map(fields::image)?.repository);
     Some(named.to_owned()).filter(|named| !named.is_empty()).or_else(first)

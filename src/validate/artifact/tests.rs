@@ -4,7 +4,7 @@ use crate::model::snapshot::Offer;
 use crate::model::spec::SourceKind;
 use crate::model::status::Status;
 use crate::validate::seen::{Found, Seen, Source};
-use crate::validate::{fixture, rollout, source, template};
+use crate::validate::{fixture, manifest, rollout, source, template};
 
 /// What a Rollout with such a source and such containers is offered.
 fn offered(source_ref: &Value, containers: &Value, object: &Value) -> String {
@@ -23,7 +23,8 @@ fn offered(source_ref: &Value, containers: &Value, object: &Value) -> String {
     };
     let with = (rollout::identity(&shop), template::with_owners(&shop, &[]));
     let seen = Seen { source: seen, ..fixture::seen(shop) };
-    match source::offer(&seen, &spec, &with.0, (&with.1, &Status::default())) {
+    let manifests = manifest::all(&seen);
+    match source::offer(&seen, (&spec, &manifests), &with.0, (&with.1, &Status::default())) {
         Offer::NoSource => "no source".to_owned(),
         Offer::Nothing(hold) => format!("{}: {}", hold.code(), hold.message()),
         Offer::Releases(releases) => {
