@@ -46,6 +46,10 @@ const TEMPLATE_PAUSE: Duration = Duration::from_secs(300);
 pub enum Next {
     /// It made a move; the next turn is due once that is seen, at the latest then.
     Moved(Instant),
+    /// It stored what is to be done next; that turn presses, and is due as after a move.
+    Intends(Instant),
+    /// Its own last write is not seen yet; as pressing as it was, the next turn is due then.
+    Behind(Instant),
     /// It waited.
     Wait(Option<Instant>),
 }
@@ -269,7 +273,11 @@ pub async fn commit(
         image = attempt.map(|attempt| attempt.release.image.as_str()),
         "stored"
     );
-    Ok(next)
+    let open = attempt.is_some_and(|attempt| attempt.stage.open());
+    Ok(match next {
+        Next::Moved(at) if open => Next::Intends(at),
+        Next::Moved(_) | Next::Intends(_) | Next::Behind(_) | Next::Wait(_) => next,
+    })
 }
 
 /// Stores what was seen.

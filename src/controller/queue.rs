@@ -10,6 +10,10 @@ use crate::api::kind::Key;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
+/// Turns of those that press, one after the other, while others are due: what is only told waits
+/// for what is to be done, but not for ever.
+const PRESSING_MAX: u32 = 3;
+
 /// The Rollouts that are due, now or later.
 #[derive(Debug, Default)]
 pub struct Queue {
@@ -21,6 +25,12 @@ pub struct Queue {
 struct Line {
     /// Those that are due, as of the last look.
     due: BTreeSet<(Instant, Key)>,
+    /// Those of them that come first.
+    first: BTreeSet<(Instant, Key)>,
+    /// Those that come first once they are due.
+    pressing: BTreeSet<Key>,
+    /// Turns that were given to those that press since another one had one.
+    given: u32,
     /// Those that are due later, so that counting who waits does not walk over the timers.
     later: BTreeSet<(Instant, Key)>,
     at: BTreeMap<Key, Instant>,
@@ -35,8 +45,21 @@ impl Queue {
         self.bell.notify_one();
     }
 
+    /// Makes a Rollout due whose turn comes before those of others: there is something to do.
+    pub fn press(&self, key: Key, at: Instant) {
+        let mut line = self.lock();
+        line.press(&key);
+        line.push(key, at);
+        self.bell.notify_one();
+    }
+
     /// Takes the first Rollout that is due.
     pub fn pop(&self, now: Instant) -> Option<Key> {
+        self.lock().pop(now).map(|(key, _)| key)
+    }
+
+    /// Takes the first Rollout that is due, and tells whether it pressed.
+    pub fn take(&self, now: Instant) -> Option<(Key, bool)> {
         self.lock().pop(now)
     }
 
@@ -45,23 +68,33 @@ impl Queue {
         self.lock().done(key, next);
     }
 
+    /// Ends a turn after which the next one presses.
+    pub fn go_on(&self, key: &Key, next: Option<Instant>) {
+        let mut line = self.lock();
+        line.press(key);
+        line.done(key, next);
+    }
+
     /// Tells when the next Rollout is due.
     pub fn next(&self) -> Option<Instant> {
         let line = self.lock();
-        line.due.first().or_else(|| line.later.first()).map(|(at, _)| *at)
+        let due = line.first.first().or_else(|| line.due.first());
+        due.or_else(|| line.later.first()).map(|(at, _)| *at)
     }
 
     /// Tells how many Rollouts are due and wait for a place.
     pub fn waiting(&self, now: Instant) -> usize {
         let mut line = self.lock();
         line.ripen(now);
-        line.due.len()
+        line.due.len().saturating_add(line.first.len())
     }
 
     /// Empties the line: another process gives the turns.
     pub fn clear(&self) {
         let mut line = self.lock();
         line.due.clear();
+        line.first.clear();
+        line.pressing.clear();
         line.later.clear();
         line.at.clear();
     }
@@ -95,6 +128,7 @@ impl Line {
             Some(before) => {
                 let before = (*before, key.clone());
                 self.due.remove(&before);
+                self.first.remove(&before);
                 self.later.remove(&before);
             }
             None => {}
@@ -103,19 +137,31 @@ impl Line {
         self.later.insert((at, key));
     }
 
+    fn press(&mut self, key: &Key) {
+        self.pressing.insert(key.clone());
+        let due = self.at.get(key).map(|at| (*at, key.clone()));
+        self.first.extend(due.and_then(|due| self.due.take(&due)));
+    }
+
     /// Moves over what is due by now.
     fn ripen(&mut self, now: Instant) {
         while self.later.first().is_some_and(|(at, _)| *at <= now) {
-            self.due.extend(self.later.pop_first());
+            let due = self.later.pop_first();
+            let presses = due.as_ref().is_some_and(|(_, key)| self.pressing.contains(key));
+            if presses { self.first.extend(due) } else { self.due.extend(due) }
         }
     }
 
-    fn pop(&mut self, now: Instant) -> Option<Key> {
+    fn pop(&mut self, now: Instant) -> Option<(Key, bool)> {
         self.ripen(now);
-        let (_, key) = self.due.pop_first()?;
+        let others = self.due.is_empty() || self.given < PRESSING_MAX;
+        let first = if others { self.first.pop_first() } else { None };
+        self.given = if first.is_some() { self.given.saturating_add(1) } else { 0 };
+        let (_, key) = first.or_else(|| self.due.pop_first())?;
         self.at.remove(&key);
         self.running.insert(key.clone(), None);
-        Some(key)
+        let pressed = self.pressing.remove(&key);
+        Some((key, pressed))
     }
 
     fn done(&mut self, key: &Key, next: Option<Instant>) {
@@ -149,19 +195,55 @@ mod tests {
         line.push(key("a"), at(5));
         line.push(key("a"), at(7));
         line.push(key("b"), at(6));
-        assert_eq!(line.pop(at(4)), None, "nobody is due");
-        assert_eq!(line.pop(at(5)), Some(key("a")), "the earliest time counts, at its end");
+        let pop = |line: &mut Line, second| line.pop(at(second)).map(|(key, _)| key);
+        assert_eq!(pop(&mut line, 4), None, "nobody is due");
+        assert_eq!(pop(&mut line, 5), Some(key("a")), "the earliest time counts, at its end");
         line.push(key("a"), at(5));
-        assert_eq!(line.pop(at(5)), None, "not while its turn runs");
-        assert_eq!(line.pop(at(9)), Some(key("b")));
+        assert_eq!(pop(&mut line, 5), None, "not while its turn runs");
+        assert_eq!(pop(&mut line, 9), Some(key("b")));
         line.done(&key("a"), Some(at(60)));
-        assert_eq!(line.pop(at(5)), Some(key("a")), "what came meanwhile is not lost");
+        assert_eq!(pop(&mut line, 5), Some(key("a")), "what came meanwhile is not lost");
         line.done(&key("a"), Some(at(60)));
         line.push(key("a"), at(10));
-        assert_eq!(line.pop(at(10)), Some(key("a")), "an event beats a timer");
+        assert_eq!(pop(&mut line, 10), Some(key("a")), "an event beats a timer");
         line.done(&key("a"), None);
         line.done(&key("b"), None);
-        assert_eq!(line.pop(at(9999)), None, "the timer is gone with the turn");
+        assert_eq!(pop(&mut line, 9999), None, "the timer is gone with the turn");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_press_come_first_but_not_for_ever() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(9);
+        let queue = Queue::default();
+        for name in ["a", "b", "c", "d", "e", "f", "g"] {
+            queue.push(key(name), now);
+        }
+        ["c", "d", "e", "f"].into_iter().for_each(|name| queue.press(key(name), now));
+        assert_eq!((queue.waiting(now), queue.next()), (7, Some(now)), "each stands there once");
+        let took = |queue: &Queue, at| {
+            let (key, pressed) = queue.take(at)?;
+            Some(format!("{}{}", key.name, if pressed { "!" } else { "" }))
+        };
+        let all: Vec<_> = std::iter::from_fn(|| took(&queue, now)).collect();
+        assert_eq!(all, ["c!", "d!", "e!", "a", "f!", "b", "g"], "every fourth is another's");
+
+        queue.press(key("c"), now);
+        ["a", "b"].into_iter().for_each(|name| queue.done(&key(name), Some(now)));
+        queue.done(&key("c"), Some(later));
+        queue.go_on(&key("d"), Some(later));
+        queue.done(&key("e"), Some(later));
+        assert_eq!(took(&queue, now).as_deref(), Some("c!"), "what came during its turn stays");
+        queue.push(key("d"), now);
+        queue.push(key("e"), now);
+        let all: Vec<_> = std::iter::from_fn(|| took(&queue, now)).collect();
+        assert_eq!(all, ["d!", "a", "b", "e"], "so does what its own turn left to do");
+        queue.press(key("x"), later);
+        queue.push(key("y"), later);
+        queue.clear();
+        assert_eq!((queue.waiting(later), queue.next()), (0, None));
+        queue.push(key("x"), later);
+        assert_eq!(took(&queue, later).as_deref(), Some("x"), "nothing is left of the time before");
     }
 
     #[tokio::test(start_paused = true)]

@@ -33,7 +33,7 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
         return Ok(Next::Wait(None)); //                       a kind that it names is not listed
     }
     if let Gate::Shut { until } = catch_up(ctx, key, &rollout).await? {
-        return Ok(Next::Wait(Some(until))); //                our own last write is not seen yet
+        return Ok(Next::Behind(until)); //                    our own last write is not seen yet
     }
     let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(gone(ctx, key)) };
 

@@ -23,7 +23,7 @@ use crate::controller::moves::Next;
 use crate::controller::read;
 use crate::controller::reconcile::reconcile;
 use crate::controller::schedule::Scheduling;
-use crate::controller::triggers::touched;
+use crate::controller::triggers::{presses, touched};
 use crate::observe::beside::Beside;
 use crate::observe::follow;
 use crate::observe::stores::{Reach, Stores};
@@ -118,8 +118,8 @@ async fn turns(ctx: &Arc<Context>, concurrency: usize, shutdown: &Shutdown) -> E
         }
         let now = ctx.clock.monotonic();
         while ready && leading && running.len() < concurrency {
-            let Some(key) = ctx.queue.pop(now) else { break };
-            running.push(turn(key, ctx));
+            let Some((key, pressed)) = ctx.queue.take(now) else { break };
+            running.push(turn(key, pressed, ctx));
         }
         let waiting = ctx.queue.waiting(now);
         ctx.metrics.set_queued(waiting);
@@ -129,8 +129,8 @@ async fn turns(ctx: &Arc<Context>, concurrency: usize, shutdown: &Shutdown) -> E
         tokio::select! {
             biased;
             () = shutdown.requested() => break,
-            Some((key, next)) = running.next(), if !running.is_empty() => {
-                ctx.queue.done(&key, next);
+            Some((key, presses, next)) = running.next(), if !running.is_empty() => {
+                if presses { ctx.queue.go_on(&key, next) } else { ctx.queue.done(&key, next) }
             }
             _ = leadership.changed() => {}
             () = ctx.queue.rung() => {}
@@ -162,8 +162,9 @@ fn change(ctx: &Context, leading: bool) {
     }
 }
 
-/// One turn, within its time; a fault of the program ends this turn and nothing else.
-async fn turn(key: Key, ctx: &Arc<Context>) -> (Key, Option<Instant>) {
+/// One turn, within its time; a fault of the program ends this turn and nothing else. Tells whether
+/// the next one presses, and when it is due without an event.
+async fn turn(key: Key, pressed: bool, ctx: &Arc<Context>) -> (Key, bool, Option<Instant>) {
     let began = ctx.clock.monotonic();
     let alive = ctx.health.begin();
     let guarded = AssertUnwindSafe(reconcile(&key, ctx)).catch_unwind();
@@ -174,18 +175,24 @@ async fn turn(key: Key, ctx: &Arc<Context>) -> (Key, Option<Instant>) {
     };
     drop(alive);
     let now = ctx.clock.monotonic();
-    let (result, next) = match result {
+    let (result, presses, next) = match result {
         Ok(next) => {
             ctx.remember_success(&key);
             match next {
-                Next::Wait(at) => (ReconcileResult::Waited, at),
-                Next::Moved(at) => (ReconcileResult::Moved, Some(at)),
+                Next::Wait(at) => (ReconcileResult::Waited, false, at),
+                Next::Behind(at) => (ReconcileResult::Waited, pressed, Some(at)),
+                Next::Moved(at) => (ReconcileResult::Moved, false, Some(at)),
+                Next::Intends(at) => (ReconcileResult::Moved, true, Some(at)),
             }
         }
-        Err(error) => (ReconcileResult::Failed, Some(fail(ctx, &key, &error, now))),
+        Err(error) => {
+            // What was raced has the same to do.
+            let again = pressed && matches!(error.retry(), Retry::OnChange | Retry::Now);
+            (ReconcileResult::Failed, again, Some(fail(ctx, &key, &error, now)))
+        }
     };
     ctx.metrics.reconciled(result, now.saturating_duration_since(began));
-    (key, next)
+    (key, presses, next)
 }
 
 /// Says what failed, once a turn, and tells when to try again.
@@ -230,7 +237,10 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
             ctx.checks.hear(&ctx.stores, &change, now);
             let pods = matches!(change.reference.kind, Kind::ReplicaSet | Kind::EndpointSlice);
             let at = if pods { now + SETTLE } else { now };
-            touched(&ctx.stores, &change).into_iter().for_each(|key| ctx.queue.push(key, at));
+            let presses = presses(&ctx.stores, &change);
+            for key in touched(&ctx.stores, &change) {
+                if presses { ctx.queue.press(key, at) } else { ctx.queue.push(key, at) }
+            }
         }
         Sighting::Listed | Sighting::Denied => {
             // Rollouts that waited for the list are due, whichever they are.

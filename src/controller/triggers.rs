@@ -8,6 +8,7 @@ use crate::api::kind::{Key, Kind, Reference};
 use crate::observe::refs::{Watched, depends_on};
 use crate::observe::store::{Change, key};
 use crate::observe::stores::Stores;
+use crate::validate::commands;
 use crate::validate::gate::is_for;
 
 /// Tells which Rollouts a change is about.
@@ -47,6 +48,33 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
         }
         Kind::KuberikRollout => bound_beside(stores, &change.reference),
         Kind::Pod | Kind::Applied | Kind::Event => BTreeSet::new(),
+    }
+}
+
+/// Tells whether there is something to do for those that a change is about, and not only to tell: a
+/// source shows another release, or a person gave a command.
+pub fn presses(stores: &Stores, change: &Change) -> bool {
+    match change.reference.kind {
+        Kind::ImagePolicy | Kind::OciRepository => true,
+        Kind::Rollout => {
+            let rollout = stores.rollouts.get(&change.reference.key);
+            rollout.is_some_and(|rollout| commands::any(&rollout))
+        }
+        Kind::RolloutGate
+        | Kind::RolloutSchedule
+        | Kind::ClusterRolloutSchedule
+        | Kind::HealthCheck
+        | Kind::Namespace
+        | Kind::ReplicaSet
+        | Kind::Pod
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::HttpRoute
+        | Kind::GrpcRoute
+        | Kind::Kustomization
+        | Kind::KuberikRollout
+        | Kind::Applied
+        | Kind::Event => false,
     }
 }
 

@@ -70,6 +70,12 @@ pub fn asked(rollout: &Rollout) -> Commands {
     Commands { asked, accepted, bypass, force, intent: intent(annotations) }
 }
 
+/// Tells whether a person asks for something to be done, or did and it is not done yet.
+pub fn any(rollout: &Rollout) -> bool {
+    let Commands { asked, accepted, bypass, force, intent: _ } = asked(rollout);
+    !asked.is_empty() || accepted.is_some() || !bypass.is_empty() || force.is_some()
+}
+
 /// Who asks for a release, and why; our own spelling goes first.
 fn intent(annotations: &BTreeMap<String, String>) -> Option<(Vec<String>, Intent)> {
     let users = [keys::DEPLOY_USER, keys::DEPLOY_USER_KUBERIK];

@@ -3,7 +3,7 @@
 mod artifact;
 pub mod binding;
 pub mod check;
-mod commands;
+pub mod commands;
 mod excerpt;
 #[cfg(test)]
 mod fixture;

@@ -138,3 +138,36 @@ fn a_check_wakes_those_who_may_select_it() {
         assert_eq!(names.join(" "), want, "{case}");
     }
 }
+
+#[test]
+fn what_a_source_shows_and_what_a_person_asks_presses() {
+    let stores = stores();
+    let change = |kind, name: &str| Change {
+        reference: Reference::new(kind, "prod", name),
+        refs: Default::default(),
+    };
+    for (kind, want) in [
+        (Kind::ImagePolicy, true),
+        (Kind::OciRepository, true),
+        (Kind::Kustomization, false),
+        (Kind::ReplicaSet, false),
+        (Kind::Rollout, false),
+    ] {
+        assert_eq!(presses(&stores, &change(kind, "shop")), want, "{kind:?}");
+    }
+    let mut asked = object("Rollout", "shop", json!({}));
+    for (version, (key, want)) in (2..).zip([
+        ("stairlock.dev/abort", true),
+        ("stairlock.dev/accepted", true),
+        ("rollout.kuberik.com/force-deploy", true),
+        ("stairlock.dev/bypass-gates", true),
+        ("stairlock.dev/deploy-user", false),
+    ]) {
+        asked["metadata"]["resourceVersion"] = json!(version.to_string());
+        asked["metadata"]["annotations"] = json!({key: "true"});
+        let rollout: crate::api::rollout::Rollout = serde_json::from_value(asked.clone()).unwrap();
+        stores.rollouts.apply(&None, rollout);
+        assert_eq!(presses(&stores, &change(Kind::Rollout, "shop")), want, "{key}");
+    }
+    assert!(!presses(&stores, &change(Kind::Rollout, "gone")));
+}
