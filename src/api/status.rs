@@ -58,10 +58,10 @@ pub struct RolloutStatus {
     /// Range: one image. Example: `{image: "registry.example/shop:1.2.3"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
-    /// The releases that are known, oldest first. Range: the newest 20, and those of the history.
-    /// Example: `[{tag: v1.2.3, version: 1.2.3}]`.
+    /// The releases that are known, oldest first. Range: the newest 20, those of the history, and
+    /// 10 that spec.wantedVersion or a gate names. Example: `[{tag: v1.2.3, version: 1.2.3}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 160))]
     pub available_releases: Vec<Listed>,
     /// The known releases that are newer than what runs and did not fail, newest first. Range: at
     /// most 10. Example: `[{tag: v1.2.3, version: 1.2.3}]`.

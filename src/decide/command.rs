@@ -8,6 +8,7 @@ use crate::decide::attempt;
 use crate::decide::bake;
 use crate::decide::ending;
 use crate::decide::experiment;
+use crate::decide::gate;
 use crate::decide::notice;
 use crate::decide::pick;
 use crate::decide::restart;
@@ -17,9 +18,9 @@ use crate::decide::target;
 use crate::model::command::{Asked, Command, Token, Value};
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
-use crate::model::release::ReleaseRef;
+use crate::model::release::{Release, ReleaseRef};
 use crate::model::snapshot::Snapshot;
-use crate::model::status::{Cause, Rejected, Stage, Status};
+use crate::model::status::{Cause, Quarantined, Rejected, Stage, Status};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
@@ -84,9 +85,7 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
             }
         },
         Command::Retry => {
-            let back = pick::kept_back(seen).map(|entry| entry.attempt);
-            let tried = |number: u32| number == token.attempt || Some(number) == back;
-            status.quarantine.retain(|entry| !tried(entry.attempt));
+            status.quarantine.retain(|entry| !retried(seen, token.attempt, entry));
             status.pin = None;
             if let Some(again) = attempt::again(seen, now) {
                 return Some(again);
@@ -103,6 +102,11 @@ fn obeyed(seen: &Snapshot, token: Token, now: Timestamp) -> Option<Status> {
         Command::Restart => status = restart::begin(seen, now),
     }
     Some(status)
+}
+
+/// Tells whether a retry of an attempt gives an entry of the quarantine another try.
+fn retried(seen: &Snapshot, attempt: u32, entry: &Quarantined) -> bool {
+    entry.attempt == attempt || pick::kept_back(seen, entry)
 }
 
 /// Lets the data decide: at once where they may, else once they may. `None` where they do already.
@@ -178,11 +182,16 @@ fn force(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     } else {
         pick::find(seen, &asked.version)
     };
-    let runs = release.as_ref().is_some_and(|release| target::arrived(seen, &release.image));
-    let Some(release) = release.filter(|_| !runs) else {
-        let news = notice::unforced(seen, &mut status, (asked, runs), now);
-        return Some(if news { Act::Commit(Box::new(status)) } else { remove() });
+    let why = match &release {
+        None => Some(notice::Unforced::Unknown),
+        Some(release) if target::arrived(seen, &release.image) => Some(notice::Unforced::Runs),
+        Some(release) => outranked(seen, release).then_some(notice::Unforced::Outranked),
     };
+    if let Some(why) = why {
+        let news = notice::unforced(seen, &mut status, (asked, why), now);
+        return Some(if news { Act::Commit(Box::new(status)) } else { remove() });
+    }
+    let release = release?;
     let chosen = ReleaseRef::of(&release.image);
     if seen.status.pin.as_ref().is_some_and(|pin| pick::chose(pin, &chosen)) {
         return Some(remove());
@@ -190,6 +199,12 @@ fn force(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     status.quarantine.retain(|entry| !entry.release.same(&chosen));
     status.pin = Some(pick::force(seen, &release, now));
     Some(Act::Commit(Box::new(status)))
+}
+
+/// Tells whether the spec wants another version than this one, which would wait until it does not.
+fn outranked(seen: &Snapshot, release: &Release) -> bool {
+    let wanted = seen.spec.wanted_version.as_ref();
+    wanted.is_some_and(|wanted| !gate::names(wanted, &ReleaseRef::of(&release.image)))
 }
 
 /// Answers a value that is not understood, once; the annotation stays.
@@ -253,8 +268,8 @@ fn possible(seen: &Snapshot, asked: &Asked) -> bool {
         }
         Command::Retry => {
             let number = seen.status.attempt.as_ref().map_or(0, |attempt| attempt.number);
-            let failed = seen.status.quarantine.iter().any(|entry| entry.attempt == number);
-            let failed = failed || pick::kept_back(seen).is_some();
+            let tried = |entry: &Quarantined| retried(seen, number, entry);
+            let failed = seen.status.quarantine.iter().any(tried);
             let kept = seen.status.attempt.as_ref().is_some_and(|attempt| attempt.kept);
             seen.status.pin.is_some() || ((failed || kept) && !stage.open())
         }

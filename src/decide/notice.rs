@@ -166,18 +166,29 @@ pub fn no_candidate(
     status.outbox.len() > before
 }
 
-/// A version that is to be taken at once was dropped: it is not known, or it runs. Tells whether
-/// this is news.
+/// Why a version is not taken at once as it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unforced {
+    /// It runs.
+    Runs,
+    /// The spec wants another one.
+    Outranked,
+    /// Nobody knows it.
+    Unknown,
+}
+
+/// A version that is to be taken at once was dropped. Tells whether this is news.
 pub fn unforced(
     seen: &Snapshot,
     status: &mut Status,
-    (asked, runs): (&Force, bool),
+    (asked, why): (&Force, Unforced),
     now: Timestamp,
 ) -> bool {
     let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
-    let (reason, why) = match runs {
-        true => ("CommandDropped", "it runs"),
-        false => ("VersionNotFound", "it is none of status.availableReleases"),
+    let (reason, why) = match why {
+        Unforced::Runs => ("CommandDropped", "it runs"),
+        Unforced::Outranked => ("CommandDropped", "spec.wantedVersion names another one"),
+        Unforced::Unknown => ("VersionNotFound", "it is none of status.availableReleases"),
     };
     let version: String = asked.version.chars().take(64).collect();
     let at = &seen.rollout.resource_version;

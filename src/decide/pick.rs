@@ -203,10 +203,12 @@ fn whole(seen: &Snapshot, mut release: Release) -> Release {
     release
 }
 
-/// What keeps from being tried what would be taken otherwise: it failed before.
-pub fn kept_back(seen: &Snapshot) -> Option<&Quarantined> {
-    let release = ReleaseRef::of(&goal(seen)?.image);
-    seen.status.quarantine.iter().find(|entry| blames(entry, &release))
+/// Tells whether an entry of the quarantine keeps from being tried what would be taken otherwise,
+/// be it a release or what the template has.
+pub fn kept_back(seen: &Snapshot, entry: &Quarantined) -> bool {
+    let goal = goal(seen).map(|release| ReleaseRef::of(&release.image));
+    let edited = entry.revision == side::present(seen);
+    edited || goal.is_some_and(|release| blames(entry, &release))
 }
 
 /// The hold of what failed before.
@@ -332,10 +334,22 @@ pub fn available(seen: &Snapshot) -> Vec<Listed> {
     }
     all.sort_by(|a, b| order(a, b).reverse().then_with(|| a.tag.cmp(&b.tag)));
     let (newest, rest) = all.split_at(all.len().min(AVAILABLE_MAX));
+    let chosen = |listed: &&Listed| chosen(seen, &listed.tag);
+    let asked = rest.iter().filter(chosen).take(CANDIDATES_MAX);
     let ran = rest.iter().filter(|listed| ran(seen, &listed.tag));
-    let mut all: Vec<Listed> = newest.iter().chain(ran).cloned().collect();
+    let mut older: Vec<&Listed> = asked.chain(ran).collect();
+    older.sort_by(|a, b| order(a, b).reverse().then_with(|| a.tag.cmp(&b.tag)));
+    older.dedup();
+    let mut all: Vec<Listed> = newest.iter().chain(older).cloned().collect();
     all.reverse();
     all
+}
+
+/// Tells whether the spec or a gate names the version of a tag: its digest may be needed.
+fn chosen(seen: &Snapshot, tag: &str) -> bool {
+    let image = Image { repository: String::new(), tag: Some(tag.to_owned()), digest: None };
+    let gates = seen.status.gates.iter().filter_map(|gate| gate.allowed.as_ref()).flatten();
+    seen.spec.wanted_version.iter().chain(gates).any(|version| is(&image, version))
 }
 
 /// Tells whether a tag is of an attempt that is remembered: people may go back to it.

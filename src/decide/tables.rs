@@ -432,4 +432,10 @@ fn a_forced_version_is_stored_before_its_annotation_goes() {
         seen.status = *told;
         assert!(removes(command::take(&seen, at(8))), "{version}");
     }
+    seen.spec.wanted_version = Some("1.1.0".to_owned());
+    (seen.commands.force, seen.status.pin) = (ask("0.9.0"), None);
+    seen.status.outbox.clear();
+    let Some(Act::Commit(told)) = command::take(&seen, at(9)) else { panic!("not told") };
+    assert!(told.outbox[0].message.contains("spec.wantedVersion names another"), "{told:?}");
+    assert_eq!(told.pin, None, "nothing waits for the day on which that is gone");
 }

@@ -50,7 +50,7 @@ fn image<'a>(template: &'a Value, container: &Option<String>) -> Option<&'a str>
 }
 
 /// Tells the tags of a repository whose manifests a Rollout has a use for: the one that its policy
-/// shows, the newest known ones, the wanted one, and those that run.
+/// shows, the newest known ones, the wanted one, those that gates name, and those that run.
 pub fn wanted(repository: &Image, shown: Option<String>, rollout: &Rollout) -> BTreeSet<String> {
     let tag = |text: &str| {
         let image = Image::parse(text).ok().filter(|image| image.same_repository(repository))?;
@@ -67,6 +67,9 @@ pub fn wanted(repository: &Image, shown: Option<String>, rollout: &Rollout) -> B
         let known = || status.available_releases.iter().map(|listed| listed.tag.clone());
         all.extend(known().rev().take(NEWEST_MAX));
         all.extend(known().filter(|tag| wanted.as_ref() == Some(&bare(tag))));
+        let gates = status.gates.iter().filter_map(|gate| gate.allowed_versions.as_ref());
+        let named: BTreeSet<String> = gates.flatten().map(|version| bare(version)).collect();
+        all.extend(known().rev().filter(|tag| named.contains(&bare(tag))).take(NEWEST_MAX));
     }
     all.extend(shown);
     all.retain(|tag| parse_tag(tag).is_ok());

@@ -1,6 +1,6 @@
 use super::*;
 use crate::decide::fixture::{at, at_rest, delivered, release, template};
-use crate::model::gate::{Asks, Gate, Ran};
+use crate::model::gate::{Asks, Gate, GateState, Ran};
 use crate::model::moment::Duration;
 
 /// At rest on 1.1.0, with these tags offered: all that there are, or those that a source shows.
@@ -227,6 +227,13 @@ fn a_list_that_lost_what_runs_moves_nothing_by_itself() {
     assert_eq!(told(&pick(&seen, at(0))), "shop:1.2.0", "a person may");
 }
 
+/// A gate that lets these versions through.
+fn allowing(versions: &[&str]) -> GateState {
+    let allowed = Some(versions.iter().map(ToString::to_string).collect());
+    let (name, message) = ("freeze".to_owned(), String::new());
+    GateState { name, passing: true, allowed, message, bypassed: false }
+}
+
 #[test]
 fn status_lists_what_is_known_and_what_may_come() {
     let tags = |list: &[Listed]| {
@@ -252,6 +259,11 @@ fn status_lists_what_is_known_and_what_may_come() {
     let kept = available(&shown);
     assert_eq!(kept.len(), AVAILABLE_MAX + 1);
     assert_eq!([&kept[0].tag, &kept[1].tag], ["1.0.0", "1.20.0"], "the oldest go, not what ran");
+    shown.spec.wanted_version = Some("1.3.0".into());
+    shown.status.gates = vec![allowing(&["v1.0.0", "1.7.0", "1.39.0"])];
+    let kept = available(&shown);
+    let want = "1.0.0 1.3.0 1.7.0 1.20.0";
+    assert_eq!(tags(&kept[..4]), want, "nor what a person or a gate names, each once");
     shown.offer = Offer::NoSource;
     assert_eq!(tags(&available(&shown)), "");
     assert_eq!(candidates(&shown, at(0)), (vec![], vec![]));

@@ -35,6 +35,8 @@ fn what_is_shown_known_wanted_and_running_is_worth_a_request() {
         json!({"status": {"availableReleases": all}})
     };
     let wanted_version = fixture::merged(&known(30), &json!({"spec": {"wantedVersion": "1.3.0"}}));
+    let gate = json!({"name": "freeze", "passing": true, "allowedVersions": ["v1.4.0", "7.0.0"]});
+    let gated = fixture::merged(&known(16), &json!({"status": {"gates": [gate]}}));
     for (case, tag, patch, want) in [
         ("what is shown", "9.0.0", app("other:1"), "9.0.0"),
         ("nothing is shown", "", app("other:1"), ""),
@@ -52,6 +54,12 @@ fn what_is_shown_known_wanted_and_running_is_worth_a_request() {
             "9.0.0",
             fixture::merged(&app("other:1"), &wanted_version),
             "1.20.0 1.21.0 1.22.0 1.23.0 1.24.0 1.25.0 1.26.0 1.27.0 1.28.0 1.29.0 1.3.0 9.0.0",
+        ),
+        (
+            "what a gate names, of those that are known",
+            "9.0.0",
+            fixture::merged(&app("other:1"), &gated),
+            "1.10.0 1.11.0 1.12.0 1.13.0 1.14.0 1.15.0 1.4.0 1.6.0 1.7.0 1.8.0 1.9.0 9.0.0",
         ),
     ] {
         let source = json!({"spec": {"sourceRef": {"kind": "ImagePolicy", "name": "shop"}}});
