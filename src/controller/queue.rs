@@ -12,7 +12,7 @@ use crate::planted::{Bug, active};
 
 /// Turns of those that press, one after the other, while others are due: what is only told waits
 /// for what is to be done, but not for ever.
-const PRESSING_MAX: u32 = 3;
+const PRESSING_MAX: u32 = 15;
 
 /// The Rollouts that are due, now or later.
 #[derive(Debug, Default)]
@@ -216,18 +216,25 @@ mod tests {
         let now = Instant::now();
         let later = now + Duration::from_secs(9);
         let queue = Queue::default();
-        for name in ["a", "b", "c", "d", "e", "f", "g"] {
+        let names: Vec<String> = (0..=PRESSING_MAX).map(|at| format!("p{at:02}")).collect();
+        for name in ["a", "b"].into_iter().chain(names.iter().map(String::as_str)) {
             queue.push(key(name), now);
         }
-        ["c", "d", "e", "f"].into_iter().for_each(|name| queue.press(key(name), now));
-        assert_eq!((queue.waiting(now), queue.next()), (7, Some(now)), "each stands there once");
+        names.iter().for_each(|name| queue.press(key(name), now));
+        let all = names.len() + 2;
+        assert_eq!((queue.waiting(now), queue.next()), (all, Some(now)), "each stands there once");
         let took = |queue: &Queue, at| {
             let (key, pressed) = queue.take(at)?;
             Some(format!("{}{}", key.name, if pressed { "!" } else { "" }))
         };
         let all: Vec<_> = std::iter::from_fn(|| took(&queue, now)).collect();
-        assert_eq!(all, ["c!", "d!", "e!", "a", "f!", "b", "g"], "every fourth is another's");
+        let mut want: Vec<_> = names.iter().map(|name| format!("{name}!")).collect();
+        want.insert(names.len() - 1, "a".to_owned());
+        want.push("b".to_owned());
+        assert_eq!(all, want, "now and then it is another's turn");
 
+        ["c", "d", "e"].into_iter().for_each(|name| queue.push(key(name), now));
+        while took(&queue, now).is_some() {}
         queue.press(key("c"), now);
         ["a", "b"].into_iter().for_each(|name| queue.done(&key(name), Some(now)));
         queue.done(&key("c"), Some(later));

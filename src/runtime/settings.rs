@@ -106,7 +106,7 @@ pub struct Flags {
     bind_address: SocketAddr,
 
     /// Rollouts reconciled at the same time, 1 to 256
-    #[arg(long, env = "STAIRLOCK_CONCURRENCY", value_name = "COUNT", default_value = "16")]
+    #[arg(long, env = "STAIRLOCK_CONCURRENCY", value_name = "COUNT", default_value = "32")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
 

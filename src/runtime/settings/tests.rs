@@ -40,7 +40,7 @@ fn defaults_outside_a_cluster() {
     assert_eq!(settings.lease_namespace, "stairlock-system");
     assert_eq!(settings.identity, "machine");
     assert_eq!(settings.bind_address.to_string(), "0.0.0.0:8080");
-    assert_eq!(settings.concurrency, 16);
+    assert_eq!(settings.concurrency, 32);
     assert_eq!(settings.log_format, LogFormat::Json);
     assert!(settings.log_filter.starts_with("info"));
 }
