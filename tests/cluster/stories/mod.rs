@@ -11,6 +11,7 @@ mod digest;
 mod experiment;
 mod failure;
 mod fault;
+mod fed;
 mod flux;
 mod gates;
 mod health;
