@@ -21,6 +21,7 @@ mod kubectl;
 mod leader;
 mod loss;
 mod ownership;
+mod promoted;
 mod registry;
 mod replicas;
 mod route;
