@@ -19,6 +19,7 @@ mod health;
 mod inventory;
 mod kubectl;
 mod leader;
+mod login;
 mod loss;
 mod ownership;
 mod promoted;
