@@ -1,5 +1,6 @@
 //! The stories, a file for each subject.
 
+mod bindings;
 mod blind;
 mod canary;
 mod change;
