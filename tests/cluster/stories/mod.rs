@@ -31,5 +31,6 @@ mod schema;
 mod sides;
 mod signature;
 mod source;
+mod takeover;
 mod traffic;
 mod unbound;
