@@ -115,6 +115,50 @@ async fn a_registry_behind_tls_is_listed_with_the_certificates_that_it_asks_for(
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 
+/// An ImagePolicy of somebody who has the certificates: it shows 1.1.0, and nobody else writes it.
+async fn policy(story: &Story, guard: &Guard) {
+    let still = json!({"spec": {"suspend": true}});
+    story.cluster.add(merged(image_policy(), &still)).await;
+    let status = json!({"status": {
+        "observedGeneration": 1,
+        "latestRef": {"name": guard.repository(story), "tag": "1.1.0"},
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Succeeded", "message": "",
+            "lastTransitionTime": "2026-01-02T03:04:05Z", "observedGeneration": 1}],
+    }});
+    story.cluster.merge_status("ImagePolicy", SHOP, status).await;
+}
+
+#[tokio::test]
+async fn an_image_repository_behind_tls_is_listed_with_its_login_and_certificates() {
+    let story = Story::begin("behind", 150).await;
+    let authority = Authority::make(&story).await;
+    let guard = Guard::open(Some(&authority)).await;
+    for tag in ["1.0.0", "1.0.5", "1.1.0"] {
+        story.push_of(SHOP, tag).await;
+    }
+    story.cluster.add(secret("pull", &guard.login("wrong"))).await;
+    story.cluster.add(authority.secret("certs", &["ca.crt", "tls.crt", "tls.key"])).await;
+    grant(&story, &["pull", "certs"]).await;
+    let way = json!({"spec": {"image": guard.repository(&story), "insecure": false,
+        "suspend": true, "secretRef": {"name": "pull"}, "certSecretRef": {"name": "certs"}}});
+    story.cluster.add(merged(image_repository(&story), &way)).await;
+    policy(&story, &guard).await;
+    story.cluster.add(sourced(named(SHOP, &guard.image(&story, "1.1.0"), quick()))).await;
+    let controller = story.controller().await;
+
+    let why = |r: &Value| reason(r) == "RegistryFault" && r.to_string().contains("HTTP 401");
+    story.until("the login is wrong", why).await;
+    change(&story, "pull", ".dockerconfigjson", &guard.login(PASSWORD)).await;
+    let known = |r: &Value| tags(r, "/status/availableReleases") == ["1.0.0", "1.0.5", "1.1.0"];
+    let listed = story.until("the registry is listed", known).await;
+    assert_eq!(reason(&listed), "");
+    let wanted = json!({"spec": {"wantedVersion": "1.0.5"}});
+    story.cluster.merge("Rollout", SHOP, wanted).await;
+    let done = story.completed(2).await;
+    assert_eq!(text(&done, IMAGE), guard.image(&story, "1.0.5"));
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
 #[tokio::test]
 async fn an_image_repository_is_listed_through_the_proxy_that_it_names() {
     let story = Story::begin("tunnel", 150).await;
