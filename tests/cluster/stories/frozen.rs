@@ -22,6 +22,13 @@ async fn stands(story: &Story, value: &str) {
     shows(story, value).await;
 }
 
+/// Has a person write a value, which Flux applies.
+async fn by_hand(story: &Story, value: &str) {
+    let other = json!({"spec": {"postBuild": {"substitute": {VARIABLE: value}}}});
+    story.cluster.merge("Kustomization", APPS, other).await;
+    stands(story, value).await;
+}
+
 /// A shop with pods that delivers too, and whose release 1.1.0 stands at a pause.
 async fn half_way(title: &str) -> (Story, Controller) {
     let story = Story::begin(title, 150).await;
@@ -71,16 +78,31 @@ async fn an_abort_of_a_paused_rollout_takes_the_delivery_back_too() {
 }
 
 #[tokio::test]
+async fn an_abort_of_a_paused_rollout_leaves_what_a_person_wrote_meanwhile() {
+    let (story, controller) = half_way("frozenleft").await;
+    pause(&story, true).await;
+    story.held("Suspended").await;
+    by_hand(&story, "0.8.0").await;
+
+    story.command("stairlock.dev/abort", "true").await;
+    story.failed(2, "Aborted").await;
+    story.clock("clock").await;
+    let apps = story.cluster.get("Kustomization", APPS).await;
+    assert_eq!(text(&apps, VALUE), "0.8.0", "it is not what failed");
+
+    pause(&story, false).await;
+    stands(&story, "1.0.0").await;
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_paused_rollout_writes_no_release_and_leaves_what_others_write() {
     let (story, controller) = delivered("frozenwrite", 150).await;
     let before = deliveries(&controller).len();
     pause(&story, true).await;
     story.push("1.1.0").await;
     story.held("Suspended").await;
-    let other = json!({"spec": {"postBuild": {"substitute": {VARIABLE: "0.8.0"}}}});
-    story.cluster.merge("Kustomization", APPS, other).await;
-
-    stands(&story, "0.8.0").await;
+    by_hand(&story, "0.8.0").await;
     story.clock("clock").await;
     let apps = story.cluster.get("Kustomization", APPS).await;
     assert_eq!(text(&apps, VALUE), "0.8.0");
