@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::stories::delivery::{VALUE, shows, staged};
 use crate::support::controller::Controller;
-use crate::support::flux::{APPS, applied, bound, ready, shown};
+use crate::support::flux::{APPS, applied, bound, config_map, oci_repository, ready, shown};
 use crate::support::json::{condition, list, merged, text};
 use crate::support::shop::{rollout, sourced};
 use crate::support::story::{SHOP, Story};
@@ -60,6 +60,9 @@ async fn climbs(story: &Story) {
     assert_eq!(text(&done, "/status/stable/release/version"), "2.1.0");
     let outcomes = list(&done, "/status/history").iter().map(|entry| text(entry, "/outcome"));
     assert_eq!(outcomes.collect::<Vec<_>>(), ["Completed", "DeliveryFailed", "Completed"]);
+}
+
+async fn stands(story: &Story) {
     let stands = |k: &Value| text(k, VALUE) == "2.1.0" && ready(k);
     story.becomes("Kustomization", APPS, "it is ready again", stands).await;
 }
@@ -72,6 +75,7 @@ async fn a_release_that_flux_cannot_bring_into_the_template_fails_and_leaves_no_
     story.becomes("Kustomization", APPS, "1.0.0 is applied again", again).await;
     shows(&story, "1.0.0").await;
     climbs(&story).await;
+    stands(&story).await;
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 
@@ -90,5 +94,42 @@ async fn where_flux_waits_for_the_rollout_it_fails_with_it_until_a_good_release_
     let shop = story.cluster.get("Rollout", SHOP).await;
     assert_eq!(condition(&shop, "Stalled"), "True");
     climbs(&story).await;
+    stands(&story).await;
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+/// The artifact of a version: the shop at that version, and what cannot be applied where it says
+/// so.
+async fn artifact(story: &Story, tag: &str, name: &str) {
+    let steps = json!([{"setWeight": 50, "pause": {}}, {"setWeight": 100}]);
+    let shop = sourced(rollout(story, tag, steps));
+    story.publish(APPS, tag, &[config_map(name, "shop", tag), shop]).await;
+}
+
+#[tokio::test]
+async fn a_rollout_in_an_artifact_climbs_with_its_tag_and_goes_back_with_it() {
+    let story = Story::begin("fedtag", 150).await;
+    story.offer("1.0.0").await;
+    for (tag, name) in [("1.0.0", "versions"), ("2.0.0", "BROKEN"), ("2.1.0", "versions")] {
+        artifact(&story, tag, name).await;
+    }
+    let binding = json!({"metadata": {"annotations": {"stairlock.dev/rollout": SHOP}}});
+    let source = merged(oci_repository(&story, APPS, json!({"tag": "1.0.0"})), &binding);
+    story.cluster.add(source).await;
+    let target = merged(applied(&story, APPS), &json!({"spec": {"wait": false}}));
+    story.cluster.add(target).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+
+    story.push("2.0.0").await;
+    let failed = story.failed(2, "DeliveryFailed").await;
+    let why = text(&failed, "/status/history/0/bakeStatusMessage");
+    assert!(why.contains("BROKEN"), "{failed}");
+    assert_eq!(text(&failed, IMAGE), story.image("1.0.0"));
+    story.applied(APPS, "1.0.0").await;
+    assert_eq!(story.replica_sets().await.len(), 1, "no pod of it was ever made");
+
+    climbs(&story).await;
+    story.applied(APPS, "2.1.0").await;
     assert_eq!(controller.forbidden(), [""; 0]);
 }

@@ -32,5 +32,6 @@ mod sides;
 mod signature;
 mod source;
 mod takeover;
+mod targets;
 mod traffic;
 mod unbound;
