@@ -52,6 +52,37 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
     }
 }
 
+/// Tells the Rollouts that wait for the answer whether a kind is installed.
+pub fn awaiting(stores: &Stores, kind: Kind) -> BTreeSet<Key> {
+    match kind {
+        // An object of these may bind a field to any Rollout.
+        Kind::Kustomization | Kind::OciRepository => stores.rollouts.keys().into_iter().collect(),
+        Kind::KuberikRollout => {
+            let named = stores.kustomizations.named(kind).into_iter();
+            let named = named.chain(stores.repositories.named(kind));
+            named.flat_map(|kuberik| bound_beside(stores, &kuberik)).collect()
+        }
+        Kind::Rollout
+        | Kind::RolloutGate
+        | Kind::RolloutSchedule
+        | Kind::ClusterRolloutSchedule
+        | Kind::HealthCheck
+        | Kind::Namespace
+        | Kind::ReplicaSet
+        | Kind::Pod
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::ImagePolicy
+        | Kind::HttpRoute
+        | Kind::GrpcRoute
+        | Kind::Applied
+        | Kind::Event => {
+            let users = stores.rollouts.named(kind).into_iter();
+            users.flat_map(|named| stores.rollouts.keys_by(&named)).collect()
+        }
+    }
+}
+
 /// Tells the Rollouts whose gates depend on a Rollout.
 fn waiting(stores: &Stores, rollout: &Reference) -> BTreeSet<Key> {
     let gates = stores.gates.by(rollout).into_iter();

@@ -70,5 +70,16 @@ async fn a_variable_that_is_bound_to_another_rollout_goes_over_to_it() {
     let managers = list(&apps, "/metadata/managedFields").iter();
     let ours = managers.filter(|entry| text(entry, "/manager").starts_with("stairlock-"));
     assert_eq!(ours.count(), 1, "the shop owns nothing of it any more: {apps}");
+
+    // Named beside it, the older one has it again, as long as it is named.
+    story.cluster.merge("Kustomization", APPS, asked_by(SHOP)).await;
+    let duplicate = |r: &Value| holds(r).contains(&"DuplicateBinding");
+    story.until_of(CART, "the older one has it again", duplicate).await;
+    shows(&story, "1.0.0").await;
+    let key = format!("rollout.kuberik.com/substitute.{VARIABLE}.from");
+    let alone = json!({"metadata": {"annotations": {key: null}}});
+    story.cluster.merge("Kustomization", APPS, alone).await;
+    shows(&story, "2.0.0").await;
+    story.until_of(CART, "nobody else has it", |r| !duplicate(r)).await;
     assert_eq!(controller.forbidden(), [""; 0]);
 }
