@@ -8,7 +8,7 @@ use crate::support::flux::{APPS, VARIABLE, applied, config_map, delivering, oci_
 use crate::support::flux::{ready, shown};
 use crate::support::json::{hold_message, merged, text};
 use crate::support::shop::{image_policy, image_repository, named};
-use crate::support::story::{SHOP, Story};
+use crate::support::story::{SHOP, Story, attempt_is, completed};
 
 const TAG: &str = "/spec/ref/tag";
 
@@ -88,12 +88,10 @@ async fn a_tag_that_another_manager_has_is_left_until_that_gives_it_up() {
     arrives(&story, &controller).await;
 }
 
-#[tokio::test]
-async fn a_tag_in_git_is_left_until_the_object_is_annotated() {
-    let story = artifacts("taggit").await;
+/// An OCIRepository whose tag a parent has in Git: held, and untouched.
+async fn tag_in_git(title: &str) -> (Story, Controller, Value) {
+    let story = artifacts(title).await;
     let child = target(&story, json!({"tag": "1.0.0"}));
-    let left = json!({"metadata": {"annotations": {
-        "kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"}}});
     story.publish("fleet", "1.0.0", &[child.clone(), applied(&story, SHOP)]).await;
     story.cluster.add(oci_repository(&story, "fleet", json!({"semver": "*"}))).await;
     story.cluster.add(applied(&story, "fleet")).await;
@@ -106,17 +104,64 @@ async fn a_tag_in_git_is_left_until_the_object_is_annotated() {
     held(&story, "RefOwned", &["kustomize-controller", remedy, "/spec/ref/tag"]).await;
     story.clock("clock").await;
     assert_eq!(deliveries(&controller), [""; 0]);
+    (story, controller, child)
+}
 
-    // Flux looks at what is in Git alone, and Stairlock at what is in the cluster.
-    story.publish("fleet", "1.1.0", &[merged(child, &left), applied(&story, SHOP)]).await;
-    story.applied("fleet", "1.1.0").await;
-    story.cluster.merge("OCIRepository", SHOP, left).await;
-    arrives(&story, &controller).await;
+/// Waits until the newer artifact is there, and that the parent leaves it.
+async fn stays(story: &Story, controller: &Controller) {
+    arrives(story, controller).await;
     story.reconcile("Kustomization", "fleet", "once more").await;
     let again = |k: &Value| text(k, "/status/lastHandledReconcileAt") == "once more" && ready(k);
     story.becomes("Kustomization", "fleet", "it is applied once more", again).await;
     let source = story.cluster.get("OCIRepository", SHOP).await;
     assert_eq!(text(&source, TAG), "1.1.0", "its parent leaves it there");
+}
+
+#[tokio::test]
+async fn a_tag_in_git_is_left_until_the_object_is_annotated() {
+    let (story, controller, child) = tag_in_git("tagssa").await;
+    let left = json!({"metadata": {"annotations": {
+        "kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"}}});
+    // Flux looks at what is in Git alone, and Stairlock at what is in the cluster.
+    let annotated = merged(child, &left);
+    story.publish("fleet", "1.1.0", &[annotated, applied(&story, SHOP)]).await;
+    story.applied("fleet", "1.1.0").await;
+    story.cluster.merge("OCIRepository", SHOP, left).await;
+    stays(&story, &controller).await;
+}
+
+#[tokio::test]
+async fn a_tag_in_git_is_left_until_its_parent_ignores_it() {
+    let (story, controller, _) = tag_in_git("tagign").await;
+    let ignore = json!({"spec": {"ignore": [{
+        "paths": [TAG], "target": {"kind": "OCIRepository", "name": SHOP}}]}});
+    story.cluster.merge("Kustomization", "fleet", ignore).await;
+    stays(&story, &controller).await;
+}
+
+#[tokio::test]
+async fn a_tag_whose_artifact_comes_later_is_waited_for() {
+    let story = artifacts("lateartifact").await;
+    story.cluster.add(target(&story, json!({"tag": "1.0.0"}))).await;
+    story.cluster.add(applied(&story, SHOP)).await;
+    // Its images are those of another repository.
+    for tag in ["1.1.0", "1.2.0"] {
+        story.push_of("images", tag).await;
+    }
+    let images = json!({"spec": {"image": story.repository_of("images")}});
+    story.cluster.merge("ImageRepository", SHOP, images).await;
+    let offered = |policy: &Value| text(policy, "/status/latestRef/tag") == "1.2.0";
+    story.becomes("ImagePolicy", SHOP, "1.2.0 is offered", offered).await;
+    story.cluster.add(delivering(SHOP)).await;
+    let controller = story.controller().await;
+
+    held(&story, "AwaitingDelivery", &["OCIRepository", "1.2.0"]).await;
+    shows(&story, "1.0.0").await;
+    story.publish(SHOP, "1.2.0", &[config_map("versions", "shop", "1.2.0")]).await;
+    story.completed(1).await;
+    shows(&story, "1.2.0").await;
+    assert_eq!(deliveries(&controller).len(), 1);
+    assert_eq!(controller.forbidden(), [""; 0]);
 }
 
 #[tokio::test]
@@ -155,5 +200,39 @@ async fn an_object_of_another_namespace_is_written_only_where_that_is_allowed() 
     story.completed(2).await;
     shows(&other, "1.1.0").await;
     assert_eq!(deliveries(&controller).len(), 1);
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_version_of_another_namespace_is_followed_only_where_that_is_allowed() {
+    let mut story = Story::begin("followfar", 150).await;
+    let other = Story::begin("flux", 150).await;
+    story.beside(&other);
+    staged(&other, &shown(), applied(&other, APPS)).await;
+    other.applied(APPS, "1.0.0").await;
+    for (name, kind) in [(SHOP, "OCIRepository"), ("cart", "Kustomization")] {
+        let there = json!({"kind": kind, "name": APPS, "namespace": other.namespace()});
+        let image = format!("{}:0.9.0", story.repository_of(name));
+        let steps = json!([{"setWeight": 50}, {"setWeight": 100}]);
+        let follows = merged(named(name, &image, steps), &json!({"spec": {"sourceRef": there}}));
+        story.cluster.add(follows).await;
+    }
+    let controller = story.controller().await;
+    for name in [SHOP, "cart"] {
+        let held = |r: &Value| {
+            let message = hold_message(r, "AccessDenied");
+            message.contains("--allow-cross-namespace-refs")
+        };
+        story.becomes("Rollout", name, "its source is far", held).await;
+    }
+    controller.kill();
+
+    let flag = format!("--allow-cross-namespace-refs={}", other.namespace());
+    let controller = story.controller_with(&[&flag]).await;
+    for name in [SHOP, "cart"] {
+        let taken = |r: &Value| attempt_is(r, 2) && completed(r);
+        let done = story.becomes("Rollout", name, "the version is taken", taken).await;
+        assert_eq!(text(&done, "/status/stable/release/version"), "1.0.0");
+    }
     assert_eq!(controller.forbidden(), [""; 0]);
 }

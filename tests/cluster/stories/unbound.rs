@@ -83,3 +83,31 @@ async fn a_release_whose_target_is_deleted_before_it_is_applied_waits_for_a_pers
     assert_eq!(text(entry, "/bakeStatusMessage"), "a person marked it as successful");
     assert_eq!(controller.forbidden(), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_release_that_nobody_takes_in_time_fails_and_what_ran_before_goes_on() {
+    let (story, controller) = on_the_way("intime").await;
+    let key = format!("stairlock.dev/substitute.{VARIABLE}.from");
+    let bound = |to: Value| json!({"metadata": {"annotations": {&key: to}}});
+    story.cluster.merge("Kustomization", APPS, bound(Value::Null)).await;
+    lost(&story).await;
+    let before = deliveries(&controller).len();
+
+    let short = json!({"spec": {"deployTimeout": "1s"}});
+    story.cluster.merge("Rollout", SHOP, short).await;
+    let failed = story.failed(2, "DeployTimeout").await;
+    let why = text(&failed, "/status/history/0/bakeStatusMessage");
+    assert!(why.contains("is not bound any more"), "{failed}");
+    assert_eq!(deliveries(&controller).len(), before, "what is not bound is not written");
+
+    // Bound again it holds what ran before, and takes what comes.
+    story.cluster.merge("Kustomization", APPS, bound(json!(SHOP))).await;
+    story.cluster.merge("Kustomization", APPS, json!({"spec": {"dependsOn": null}})).await;
+    let back = |k: &Value| text(k, VALUE) == "1.0.0" && ready(k);
+    story.becomes("Kustomization", APPS, "1.0.0 is back", back).await;
+    story.cluster.merge("Rollout", SHOP, json!({"spec": {"deployTimeout": null}})).await;
+    story.push("1.2.0").await;
+    story.completed(3).await;
+    shows(&story, "1.2.0").await;
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
