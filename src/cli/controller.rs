@@ -115,6 +115,7 @@ fn scope(settings: &Settings) -> Scope {
         reach: Reach {
             namespaces: settings.watch_namespaces.clone(),
             shared: settings.allow_cross_namespace_refs.clone(),
+            selected: settings.watch_label_selector.is_some(),
         },
         selector: settings.watch_label_selector.clone(),
         config: client::watch_config(),

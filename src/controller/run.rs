@@ -23,7 +23,7 @@ use crate::controller::moves::Next;
 use crate::controller::read;
 use crate::controller::reconcile::reconcile;
 use crate::controller::schedule::Scheduling;
-use crate::controller::triggers::{presses, touched};
+use crate::controller::triggers::{awaiting, presses, touched};
 use crate::observe::beside::Beside;
 use crate::observe::follow;
 use crate::observe::stores::{Reach, Stores};
@@ -268,31 +268,8 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
             info!(kind = kind.as_str(), installed, "looked for a kind");
             // What refers to the kind looks again, and the stores may be ready.
             let now = ctx.clock.monotonic();
-            let rollouts = &ctx.stores.rollouts;
-            let keys: Vec<Key> = match kind {
-                // An object of these may bind a field to any Rollout: all waited for the answer.
-                Kind::Kustomization | Kind::OciRepository => rollouts.keys(),
-                Kind::Rollout
-                | Kind::RolloutGate
-                | Kind::RolloutSchedule
-                | Kind::ClusterRolloutSchedule
-                | Kind::HealthCheck
-                | Kind::Namespace
-                | Kind::ReplicaSet
-                | Kind::Pod
-                | Kind::Service
-                | Kind::EndpointSlice
-                | Kind::ImagePolicy
-                | Kind::HttpRoute
-                | Kind::GrpcRoute
-                | Kind::KuberikRollout
-                | Kind::Applied
-                | Kind::Event => {
-                    let users = rollouts.named(kind).into_iter();
-                    users.flat_map(|named| rollouts.keys_by(&named)).collect()
-                }
-            };
-            keys.into_iter().for_each(|key| ctx.queue.push(key, now));
+            let keys = awaiting(&ctx.stores, kind).into_iter();
+            keys.for_each(|key| ctx.queue.push(key, now));
             ctx.queue.ring();
         }
         Sighting::Unanswered { kind, error } => {

@@ -8,6 +8,7 @@ use crate::api::kind::{Key, Kind, Reference};
 use crate::observe::refs::{Watched, depends_on};
 use crate::observe::store::{Change, key};
 use crate::observe::stores::Stores;
+use crate::validate::binding::{self, Claim};
 use crate::validate::commands;
 use crate::validate::gate::is_for;
 
@@ -20,7 +21,8 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
             let shared = change.refs.iter().filter(|reference| reference.kind.splits());
             let rivals = shared.flat_map(|shared| stores.users(shared));
             let after = waiting(stores, &change.reference);
-            rivals.chain(after).chain([change.reference.key.clone()]).collect()
+            let alike = bound_alike(stores, &change.reference);
+            rivals.chain(after).chain(alike).chain([change.reference.key.clone()]).collect()
         }
         Kind::RolloutGate => gated(stores, change),
         Kind::RolloutSchedule | Kind::ClusterRolloutSchedule => BTreeSet::new(),
@@ -48,6 +50,37 @@ pub fn touched(stores: &Stores, change: &Change) -> BTreeSet<Key> {
         }
         Kind::KuberikRollout => bound_beside(stores, &change.reference),
         Kind::Pod | Kind::Applied | Kind::Event => BTreeSet::new(),
+    }
+}
+
+/// Tells the Rollouts that wait for the answer whether a kind is installed.
+pub fn awaiting(stores: &Stores, kind: Kind) -> BTreeSet<Key> {
+    match kind {
+        // An object of these may bind a field to any Rollout.
+        Kind::Kustomization | Kind::OciRepository => stores.rollouts.keys().into_iter().collect(),
+        Kind::KuberikRollout => {
+            let named = stores.kustomizations.named(kind).into_iter();
+            let named = named.chain(stores.repositories.named(kind));
+            named.flat_map(|kuberik| bound_beside(stores, &kuberik)).collect()
+        }
+        Kind::Rollout
+        | Kind::RolloutGate
+        | Kind::RolloutSchedule
+        | Kind::ClusterRolloutSchedule
+        | Kind::HealthCheck
+        | Kind::Namespace
+        | Kind::ReplicaSet
+        | Kind::Pod
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::ImagePolicy
+        | Kind::HttpRoute
+        | Kind::GrpcRoute
+        | Kind::Applied
+        | Kind::Event => {
+            let users = stores.rollouts.named(kind).into_iter();
+            users.flat_map(|named| stores.rollouts.keys_by(&named)).collect()
+        }
     }
 }
 
@@ -115,6 +148,21 @@ fn selecting(stores: &Stores, change: &Change) -> Vec<Key> {
     let services = change.refs.iter().filter(|reference| reference.kind == Kind::Service);
     let users: BTreeSet<Key> = services.flat_map(|r| stores.rollouts.keys_by(r)).collect();
     any.into_iter().filter(|key| users.contains(key)).collect()
+}
+
+/// Tells the other Rollouts that the same fields are bound to.
+fn bound_alike(stores: &Stores, rollout: &Reference) -> BTreeSet<Key> {
+    let below = stores.kustomizations.by(rollout).into_iter();
+    let below = below.map(|object| binding::variables(&object.metadata));
+    let fetched = stores.repositories.by(rollout).into_iter();
+    let fetched = fetched.map(|object| binding::tags(&object.metadata));
+    let others = |claims: Vec<Claim>| {
+        let (own, others): (Vec<Claim>, Vec<Claim>) =
+            claims.into_iter().partition(|claim| claim.rollout == rollout.key);
+        let alike = move |other: &Claim| own.iter().any(|own| own.variable == other.variable);
+        others.into_iter().filter(alike).map(|claim| claim.rollout)
+    };
+    below.chain(fetched).flat_map(others).collect()
 }
 
 /// Tells the Rollouts that the same objects name as one of kuberik.

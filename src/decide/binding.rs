@@ -89,8 +89,9 @@ fn trouble(status: &Status, binding: &Binding) -> Option<Trouble> {
 /// Tells whether a frozen Rollout leaves a field as it is: all but what failed, which goes back.
 fn frozen(seen: &Snapshot, binding: &Binding) -> bool {
     let goes_back = |attempt: &Attempt| match attempt.stage {
-        Stage::RollingBack { .. } => true,
-        Stage::Ended { .. } => !attempt.kept && holds(binding, &attempt.release.tag),
+        Stage::RollingBack { .. } | Stage::Ended { .. } => {
+            !attempt.kept && holds(binding, &attempt.release.tag)
+        }
         Stage::First { .. }
         | Stage::Step { .. }
         | Stage::Promoting { .. }

@@ -216,7 +216,8 @@ fn remedy(field: &Field) -> String {
         TargetKind::Kustomization => format!("/spec/postBuild/substitute/{}", field.variable),
     };
     format!(
-        "leave the field out of Git, annotate the object kustomize.toolkit.fluxcd.io/ssa: \
-         IfNotPresent, or list {path} in the spec.ignore of the Kustomization that applies it"
+        "leave the field out of Git, annotate the object in Git and in the cluster \
+         kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, or list {path} in the spec.ignore of \
+         the Kustomization that applies it"
     )
 }

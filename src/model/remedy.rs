@@ -71,8 +71,9 @@ pub fn container_unknown(present: &str) -> String {
 pub fn service_owned(service: &str, owner: &str) -> String {
     format!(
         "{owner} would put Service {service} back; leave it out of Git and let it be \
-                 created, annotate it kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, or list \
-                 /spec/selector in the Kustomization's spec.ignore"
+                 created, annotate it in Git and in the cluster \
+                 kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, or list /spec/selector in the \
+                 Kustomization's spec.ignore"
     )
 }
 
@@ -87,7 +88,7 @@ pub fn port_unknown(service: &str, port: u16) -> String {
 /// Says what hold `route_owned` is about.
 pub fn route_owned(route: &RouteName, owner: &str) -> String {
     format!(
-        "{owner} would put {route} back; annotate it \
+        "{owner} would put {route} back; annotate it in Git and in the cluster \
                  kustomize.toolkit.fluxcd.io/ssa: IfNotPresent or Ignore, or list /spec/rules in \
                  the Kustomization's spec.ignore"
     )

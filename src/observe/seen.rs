@@ -106,8 +106,10 @@ fn bound(stores: &Stores, own: &Reference, refs: &[Reference]) -> Bound {
     });
     let kuberik = refs.iter().filter(|reference| reference.kind == Kind::KuberikRollout);
     let kuberik = kuberik.filter(|reference| stores.kuberik.get(&reference.key).is_some());
+    let gone = |key: &&Key| stores.reach.sees(key) && stores.rollouts.get(key).is_none();
     Bound {
         appliers: appliers.collect(),
+        gone: rivals.iter().filter(gone).cloned().collect(),
         rivals: rivals.iter().filter_map(|key| stores.rollouts.get(key)).collect(),
         kuberik: kuberik.map(|reference| reference.key.clone()).collect(),
         shared: stores.reach.shared.clone(),

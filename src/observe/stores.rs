@@ -30,6 +30,8 @@ pub struct Reach {
     pub namespaces: BTreeSet<String>,
     /// Namespaces whose sources may be named from others.
     pub shared: BTreeSet<String>,
+    /// Whether only Rollouts with some labels are watched.
+    pub selected: bool,
 }
 
 impl Reach {
@@ -62,6 +64,12 @@ impl Reach {
     /// Tells the scope of the watch of a kind without namespaces.
     fn whole(&self) -> Option<Scope> {
         self.namespaces.is_empty().then_some(None)
+    }
+
+    /// Tells whether a Rollout of that name would be seen, if it existed.
+    pub fn sees(&self, rollout: &Key) -> bool {
+        let here = self.namespaces.is_empty() || self.namespaces.contains(&rollout.namespace);
+        here && !self.selected
     }
 
     /// Tells whether a Rollout of one namespace may name a source of another.

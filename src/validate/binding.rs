@@ -155,7 +155,7 @@ impl Scene<'_> {
             kind: "Kustomization",
             meta: &object.metadata,
         };
-        let hands = self.hands((&known, &pointer), &path, &manager);
+        let hands = self.hands((&known, &pointer), &path, (&manager, &mine));
         let feeds = self.applies(object);
         let trouble = illegal(&variable).map(|why| Trouble::Invalid {
             object: field.to_string(),
@@ -178,7 +178,7 @@ impl Scene<'_> {
             meta: &object.metadata,
         };
         let path = ["f:spec", "f:ref", "f:tag"];
-        let hands = self.hands((&known, "/spec/ref/tag"), &path, &manager);
+        let hands = self.hands((&known, "/spec/ref/tag"), &path, (&manager, &mine));
         let appliers: Vec<&Kustomization> = self.appliers(object).collect();
         let feeds = appliers.iter().any(|applier| self.applies(applier));
         let set = |value: &Option<String>| value.as_deref().is_some_and(|v| !v.is_empty());
@@ -232,8 +232,7 @@ impl Scene<'_> {
 
     /// The Rollout as field managers tell it apart.
     fn hash(&self) -> String {
-        let text = format!("{}/{}", self.own.namespace, self.own.name);
-        crate::model::template::hex(&Sha256::digest(text.as_bytes()), 10)
+        hash(&self.own)
     }
 
     /// What keeps a field from being written, whatever its value.
@@ -261,20 +260,43 @@ impl Scene<'_> {
         suspended.then_some(Trouble::Suspended { object })
     }
 
+    /// Tells whether another Rollout lets the field go: it is known to be gone, or came later.
+    fn yields(&self, other: &Key) -> bool {
+        let lives = self.seen.bound.rivals.iter().any(|rival| key(rival) == *other);
+        if lives { self.older(other).is_none() } else { self.seen.bound.gone.contains(other) }
+    }
+
     /// The other Rollout, if there is one of that name and it came first.
     fn older(&self, other: &Key) -> Option<Key> {
         let is = |rollout: &&Rollout| {
-            rollout.namespace().as_deref() == Some(&other.namespace)
-                && rollout.name_any() == other.name
-                && rollout.metadata.deletion_timestamp.is_none()
+            key(rollout) == *other && rollout.metadata.deletion_timestamp.is_none()
         };
         let rivals = self.seen.bound.rivals.iter().map(AsRef::as_ref);
         let rival = rivals.into_iter().find(is)?;
         (age(rival) < age(&self.seen.rollout)).then(|| other.clone())
     }
 
+    /// Tells whether a field manager is that of another Rollout which does not have the field any
+    /// more: the object does not name it, or it is gone, or younger.
+    fn former(&self, manager: &str, own: &str, mine: &Mine) -> bool {
+        let ours = self.hash();
+        let Some((before, after)) = own.split_once(&ours) else { return false };
+        let known = manager.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        let hex = |known: &&str| {
+            known.len() == ours.len() && known.bytes().all(|b| b.is_ascii_hexdigit())
+        };
+        let Some(known) = known.filter(hex) else { return false };
+        let Some(other) = mine.other.as_ref().map(|other| &other.rollout) else { return true };
+        hash(other) != known || self.yields(other)
+    }
+
     /// Who has a field.
-    fn hands(&self, (object, pointer): (&Object, &str), path: &[&str], manager: &str) -> Hands {
+    fn hands(
+        &self,
+        (object, pointer): (&Object, &str),
+        path: &[&str],
+        (manager, mine): (&str, &Mine),
+    ) -> Hands {
         let managers = owner::managers(object.meta, |fields| holds(fields, path));
         let ours = managers.iter().any(|known| known == manager);
         let others: Vec<&String> = managers.iter().filter(|known| *known != manager).collect();
@@ -284,7 +306,9 @@ impl Scene<'_> {
             let lives = self.seen.bound.kuberik.contains(&self.own);
             name == keys::KUBERIK_MANAGER && !lives
         };
-        let yielding = |name: &str| owner::person(name) || flux(name) || kuberik(name);
+        let former = |name: &str| self.former(name, manager, mine);
+        let yielding =
+            |name: &str| owner::person(name) || flux(name) || kuberik(name) || former(name);
         let rival = others.iter().find(|name| !yielding(name)).map(|name| (*name).clone());
         Hands { ours, yields: !others.is_empty() && rival.is_none(), rival }
     }
@@ -367,6 +391,16 @@ impl Scene<'_> {
         let waits = all.iter().find(|one| matches!(one, Applied::Pending(_)));
         failed.or(waits).cloned().unwrap_or(Applied::Done)
     }
+}
+
+/// A Rollout as field managers tell it apart.
+fn hash(rollout: &Key) -> String {
+    let text = format!("{}/{}", rollout.namespace, rollout.name);
+    crate::model::template::hex(&Sha256::digest(text.as_bytes()), 10)
+}
+
+fn key(rollout: &Rollout) -> Key {
+    Key::new(rollout.namespace().unwrap_or_default(), rollout.name_any())
 }
 
 fn field(kind: TargetKind, meta: &ObjectMeta, variable: String) -> Field {

@@ -85,6 +85,8 @@ pub struct Bound {
     pub appliers: Vec<Arc<Kustomization>>,
     /// Other Rollouts that are named on the same objects.
     pub rivals: Vec<Arc<Rollout>>,
+    /// Rollouts that are named on the same objects and do not exist, as far as they would be seen.
+    pub gone: BTreeSet<Key>,
     /// The Rollouts of kuberik that these annotations name and that live.
     pub kuberik: BTreeSet<Key>,
     /// Namespaces whose objects may be bound from others.

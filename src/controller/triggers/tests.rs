@@ -116,6 +116,54 @@ fn a_change_wakes_the_rollouts_that_it_is_about() {
 }
 
 #[test]
+fn a_rollout_wakes_those_who_are_bound_to_the_same_field() {
+    let stores = Stores::new(Reach::default());
+    let mut apps = object("Kustomization", "apps", json!({}));
+    apps["metadata"]["annotations"] = json!({
+        "stairlock.dev/substitute.TAG.from": "shop",
+        "rollout.kuberik.com/substitute.TAG.from": "till",
+        "stairlock.dev/substitute.ZONE.from": "desk",
+    });
+    let mut manifests = object("OCIRepository", "manifests", json!({}));
+    manifests["metadata"]["annotations"] = json!({
+        "stairlock.dev/rollout": "desk",
+        "rollout.kuberik.com/rollout": "post",
+    });
+    stores.kustomizations.apply(&None, serde_json::from_value(apps).unwrap());
+    stores.repositories.apply(&None, serde_json::from_value(manifests).unwrap());
+    for (rollout, want) in
+        [("shop", "shop till"), ("till", "shop till"), ("desk", "desk post"), ("other", "other")]
+    {
+        let reference = Reference::new(Kind::Rollout, "prod", rollout);
+        let keys = touched(&stores, &Change { reference, refs: [].into() });
+        let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names.join(" "), want, "{rollout}");
+    }
+}
+
+#[test]
+fn the_answer_whether_a_kind_is_installed_wakes_those_who_wait_for_it() {
+    let stores = stores();
+    let mut apps = object("Kustomization", "apps", json!({}));
+    apps["metadata"]["annotations"] = json!({
+        "stairlock.dev/substitute.TAG.from": "till",
+        "rollout.kuberik.com/substitute.TAG.from": "desk",
+    });
+    stores.kustomizations.apply(&None, serde_json::from_value(apps).unwrap());
+    for (case, kind, want) in [
+        ("it may bind a field to any", Kind::Kustomization, "desk shop till"),
+        ("a binding names one of it", Kind::KuberikRollout, "desk till"),
+        ("it is a route of some", Kind::HttpRoute, "shop till"),
+        ("it is the source of one", Kind::ImagePolicy, "shop"),
+        ("nobody refers to it", Kind::GrpcRoute, ""),
+    ] {
+        let keys = awaiting(&stores, kind);
+        let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names.join(" "), want, "{case}");
+    }
+}
+
+#[test]
 fn a_check_wakes_those_who_may_select_it() {
     let stores = stores();
     for (name, selector) in [

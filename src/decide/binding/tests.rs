@@ -202,11 +202,12 @@ fn a_release_that_nobody_has_is_no_success() {
 #[test]
 fn a_frozen_rollout_takes_back_what_failed() {
     let tag = |seen: &Snapshot| told(deliver(seen, at(3)));
-    let back = Stage::RollingBack { entered_at: at(1), cause: Cause::Aborted };
+    let back = || Stage::RollingBack { entered_at: at(1), cause: Cause::Aborted };
     let ended = || Stage::Ended { at: at(2), cause: Cause::Aborted };
     let begun = Stage::Baking { entered_at: at(1), since: None };
     for (case, stage, value, kept, want) in [
-        ("it goes back", back, "1.1.0", false, "1.0.0"),
+        ("it goes back", back(), "1.1.0", false, "1.0.0"),
+        ("a person set another value before", back(), "0.9.0", false, "nothing"),
         ("it went back, but not there", ended(), "1.1.0", false, "1.0.0"),
         ("a person set another value", ended(), "0.9.0", false, "nothing"),
         ("it stays", ended(), "1.1.0", true, "nothing"),

@@ -114,3 +114,18 @@ fn a_kind_that_may_not_be_listed_stops_those_that_refer_to_it() {
     assert!(stores.grpc_routes.deny(&prod, "forbidden".to_owned()));
     assert_eq!(known(&rollout("prod", "grpcRoute")), (true, denied), "from then on it is old");
 }
+
+#[test]
+fn who_would_not_be_seen_is_not_known_to_be_gone() {
+    let (all, some) = (BTreeSet::new(), BTreeSet::from(["prod".to_owned()]));
+    for (case, namespaces, selected, namespace, want) in [
+        ("all are watched", &all, false, "dev", true),
+        ("its namespace is", &some, false, "prod", true),
+        ("its namespace is not", &some, false, "dev", false),
+        ("it may have other labels", &all, true, "prod", false),
+    ] {
+        let namespaces = namespaces.clone();
+        let reach = Reach { namespaces, selected, ..Reach::default() };
+        assert_eq!(reach.sees(&Key::new(namespace, "shop")), want, "{case}");
+    }
+}

@@ -13,7 +13,7 @@ use crate::sim::judge::facts::rollout::Rollout;
 use crate::sim::judge::facts::status::Stage;
 use crate::sim::judge::found::Found;
 use crate::sim::judge::read::{at, list, text};
-use crate::sim::judge::scene::{Case, Fresh, Name, Scene};
+use crate::sim::judge::scene::{Case, Fresh, Name, Scene, Seen};
 
 /// States of an object that are kept: more than a watch is ever behind.
 const STATES_MAX: usize = 64;
@@ -219,23 +219,35 @@ fn is_applied(object: &Value, tag: &str) -> bool {
 fn written(case: &Case<'_>, found: &mut Found) {
     let (Some(before), Some(after)) = (&case.change.before, &case.change.after) else { return };
     let resource = case.change.place.resource;
+    let mut fields: BTreeMap<Vec<String>, Vec<Seen<'_>>> = BTreeMap::new();
     for (rollout, path) in claims(resource, after) {
+        fields.entry(path).or_default().extend(case.named(&rollout));
+    }
+    for (path, bound) in fields {
         let (old, new) = (value(before, &path), value(after, &path));
         if old == new {
             continue;
         }
         let place = format!("{resource} {} {}", case.name(), path.join("."));
         found.unless(new.is_some(), "S8", || format!("{place} is taken away"));
-        let (Some(new), Some(seen)) = (new, case.named(&rollout)) else { continue };
-        let fits = seen.states().any(|state| {
-            let attempt = state.status.attempt.as_ref().map(|attempt| attempt.release.tag.as_str());
-            let stable = state.status.stable.as_ref().map(|side| side.release.tag.as_str());
-            [attempt, stable].contains(&Some(new))
-        });
-        found.unless(fits, "S15", || format!("{place} gets {new:?}, which is nobody's"));
-        let frozen = seen.states().all(|state| state.spec.paused && !goes_back(state, old, new));
+        let Some(new) = new.filter(|_| !bound.is_empty()) else { continue };
+        // Of several that are bound to a field one has it.
+        let fits = |seen: &&Seen<'_>| seen.states().any(|state| tells(state, new));
+        let fit = bound.iter().any(|seen| fits(&seen));
+        found.unless(fit, "S15", || format!("{place} gets {new:?}, which is nobody's"));
+        let frozen = |seen: &Seen<'_>| {
+            seen.states().all(|state| state.spec.paused && !goes_back(state, old, new))
+        };
+        let frozen = bound.iter().filter(|seen| !fit || fits(seen)).all(frozen);
         found.unless(!frozen, "S22", || format!("{place} gets {new:?} while spec.paused"));
     }
+}
+
+/// Tells whether a tag is that of a release that the Rollout delivers.
+fn tells(rollout: &Rollout, tag: &str) -> bool {
+    let attempt = rollout.status.attempt.as_ref().map(|attempt| attempt.release.tag.as_str());
+    let stable = rollout.status.stable.as_ref().map(|side| side.release.tag.as_str());
+    [attempt, stable].contains(&Some(tag))
 }
 
 /// Tells whether a write takes what failed back.

@@ -215,6 +215,42 @@ fn who_has_a_field_is_read_of_its_managers() {
 }
 
 #[test]
+fn a_rollout_takes_over_what_another_one_has_no_more() {
+    let before = |rollout: &str| format!("stairlock-{}-TAG", hash(&Key::new("prod", rollout)));
+    let cart = before("cart");
+    let elsewhere = "stairlock-controller-TAG".to_owned();
+    let (older, younger) = (Some("2026-01-01T00:00:00Z"), Some("2026-01-03T00:00:00Z"));
+    for (case, manager, named, lives, known, want) in [
+        ("it is not named any more", &cart, "", None, true, true),
+        ("another one is named in its place", &cart, "till", older, true, true),
+        ("it is gone", &cart, "cart", None, true, true),
+        ("who knows whether it is gone", &cart, "cart", None, false, false),
+        ("it is younger", &cart, "cart", younger, true, true),
+        ("it is older", &cart, "cart", older, true, false),
+        ("no Rollout is called so", &elsewhere, "", None, true, false),
+    ] {
+        let fields = json!({"f:spec": {"f:postBuild": {"f:substitute": {"f:TAG": {}}}}});
+        let entry = json!({"manager": manager, "operation": "Apply", "fieldsType": "FieldsV1",
+            "fieldsV1": fields});
+        let also = json!({"rollout.kuberik.com/substitute.TAG.from": named});
+        let object = kustomization(json!({"metadata": {"managedFields": [entry],
+            "annotations": if named.is_empty() { json!({}) } else { also }}}));
+        let all = read(|seen| {
+            seen.bound.kustomizations = vec![fixture::object(object.clone())];
+            let other = |created: &str| {
+                json!({"metadata": {"name": named, "uid": "u2",
+                "creationTimestamp": created}})
+            };
+            seen.bound.rivals = lives.iter().map(|at| fixture::rollout(other(at))).collect();
+            if known && lives.is_none() {
+                seen.bound.gone = [Key::new("prod", named)].into();
+            }
+        });
+        assert_eq!((all[0].yields, all[0].rival.is_none()), (want, want), "{case}");
+    }
+}
+
+#[test]
 fn a_map_without_keys_is_not_the_variable() {
     let empty = json!({"f:spec": {"f:postBuild": {"f:substitute": {}}}});
     let entry = json!({"manager": "kustomize-controller", "operation": "Apply",

@@ -22,17 +22,18 @@ use crate::support::watch::Seen;
 /// Reference story C, events included: seven as the design has it, and one more where the first
 /// event is not created before Flux has applied the release.
 const WRITES_MAX_C: usize = 8;
-const VALUE: &str = "/spec/postBuild/substitute/SHOP_VERSION";
+/// The variable that is bound.
+pub const VALUE: &str = "/spec/postBuild/substitute/SHOP_VERSION";
 
 /// The artifact 1.0.0 of these manifests, and what applies it.
-async fn staged(story: &Story, manifests: &[Value], kustomization: Value) {
+pub async fn staged(story: &Story, manifests: &[Value], kustomization: Value) {
     story.publish(APPS, "1.0.0", manifests).await;
     story.cluster.add(oci_repository(story, APPS, json!({"tag": "1.0.0"}))).await;
     story.cluster.add(kustomization).await;
 }
 
 /// A shop whose first release is applied and baked.
-async fn delivered(title: &str, secs: u64) -> (Story, Controller) {
+pub async fn delivered(title: &str, secs: u64) -> (Story, Controller) {
     let story = Story::begin(title, secs).await;
     story.offer("1.0.0").await;
     staged(&story, &shown(), bound(applied(&story, APPS))).await;
@@ -43,13 +44,13 @@ async fn delivered(title: &str, secs: u64) -> (Story, Controller) {
 }
 
 /// Waits until Flux has applied a version.
-async fn shows(story: &Story, version: &str) {
+pub async fn shows(story: &Story, version: &str) {
     let is = |map: &Value| text(map, "/data/shop") == version;
     story.becomes("ConfigMap", "versions", &format!("{version} is applied"), is).await;
 }
 
 /// The requests of a controller that change a bound object.
-fn deliveries(controller: &Controller) -> Vec<String> {
+pub fn deliveries(controller: &Controller) -> Vec<String> {
     // One that came too late for what it saw is refused, and made again.
     let made = |call: &Call| call.mutates() && call.status < 300;
     let calls = controller.proxy.calls().into_iter().filter(made);

@@ -1,5 +1,6 @@
 //! The stories, a file for each subject.
 
+mod bindings;
 mod blind;
 mod canary;
 mod change;
@@ -11,14 +12,18 @@ mod digest;
 mod experiment;
 mod failure;
 mod fault;
+mod fed;
 mod flux;
+mod frozen;
 mod gates;
 mod health;
 mod inventory;
 mod kubectl;
 mod leader;
+mod login;
 mod loss;
 mod ownership;
+mod promoted;
 mod registry;
 mod replicas;
 mod route;
@@ -26,4 +31,7 @@ mod schema;
 mod sides;
 mod signature;
 mod source;
+mod takeover;
+mod targets;
 mod traffic;
+mod unbound;

@@ -22,14 +22,14 @@ fn following(story: &Story, tag: &str, over: &Value) -> Value {
 }
 
 /// Why the registry is not listed, as the condition says; empty where it is.
-fn reason(rollout: &Value) -> &str {
+pub fn reason(rollout: &Value) -> &str {
     let mut all = list(rollout, "/status/conditions").iter();
     let said = all.find(|condition| text(condition, "/type") == "RegistryUnreadable");
     said.map_or("", |said| text(said, "/reason"))
 }
 
 /// The tags that status lists in a field.
-fn tags<'a>(rollout: &'a Value, field: &str) -> Vec<&'a str> {
+pub fn tags<'a>(rollout: &'a Value, field: &str) -> Vec<&'a str> {
     list(rollout, field).iter().map(|known| text(known, "/tag")).collect()
 }
 

@@ -35,6 +35,22 @@ fn frozen() -> Tale {
     tale
 }
 
+/// The variable is bound to another Rollout too, which delivers 2.0.0 and is frozen.
+fn bound_twice() -> Tale {
+    let mut tale = bound();
+    let alias = json!({"rollout.kuberik.com/substitute.TAG.from": "cart"});
+    tale.merge("person", APPS, json!({"metadata": {"annotations": alias}}));
+    let shop = &tale.objects[&crate::sim::judge::tale::place("rollouts/shop")];
+    let mut cart = shop.as_ref().clone();
+    cart["status"]["stable"] = json!(null);
+    cart["status"]["attempt"]["release"] = json!({"tag": "2.0.0"});
+    cart["spec"]["paused"] = json!(true);
+    cart["metadata"] = json!({});
+    tale.create("person", "rollouts/cart", cart);
+    tale.after(300);
+    tale
+}
+
 fn holds(tale: &mut Tale, tag: &str) {
     tale.merge("controller", APPS, json!({"spec": {"postBuild": {"substitute": {"TAG": tag}}}}));
 }
@@ -103,6 +119,9 @@ fn a_bound_field_gets_a_release_of_its_rollout() {
     let rows: &[Row] = &[
         ("the release of the attempt", bound, |t| holds(t, "1.1.0"), &[]),
         ("one of nobody", bound, |t| holds(t, "9.9.9"), &["S15"]),
+        ("that of one of two", bound_twice, |t| holds(t, "1.1.0"), &[]),
+        ("of two, that of the frozen one", bound_twice, |t| holds(t, "2.0.0"), &["S22"]),
+        ("that of none of two", bound_twice, |t| holds(t, "9.9.9"), &["S15"]),
         ("it is taken away", bound, |t| other(t, json!({"substitute": {"TAG": null}})), &["S8"]),
         (
             "a variable that is not bound",
