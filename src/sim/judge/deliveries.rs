@@ -167,7 +167,7 @@ impl Deliveries {
                 let Some(is) = scene.rollout(&rollout) else { continue };
                 let Some(attempt) = &is.status.attempt else { continue };
                 let still = is.spec.paused || is.deleting || attempt.open() || !is.usable();
-                if still || !is.status.waiting_for.is_empty() {
+                if still || is.status.waits() {
                     continue;
                 }
                 let stable = is.status.stable.as_ref().map(|side| side.release.tag.as_str());

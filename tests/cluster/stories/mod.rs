@@ -1,5 +1,6 @@
 //! The stories, a file for each subject.
 
+mod bake;
 mod blind;
 mod canary;
 mod change;
