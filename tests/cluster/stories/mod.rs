@@ -20,6 +20,7 @@ mod kubectl;
 mod leader;
 mod loss;
 mod ownership;
+mod people;
 mod registry;
 mod replicas;
 mod route;
