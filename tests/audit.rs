@@ -32,7 +32,8 @@ mod audit {
     ];
 
     /// Refused as it should be: a tenant's Role grants it, and one story has none.
-    const FOR_A_TENANT: &str = "get /secrets";
+    const FOR_A_TENANT: &[&str] =
+        &["get /limitranges", "get /secrets", "list /limitranges", "watch /limitranges"];
 
     /// The rig's variables, as `tests/rig/rig.sh run` sets them.
     fn var(name: &str) -> String {
@@ -150,7 +151,7 @@ mod audit {
             .iter()
             .filter(|event| event.pointer("/responseStatus/code") == Some(&Value::from(403)))
             .map(|event| (used(event).unwrap_or_default(), event))
-            .filter(|(used, _)| used != FOR_A_TENANT)
+            .filter(|(used, _)| !FOR_A_TENANT.contains(&used.as_str()))
             .map(|(used, event)| {
                 format!("{used}: {} {}", text(event, "/requestURI"), event["responseStatus"])
             })

@@ -52,8 +52,10 @@ impl Work for Checking {
 /// Brings the status of one HealthCheck up to what its objects say.
 async fn reconcile(ctx: &Context, key: &Key) -> Result<Option<Instant>, Error> {
     let stores = &ctx.stores;
-    let stands =
-        |check: &Arc<HealthCheck>| is_ours(check) && check.metadata.deletion_timestamp.is_none();
+    let stands = |check: &Arc<HealthCheck>| {
+        let there = is_ours(check) && check.metadata.deletion_timestamp.is_none();
+        there && objects::selected(stores, check)
+    };
     let Some(check) = stores.checks.get(key).filter(stands) else {
         stores.objects.want(key, Default::default());
         ctx.checks.line.forget(key);

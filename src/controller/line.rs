@@ -12,8 +12,9 @@ use crate::controller::queue::Queue;
 use crate::model::selector::Labels;
 use crate::observe::barrier::Barrier;
 use crate::observe::schedules;
-use crate::observe::store::Change;
+use crate::observe::store::{Change, key};
 use crate::observe::stores::Stores;
+use crate::validate::check::is_ours;
 
 /// Objects of one kind that are given turns, one at a time.
 #[derive(Debug, Default)]
@@ -91,6 +92,11 @@ impl Line {
         look(memories.entry(key.clone()).or_default())
     }
 
+    /// Tells whether anything is remembered of an object.
+    fn knows(&self, key: &Key) -> bool {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+    }
+
     /// Forgets an object that is gone.
     pub fn forget(&self, key: &Key) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
@@ -166,11 +172,16 @@ impl Checks {
             Kind::Applied => {
                 named(Kind::Kustomization).flat_map(|one| stores.checks.keys_by(one)).collect()
             }
-            Kind::Rollout
-            | Kind::RolloutGate
+            Kind::Rollout => {
+                let places = named(Kind::HealthCheck).map(|any| any.key.namespace.as_str());
+                let gone = stores.rollouts.get(&change.reference.key).is_none();
+                let all = places.flat_map(|place| checks_in(stores, place));
+                all.filter(|key| gone || !self.line.knows(key)).collect()
+            }
+            Kind::Namespace => checks_in(stores, &change.reference.key.name),
+            Kind::RolloutGate
             | Kind::RolloutSchedule
             | Kind::ClusterRolloutSchedule
-            | Kind::Namespace
             | Kind::ReplicaSet
             | Kind::Pod
             | Kind::Service
@@ -189,5 +200,86 @@ impl Checks {
     pub fn wake(&self, stores: &Stores, now: Instant) {
         stores.checks.keys().into_iter().for_each(|key| self.line.queue.push(key, now));
         self.line.queue.ring();
+    }
+}
+
+/// The HealthChecks of a namespace that a Rollout may select, or of all.
+fn checks_in(stores: &Stores, namespace: &str) -> Vec<Key> {
+    let all =
+        if namespace.is_empty() { stores.checks.all() } else { stores.checks.within(namespace) };
+    all.iter().filter(|check| is_ours(check)).map(|check| key(check.as_ref())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::check::HealthCheck;
+    use crate::observe::inspect::selected;
+    use crate::observe::stores::Reach;
+
+    fn object(kind: &str, (namespace, name): (&str, &str), spec: Value) -> Value {
+        json!({"apiVersion": "stairlock.dev/v1alpha1", "kind": kind, "spec": spec,
+            "metadata": {"namespace": namespace, "name": name, "uid": name,
+                "resourceVersion": "1", "labels": {"app": name}}})
+    }
+
+    /// A Rollout that selects the checks of `shop`, and checks of two namespaces.
+    fn stores(namespaces: Option<Value>) -> (Stores, Change) {
+        let stores = Stores::new(Reach::default());
+        let chosen = json!({"selector": {"matchLabels": {"app": "shop"}},
+            "namespaceSelector": namespaces});
+        let rollout = object("Rollout", ("prod", "shop"), json!({"healthCheckSelector": chosen}));
+        let rollout = serde_json::from_value(rollout).unwrap();
+        let change = stores.rollouts.apply(&None, rollout).unwrap();
+        for place in [("prod", "shop"), ("prod", "other"), ("test", "shop")] {
+            let check = object("HealthCheck", place, json!({"class": "kustomization"}));
+            stores.checks.apply(&None, serde_json::from_value(check).unwrap());
+        }
+        let outside = object("HealthCheck", ("prod", "outside"), json!({"class": "outside"}));
+        stores.checks.apply(&None, serde_json::from_value(outside).unwrap());
+        let test = json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": "test", "resourceVersion": "1", "labels": {"stage": "test"}}});
+        stores.namespaces.apply(&None, serde_json::from_value(test).unwrap());
+        (stores, change)
+    }
+
+    fn names<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Vec<String> {
+        keys.into_iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_check_is_looked_at_where_a_rollout_selects_it() {
+        for (case, namespaces, want) in [
+            ("of its own namespace", None, &["prod/shop"][..]),
+            ("of others", Some(json!({"matchLabels": {"stage": "test"}})), &["test/shop"]),
+            ("of none", Some(json!({"matchLabels": {"stage": "prod"}})), &[]),
+        ] {
+            let (stores, _) = stores(namespaces);
+            let mut all = stores.checks.all();
+            all.retain(|check: &Arc<HealthCheck>| is_ours(check) && selected(&stores, check));
+            let keys: Vec<Key> = all.iter().map(|check| key(check.as_ref())).collect();
+            assert_eq!(names(&keys), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_rollout_wakes_the_checks_that_it_may_select_from_now_on() {
+        let (stores, change) = stores(None);
+        let (checks, now) = (Checks::default(), Instant::now());
+        let woken = || {
+            checks.hear(&stores, &change, now);
+            let keys: Vec<Key> = std::iter::from_fn(|| checks.line.queue.pop(now)).collect();
+            keys.iter().for_each(|key| checks.line.queue.done(key, None));
+            names(&keys)
+        };
+        assert_eq!(woken(), ["prod/other", "prod/shop"]);
+        checks.line.remember(&Key::new("prod", "shop"), |_| ());
+        assert_eq!(woken(), ["prod/other"], "it is looked at already");
+        stores.rollouts.delete(&None, &Key::new("prod", "shop"), Some("2"));
+        assert_eq!(woken(), ["prod/other", "prod/shop"], "nobody selects it any more");
     }
 }

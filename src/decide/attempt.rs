@@ -173,8 +173,12 @@ fn back_to_stable(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Start {
 
 fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     let status = &seen.status;
+    let manual = pick::manual(seen);
+    if let Some(hold) = kept(seen).filter(|_| !manual) {
+        return Start::Hold(hold);
+    }
     let (release, images) = match release::wanted(seen, now) {
-        Wanted::Nothing => return no_image(seen),
+        Wanted::Nothing => return kept(seen).map_or_else(|| no_image(seen), Start::Hold),
         Wanted::Hold(hold) => return Start::Hold(hold),
         Wanted::Images { release, images } => (release, images),
     };
@@ -183,14 +187,8 @@ fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     if status.attempt.as_ref().is_some_and(|a| promoting(a) || on_its_way(a)) {
         return Start::Nothing;
     }
-    let manual = pick::manual(seen);
     if bake::runs(seen, now) && !manual {
         return Start::Nothing; // It is healthy so far: the next one comes after it.
-    }
-    let waits = |attempt: &&Attempt| attempt.kept && !attempt.unblocked && !manual;
-    if let Some(attempt) = status.attempt.as_ref().filter(waits) {
-        let (what, attempt) = (attempt.release.image.clone(), attempt.number);
-        return Start::Hold(Hold::FailedRelease { what, attempt });
     }
     let revision = if seen.spec.workload {
         side::revision_of(seen, &seen.template.with_images(&images))
@@ -213,6 +211,13 @@ fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     let delivers = next.attempt.as_ref().map(|attempt| &attempt.release);
     next.pin = chosen.filter(|pin| delivers.is_some_and(|release| pick::chose(pin, release)));
     Start::Commit(Box::new(next))
+}
+
+/// A release that failed and stays keeps others from being taken, until a person says otherwise.
+fn kept(seen: &Snapshot) -> Option<Hold> {
+    let stays = |attempt: &&Attempt| attempt.kept && !attempt.unblocked;
+    let attempt = seen.status.attempt.as_ref().filter(stays)?;
+    Some(Hold::FailedRelease { what: attempt.release.image.clone(), attempt: attempt.number })
 }
 
 fn no_image(seen: &Snapshot) -> Start {

@@ -47,6 +47,15 @@ fn wants(seen: &mut Snapshot) {
     seen.spec.wanted_version = Some("1.1.0".to_owned());
 }
 
+/// The source offers what runs and nothing newer.
+fn alone(seen: &mut Snapshot) {
+    seen.offer = Offer::Releases(Releases::one(release("1.0.0")));
+}
+
+fn wants_it(seen: &mut Snapshot) {
+    seen.spec.wanted_version = Some("1.0.0".to_owned());
+}
+
 fn forces(seen: &mut Snapshot) {
     let release = release("1.2.0");
     seen.status.pin = Some(pick::force(seen, &release, at(0)));
@@ -124,6 +133,10 @@ fn a_bake_that_goes_well_is_waited_for_unless_a_person_chose() {
 fn what_failed_and_stays_is_left_only_as_a_person_says() {
     for (case, changes, want) in [
         ("it keeps all others back", &[][..], "FailedRelease"),
+        ("people are told of it though there is no other", &[alone as Change], "FailedRelease"),
+        ("and where it is what is wanted", &[alone, wants_it], "FailedRelease"),
+        ("and whatever a gate says", &[gated], "FailedRelease"),
+        ("none is told once it was unblocked", &[alone, unblocks], "nothing"),
         ("until it does not", &[unblocks as Change], "1.2.0"),
         ("which opens no gate", &[unblocks, gated], "GateClosed"),
         ("but for the version that passes by", &[unblocks, gated, bypasses], "1.2.0"),

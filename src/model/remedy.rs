@@ -129,7 +129,7 @@ pub fn quarantined(what: &str, attempt: u32, lost: bool) -> String {
 pub fn failed_release(what: &str, attempt: u32) -> String {
     format!(
         "{what} failed in attempt {attempt} and stays, as spec.onFailure asks; others wait until \
-         the command retry"
+         the command retry, mark-successful or unblock-failed"
     )
 }
 

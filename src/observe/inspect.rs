@@ -29,6 +29,20 @@ const AT_ONCE: usize = 8;
 /// What was said of objects that could not be asked for.
 pub type Unread = BTreeMap<Id, String>;
 
+/// Tells whether a Rollout that is watched selects a HealthCheck.
+pub fn selected(stores: &Stores, check: &Arc<HealthCheck>) -> bool {
+    let namespace = check.metadata.namespace.as_deref().unwrap_or_default();
+    let labels = stores.namespaces.get(&Key::new("", namespace));
+    let labels: Vec<_> = labels.into_iter().collect();
+    let mut anybody = [namespace, ""]
+        .into_iter()
+        .flat_map(|place| stores.rollouts.by(&Reference::any(Kind::HealthCheck, place)));
+    anybody.any(|rollout| {
+        let chosen = check::selected(&rollout, [Arc::clone(check)], &labels);
+        chosen.is_some_and(|chosen| !chosen.is_empty())
+    })
+}
+
 /// Names the objects that a HealthCheck looks at, and has their kinds watched.
 pub fn follow(stores: &Stores, check: &HealthCheck) -> Vec<Id> {
     let ids = match named(stores, check) {

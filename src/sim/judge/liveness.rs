@@ -9,7 +9,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::sim::judge::facts::rollout::{Pause, Rollout};
 use crate::sim::judge::facts::route::Route;
 use crate::sim::judge::facts::source::{Image, version};
-use crate::sim::judge::facts::status::{Attempt, Stage};
+use crate::sim::judge::facts::status::{Attempt, KEPT, Stage};
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Name, SOURCES, Scene};
 
@@ -413,7 +413,7 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
     let status = &rollout.status;
     found.unless(!status.phase.is_empty(), "L1", || format!("nobody takes care of {}", name.1));
     let Some(stable) = status.stable.as_ref().map(|side| &side.revision) else { return };
-    if status.attempt.is_none() || !status.waiting_for.is_empty() {
+    if status.attempt.is_none() || status.waits() {
         return;
     }
     found.unless(status.outbox.is_empty(), "L1", || format!("{}: notices stay unsent", name.1));
@@ -471,7 +471,7 @@ fn rests(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
 
 /// L1: what the spec names to split the traffic is in use, or something is waited for.
 fn named_is_used(name: &Name, rollout: &Rollout, found: &mut Found) {
-    let still = rollout.spec.paused || !rollout.status.waiting_for.is_empty();
+    let still = rollout.spec.paused || rollout.status.waits();
     found.unless(still || !rollout.renamed(), "L1", || {
         format!("{}: {:?} is named and not used", name.1, rollout.named)
     });
@@ -481,7 +481,8 @@ fn named_is_used(name: &Name, rollout: &Rollout, found: &mut Found) {
 /// what was deleted is noticed.
 fn named_is_there(scene: &Scene, name: &Name, rollout: &Rollout, found: &mut Found) {
     let mut waits = rollout.status.waiting_for.iter();
-    if rollout.status.attempt.is_none() || !waits.all(|w| PASSING.contains(&w.kind.as_str())) {
+    let passing = |kind: &str| kind == KEPT || PASSING.contains(&kind);
+    if rollout.status.attempt.is_none() || !waits.all(|w| passing(&w.kind)) {
         return;
     }
     let named = |object: &String| (name.0.clone(), object.clone());

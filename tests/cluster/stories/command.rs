@@ -27,13 +27,13 @@ async fn at_the_first_pause(title: &str) -> (Story, Controller) {
     (story, controller)
 }
 
-fn annotation<'a>(rollout: &'a Value, key: &str) -> &'a str {
+pub fn annotation<'a>(rollout: &'a Value, key: &str) -> &'a str {
     let annotations = &rollout["metadata"]["annotations"];
     annotations.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Waits until a command annotation is answered and removed.
-async fn answered(story: &Story, key: &str) -> Value {
+pub async fn answered(story: &Story, key: &str) -> Value {
     story.until(&format!("{key} is there"), |r| !annotation(r, key).is_empty()).await;
     story.until(&format!("{key} is answered"), |r| annotation(r, key).is_empty()).await
 }

@@ -1,11 +1,12 @@
 //! Gates: what keeps a release from starting, and who lets it.
 
 use serde_json::{Value, json};
+use stairlock::model::moment::Timestamp;
 
 use crate::support::json::{hold_message, holds, list, merged, name, text};
-use crate::support::shop::{rollout, sourced};
-use crate::support::story::{SHOP, Story};
-use crate::support::watch::{Change, Seen, Watch};
+use crate::support::shop::{named, rollout, sourced, sources_of};
+use crate::support::story::{SHOP, Story, attempt_is, completed};
+use crate::support::watch::{Change, Seen, Watch, present};
 
 /// A ladder that needs no person.
 fn quick() -> Value {
@@ -204,4 +205,251 @@ async fn a_version_waits_for_the_approval_of_a_person() {
     story.until("another version waits anew", |r| held(r, "NotApproved")).await;
     story.command("stairlock.dev/bypass-gates", "1.2.0").await;
     story.completed(3).await;
+}
+
+/// A gate of the shop; `asks` says of what.
+fn gate_of_shop(name: &str, asks: &Value) -> Value {
+    let gate = json!({"apiVersion": "stairlock.dev/v1alpha1", "kind": "RolloutGate",
+        "metadata": {"name": name}, "spec": {"rolloutRef": {"name": SHOP}}});
+    merged(gate, &json!({"spec": asks}))
+}
+
+/// The tags that status lists in a field.
+fn tags<'a>(rollout: &'a Value, field: &str) -> Vec<&'a str> {
+    list(rollout, &format!("/status/{field}")).iter().map(|one| text(one, "/tag")).collect()
+}
+
+#[tokio::test]
+async fn of_the_versions_that_all_gates_allow_the_newest_is_taken() {
+    let story = Story::begin("versions", 150).await;
+    story.offer("1.0.0").await;
+    story.cluster.add(sourced(rollout(&story, "1.0.0", quick()))).await;
+    let allows = |versions: &[&str]| json!({"allowedVersions": versions});
+    story.cluster.add(gate_of_shop("audited", &allows(&["v1.1.0", "1.3.0"]))).await;
+    story.cluster.add(gate_of_shop("tested", &allows(&["1.0.0"]))).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+
+    for tag in ["1.1.0", "1.2.0", "1.3.0"] {
+        story.push(tag).await;
+    }
+    let newer = |r: &Value| tags(r, "releaseCandidates") == ["1.3.0", "1.2.0", "1.1.0"];
+    let waits = |r: &Value| newer(r) && held(r, "GateClosed");
+    let waits = story.until("all three wait", waits).await;
+    let message = hold_message(&waits, "GateClosed");
+    assert_eq!(message, "RolloutGate tested: it allows 1.0.0, not 1.3.0");
+    assert_eq!(tags(&waits, "gatedReleaseCandidates"), [""; 0]);
+
+    // One gate allows 1.2.0 and the other 1.3.0; both allow no newer one than 1.1.0.
+    let widen = async |gate: &str, versions: &[&str]| {
+        story.cluster.merge("RolloutGate", gate, json!({"spec": allows(versions)})).await;
+    };
+    widen("tested", &["1.0.0", "1.1.0", "1.2.0"]).await;
+    let done = story.completed(2).await;
+    assert_eq!(text(&done, "/status/stable/release/tag"), "1.1.0");
+    let waits = story.until("the others wait", |r| held(r, "GateClosed")).await;
+    assert_eq!(tags(&waits, "releaseCandidates"), ["1.3.0", "1.2.0"]);
+    let allowed = list(&waits, "/status/gates").iter().map(|gate| &gate["allowedVersions"]);
+    let both = [json!(["1.3.0", "v1.1.0"]), json!(["1.0.0", "1.1.0", "1.2.0"])];
+    assert!(allowed.eq(&both), "{waits}");
+
+    widen("audited", &["1.1.0", "1.2.0", "1.3.0"]).await;
+    let done = story.completed(3).await;
+    assert_eq!(text(&done, "/status/stable/release/tag"), "1.2.0");
+    story.cluster.remove("RolloutGate", "tested").await;
+    let done = story.completed(4).await;
+    assert_eq!(text(&done, "/status/stable/release/tag"), "1.3.0");
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+/// Adds a Rollout of that name with a source of its own and a label.
+async fn tiered(story: &Story, of: &str, tier: &str) {
+    story.push_of(of, "1.0.0").await;
+    for object in sources_of(story, of) {
+        story.cluster.add(object).await;
+    }
+    let image = format!("{}:1.0.0", story.repository_of(of));
+    let over = json!({"metadata": {"labels": {"tier": tier}},
+        "spec": {"sourceRef": {"kind": "ImagePolicy", "name": of}}});
+    story.cluster.add(merged(named(of, &image, quick()), &over)).await;
+}
+
+/// Pushes a tag for each of these Rollouts, and has their sources see it.
+async fn release_all(story: &Story, names: &[&str], tag: &str) {
+    for of in names {
+        story.push_of(of, tag).await;
+        story.reconcile("ImageRepository", of, tag).await;
+    }
+}
+
+/// Waits until all of these Rollouts are in a state at the same time.
+async fn until_all(story: &Story, names: &[&str], what: &str, test: impl Fn(&Value) -> bool) {
+    let all = |seen: &[Seen]| {
+        let present = present(seen);
+        names.iter().all(|of| present.iter().any(|one| name(one) == *of && test(one)))
+    };
+    let what = format!("{}: {names:?}: {what}", story.namespace());
+    story.rollouts.until_all(story.end, &what, all).await;
+}
+
+fn at_rest_in(attempt: i64) -> impl Fn(&Value) -> bool {
+    move |rollout| attempt_is(rollout, attempt) && completed(rollout)
+}
+
+#[tokio::test]
+async fn a_freeze_holds_all_rollouts_that_it_selects_until_it_is_gone() {
+    let story = Story::begin("freeze", 180).await;
+    let (web, all) = (["cart", SHOP], ["batch", "cart", SHOP]);
+    tiered(&story, "batch", "jobs").await;
+    for of in web {
+        tiered(&story, of, "web").await;
+    }
+    let gates = story.watch("RolloutGate").await;
+    let controller = story.controller().await;
+    until_all(&story, &all, "1.0.0 runs", at_rest_in(1)).await;
+    let selects = json!({"matchLabels": {"tier": "web"}});
+    let freeze =
+        always("RolloutSchedule", "freeze", &json!({"spec": {"rolloutSelector": selects}}));
+    let freeze = story.cluster.add(freeze).await;
+    let frozen = |s: &Value| list(s, "/status/managedGates").len() == 2;
+    let told = story.becomes("RolloutSchedule", "freeze", "its gates are there", frozen).await;
+    assert_eq!(told["status"]["matchingRollouts"], json!(web));
+    for gate in gates.present() {
+        let owner = &gate["metadata"]["ownerReferences"][0];
+        assert_eq!(owner["uid"], freeze["metadata"]["uid"], "{gate}");
+        assert_eq!(text(&gate, "/metadata/labels/stairlock.dev~1schedule-name"), "freeze");
+    }
+
+    release_all(&story, &all, "1.1.0").await;
+    until_all(&story, &web, "the freeze holds 1.1.0", |r| held(r, "GateClosed")).await;
+    until_all(&story, &["batch"], "1.1.0 runs", at_rest_in(2)).await;
+    story.cluster.remove("RolloutSchedule", "freeze").await;
+    until_all(&story, &all, "1.1.0 runs", at_rest_in(2)).await;
+    let none = |seen: &[Seen]| present(seen).is_empty();
+    gates.until_all(story.end, "the gates are taken away", none).await;
+
+    // One gate by itself freezes as many.
+    let gate = gate_of_shop(
+        "incident",
+        &json!({"rolloutRef": null, "rolloutSelector": selects,
+        "passing": false}),
+    );
+    story.cluster.add(gate).await;
+    release_all(&story, &all, "1.2.0").await;
+    until_all(&story, &web, "the gate holds 1.2.0", |r| held(r, "GateClosed")).await;
+    until_all(&story, &["batch"], "1.2.0 runs", at_rest_in(3)).await;
+    story.cluster.merge("RolloutGate", "incident", json!({"spec": {"passing": true}})).await;
+    until_all(&story, &all, "1.2.0 runs", at_rest_in(3)).await;
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_freeze_of_the_cluster_holds_rollouts_of_several_namespaces() {
+    let mut story = Story::begin("winter", 150).await;
+    let other = Story::begin("winter", 150).await;
+    story.beside(&other);
+    let both = [&story, &other];
+    let prod = json!({"season": story.namespace()});
+    for one in both {
+        one.offer("1.0.0").await;
+        one.cluster.add(story.labelled(sourced(rollout(one, "1.0.0", quick())))).await;
+        let labels = json!({"metadata": {"labels": prod}});
+        one.cluster.merge("Namespace", one.namespace(), labels).await;
+    }
+    let controller = story.controller_of_all(&[]).await;
+    for one in both {
+        one.completed(1).await;
+    }
+    let (kind, freeze) = ("ClusterRolloutSchedule", story.namespace());
+    let selects = json!({"spec": {"namespaceSelector": {"matchLabels": prod}}});
+    story.cluster.add(story.labelled(always(kind, freeze, &selects))).await;
+    let frozen = |s: &Value| list(s, "/status/managedGates").len() == 2;
+    story.becomes(kind, freeze, "its gates are there", frozen).await;
+    for one in both {
+        one.push("1.1.0").await;
+        one.held("GateClosed").await;
+    }
+
+    story.cluster.remove(kind, freeze).await;
+    for one in both {
+        let done = one.completed(2).await;
+        assert_eq!(list(&done, "/status/gates").len(), 0, "the garbage collector took the gate");
+    }
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+fn time(rollout: &Value, pointer: &str) -> Timestamp {
+    Timestamp::parse(text(rollout, pointer)).unwrap()
+}
+
+#[tokio::test]
+async fn of_releases_that_come_together_one_is_taken_for_each_interval() {
+    let story = Story::begin("interval", 180).await;
+    story.offer("1.0.0").await;
+    let apart = |time: &str| json!({"spec": {"releaseUpdateInterval": time}});
+    let shop = sourced(rollout(&story, "1.0.0", quick()));
+    story.cluster.add(merged(shop, &apart("30s"))).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let waits = async |tag: &str| {
+        let waits = |r: &Value| {
+            tags(r, "releaseCandidates").contains(&tag) && holds(r) == ["ReleaseInterval"]
+        };
+        story.until(&format!("{tag} waits"), waits).await
+    };
+
+    story.push("1.1.0").await;
+    story.until("1.1.0 is taken", |r| attempt_is(r, 2)).await;
+    story.push("1.2.0").await;
+    let waiting = waits("1.2.0").await;
+    let hold = &waiting["status"]["waitingFor"][0];
+    assert_eq!(hold["automatic"], json!(true), "{hold}");
+    let until = time(hold, "/until");
+    let done = story.completed(3).await;
+    assert_eq!(until.since(time(&done, "/status/history/1/startedAt")).millis(), 30_000);
+    assert!(until <= time(&done, "/status/history/0/startedAt"), "{done}");
+
+    // What a person asks for waits for no time.
+    story.cluster.merge("Rollout", SHOP, apart("1h")).await;
+    story.push("1.3.0").await;
+    waits("1.3.0").await;
+    story.command("stairlock.dev/force-deploy", "1.3.0").await;
+    story.completed(4).await;
+    story.push("1.4.0").await;
+    waits("1.4.0").await;
+    story.command("stairlock.dev/bypass-gates", "1.4.0").await;
+    let done = story.completed(5).await;
+    assert_eq!(text(&done, "/status/stable/release/tag"), "1.4.0");
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn another_environment_is_looked_at_only_where_that_is_allowed() {
+    let staging = Story::begin("unseen", 150).await;
+    let mut prod = Story::begin("guard", 150).await;
+    prod.beside(&staging);
+    for one in [&staging, &prod] {
+        one.offer("1.0.0").await;
+        one.cluster.add(prod.labelled(sourced(rollout(one, "1.0.0", quick())))).await;
+    }
+    let other = json!({"name": SHOP, "namespace": staging.namespace()});
+    let after = json!({"dependsOn": {"rollout": other}});
+    prod.cluster.add(gate_of_shop("after-staging", &after)).await;
+    let blind = prod.controller_of_all(&[]).await;
+    for one in [&staging, &prod] {
+        one.completed(1).await;
+        one.push("1.1.0").await;
+    }
+    staging.completed(2).await;
+    let flag = format!("--allow-cross-namespace-refs={}", staging.namespace());
+    let message = prod.held("GateClosed").await;
+    assert!(message.contains("is in another namespace"), "{message}");
+    assert!(message.contains(&flag), "{message}");
+    blind.kill();
+
+    let controller = prod.controller_of_all(&[&flag]).await;
+    let done = prod.completed(2).await;
+    assert_eq!(text(&done, "/status/stable/release/tag"), "1.1.0");
+    assert_eq!(list(&done, "/status/gates/0/allowedVersions"), [json!("1.1.0")]);
+    assert_eq!(controller.forbidden(), [""; 0]);
 }

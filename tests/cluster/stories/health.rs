@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::support::controller::Controller;
 use crate::support::flux::{APPS, applied, bound, delivering, oci_repository, ready, shown};
 use crate::support::health::{CHECK, checked, health_check};
 use crate::support::json::{hold_message, list, text};
-use crate::support::story::{SHOP, Story};
+use crate::support::story::{SHOP, Story, attempt_is};
 
 const VALUE: &str = "/spec/postBuild/substitute/SHOP_VERSION";
 
@@ -20,9 +21,9 @@ async fn stands(story: &Story, version: &str) {
     story.becomes("Kustomization", APPS, &format!("{version} is applied"), is).await;
 }
 
-#[tokio::test]
-async fn an_error_that_others_find_fails_the_bake_and_the_version_before_comes_back() {
-    let story = Story::begin("health", 150).await;
+/// A shop whose first release Flux has applied and others have found well.
+async fn well(title: &str) -> (Story, Controller) {
+    let story = Story::begin(title, 150).await;
     story.offer("1.0.0").await;
     story.publish(APPS, "1.0.0", &shown()).await;
     story.cluster.add(oci_repository(&story, APPS, json!({"tag": "1.0.0"}))).await;
@@ -34,6 +35,12 @@ async fn an_error_that_others_find_fails_the_bake_and_the_version_before_comes_b
     assert!(message.contains(CHECK), "{message}");
     story.found_anew("Healthy").await;
     story.completed(1).await;
+    (story, controller)
+}
+
+#[tokio::test]
+async fn an_error_that_others_find_fails_the_bake_and_the_version_before_comes_back() {
+    let (story, controller) = well("health").await;
 
     // What was said of the release before is not believed of this one.
     bakes_for(&story, "1h").await;
@@ -60,5 +67,24 @@ async fn an_error_that_others_find_fails_the_bake_and_the_version_before_comes_b
     stands(&story, "1.2.0").await;
     assert_eq!(text(&done, "/status/history/0/bakeStatus"), "Succeeded");
     assert_eq!(list(&done, "/status/history").len(), 3);
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_nobody_finds_healthy_in_time_is_taken_back_from_flux() {
+    let (story, controller) = well("silence").await;
+    story.push("1.1.0").await;
+    let waits = |r: &Value| attempt_is(r, 2) && hold_message(r, "AwaitingHealth").contains(CHECK);
+    story.until("1.1.0 is applied, and waits", waits).await;
+
+    story.cluster.merge("Rollout", SHOP, json!({"spec": {"deployTimeout": "1s"}})).await;
+    let failed = story.failed(2, "DeployTimeout").await;
+
+    let entry = &failed["status"]["history"][0];
+    assert_eq!(text(entry, "/bakeStatus"), "Failed");
+    assert!(text(entry, "/bakeStatusMessage").contains("not healthy in time"), "{entry}");
+    assert_eq!(text(entry, "/failedHealthChecks/0/name"), CHECK, "{entry}");
+    stands(&story, "1.0.0").await;
+    assert_eq!(text(&failed, "/status/quarantine/0/release/tag"), "1.1.0");
     assert_eq!(controller.forbidden(), [""; 0]);
 }

@@ -72,6 +72,8 @@ async fn a_release_is_a_success_once_what_flux_applied_is_healthy() {
     let (story, controller) = checked("healthy", &[config_map("settings", "a", "b"), secret]).await;
     let first = story.cluster.get("HealthCheck", SHOP).await;
     assert!(says(&first, "Healthy"), "{first}");
+    let aside = merged(check(), &json!({"metadata": {"name": "aside", "labels": {"app": "any"}}}));
+    story.cluster.add(aside).await;
 
     story.push("1.1.0").await;
     let done = story.completed(2).await;
@@ -87,6 +89,14 @@ async fn a_release_is_a_success_once_what_flux_applied_is_healthy() {
     assert!(says(&second, "Healthy"), "{second}");
     let looked_at = number(&second, "/status/kustomization/generation");
     assert_eq!(looked_at, number(&apps, "/metadata/generation"));
+
+    // One that no Rollout selects is not looked at, until one does.
+    let aside = story.cluster.get("HealthCheck", "aside").await;
+    assert_eq!(aside.get("status"), None, "{aside}");
+    let chosen = json!({"metadata": {"labels": {"app": SHOP}}});
+    story.cluster.merge("HealthCheck", "aside", chosen).await;
+    let well = |check: &Value| says(check, "Healthy");
+    story.becomes("HealthCheck", "aside", "it is looked at", well).await;
     assert_eq!(controller.forbidden(), [""; 0], "no Secret is asked for");
 }
 
@@ -116,4 +126,42 @@ async fn what_never_becomes_ready_fails_its_release_and_the_last_good_one_comes_
     story.push("3.0.0").await;
     story.completed(3).await;
     assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_named_and_counts_once_a_role_grants_it() {
+    let limits = json!([{"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}]);
+    let limits = json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "limits"},
+        "spec": {"limits": limits}});
+    let (story, controller) = begun("unread", &[limits]).await;
+    let object = format!("LimitRange {}/limits: the controller may not", story.namespace());
+    let pending = async |why: &str, verb: &str| {
+        let (why, verb) = (format!("{object} {why}"), format!("{verb} resource \"limitranges\""));
+        let told = |check: &Value| {
+            let message = text(check, "/status/message");
+            says(check, "Pending") && message.starts_with(&why) && message.contains(&verb)
+        };
+        story.becomes("HealthCheck", SHOP, &format!("it says {why}"), told).await
+    };
+    let grant = async |name: &str, verbs: &str| {
+        let account = "--serviceaccount=stairlock-system:stairlock";
+        let (verbs, role) = (format!("--verb={verbs}"), format!("--role={name}"));
+        story.kubectl(&["create", "role", name, &verbs, "--resource=limitranges"]).await;
+        story.kubectl(&["create", "rolebinding", name, &role, account]).await;
+    };
+
+    pending("list and watch it: ", "").await; // which verb it asks by is its own affair
+    let message = story.held("AwaitingHealth").await;
+    assert!(message.contains(&object), "{message}");
+    grant("lister", "list,watch").await;
+    pending("get it: ", "cannot get").await;
+    grant("getter", "get").await;
+
+    // No watch tells of a permission: it is tried again, by the same process.
+    let done = story.completed(1).await;
+    assert_eq!(text(&done, "/status/history/0/bakeStatus"), "Succeeded");
+    let check = story.cluster.get("HealthCheck", SHOP).await;
+    assert!(says(&check, "Healthy"), "{check}");
+    let ours = |line: &String| line.contains("/limitranges");
+    assert!(controller.forbidden().iter().all(ours), "{:?}", controller.forbidden());
 }

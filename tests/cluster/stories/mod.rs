@@ -1,5 +1,6 @@
 //! The stories, a file for each subject.
 
+mod bake;
 mod bindings;
 mod blind;
 mod canary;
@@ -23,6 +24,7 @@ mod leader;
 mod login;
 mod loss;
 mod ownership;
+mod people;
 mod promoted;
 mod registry;
 mod replicas;

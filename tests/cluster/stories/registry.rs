@@ -44,7 +44,9 @@ async fn a_pushed_tag_climbs_without_flux() {
     let known = |r: &Value| tags(r, "/status/availableReleases") == ["0.9.0", "1.0.0"];
     story.until("the registry is listed", known).await;
 
-    story.push("2.0.0-rc.1").await;
+    for prerelease in ["2.0.0-rc.1", "2.1.0-beta.1", "2.1.0-rc1"] {
+        story.push(prerelease).await;
+    }
     story.push("1.1.0").await;
     let done = story.completed(2).await;
     assert_eq!(text(&done, IMAGE), story.image("1.1.0"), "no prerelease by itself");
@@ -53,7 +55,11 @@ async fn a_pushed_tag_climbs_without_flux() {
     let more = json!({"spec": {"prereleases": {"enabled": true, "allow": ["rc"]}}});
     story.cluster.merge("Rollout", SHOP, more).await;
     let done = story.completed(3).await;
-    assert_eq!(text(&done, IMAGE), story.image("2.0.0-rc.1"));
+    assert_eq!(text(&done, IMAGE), story.image("2.0.0-rc.1"), "none but what is allowed");
+    let any = json!({"spec": {"prereleases": {"allow": null}}});
+    story.cluster.merge("Rollout", SHOP, any).await;
+    let done = story.completed(4).await;
+    assert_eq!(text(&done, IMAGE), story.image("2.1.0-rc1"), "any is a version like others");
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 

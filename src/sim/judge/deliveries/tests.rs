@@ -110,6 +110,16 @@ fn ends(tale: &mut Tale) {
             {"number": 1, "outcome": "Completed"}]}));
 }
 
+const MARK: &str = "stairlock.dev/mark-successful";
+
+/// A person takes the release for a success.
+fn marked(tale: &mut Tale) {
+    tale.annotate("person", json!({MARK: "true"}));
+    let taken = json!({MARK: null, "stairlock.dev/accepted": "mark-successful 2/0"});
+    tale.annotate("controller", taken);
+    ends(tale);
+}
+
 fn other(tale: &mut Tale, patch: Value) {
     tale.merge("controller", APPS, json!({"spec": {"postBuild": patch}}));
 }
@@ -180,6 +190,26 @@ fn a_release_bakes_once_it_is_applied_and_for_so_long() {
             |t| {
                 begins(t);
                 t.after(50);
+                ends(t);
+            },
+            &["S19"],
+        ),
+        (
+            "a person says that it is over",
+            delivered,
+            |t| {
+                begins(t);
+                marked(t);
+            },
+            &[],
+        ),
+        ("a person says so of what is not applied", baking, marked, &[]),
+        (
+            "a person asks for it and nobody took that",
+            delivered,
+            |t| {
+                begins(t);
+                t.annotate("person", json!({MARK: "true"}));
                 ends(t);
             },
             &["S19"],

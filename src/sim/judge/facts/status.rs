@@ -323,10 +323,18 @@ pub enum Stage {
     Unknown,
 }
 
+/// The hold of a release that failed and stays: it is at rest, and people are told.
+pub const KEPT: &str = "FailedRelease";
+
 impl Status {
     /// Reads a status.
     pub fn read(status: &Value) -> Self {
         Self::deserialize(status).unwrap_or_default()
+    }
+
+    /// Whether it waits for anything before it is at rest.
+    pub fn waits(&self) -> bool {
+        self.waiting_for.iter().any(|waiting| waiting.kind != KEPT)
     }
 
     /// Whether it is lost as a whole: no controller writes such a stage.
