@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::gvk::GroupVersionKind;
 use kube::discovery::ApiResource;
 
@@ -155,6 +156,12 @@ impl Key {
     /// Makes a name within a namespace.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The name of an object by its metadata; what is missing there is empty.
+    pub fn of(meta: &ObjectMeta) -> Self {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        Self::new(text(&meta.namespace), text(&meta.name))
     }
 }
 

@@ -261,7 +261,7 @@ pub async fn commit(
     if active(Bug::AnnounceBeforeCommit) {
         send(&ctx.client, rollout, &status.outbox, &ctx.identity, &mut Vec::new()).await;
     }
-    let next = report(ctx, key, rollout, status).await?;
+    let at = store(ctx, key, rollout, status).await?;
     let attempt = status.attempt.as_ref();
     let step = attempt.map(|attempt| attempt.stage.step()).filter(|step| *step > 0);
     info!(
@@ -274,10 +274,7 @@ pub async fn commit(
         "stored"
     );
     let open = attempt.is_some_and(|attempt| attempt.stage.open());
-    Ok(match next {
-        Next::Moved(at) if open => Next::Intends(at),
-        Next::Moved(_) | Next::Intends(_) | Next::Behind(_) | Next::Wait(_) => next,
-    })
+    Ok(if open { Next::Intends(at) } else { Next::Moved(at) })
 }
 
 /// Stores what was seen.
@@ -290,11 +287,21 @@ pub async fn report(
     rollout: &Rollout,
     status: &Status,
 ) -> Result<Next, Error> {
+    store(ctx, key, rollout, status).await.map(Next::Moved)
+}
+
+/// Writes a status, and tells until when that may stay unseen.
+async fn store(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+    status: &Status,
+) -> Result<Instant, Error> {
     let own = writes::own(rollout);
     ctx.remember(key, |memory| memory.depart(own));
     let stored = commit::commit(&ctx.client, rollout, status).await;
     land(ctx, key, rollout, stored.map(Some))?;
-    Ok(Next::Moved(ctx.clock.monotonic() + UNSEEN_MAX))
+    Ok(ctx.clock.monotonic() + UNSEEN_MAX)
 }
 
 /// Carries out writes in order; the first that fails ends it. Before the first ones of a new leader

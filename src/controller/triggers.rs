@@ -87,28 +87,10 @@ pub fn awaiting(stores: &Stores, kind: Kind) -> BTreeSet<Key> {
 /// Tells whether there is something to do for those that a change is about, and not only to tell: a
 /// source shows another release, or a person gave a command.
 pub fn presses(stores: &Stores, change: &Change) -> bool {
-    match change.reference.kind {
-        Kind::ImagePolicy | Kind::OciRepository => true,
-        Kind::Rollout => {
-            let rollout = stores.rollouts.get(&change.reference.key);
-            rollout.is_some_and(|rollout| commands::any(&rollout))
-        }
-        Kind::RolloutGate
-        | Kind::RolloutSchedule
-        | Kind::ClusterRolloutSchedule
-        | Kind::HealthCheck
-        | Kind::Namespace
-        | Kind::ReplicaSet
-        | Kind::Pod
-        | Kind::Service
-        | Kind::EndpointSlice
-        | Kind::HttpRoute
-        | Kind::GrpcRoute
-        | Kind::Kustomization
-        | Kind::KuberikRollout
-        | Kind::Applied
-        | Kind::Event => false,
-    }
+    let Reference { kind, key } = &change.reference;
+    let asked = || stores.rollouts.get(key).is_some_and(|rollout| commands::any(&rollout));
+    let source = matches!(kind, Kind::ImagePolicy | Kind::OciRepository);
+    source || *kind == Kind::Rollout && asked()
 }
 
 /// Tells the Rollouts whose gates depend on a Rollout.

@@ -9,7 +9,7 @@ use crate::decide::bake;
 use crate::decide::ending;
 use crate::decide::experiment;
 use crate::decide::gate;
-use crate::decide::notice;
+use crate::decide::notice::{self, Unforced};
 use crate::decide::pick;
 use crate::decide::restart;
 use crate::decide::side;
@@ -182,16 +182,19 @@ fn force(seen: &Snapshot, now: Timestamp) -> Option<Act> {
     } else {
         pick::find(seen, &asked.version)
     };
-    let why = match &release {
-        None => Some(notice::Unforced::Unknown),
-        Some(release) if target::arrived(seen, &release.image) => Some(notice::Unforced::Runs),
-        Some(release) => outranked(seen, release).then_some(notice::Unforced::Outranked),
+    let release = match release {
+        None => Err(Unforced::Unknown),
+        Some(release) if target::arrived(seen, &release.image) => Err(Unforced::Runs),
+        Some(release) if outranked(seen, &release) => Err(Unforced::Outranked),
+        Some(release) => Ok(release),
     };
-    if let Some(why) = why {
-        let news = notice::unforced(seen, &mut status, (asked, why), now);
-        return Some(if news { Act::Commit(Box::new(status)) } else { remove() });
-    }
-    let release = release?;
+    let release = match release {
+        Ok(release) => release,
+        Err(why) => {
+            let news = notice::unforced(seen, &mut status, (asked, why), now);
+            return Some(if news { Act::Commit(Box::new(status)) } else { remove() });
+        }
+    };
     let chosen = ReleaseRef::of(&release.image);
     if seen.status.pin.as_ref().is_some_and(|pin| pick::chose(pin, &chosen)) {
         return Some(remove());

@@ -4,6 +4,8 @@
 //! `spec.wantedVersion` goes before a version that the command force-deploy chose, and that before
 //! the newest release of the source that nothing refuses.
 
+use std::collections::BTreeSet;
+
 use crate::decide::digest::{self, listed};
 use crate::decide::gate;
 use crate::decide::side;
@@ -306,7 +308,11 @@ fn release_of(image: Image) -> Option<Release> {
 
 /// Tells whether an image is of a version, which may be given as a tag.
 fn is(image: &Image, version: &str) -> bool {
-    let Some(tag) = &image.tag else { return false };
+    image.tag.as_ref().is_some_and(|tag| says(tag, version))
+}
+
+/// Tells whether a tag is of a version, which may be given as another tag.
+fn says(tag: &str, version: &str) -> bool {
     let same = |a: Version, b: Version| a.same_precedence(&b);
     let both = Version::from_tag(tag).ok().zip(Version::from_tag(version).ok());
     tag == version || both.is_some_and(|(a, b)| same(a, b))
@@ -334,22 +340,19 @@ pub fn available(seen: &Snapshot) -> Vec<Listed> {
     }
     all.sort_by(|a, b| order(a, b).reverse().then_with(|| a.tag.cmp(&b.tag)));
     let (newest, rest) = all.split_at(all.len().min(AVAILABLE_MAX));
-    let chosen = |listed: &&Listed| chosen(seen, &listed.tag);
-    let asked = rest.iter().filter(chosen).take(CANDIDATES_MAX);
-    let ran = rest.iter().filter(|listed| ran(seen, &listed.tag));
-    let mut older: Vec<&Listed> = asked.chain(ran).collect();
-    older.sort_by(|a, b| order(a, b).reverse().then_with(|| a.tag.cmp(&b.tag)));
-    older.dedup();
-    let mut all: Vec<Listed> = newest.iter().chain(older).cloned().collect();
+    let tags = rest.iter().map(|listed| &listed.tag);
+    let chosen: BTreeSet<&String> =
+        tags.filter(|tag| chosen(seen, tag)).take(CANDIDATES_MAX).collect();
+    let kept = |listed: &&Listed| chosen.contains(&listed.tag) || ran(seen, &listed.tag);
+    let mut all: Vec<Listed> = newest.iter().chain(rest.iter().filter(kept)).cloned().collect();
     all.reverse();
     all
 }
 
 /// Tells whether the spec or a gate names the version of a tag: its digest may be needed.
 fn chosen(seen: &Snapshot, tag: &str) -> bool {
-    let image = Image { repository: String::new(), tag: Some(tag.to_owned()), digest: None };
     let gates = seen.status.gates.iter().filter_map(|gate| gate.allowed.as_ref()).flatten();
-    seen.spec.wanted_version.iter().chain(gates).any(|version| is(&image, version))
+    seen.spec.wanted_version.iter().chain(gates).any(|version| says(tag, version))
 }
 
 /// Tells whether a tag is of an attempt that is remembered: people may go back to it.

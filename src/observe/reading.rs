@@ -170,10 +170,7 @@ impl Readings {
         let asked = policy.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_deref());
         let asked = asked.unwrap_or_default();
         let shows = format!("{generation} {} {digest} {asked}", latest.tag);
-        let own = Key::new(
-            policy.metadata.namespace.clone().unwrap_or_default(),
-            policy.metadata.name.clone().unwrap_or_default(),
-        );
+        let own = Key::of(&policy.metadata);
         if !reached(&own.namespace, &repository.namespace) {
             return Some(out_of_reach(&repository));
         }

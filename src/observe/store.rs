@@ -346,8 +346,7 @@ impl<K: Watched> Shelf<K> {
 
 /// Names an object.
 pub fn key(object: &impl Resource) -> Key {
-    let meta = object.meta();
-    Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+    Key::of(object.meta())
 }
 
 #[cfg(test)]

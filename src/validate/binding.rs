@@ -262,14 +262,14 @@ impl Scene<'_> {
 
     /// Tells whether another Rollout lets the field go: it is known to be gone, or came later.
     fn yields(&self, other: &Key) -> bool {
-        let lives = self.seen.bound.rivals.iter().any(|rival| key(rival) == *other);
+        let lives = self.seen.bound.rivals.iter().any(|rival| Key::of(&rival.metadata) == *other);
         if lives { self.older(other).is_none() } else { self.seen.bound.gone.contains(other) }
     }
 
     /// The other Rollout, if there is one of that name and it came first.
     fn older(&self, other: &Key) -> Option<Key> {
         let is = |rollout: &&Rollout| {
-            key(rollout) == *other && rollout.metadata.deletion_timestamp.is_none()
+            Key::of(&rollout.metadata) == *other && rollout.metadata.deletion_timestamp.is_none()
         };
         let rivals = self.seen.bound.rivals.iter().map(AsRef::as_ref);
         let rival = rivals.into_iter().find(is)?;
@@ -397,10 +397,6 @@ impl Scene<'_> {
 fn hash(rollout: &Key) -> String {
     let text = format!("{}/{}", rollout.namespace, rollout.name);
     crate::model::template::hex(&Sha256::digest(text.as_bytes()), 10)
-}
-
-fn key(rollout: &Rollout) -> Key {
-    Key::new(rollout.namespace().unwrap_or_default(), rollout.name_any())
 }
 
 fn field(kind: TargetKind, meta: &ObjectMeta, variable: String) -> Field {
