@@ -172,18 +172,24 @@ async fn abort_brings_traffic_pods_and_image_back_and_is_not_tried_again() {
 
 const REVISION: &str = "/metadata/labels/stairlock.dev~1revision";
 
-#[tokio::test]
-async fn retry_tries_again_what_failed() {
-    let story = Story::begin("retry", 90).await;
+/// A shop whose release 1.1.0 a person aborted at the first step.
+pub async fn aborted((title, seconds): (&str, u64), steps: Value) -> (Story, Controller) {
+    let story = Story::begin(title, seconds).await;
     story.offer("1.0.0").await;
-    story.cluster.add(sourced(rollout(&story, "1.0.0", gated()))).await;
-    let _controller = story.controller().await;
+    story.cluster.add(sourced(rollout(&story, "1.0.0", steps))).await;
+    let controller = story.controller().await;
     story.completed(1).await;
     story.push("1.1.0").await;
     story.paused(2, 1).await;
     story.command("stairlock.dev/abort", "true").await;
     story.failed(2, "Aborted").await;
     story.held("Quarantined").await;
+    (story, controller)
+}
+
+#[tokio::test]
+async fn retry_tries_again_what_failed() {
+    let (story, _controller) = aborted(("retry", 90), gated()).await;
 
     story.command("stairlock.dev/retry", "true").await;
     story.paused(3, 1).await;

@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::stories::command::{annotation, answered};
-use crate::support::json::{condition, holds, list, merged, text};
+use crate::stories::command::{aborted, annotation, answered};
+use crate::stories::source::listed;
+use crate::support::json::{condition, holds, merged, text};
 use crate::support::shop::{rollout, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
@@ -46,15 +47,7 @@ fn last(rollout: &Value) -> [&str; 4] {
 
 #[tokio::test]
 async fn an_older_version_that_a_person_forces_stays_until_a_newer_release() {
-    let story = Story::begin("force", 150).await;
-    story.push("1.0.0").await;
-    story.push("1.0.5").await;
-    story.offer("1.1.0").await;
-    story.cluster.add(sourced(rollout(&story, "1.1.0", quick()))).await;
-    let controller = story.controller().await;
-    story.completed(1).await;
-    let listed = |r: &Value| list(r, "/status/availableReleases").len() == 3;
-    story.until("the registry is listed", listed).await;
+    let (story, controller, _) = listed("force", 150).await;
 
     let (user, why) = ("stairlock.dev/deploy-user", "stairlock.dev/deploy-message");
     ask(&story, json!({FORCE: "v1.0.5", user: "jo", why: "1.1.0 loses carts"})).await;
@@ -85,16 +78,7 @@ async fn an_older_version_that_a_person_forces_stays_until_a_newer_release() {
 
 #[tokio::test]
 async fn a_version_that_failed_is_tried_again_where_a_person_forces_it() {
-    let story = Story::begin("insist", 120).await;
-    story.offer("1.0.0").await;
-    story.cluster.add(sourced(rollout(&story, "1.0.0", gated()))).await;
-    let controller = story.controller().await;
-    story.completed(1).await;
-    story.push("1.1.0").await;
-    story.paused(2, 1).await;
-    story.command("stairlock.dev/abort", "true").await;
-    story.failed(2, "Aborted").await;
-    story.held("Quarantined").await;
+    let (story, controller) = aborted(("insist", 120), gated()).await;
 
     let (user, why) = ("rollout.kuberik.com/deploy-user", "rollout.kuberik.com/deploy-message");
     ask(

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::controller::Controller;
 use crate::support::json::{condition, list, merged, number, text};
 use crate::support::ladder::sequence;
 use crate::support::rig::{rig, succeeded};
@@ -134,9 +135,9 @@ async fn a_variable_of_a_kustomization_tells_the_version() {
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 
-#[tokio::test]
-async fn a_version_that_only_the_registry_knows_can_be_wanted() {
-    let story = Story::begin("listed", 90).await;
+/// A shop that runs 1.1.0, and two older releases that only the registry knows.
+pub async fn listed(title: &str, seconds: u64) -> (Story, Controller, Value) {
+    let story = Story::begin(title, seconds).await;
     story.push("1.0.0").await;
     story.push("1.0.5").await;
     story.offer("1.1.0").await;
@@ -145,6 +146,12 @@ async fn a_version_that_only_the_registry_knows_can_be_wanted() {
     story.completed(1).await;
     let lists = |r: &Value| list(r, "/status/availableReleases").len() == 3;
     let listed = story.until("the registry is listed", lists).await;
+    (story, controller, listed)
+}
+
+#[tokio::test]
+async fn a_version_that_only_the_registry_knows_can_be_wanted() {
+    let (story, controller, listed) = listed("listed", 90).await;
     let tags = list(&listed, "/status/availableReleases").iter().map(|known| text(known, "/tag"));
     assert_eq!(tags.collect::<Vec<_>>(), ["1.0.0", "1.0.5", "1.1.0"]);
 

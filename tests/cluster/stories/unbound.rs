@@ -27,6 +27,13 @@ async fn on_the_way(title: &str) -> (Story, Controller) {
     (story, controller)
 }
 
+/// Names who the variable is from, or nobody.
+async fn bind(story: &Story, to: Value) {
+    let key = format!("stairlock.dev/substitute.{VARIABLE}.from");
+    let bound = json!({"metadata": {"annotations": {key: to}}});
+    story.cluster.merge("Kustomization", APPS, bound).await;
+}
+
 /// Waits until it is told that nobody takes the release, and that it is no success meanwhile.
 async fn lost(story: &Story) {
     let told = |r: &Value| {
@@ -48,11 +55,9 @@ async fn lost(story: &Story) {
 #[tokio::test]
 async fn a_release_whose_annotation_goes_before_it_is_applied_waits_until_it_is_bound_again() {
     let (story, controller) = on_the_way("annotation").await;
-    let key = format!("stairlock.dev/substitute.{VARIABLE}.from");
-    let bound = |to: Value| json!({"metadata": {"annotations": {&key: to}}});
     let before = deliveries(&controller).len();
 
-    story.cluster.merge("Kustomization", APPS, bound(Value::Null)).await;
+    bind(&story, Value::Null).await;
 
     lost(&story).await;
     let apps = story.cluster.get("Kustomization", APPS).await;
@@ -61,7 +66,7 @@ async fn a_release_whose_annotation_goes_before_it_is_applied_waits_until_it_is_
     story.cluster.merge("Kustomization", APPS, free).await;
     story.becomes("Kustomization", APPS, "Flux goes on", ready).await;
     shows(&story, "1.1.0").await;
-    story.cluster.merge("Kustomization", APPS, bound(json!(SHOP))).await;
+    bind(&story, json!(SHOP)).await;
     let done = story.completed(2).await;
     assert_eq!(text(&done, "/status/history/0/release/tag"), "1.1.0");
     assert_eq!(condition(&done, "Unbound"), "");
@@ -87,9 +92,7 @@ async fn a_release_whose_target_is_deleted_before_it_is_applied_waits_for_a_pers
 #[tokio::test]
 async fn a_release_that_nobody_takes_in_time_fails_and_what_ran_before_goes_on() {
     let (story, controller) = on_the_way("intime").await;
-    let key = format!("stairlock.dev/substitute.{VARIABLE}.from");
-    let bound = |to: Value| json!({"metadata": {"annotations": {&key: to}}});
-    story.cluster.merge("Kustomization", APPS, bound(Value::Null)).await;
+    bind(&story, Value::Null).await;
     lost(&story).await;
     let before = deliveries(&controller).len();
 
@@ -101,7 +104,7 @@ async fn a_release_that_nobody_takes_in_time_fails_and_what_ran_before_goes_on()
     assert_eq!(deliveries(&controller).len(), before, "what is not bound is not written");
 
     // Bound again it holds what ran before, and takes what comes.
-    story.cluster.merge("Kustomization", APPS, bound(json!(SHOP))).await;
+    bind(&story, json!(SHOP)).await;
     story.cluster.merge("Kustomization", APPS, json!({"spec": {"dependsOn": null}})).await;
     let back = |k: &Value| text(k, VALUE) == "1.0.0" && ready(k);
     story.becomes("Kustomization", APPS, "1.0.0 is back", back).await;
