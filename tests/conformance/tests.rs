@@ -15,10 +15,18 @@ const REAL_TIMEOUT: Duration = Duration::from_secs(120);
 /// Requests of the controller whose kinds the simulated server does not have: those of a registry,
 /// Namespaces, another controller's Rollouts, and what HealthChecks look at.
 const NOT_SIMULATED: &[&str] = &[
+    "GET /api/v1 ? ",
     "GET /apis/apps/v1 ? ",
+    "GET deployments of a namespace ?allowWatchBookmarks=true&labelSelector&resourceVersion&\
+     timeoutSeconds&watch=true ",
     "GET deployments of a namespace ?allowWatchBookmarks=true&labelSelector&resourceVersion=0&\
      resourceVersionMatch=NotOlderThan&sendInitialEvents=true&timeoutSeconds&watch=true ",
     "GET deployments/NAME ? ",
+    "GET limitranges of a namespace ?allowWatchBookmarks=true&labelSelector&resourceVersion&\
+     timeoutSeconds&watch=true ",
+    "GET limitranges of a namespace ?allowWatchBookmarks=true&labelSelector&resourceVersion=0&\
+     resourceVersionMatch=NotOlderThan&sendInitialEvents=true&timeoutSeconds&watch=true ",
+    "GET limitranges/NAME ? ",
     "GET namespaces ?fieldSelector=metadata.name%3D# ",
     "GET /apis/kuberik.com/v1alpha1 ? ",
     "GET imagerepositories/NAME ? ",
