@@ -267,7 +267,7 @@ async fn repository(client: &Client, key: &Key) -> Result<Option<Repository>, Un
                 let spec = object.data.get("spec").cloned().unwrap_or_default();
                 return Ok(serde_json::from_value(spec).ok());
             }
-            Ok(None) => {}
+            Ok(None) => return Ok(None),
             // A server without this version says so in other words.
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => return Err(refused(&error, "ImageRepository", key)),

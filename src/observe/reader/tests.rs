@@ -65,7 +65,7 @@ async fn what_keeps_a_repository_from_being_listed_is_told() {
         json_patch::merge(&mut spec, &json!({key: value}));
         repository(spec)
     };
-    let none: Vec<_> = VERSIONS.iter().map(|_| ("/imagerepositories/shop", Value::Null)).collect();
+    let none = vec![("/imagerepositories/shop", Value::Null)];
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": "sa"}, "imagePullSecrets": [{"name": "pull"}]});
     for (case, objects, want) in [
@@ -209,4 +209,41 @@ fn a_login_is_found_by_the_host() {
         assert_eq!(got, want, "{host}");
     }
     assert_eq!(docker_login(&Filled::new(), "ghcr.io"), None);
+}
+
+#[tokio::test]
+async fn an_older_version_is_asked_for_only_where_a_newer_one_is_not_served() {
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let answer = |served: &'static str, there: bool| {
+        let asked = Arc::clone(&asked);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let version = request.uri().path().split('/').nth(3).unwrap_or_default().to_owned();
+            let object = repository(json!({"image": "registry.example/shop"})).1;
+            let (code, body) = match (version == served, there) {
+                (false, _) => (404, "404 page not found\n".to_owned()),
+                (true, false) => (404, failure(404).to_string()),
+                (true, true) => (200, object.to_string()),
+            };
+            asked.lock().unwrap().push(version);
+            let reply = Response::builder().status(code).body(Body::from(body.into_bytes()));
+            std::future::ready(Ok::<_, std::convert::Infallible>(reply.unwrap()))
+        });
+        Client::new(service, "default")
+    };
+    for (case, served, there, want, found) in [
+        ("the newest", "v1", true, 1, true),
+        ("the newest has none", "v1", false, 1, false),
+        ("an older one", "v1beta2", true, 2, true),
+        ("an older one has none", "v1beta2", false, 2, false),
+        ("not installed", "", false, 3, false),
+    ] {
+        let told = repository_of(&answer(served, there)).await;
+        assert_eq!(told, found, "{case}");
+        assert_eq!(std::mem::take(&mut *asked.lock().unwrap()), VERSIONS[..want], "{case}");
+    }
+}
+
+async fn repository_of(client: &Client) -> bool {
+    let found = super::repository(client, &Key::new("flux", "shop")).await;
+    found.ok().flatten().is_some_and(|found| found.image == "registry.example/shop")
 }
