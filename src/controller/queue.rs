@@ -13,6 +13,9 @@ use crate::planted::{Bug, active};
 /// Turns of those that press, one after the other, while others are due: what is only told waits
 /// for what is to be done, but not for ever.
 const PRESSING_MAX: u32 = 15;
+/// Turns of others that run beside one that presses: each may be a request that the API server
+/// answers before one for what is to be done.
+const BESIDE_MAX: usize = 4;
 
 /// The Rollouts that are due, now or later.
 #[derive(Debug, Default)]
@@ -34,8 +37,18 @@ struct Line {
     /// Those that are due later, so that counting who waits does not walk over the timers.
     later: BTreeSet<(Instant, Key)>,
     at: BTreeMap<Key, Instant>,
-    /// Those whose turn runs, and when they are due again.
-    running: BTreeMap<Key, Option<Instant>>,
+    /// Those whose turn runs.
+    running: BTreeMap<Key, Running>,
+    /// How many of them press.
+    urgent: usize,
+}
+
+/// A turn that runs.
+#[derive(Debug, Default)]
+struct Running {
+    /// When it is due again.
+    again: Option<Instant>,
+    pressed: bool,
 }
 
 impl Queue {
@@ -78,7 +91,7 @@ impl Queue {
     /// Tells when the next Rollout is due.
     pub fn next(&self) -> Option<Instant> {
         let line = self.lock();
-        let due = line.first.first().or_else(|| line.due.first());
+        let due = line.first.first().or_else(|| line.due.first().filter(|_| line.lets_others()));
         due.or_else(|| line.later.first()).map(|(at, _)| *at)
     }
 
@@ -117,7 +130,7 @@ impl Queue {
 
 impl Line {
     fn push(&mut self, key: Key, at: Instant) {
-        if let Some(again) = self.running.get_mut(&key) {
+        if let Some(Running { again, .. }) = self.running.get_mut(&key) {
             *again = Some(again.map_or(at, |before| before.min(at)));
             return;
         }
@@ -154,18 +167,28 @@ impl Line {
 
     fn pop(&mut self, now: Instant) -> Option<(Key, bool)> {
         self.ripen(now);
-        let others = self.due.is_empty() || self.given < PRESSING_MAX;
-        let first = if others { self.first.pop_first() } else { None };
+        let others = !self.due.is_empty() && self.lets_others();
+        let first =
+            if others && PRESSING_MAX <= self.given { None } else { self.first.pop_first() };
         self.given = if first.is_some() { self.given.saturating_add(1) } else { 0 };
-        let (_, key) = first.or_else(|| self.due.pop_first())?;
+        let other = first.is_none() && others;
+        let (_, key) = first.or_else(|| if other { self.due.pop_first() } else { None })?;
         self.at.remove(&key);
-        self.running.insert(key.clone(), None);
         let pressed = self.pressing.remove(&key);
+        self.urgent += usize::from(pressed);
+        self.running.insert(key.clone(), Running { again: None, pressed });
         Some((key, pressed))
     }
 
+    /// Tells whether one that does not press may have a turn now.
+    fn lets_others(&self) -> bool {
+        let beside = self.running.len().saturating_sub(self.urgent);
+        self.urgent == 0 || beside < BESIDE_MAX
+    }
+
     fn done(&mut self, key: &Key, next: Option<Instant>) {
-        let again = self.running.remove(key).flatten();
+        let Running { again, pressed } = self.running.remove(key).unwrap_or_default();
+        self.urgent -= usize::from(pressed);
         let at = match (again, next) {
             (Some(again), Some(next)) => Some(again.min(next)),
             (again, next) => again.or(next),
@@ -233,6 +256,7 @@ mod tests {
         want.push("b".to_owned());
         assert_eq!(all, want, "now and then it is another's turn");
 
+        names.iter().for_each(|name| queue.done(&key(name), None));
         ["c", "d", "e"].into_iter().for_each(|name| queue.push(key(name), now));
         while took(&queue, now).is_some() {}
         queue.press(key("c"), now);
@@ -251,6 +275,28 @@ mod tests {
         assert_eq!((queue.waiting(later), queue.next()), (0, None));
         queue.push(key("x"), later);
         assert_eq!(took(&queue, later).as_deref(), Some("x"), "nothing is left of the time before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_others_have_a_turn_beside_one_that_presses() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(9);
+        let queue = Queue::default();
+        let others: Vec<Key> = (0..=BESIDE_MAX).map(|at| key(&format!("o{at}"))).collect();
+        others.iter().for_each(|other| queue.push(other.clone(), now));
+        queue.push(key("l"), later);
+        queue.press(key("p"), now);
+        let took = |most: usize| std::iter::from_fn(|| queue.pop(now)).take(most).count();
+        assert_eq!(took(usize::MAX), 1 + BESIDE_MAX, "it and as many beside it");
+        assert_eq!((queue.waiting(now), queue.next()), (1, Some(later)), "the last one waits");
+        queue.done(&others[0], None);
+        assert_eq!(queue.next(), Some(now), "there is a place");
+        assert_eq!(took(1), 1);
+        let more: Vec<Key> = (0..9).map(|at| key(&format!("q{at}"))).collect();
+        more.iter().for_each(|other| queue.push(other.clone(), now));
+        assert_eq!(took(1), 0);
+        queue.done(&key("p"), None);
+        assert_eq!(took(usize::MAX), 9, "nobody presses any more");
     }
 
     #[tokio::test(start_paused = true)]
