@@ -1,10 +1,10 @@
 //! What people choose while a release bakes, has failed or waits at a gate, and what is noted of
 //! it: the questions of kuberik's own tests (docs/migration/kuberik-tests.md).
 
-use crate::decide::act::Act;
+use crate::decide::act::{Act, Waits};
 use crate::decide::attempt::{self, Start};
 use crate::decide::fixture::{at, at_rest, delivered, release};
-use crate::decide::{bake, command, pick};
+use crate::decide::{bake, command, pick, status};
 use crate::model::command::Intent;
 use crate::model::gate::{Asks, Bypass, Gate};
 use crate::model::health::{Check, Health};
@@ -166,6 +166,21 @@ fn candidates_are_listed_whatever_the_attempt_does() {
     let mut seen = failed();
     gated(&mut seen);
     assert_eq!(tags(&seen), (both(), String::new()), "the gate lets none through");
+}
+
+#[test]
+fn what_is_taken_is_no_candidate_any_more() {
+    let mut seen = stands(Stage::Completed { at: at(0) });
+    for (case, wanted, want) in [("the newest", None, ""), ("an older one", Some("1.1.0"), "1.2.0")]
+    {
+        seen.spec.wanted_version = wanted.map(str::to_owned);
+        let status = started(&seen).unwrap();
+        let status = status::project(&seen, status, &Waits::default(), at(1));
+        for list in [status.candidates, status.gated] {
+            let tags: Vec<_> = list.into_iter().map(|one| one.tag).collect();
+            assert_eq!(tags.join(" "), want, "{case}");
+        }
+    }
 }
 
 #[test]

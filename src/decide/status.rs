@@ -12,7 +12,7 @@ use crate::model::hold::{EndedBy, Hold};
 use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::Write;
 use crate::model::problem::Problem;
-use crate::model::release::{About, Card, ReleaseRef};
+use crate::model::release::{About, Card, Listed, ReleaseRef};
 use crate::model::snapshot::{Identity, Snapshot};
 use crate::model::spec::{RouteName, Strategy};
 use crate::model::status::{Attempt, Cause, Counts, Phase, Side, Skipped, Stage, Status, Waiting};
@@ -69,6 +69,13 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
     status.targets = binding::remembered(seen, &status, now);
     status.available = pick::available(seen);
     (status.candidates, status.gated) = pick::candidates(seen, now);
+    if let Some(attempt) = status.attempt.as_ref().filter(|attempt| attempt.stage.open()) {
+        // Taken, though it may not have arrived yet.
+        let newer = |listed: &Listed| !attempt.release.is(listed);
+        for list in [&mut status.candidates, &mut status.gated] {
+            *list = std::mem::take(list).into_iter().take_while(newer).collect();
+        }
+    }
     status.card = digest::card(seen);
     status.skipped = digest::skipped(seen);
     status.counts = counts(seen);
@@ -275,7 +282,9 @@ pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
 /// All but how Flux comes along with what was delivered.
 fn beside_flux(status: &Status) -> Status {
     let other = |waiting: &&Waiting| waiting.kind != Hold::AWAITING_DELIVERY;
+    let attempt = status.attempt.clone();
     Status {
+        attempt: attempt.map(|attempt| Attempt { delivered: true, ..attempt }),
         waiting: status.waiting.iter().filter(other).cloned().collect(),
         targets: Vec::new(),
         outbox: Vec::new(),

@@ -91,6 +91,12 @@ pub struct ReleaseRef {
 }
 
 impl ReleaseRef {
+    /// Tells whether it is what a list shows: one of its tag, unless both are known to be others.
+    pub fn is(&self, listed: &Listed) -> bool {
+        let digest = listed.digest.as_ref().filter(|_| !self.digest.is_empty());
+        self.tag == listed.tag && digest.is_none_or(|digest| *digest == self.digest)
+    }
+
     /// Makes what is kept of an image reference, whether or not its tag is a version.
     pub fn of(image: &Image) -> Self {
         let tag = image.tag.clone().unwrap_or_default();
