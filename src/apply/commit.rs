@@ -5,18 +5,18 @@ use serde_json::json;
 
 use crate::api::rollout::Rollout;
 use crate::apply::error::Error;
-use crate::apply::send::{self, Part, Written};
+use crate::apply::send::{self, Part};
 use crate::apply::writes;
 use crate::model::status::Status;
 use crate::render;
 
-/// Stores a status in place of the one that was seen.
+/// Stores a status in place of the one that was seen; tells the Rollout as it is then.
 ///
 /// # Errors
 /// [`Error::Conflict`] if the Rollout is not what was seen, else as the answer says.
-pub async fn commit(client: &Client, rollout: &Rollout, status: &Status) -> Result<Written, Error> {
+pub async fn commit(client: &Client, rollout: &Rollout, status: &Status) -> Result<Rollout, Error> {
     let status = json!(render::status::status(status));
     let patch = render::rollout::status(rollout, status);
     let stale = rollout.metadata.resource_version.as_deref().unwrap_or_default();
-    send::patch(client, &writes::own(rollout), patch, stale, Part::Status).await
+    send::patched(client, &writes::own(rollout), patch, stale, Part::Status).await
 }

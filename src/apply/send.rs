@@ -6,6 +6,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams
 use kube::core::Request;
 use kube::{Client, Resource};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::debug;
 
@@ -21,6 +22,14 @@ pub struct Written {
     pub target: Reference,
     /// What is to be seen of it.
     pub effect: Effect,
+}
+
+impl Written {
+    /// What a write left behind that answered with the object.
+    pub fn of(target: Reference, object: &impl Resource) -> Self {
+        let version = version_number(object.meta().resource_version.as_deref());
+        Self { target, effect: Effect::Version(version) }
+    }
 }
 
 /// What is to be seen of a write.
@@ -85,6 +94,21 @@ pub async fn patch(
     stale: &str,
     part: Part,
 ) -> Result<Written, Error> {
+    let reply = patched(client, target, patch, stale, part).await?;
+    Ok(written(target, &reply))
+}
+
+/// Patches an object as [`patch`] does, and reads what it is then.
+///
+/// # Errors
+/// [`Error`] as the answer says.
+pub async fn patched<K: DeserializeOwned>(
+    client: &Client,
+    target: &Reference,
+    patch: JsonPatch,
+    stale: &str,
+    part: Part,
+) -> Result<K, Error> {
     let params = PatchParams {
         field_manager: Some(keys::FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
@@ -100,10 +124,7 @@ pub async fn patch(
         Ok(request) => client.request(request).await,
         Err(error) => Err(kube::Error::BuildRequest(error)),
     };
-    match reply {
-        Ok(reply) => Ok(written(target, &reply)),
-        Err(error) => Err(Error::of(target, version_number(Some(stale)), error)),
-    }
+    reply.map_err(|error| Error::of(target, version_number(Some(stale)), error))
 }
 
 /// Applies fields of an object that exists (server-side apply); `body` names its uid and

@@ -158,8 +158,7 @@ pub async fn catch_up(
             Gate::Open => return Ok(None),
             Gate::Shut { until } => return Ok(Some(until)),
             Gate::Ask(target) => {
-                let rollouts = ctx.ask(&target).await?;
-                rollouts.into_iter().for_each(|rollout| ctx.queue.push(rollout, now));
+                ctx.ask(&target).await?;
                 line.remember(key, |memory| memory.barrier.settle(&target));
             }
         }

@@ -1,6 +1,6 @@
 //! Context: what every turn works with, shared by all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,19 +9,24 @@ use kube::Client;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::api::kind::{Key, Reference};
+use crate::api::kind::{Key, Kind, Reference};
 use crate::controller::error::{Error, Failures};
 use crate::controller::line::{Checks, Schedules};
 use crate::controller::memory::Memory;
 use crate::controller::queue::Queue;
-use crate::controller::triggers::touched;
+use crate::controller::triggers::{presses, touched};
 use crate::model::moment::Timestamp;
 use crate::observe::reading::{Fetch, Readings};
+use crate::observe::store::Change;
 use crate::observe::stores::Stores;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::runtime::leader::Leadership;
 use crate::runtime::metrics::Metrics;
+
+/// How long an event of pods waits for others of its kind: one change of a ReplicaSet comes as
+/// three or four, and each may cost a write of status.
+const SETTLE: Duration = Duration::from_millis(20);
 
 /// What every turn works with.
 pub struct Context {
@@ -134,19 +139,33 @@ impl Context {
         self.metrics.forget_all();
     }
 
-    /// Asks for an object that was written and is not seen yet. Tells the Rollouts that what came
-    /// of it is about: the watch will tell nothing of what the store has already.
+    /// Hears that an object is another than before: who it is about is due.
+    pub fn hear(&self, change: &Change) {
+        let now = self.clock.monotonic();
+        self.schedules.hear(&self.stores, change, now);
+        self.checks.hear(&self.stores, change, now);
+        let pods = matches!(change.reference.kind, Kind::ReplicaSet | Kind::EndpointSlice);
+        let at = if pods { now + SETTLE } else { now };
+        let presses = presses(&self.stores, change);
+        for key in touched(&self.stores, change) {
+            if presses { self.queue.press(key, at) } else { self.queue.push(key, at) }
+        }
+    }
+
+    /// Asks for an object that was written and is not seen yet. The watch will tell nothing of what
+    /// the store has already.
     ///
     /// # Errors
     /// [`Error::Read`] if there is no answer.
-    pub async fn ask(&self, target: &Reference) -> Result<BTreeSet<Key>, Error> {
+    pub async fn ask(&self, target: &Reference) -> Result<(), Error> {
         debug!(object = %target, "own write not seen: asking");
         let asked = self.stores.refresh(&self.client, target).await;
         let change = asked.map_err(|source| {
             let target = target.clone();
             Error::Read { target, source: Box::new(source) }
         })?;
-        Ok(change.map(|change| touched(&self.stores, &change)).unwrap_or_default())
+        change.iter().for_each(|change| self.hear(change));
+        Ok(())
     }
 
     /// Tells the wall time.

@@ -69,10 +69,8 @@ pub async fn catch_up(ctx: &Context, key: &Key, rollout: &Rollout) -> Result<Gat
         let view = |reference: &Reference| View::of(&ctx.stores, reference);
         match ctx.remember(key, |memory| memory.barrier.look(view, now)) {
             Gate::Ask(target) => {
-                let touched = ctx.ask(&target).await?;
+                ctx.ask(&target).await?;
                 ctx.remember(key, |memory| memory.barrier.settle(&target));
-                let others = touched.into_iter().filter(|other| other != key);
-                others.for_each(|other| ctx.queue.push(other, now));
             }
             gate @ (Gate::Open | Gate::Shut { .. }) => return Ok(gate),
         }
@@ -298,9 +296,15 @@ async fn store(
     status: &Status,
 ) -> Result<Instant, Error> {
     let own = writes::own(rollout);
-    ctx.remember(key, |memory| memory.depart(own));
+    ctx.remember(key, |memory| memory.depart(own.clone()));
     let stored = commit::commit(&ctx.client, rollout, status).await;
-    land(ctx, key, rollout, stored.map(Some))?;
+    let (written, stored) = match stored {
+        Ok(stored) => (Ok(Some(Written::of(own, &stored))), Some(stored)),
+        Err(error) => (Err(error), None),
+    };
+    land(ctx, key, rollout, written)?;
+    let change = stored.and_then(|stored| ctx.stores.answered(stored));
+    change.iter().for_each(|change| ctx.hear(change));
     Ok(ctx.clock.monotonic() + UNSEEN_MAX)
 }
 

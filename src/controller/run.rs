@@ -23,7 +23,7 @@ use crate::controller::moves::Next;
 use crate::controller::read;
 use crate::controller::reconcile::reconcile;
 use crate::controller::schedule::Scheduling;
-use crate::controller::triggers::{awaiting, presses, touched};
+use crate::controller::triggers::awaiting;
 use crate::observe::beside::Beside;
 use crate::observe::follow;
 use crate::observe::stores::{Reach, Stores};
@@ -33,9 +33,6 @@ use crate::runtime::leader::Standing;
 use crate::runtime::metrics::ReconcileResult;
 use crate::runtime::shutdown::Shutdown;
 
-/// How long an event of pods waits for others of its kind: one change of a ReplicaSet comes as
-/// three or four, and each may cost a write of status.
-const SETTLE: Duration = Duration::from_millis(20);
 /// How long turns may go on after the end was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -231,17 +228,7 @@ fn is_news(complained: &Complaints, kind: Kind, now: Instant) -> bool {
 /// Hears what the watches tell of: wakes Rollouts, counts, complains once.
 fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
     match sighting {
-        Sighting::Changed(change) => {
-            let now = ctx.clock.monotonic();
-            ctx.schedules.hear(&ctx.stores, &change, now);
-            ctx.checks.hear(&ctx.stores, &change, now);
-            let pods = matches!(change.reference.kind, Kind::ReplicaSet | Kind::EndpointSlice);
-            let at = if pods { now + SETTLE } else { now };
-            let presses = presses(&ctx.stores, &change);
-            for key in touched(&ctx.stores, &change) {
-                if presses { ctx.queue.press(key, at) } else { ctx.queue.push(key, at) }
-            }
-        }
+        Sighting::Changed(change) => ctx.hear(&change),
         Sighting::Listed | Sighting::Denied => {
             // Rollouts that waited for the list are due, whichever they are.
             let now = ctx.clock.monotonic();

@@ -192,6 +192,17 @@ impl<K: Watched> Store<K> {
         shelf.put(object)
     }
 
+    /// Takes an object that the API server answered with, unless a newer one is there. Where there
+    /// is none and the watch has told of what is newer, it came and went.
+    pub fn answer(&self, object: K) -> Option<Change> {
+        let mut shelf = self.write();
+        let key = key(&object);
+        let version = |object: &K| version_number(object.meta().resource_version.as_deref());
+        let there = shelf.objects.get(&key).map(|there| version(there));
+        let told = || shelf.sight(&key.namespace).map_or(0, |sight| sight.seen);
+        if version(&object) <= there.unwrap_or_else(told) { None } else { shelf.put(object) }
+    }
+
     /// Drops an object that is deleted. `version` is that of its deletion.
     pub fn delete(&self, scope: &Scope, key: &Key, version: Option<&str>) -> Option<Change> {
         let mut shelf = self.write();

@@ -394,6 +394,14 @@ impl Stores {
         }
     }
 
+    /// Takes a Rollout as the API server answered to a write of ours: its watch may tell of it much
+    /// later. The change is for the caller to tell.
+    pub fn answered(&self, rollout: Rollout) -> Option<Change> {
+        let change = self.rollouts.answer(rollout);
+        change.iter().for_each(|change| self.ring(change));
+        change
+    }
+
     /// Reads one object from the API server into its store, where it is written by us. The change
     /// is for the caller to tell: the watch, which comes later, finds nothing new.
     ///
@@ -486,13 +494,12 @@ where
     K: Watched + Clone + std::fmt::Debug,
 {
     let key = &reference.key;
-    // A scope that nobody watches: what is read here says nothing about older changes.
-    let nowhere = Some(String::new());
     let before = store.version(key).map(|(_, version)| version.to_string());
     Ok(match (api.get_opt(&key.name).await?, before) {
-        (Some(object), _) => store.apply(&nowhere, object),
-        // What the watch brought while we asked is newer than the answer.
-        (None, Some(before)) => store.delete(&nowhere, key, Some(&before)),
+        (Some(object), _) => store.answer(object),
+        // What the watch brought while we asked is newer than the answer. A scope that nobody
+        // watches: it says nothing about older changes.
+        (None, Some(before)) => store.delete(&Some(String::new()), key, Some(&before)),
         (None, None) => None,
     })
 }

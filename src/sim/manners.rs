@@ -160,9 +160,12 @@ impl Manners {
         self.unseen.insert(place, (after, at));
     }
 
-    /// Notes that it was told which version its write made.
+    /// Notes that it was told which version its write made. Of a Rollout it was told all with it.
     pub fn made(&mut self, place: Place, version: u64) {
-        self.own.insert(place, version);
+        self.own.insert(place.clone(), version);
+        if place.resource == "rollouts" {
+            self.answered(place, Some(version));
+        }
     }
 
     /// Notes that a write was sent, with the version that it demands.
@@ -255,6 +258,11 @@ mod tests {
             ("asked for", vec![], |m| {
                 m.wrote(deed("shop", 7, 8, 0), &Sight::from([("rollouts", 7)]), true);
                 m.answered(Place::new("rollouts", "prod", "shop"), Some(8));
+                m.wrote(deed("shop", 8, 9, 2), &Sight::from([("rollouts", 7)]), true);
+            }),
+            ("answered with", vec![], |m| {
+                m.wrote(deed("shop", 7, 8, 0), &Sight::from([("rollouts", 7)]), true);
+                m.made(Place::new("rollouts", "prod", "shop"), 8);
                 m.wrote(deed("shop", 8, 9, 2), &Sight::from([("rollouts", 7)]), true);
             }),
             ("two Rollouts", vec![], |m| {

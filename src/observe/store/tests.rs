@@ -53,6 +53,26 @@ fn an_older_object_never_replaces_a_newer_one() {
 }
 
 #[test]
+fn an_answer_counts_unless_the_watch_has_told_that_the_object_went() {
+    let store: Store<ReplicaSet> = Store::new([None]);
+    assert!(store.answer(set("a", "shop", 5)).is_some(), "the watch has not told of it yet");
+    assert_eq!(store.seen("prod"), 0, "an answer says nothing about other objects");
+    assert_eq!(store.apply(&None, set("a", "shop", 5)), None, "the watch tells nothing new");
+    assert!(store.answer(set("a", "till", 7)).is_some());
+    store.delete(&None, &Key::new("prod", "a"), Some("8"));
+    assert_eq!(store.answer(set("a", "till", 7)), None, "it came and went");
+    assert!(store.is_empty());
+    assert!(store.answer(set("a", "till", 9)).is_some(), "made anew");
+    let other = |version| {
+        let mut set = set("a", "shop", version);
+        set.metadata.uid = Some("v".to_owned());
+        set
+    };
+    assert!(store.apply(&None, other(12)).is_some());
+    assert_eq!(store.answer(set("a", "till", 11)), None, "of one that went before it");
+}
+
+#[test]
 fn a_list_tells_of_what_is_gone_in_its_scope_only() {
     let scopes = ["prod", "test"].map(|name| Some(name.to_owned()));
     let [prod, test] = &scopes;
