@@ -49,11 +49,13 @@ start() { # NAME COMMAND... — in the background, in a session of its own; pid 
   printf '%s %s\n' "$pid" "$(began "$pid")" > "$S/pids/$name"
 }
 
-alive() { # NAME — whether the process that start() made is still there
+lasts() { # FILE — whether the process of which the file holds pid and start time is still there
   local pid born
-  { read -r pid born < "$S/pids/$1"; } 2> /dev/null || return 1
+  { read -r pid born < "$1"; } 2> /dev/null || return 1
   [ -n "$born" ] && [ "$(began "$pid")" = "$born" ]
 }
+
+alive() { lasts "$S/pids/$1"; } # NAME — whether the process that start() made is still there
 
 until_ok() { # SECONDS PARTS WHAT COMMAND... — polls; gives up by the clock, or when one of the PARTS has died
   local end=$((SECONDS + $1)) parts=$2 what=$3 part

@@ -121,7 +121,10 @@ remove() { # the state, too: it is thrown away
 }
 
 stop() { # only what this rig started: by pid and start time, by its own cgroup, by its own socket
-  local names=()
+  local names=() f
+  for f in "$S"/stories/pids/*; do   # what tests began that were ended before they could end it
+    ! lasts "$f" || kill -9 "$(cut -d' ' -f1 "$f")" 2> /dev/null || true
+  done
   kill_parts kubelet containerd
   node_down
   if [ -d "$S/pids" ]; then

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::install;
+use super::process::{Process, signal};
 use super::proxy::ledger::Word;
 use super::proxy::{Kill, Moment, Proxy};
 use super::rig::rig;
@@ -23,7 +24,7 @@ pub struct Controller {
     kubeconfig: PathBuf,
     log: PathBuf,
     flags: Vec<String>,
-    child: Arc<Mutex<Child>>,
+    process: Arc<Mutex<Process>>,
 }
 
 impl Controller {
@@ -46,21 +47,19 @@ impl Controller {
         let has = |what: &str| flags.iter().any(|flag| flag.starts_with(what));
         let abroad = has("--allow-cross-namespace-refs=");
         proxy.note(Word::Begun { abroad, whole: !has("--watch-namespaces=") });
-        let child = Arc::new(Mutex::new(spawn(name, &kubeconfig, &log, &flags)));
-        Self { proxy, name: name.to_owned(), kubeconfig, log, flags, child }
+        let process = Arc::new(Mutex::new(start(name, &kubeconfig, &log, &flags)));
+        Self { proxy, name: name.to_owned(), kubeconfig, log, flags, process }
     }
 
     /// Has the proxy end it at a write, counted from here.
     pub fn kill_at(&self, at: usize, moment: Moment) {
-        self.proxy.kill_at(Kill { at, moment, child: Arc::clone(&self.child) });
+        self.proxy.kill_at(Kill { at, moment, process: Arc::clone(&self.process) });
     }
 
     /// Ends it with SIGKILL.
     pub fn kill(&self) {
         self.proxy.note(Word::Crashed);
-        let mut child = self.child.lock().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        self.process.lock().unwrap().kill();
     }
 
     /// Starts it again after its end, behind the same proxy.
@@ -71,19 +70,22 @@ impl Controller {
 
     /// Starts it again after [`Self::kill`]; where it is to be ended stays.
     pub fn start_again(&self) {
-        let child = spawn(&self.name, &self.kubeconfig, &self.log, &self.flags);
-        *self.child.lock().unwrap() = child;
+        let mut process = self.process.lock().unwrap();
+        assert!(process.ended(), "{} runs still", self.name);
+        *process = start(&self.name, &self.kubeconfig, &self.log, &self.flags);
     }
 
     /// Sends SIGTERM and waits for its end.
     pub async fn terminate(&self, end: Instant) -> ExitStatus {
         self.proxy.note(Word::Told);
-        let pid = self.child.lock().unwrap().id();
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {pid}")).status();
-        assert!(sent.unwrap().success(), "no process {pid}");
-        let child = Arc::clone(&self.child);
-        let ended = tokio::task::spawn_blocking(move || child.lock().unwrap().wait().unwrap());
+        let id = self.process.lock().unwrap().id();
+        signal(id, "TERM");
+        let process = Arc::clone(&self.process);
+        let ended = tokio::task::spawn_blocking(move || process.lock().unwrap().wait());
         let ended = timeout_at(end, ended).await;
+        if ended.is_err() {
+            signal(id, "KILL"); // else it would be waited for without an end
+        }
         ended.expect("the controller does not end after SIGTERM").unwrap()
     }
 
@@ -97,12 +99,7 @@ impl Controller {
 impl Drop for Controller {
     fn drop(&mut self) {
         // A poisoned lock is no reason to leave a process behind.
-        let mut child = match self.child.lock() {
-            Ok(child) => child,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        let _ = child.kill();
-        let _ = child.wait();
+        self.process.lock().unwrap_or_else(PoisonError::into_inner).kill();
         if std::thread::panicking() {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
@@ -115,9 +112,10 @@ impl Drop for Controller {
     }
 }
 
-fn spawn(name: &str, kubeconfig: &Path, log: &Path, flags: &[String]) -> Child {
+fn start(name: &str, kubeconfig: &Path, log: &Path, flags: &[String]) -> Process {
     let log = File::options().create(true).append(true).open(log).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_stairlock"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stairlock"));
+    command
         .arg(format!("--kubeconfig={}", kubeconfig.display()))
         .arg(format!("--identity={name}"))
         .arg("--bind-address=127.0.0.1:0")
@@ -127,7 +125,6 @@ fn spawn(name: &str, kubeconfig: &Path, log: &Path, flags: &[String]) -> Child {
         .env("RUST_LOG", std::env::var("STORY_LOG").unwrap_or_else(|_| "info".to_owned()))
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
+        .stderr(log);
+    Process::start(command)
 }

@@ -16,6 +16,7 @@ pub mod json;
 pub mod judge;
 pub mod kuberik;
 pub mod ladder;
+pub mod process;
 pub mod proxy;
 pub mod rig;
 pub mod shop;

@@ -13,7 +13,6 @@ pub mod ledger;
 mod tests;
 
 use std::net::SocketAddr;
-use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,6 +38,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use self::flow::{Body, Failure, Faults, Told};
 use self::ledger::Word;
 use super::backstage;
+use super::process::Process;
 use super::rig::rig;
 
 pub use self::call::Call;
@@ -69,7 +69,7 @@ pub enum Moment {
 pub struct Kill {
     pub at: usize,
     pub moment: Moment,
-    pub child: Arc<Mutex<Child>>,
+    pub process: Arc<Mutex<Process>>,
 }
 
 #[derive(Default)]
@@ -78,8 +78,10 @@ struct State {
     kill: Option<Kill>,
     /// Writes since the rule was set.
     count: usize,
-    /// The controller was ended: nothing it had sent still passes.
+    /// The controller is to be ended: nothing that it has sent still passes.
     dead: bool,
+    /// The controller was ended.
+    ended: bool,
     /// What goes wrong with writes. The first that has something to say counts.
     rules: Vec<Rule>,
     /// Whether lists are refused as streams.
@@ -175,7 +177,7 @@ impl Proxy {
     pub fn revive(&self) {
         let mut state = self.shared.state.lock().unwrap();
         state.kill = None;
-        state.dead = false;
+        (state.dead, state.ended) = (false, false);
         self.shared.told.lock().unwrap().clear();
     }
 
@@ -232,7 +234,7 @@ impl Proxy {
 
     /// Waits until the rule has ended the controller.
     pub async fn killed(&self, end: Instant) {
-        let ended = self.until(end, |state| state.dead).await;
+        let ended = self.until(end, |state| state.ended).await;
         assert!(ended, "the controller has not made that write");
     }
 
@@ -499,9 +501,8 @@ impl Shared {
 
     /// Ends the controller with SIGKILL.
     fn end(&self, kill: &Kill) -> Failure {
-        let mut child = kill.child.lock().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        kill.process.lock().unwrap().kill();
+        self.state.lock().unwrap().ended = true;
         ledger::note(&self.identity, Word::Crashed);
         self.changed.send_modify(|count| *count += 1);
         "the controller was ended".into()

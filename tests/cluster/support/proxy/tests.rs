@@ -10,6 +10,7 @@ use serde_json::json;
 use super::*;
 use crate::support::cluster::Cluster;
 use crate::support::install;
+use crate::support::process::Process;
 use crate::support::story::Story;
 use crate::support::watch::Watch;
 
@@ -26,6 +27,13 @@ async fn behind(proxy: &Proxy) -> Client {
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(file, &options).await.unwrap();
     Client::try_from(config).unwrap()
+}
+
+/// A process that does nothing for long.
+fn sleeper() -> Arc<Mutex<Process>> {
+    let mut sleep = Command::new("sleep");
+    sleep.arg("600").stdin(Stdio::null());
+    Arc::new(Mutex::new(Process::start(sleep)))
 }
 
 fn service(name: &str) -> Value {
@@ -47,10 +55,9 @@ async fn watches_stream_through_it_and_a_kill_lets_nothing_pass() {
     assert_eq!(proxy.writes(0).len(), 1);
 
     for (moment, stays) in [(Moment::Before, false), (Moment::After, true)] {
-        let child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
-        let child = Arc::new(Mutex::new(child));
+        let process = sleeper();
         proxy.revive();
-        proxy.kill_at(Kill { at: 2, moment, child: Arc::clone(&child) });
+        proxy.kill_at(Kill { at: 2, moment, process: Arc::clone(&process) });
         let name = format!("kept{stays}");
         through.add(service(&name)).await;
         let last = format!("last{stays}");
@@ -60,10 +67,37 @@ async fn watches_stream_through_it_and_a_kill_lets_nothing_pass() {
         let answer = through.api("Service").patch(&name, &params, &patch).await;
         assert!(answer.is_err(), "no reply comes back");
         proxy.killed(end).await;
-        assert!(child.lock().unwrap().try_wait().unwrap().is_some());
+        assert!(process.lock().unwrap().ended());
         let after = story.cluster.get("Service", &name).await;
         assert_eq!(after["metadata"]["labels"]["last"] == last.as_str(), stays);
         let refused = through.api("Service").patch(&name, &params, &patch).await;
         assert!(refused.is_err(), "nothing passes until it is revived");
     }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_kill_waits_for_the_end_of_the_process() {
+    let story = Story::begin("killed", 60).await;
+    let proxy = Proxy::listen("somebody").await;
+    let namespace = story.namespace().to_owned();
+    let through = Cluster { client: behind(&proxy).await, namespace };
+    let process = sleeper();
+    proxy.disturb(Rule::nth(1, Fault::Overtaken(1)));
+    proxy.kill_at(Kill { at: 1, moment: Moment::After, process: Arc::clone(&process) });
+    let params = kube::api::PostParams::default();
+    let (services, one) = (through.api("Service"), service("one"));
+    let one = serde_json::from_value(one).unwrap();
+    let write = tokio::spawn(async move { services.create(&params, &one).await.is_err() });
+    while proxy.calls().is_empty() {
+        tokio::task::yield_now().await; // until it has come and is held
+    }
+
+    let end = Instant::now() + Duration::from_secs(10);
+    let waits = async {
+        proxy.killed(end).await;
+        assert!(process.lock().unwrap().ended(), "it runs still");
+    };
+    tokio::join!(waits, async { proxy.step() });
+    assert!(write.await.unwrap(), "no reply comes back");
+    assert!(story.cluster.find("Service", "one").await.is_some(), "it was carried out");
 }
