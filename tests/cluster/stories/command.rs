@@ -5,21 +5,16 @@ use serde_json::{Value, json};
 use crate::support::controller::Controller;
 use crate::support::json::{holds, list, number, text};
 use crate::support::ladder::{replica_set, sequence, totals, weights};
-use crate::support::shop::{rollout, route, routed, sized, sourced};
+use crate::support::shop::{gated_twice, rollout, route, routed, sized, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
 const PROMOTE: &str = "stairlock.dev/promote";
 const RESTART: &str = "stairlock.dev/restart";
 
-/// Two pauses that a person ends.
-fn gated() -> Value {
-    json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50, "pause": {}}, {"setWeight": 100}])
-}
-
 /// A shop without a router that stands at its first pause in attempt 2.
 async fn at_the_first_pause(title: &str) -> (Story, Controller) {
     let story = Story::begin(title, 90).await;
-    story.cluster.add(rollout(&story, "1.0.0", gated())).await;
+    story.cluster.add(rollout(&story, "1.0.0", gated_twice())).await;
     let controller = story.controller().await;
     story.completed(1).await;
     story.set_image(&story.image("1.1.0")).await;
@@ -73,7 +68,7 @@ async fn a_promote_for_another_place_is_dropped() {
 #[tokio::test]
 async fn a_promote_that_nothing_waits_for_does_not_fire_later() {
     let story = Story::begin("early", 60).await;
-    story.cluster.add(rollout(&story, "1.0.0", gated())).await;
+    story.cluster.add(rollout(&story, "1.0.0", gated_twice())).await;
     let _controller = story.controller().await;
     story.completed(1).await;
     story.command(PROMOTE, "true").await;
@@ -114,7 +109,7 @@ async fn the_spelling_of_kulta_promotes() {
 async fn promote_full_climbs_without_further_pauses() {
     let story = Story::begin("full", 60).await;
     story.cluster.add(route()).await;
-    story.cluster.add(routed(&story, "1.0.0", gated())).await;
+    story.cluster.add(routed(&story, "1.0.0", gated_twice())).await;
     let _controller = story.controller().await;
     story.completed(1).await;
     let routes = story.watch("HTTPRoute").await;
@@ -132,7 +127,7 @@ async fn abort_brings_traffic_pods_and_image_back_and_is_not_tried_again() {
     let story = Story::begin("abort", 120).await;
     story.offer("1.0.0").await;
     story.cluster.add(route()).await;
-    story.cluster.add(sourced(routed(&story, "1.0.0", gated()))).await;
+    story.cluster.add(sourced(routed(&story, "1.0.0", gated_twice()))).await;
     let controller = story.controller().await;
     let first = story.completed(1).await;
     let routes = story.watch("HTTPRoute").await;
@@ -189,7 +184,7 @@ pub async fn aborted((title, seconds): (&str, u64), steps: Value) -> (Story, Con
 
 #[tokio::test]
 async fn retry_tries_again_what_failed() {
-    let (story, _controller) = aborted(("retry", 90), gated()).await;
+    let (story, _controller) = aborted(("retry", 90), gated_twice()).await;
 
     story.command("stairlock.dev/retry", "true").await;
     story.paused(3, 1).await;
@@ -222,7 +217,7 @@ async fn pods(story: &Story) -> Vec<String> {
 #[tokio::test]
 async fn a_restart_replaces_pods_one_by_one_within_their_budget() {
     let story = Story::begin("restart", 120).await;
-    story.cluster.add(sized(rollout(&story, "1.0.0", gated()), 3)).await;
+    story.cluster.add(sized(rollout(&story, "1.0.0", gated_twice()), 3)).await;
     let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
         "metadata": {"name": SHOP},
         "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": SHOP}}}});
@@ -255,7 +250,7 @@ async fn a_restart_replaces_pods_one_by_one_within_their_budget() {
 #[tokio::test]
 async fn a_restart_waits_for_a_budget_that_has_no_room() {
     let story = Story::begin("budget", 120).await;
-    story.cluster.add(rollout(&story, "1.0.0", gated())).await;
+    story.cluster.add(rollout(&story, "1.0.0", gated_twice())).await;
     let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
         "metadata": {"name": SHOP},
         "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": SHOP}}}});

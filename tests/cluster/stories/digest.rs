@@ -5,14 +5,10 @@ use serde_json::{Value, json};
 use crate::stories::source::{artifact, copied};
 use crate::support::json::{condition, hold_message, holds, list, merged, number, text};
 use crate::support::rig::{rig, succeeded};
-use crate::support::shop::{image_policy, image_repository, rollout, sourced};
+use crate::support::shop::{image_policy, image_repository, quick, rollout, sourced};
 use crate::support::story::{REQUESTED_AT, SHOP, Story, attempt_is};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
-
-fn quick() -> Value {
-    json!([{"setWeight": 50}, {"setWeight": 100}])
-}
 
 /// Pushes an image of the shop with annotations; tells its digest.
 pub async fn push(story: &Story, tag: &str, revision: &str) -> String {

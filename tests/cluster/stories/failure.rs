@@ -5,14 +5,10 @@ use serde_json::{Value, json};
 use crate::support::json::{condition, holds, list, merged, number, text};
 use crate::support::ladder::{emptied, rises_by_steps, sequence};
 use crate::support::proxy::Call;
-use crate::support::shop::{named, rollout, route, routed, sourced};
+use crate::support::shop::{gated, named, rollout, route, routed, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
-
-fn gated() -> Value {
-    json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50}, {"setWeight": 100}])
-}
 
 #[tokio::test]
 async fn pods_that_never_become_ready_are_rolled_back_at_the_deadline() {

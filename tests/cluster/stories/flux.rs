@@ -4,14 +4,10 @@ use serde_json::{Value, json};
 
 use crate::support::flux::{APPS, applied, config_map, oci_repository};
 use crate::support::json::{list, merged, text};
-use crate::support::shop::rollout;
+use crate::support::shop::{quick, rollout};
 use crate::support::story::{SHOP, Story};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
-
-fn quick() -> Value {
-    json!([{"setWeight": 50}, {"setWeight": 100}])
-}
 
 /// The shop with its version and that of another part from variables.
 fn manifests(story: &Story, text: &str) -> Vec<Value> {

@@ -6,14 +6,10 @@ use serde_json::{Value, json};
 
 use crate::support::json::{condition, merged, text};
 use crate::support::rig::rig;
-use crate::support::shop::{rollout, route, routed};
+use crate::support::shop::{gated, rollout, route, routed};
 use crate::support::story::{SHOP, Story};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/golden");
-
-fn gated() -> Value {
-    json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50}, {"setWeight": 100}])
-}
 
 /// Compares `kubectl get slr` with the stored table; `UPDATE=1` stores it. The age is left out.
 async fn shows(story: &Story, phase: &str) {

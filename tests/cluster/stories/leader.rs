@@ -9,16 +9,12 @@ use crate::support::install::NAMESPACE;
 use crate::support::json::{list, text};
 use crate::support::ladder::sequence;
 use crate::support::proxy::Call;
-use crate::support::shop::{route, routed};
+use crate::support::shop::{gated, route, routed};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::{Seen, Watch};
 
 /// The shipped Role is for one Lease, so these stories take turns.
 static LEASE: Mutex<()> = Mutex::const_new(());
-
-fn gated() -> Value {
-    json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50}, {"setWeight": 100}])
-}
 
 /// Starts a controller that waits for the Lease.
 async fn contender(story: &Story, name: &str) -> Controller {

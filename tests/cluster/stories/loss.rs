@@ -5,13 +5,9 @@ use serde_json::{Value, json};
 use crate::support::controller::Controller;
 use crate::support::json::{list, number, text};
 use crate::support::ladder::{rises_by_steps, sequence, weights};
-use crate::support::shop::{route, routed, sized};
+use crate::support::shop::{gated, route, routed, sized};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::{Change, Seen, Watch};
-
-fn gated() -> Value {
-    json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50}, {"setWeight": 100}])
-}
 
 /// A routed shop of two pods at the pause of its first step, and the watch of its route.
 async fn at_the_pause(title: &str) -> (Story, Controller, Watch) {

@@ -4,16 +4,14 @@ use serde_json::{Value, json};
 
 use crate::support::json::{holds, merged, text, version};
 use crate::support::proxy::Call;
-use crate::support::shop::{CANARY, STABLE, from_git, kustomization, rollout, route, routed};
+use crate::support::shop::{
+    CANARY, STABLE, from_git, kustomization, quick, rollout, route, routed,
+};
 use crate::support::shop::{service, sourced};
 use crate::support::story::{SHOP, Story};
 
 const FLUX: &str = "kustomize-controller";
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
-
-fn quick() -> Value {
-    json!([{"setWeight": 50}, {"setWeight": 100}])
-}
 
 fn if_not_present() -> Value {
     json!({"metadata": {"annotations": {"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"}}})

@@ -6,23 +6,13 @@ use serde_json::{Value, json};
 use crate::stories::command::{aborted, annotation, answered};
 use crate::stories::source::listed;
 use crate::support::json::{condition, holds, merged, text};
-use crate::support::shop::{rollout, sourced};
+use crate::support::shop::{gated, quick, rollout, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
 const FORCE: &str = "stairlock.dev/force-deploy";
 const ROLLBACK: &str = "stairlock.dev/rollback";
 const BYPASS: &str = "stairlock.dev/bypass-gates";
-
-/// A ladder that needs no person.
-fn quick() -> Value {
-    json!([{"setWeight": 50}, {"setWeight": 100}])
-}
-
-/// A ladder that waits for a person.
-fn gated() -> Value {
-    json!([{"setWeight": 50, "pause": {}}, {"setWeight": 100}])
-}
 
 /// Asks by several annotations in one line, as a person does with kubectl.
 async fn ask(story: &Story, annotations: Value) {

@@ -9,7 +9,7 @@ use crate::support::shop::{CANARY, STABLE, grpc, route, routed, service};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::{Change, Seen};
 
-fn quick() -> Value {
+fn three_steps() -> Value {
     json!([{"setWeight": 20}, {"setWeight": 50}, {"setWeight": 100}])
 }
 
@@ -68,7 +68,7 @@ async fn all_else_of_a_users_route_stays_byte_for_byte() {
     story.cluster.add(service("legacy")).await;
     let before = story.cluster.add(crowded()).await;
     let routes = story.watch("HTTPRoute").await;
-    story.cluster.add(routed(&story, "1.0.0", quick())).await;
+    story.cluster.add(routed(&story, "1.0.0", three_steps())).await;
     let _controller = story.controller().await;
     story.completed(1).await;
     story.set_image(&story.image("1.1.0")).await;
@@ -94,7 +94,7 @@ async fn a_route_for_grpc_is_weighed_and_all_else_of_it_stays_byte_for_byte() {
     ]}});
     let before = story.cluster.add(grpc(merged(route(), &rules))).await;
     let routes = story.watch("GRPCRoute").await;
-    story.cluster.add(grpc(routed(&story, "1.0.0", quick()))).await;
+    story.cluster.add(grpc(routed(&story, "1.0.0", three_steps()))).await;
     // An API server without streaming lists, which does not answer the first weight.
     let controller = story.controller().await;
     controller.kill();
@@ -124,7 +124,7 @@ async fn weights_shared_with_a_backend_of_the_users_keep_their_sum() {
     ]}]);
     story.cluster.add(merged(route(), &json!({"spec": {"rules": rules}}))).await;
     let routes = story.watch("HTTPRoute").await;
-    story.cluster.add(routed(&story, "1.0.0", quick())).await;
+    story.cluster.add(routed(&story, "1.0.0", three_steps())).await;
     let _controller = story.controller().await;
     story.completed(1).await;
     story.set_image(&story.image("1.1.0")).await;
@@ -146,7 +146,7 @@ async fn shared_weights_that_are_too_small_to_split_are_held_with_the_remedy() {
         {"name": CANARY, "port": 8080, "weight": 0},
     ]}]);
     story.cluster.add(merged(route(), &json!({"spec": {"rules": rules}}))).await;
-    story.cluster.add(routed(&story, "1.0.0", quick())).await;
+    story.cluster.add(routed(&story, "1.0.0", three_steps())).await;
     let _controller = story.controller().await;
     let message = story.held("RouteAmbiguous").await;
     assert!(message.contains("at least 100"), "{message}");
@@ -156,7 +156,7 @@ async fn shared_weights_that_are_too_small_to_split_are_held_with_the_remedy() {
 async fn services_are_created_where_there_are_none() {
     let story = Story::begin("services", 60).await;
     story.cluster.add(route()).await;
-    story.cluster.add(routed(&story, "1.0.0", quick())).await;
+    story.cluster.add(routed(&story, "1.0.0", three_steps())).await;
     let controller = story.controller().await;
     let done = story.completed(1).await;
     let revision = text(&done, "/status/stable/revision");
@@ -182,7 +182,7 @@ async fn a_users_services_are_adopted_by_one_selector_key_and_given_back() {
     }
     story.cluster.add(route()).await;
     let services = story.watch("Service").await;
-    story.cluster.add(routed(&story, "1.0.0", quick())).await;
+    story.cluster.add(routed(&story, "1.0.0", three_steps())).await;
     let controller = story.controller().await;
     let done = story.completed(1).await;
     let revision = text(&done, "/status/stable/revision");
@@ -211,7 +211,7 @@ async fn a_users_services_are_adopted_by_one_selector_key_and_given_back() {
 async fn a_route_that_the_gateway_refuses_gets_no_traffic() {
     let story = Story::begin("refused", 90).await;
     story.cluster.add(route()).await;
-    story.cluster.add(routed(&story, "1.0.0", quick())).await;
+    story.cluster.add(routed(&story, "1.0.0", three_steps())).await;
     let _controller = story.controller().await;
     story.completed(1).await;
     let routes = story.watch("HTTPRoute").await;
@@ -236,7 +236,10 @@ async fn a_route_that_the_gateway_refuses_gets_no_traffic() {
 fn behind(story: &Story, entries: Value) -> Value {
     let api = json!({"httpRoute": null, "routes": entries});
     let routing = json!({"trafficRouting": {"gatewayAPI": api}});
-    merged(routed(story, "1.0.0", quick()), &json!({"spec": {"strategy": {"canary": routing}}}))
+    merged(
+        routed(story, "1.0.0", three_steps()),
+        &json!({"spec": {"strategy": {"canary": routing}}}),
+    )
 }
 
 #[tokio::test]
@@ -317,7 +320,10 @@ fn making(story: &Story, kind: &str) -> Value {
     let api = json!({"httpRoute": null, "createRoute": own});
     let canary = json!({"steps": [{"setWeight": 20, "pause": {}}],
         "trafficRouting": {"gatewayAPI": api}});
-    merged(routed(story, "1.0.0", quick()), &json!({"spec": {"strategy": {"canary": canary}}}))
+    merged(
+        routed(story, "1.0.0", three_steps()),
+        &json!({"spec": {"strategy": {"canary": canary}}}),
+    )
 }
 
 /// The route is made, made anew in the middle of a release, told other host names, and goes with

@@ -6,16 +6,13 @@ use crate::support::controller::Controller;
 use crate::support::json::{condition, list, merged, number, text};
 use crate::support::ladder::sequence;
 use crate::support::rig::{rig, succeeded};
-use crate::support::shop::{image_policy, image_repository, imageless, rollout, routed, sourced};
+use crate::support::shop::{
+    image_policy, image_repository, imageless, quick, rollout, routed, sourced,
+};
 use crate::support::shop::{kustomization, named, route};
 use crate::support::story::{SHOP, Story, attempt_is};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
-
-/// A ladder that needs no person.
-fn quick() -> Value {
-    json!([{"setWeight": 50}, {"setWeight": 100}])
-}
 
 #[tokio::test]
 async fn a_tag_climbs_the_steps_to_full_traffic() {

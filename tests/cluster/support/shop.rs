@@ -10,6 +10,21 @@ use super::story::{SHOP, Story};
 pub const STABLE: &str = "shop-stable";
 pub const CANARY: &str = "shop-canary";
 
+/// A ladder that needs no person.
+pub fn quick() -> Value {
+    json!([{"setWeight": 50}, {"setWeight": 100}])
+}
+
+/// A ladder that waits for a person at its first step.
+pub fn gated() -> Value {
+    json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50}, {"setWeight": 100}])
+}
+
+/// A ladder that waits for a person at two of its steps.
+pub fn gated_twice() -> Value {
+    json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50, "pause": {}}, {"setWeight": 100}])
+}
+
 /// A Rollout without a router: a ladder of replicas.
 pub fn rollout(story: &Story, tag: &str, steps: Value) -> Value {
     named(SHOP, &story.image(tag), steps)

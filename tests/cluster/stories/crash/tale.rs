@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::shop::{experiment, rollout, route, routed, sized, sourced, two_sides};
+use crate::support::shop::{
+    experiment, gated_twice, rollout, route, routed, sized, sourced, two_sides,
+};
 use crate::support::story::{SHOP, Story};
 
 /// One story. It begins when the first release of each Rollout, 1.0.0, carries all traffic and all
@@ -120,19 +122,14 @@ pub enum Act {
 
 const PROMOTE: Act = Act::Annotate("stairlock.dev/promote", "true");
 
-/// Two pauses that a person ends.
-fn gated() -> Value {
-    json!([{"setWeight": 20, "pause": {}}, {"setWeight": 50, "pause": {}}, {"setWeight": 100}])
-}
-
 /// A shop behind a route.
 fn behind_a_route(story: &Story) -> Vec<Value> {
-    vec![route(), sourced(routed(story, "1.0.0", gated()))]
+    vec![route(), sourced(routed(story, "1.0.0", gated_twice()))]
 }
 
 /// A shop of four pods without a route.
 fn by_pods(story: &Story) -> Vec<Value> {
-    vec![sized(sourced(rollout(story, "1.0.0", gated())), 4)]
+    vec![sized(sourced(rollout(story, "1.0.0", gated_twice())), 4)]
 }
 
 /// A shop of two pods.
