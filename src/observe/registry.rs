@@ -23,6 +23,7 @@ use serde::Deserialize;
 
 use crate::observe::registry::challenge::Challenge;
 use crate::observe::registry::fault::Fault;
+use crate::observe::registry::manifest::Parsed;
 use crate::observe::registry::page::{Page, Pages};
 use crate::observe::registry::proxy::Proxy;
 use crate::observe::registry::trust::{Trust, above, connector};
@@ -33,6 +34,7 @@ pub mod fault;
 pub mod manifest;
 pub mod page;
 pub mod proxy;
+pub mod redirect;
 pub mod trust;
 
 /// How long one call may take, answer included.
@@ -45,6 +47,8 @@ const TRIES_MAX: u32 = 3;
 const BODY_MAX: usize = 1 << 20;
 /// What a list of tags and a token are sent as.
 const JSON: &str = "application/json";
+/// What a blob is sent as.
+const ANY: &str = "*/*";
 /// "Not modified", where nobody asked whether it was.
 const UNCHANGED: Fault = Fault::Failing(304);
 /// Tags of a page.
@@ -152,11 +156,11 @@ pub async fn list_tags(place: &Place, means: &Means, last: &Pages) -> Result<(Ta
     match &means.proxy {
         None => {
             let client = builder.build(direct);
-            pages(Visit { client, place, login, pass: None }, last).await
+            pages(Visit { client, place, login, pass: None, blind: false }, last).await
         }
         Some(proxy) => {
             let client = builder.build(above(&means.trust, proxy.tunnel(direct)?)?);
-            pages(Visit { client, place, login, pass: None }, last).await
+            pages(Visit { client, place, login, pass: None, blind: false }, last).await
         }
     }
 }
@@ -225,12 +229,16 @@ pub async fn read_manifests(
     let direct = connector(&means.trust);
     let Some(proxy) = &means.proxy else {
         let client = direct.map(|direct| builder.build(direct));
-        return manifests(client.map(|client| Visit { client, place, login, pass: None }), tags)
-            .await;
+        return manifests(
+            client.map(|client| Visit { client, place, login, pass: None, blind: false }),
+            tags,
+        )
+        .await;
     };
     let through = direct.and_then(|direct| above(&means.trust, proxy.tunnel(direct)?));
     let client = through.map(|through| builder.build(through));
-    manifests(client.map(|client| Visit { client, place, login, pass: None }), tags).await
+    manifests(client.map(|client| Visit { client, place, login, pass: None, blind: false }), tags)
+        .await
 }
 
 /// Tags, each with what is known of its manifest.
@@ -285,6 +293,14 @@ struct Wish<'a> {
     accept: &'a str,
     /// The validator of what is known already.
     etag: Option<&'a str>,
+    /// Whether it may be kept elsewhere.
+    blob: bool,
+}
+
+impl<'a> Wish<'a> {
+    fn get(url: &'a str, accept: &'a str) -> Self {
+        Self { method: Method::GET, url, accept, etag: None, blob: false }
+    }
 }
 
 /// One listing: the connection, and what lets us in.
@@ -294,6 +310,8 @@ struct Visit<'a, C> {
     login: Option<&'a Login>,
     /// The value of the header Authorization.
     pass: Option<String>,
+    /// Whether configurations cannot be read: then no other is asked for.
+    blind: bool,
 }
 
 impl<C> Visit<'_, C>
@@ -310,7 +328,7 @@ where
         let url = self.address(path);
         let known = last.get(&url);
         let etag = known.and_then(|page| page.etag.as_deref());
-        let wish = Wish { method: Method::GET, url: &url, accept: JSON, etag };
+        let wish = Wish { etag, ..Wish::get(&url, JSON) };
         match (self.ask(&wish).await?, known) {
             (Some((headers, body)), _) => page(&headers, &body, self.place),
             (None, Some(same)) => Ok(same.clone()),
@@ -322,7 +340,7 @@ where
         let path = format!("/v2/{}/manifests", self.place.path);
         let missing = |fault| if fault == Fault::Missing { Fault::Untagged } else { fault };
         let tagged = format!("{path}/{tag}");
-        if let Some(known) = known {
+        if let Some(known) = known.filter(|known| !known.unread) {
             let asked = self.of_manifest(Method::HEAD, &tagged).await;
             let (headers, _) = asked.map_err(missing)?;
             if manifest::told(&headers)?.as_ref() == Some(&known.digest) {
@@ -330,14 +348,15 @@ where
             }
         }
         let (headers, body) = self.of_manifest(Method::GET, &tagged).await.map_err(missing)?;
-        let manifest::Parsed { manifest, child } = manifest::read(&headers, &body)?;
-        let Some(child) = child else { return Ok(manifest) };
+        let Parsed { manifest, child, config } = manifest::read(&headers, &body)?;
+        let Some(child) = child else { return Ok(self.labelled(manifest, config).await) };
         match self.of_manifest(Method::GET, &format!("{path}/{child}")).await {
             Ok((headers, body)) => {
-                let one = manifest::read(&headers, &body)?.manifest;
+                let Parsed { manifest: one, config, .. } = manifest::read(&headers, &body)?;
                 if one.digest != child {
                     return Err(Fault::DigestMismatch);
                 }
+                let one = self.labelled(one, config).await;
                 Ok(Manifest { digest: manifest.digest, ..one })
             }
             // A copy of some platforms only.
@@ -346,13 +365,36 @@ where
         }
     }
 
+    /// A manifest, with the labels of its image where it has no annotations. What keeps them from
+    /// being read keeps nothing else from being known.
+    async fn labelled(&mut self, manifest: Manifest, config: Option<String>) -> Manifest {
+        let Some(config) = config else { return manifest };
+        if self.blind {
+            return Manifest { unread: true, ..manifest };
+        }
+        match self.labels(&config).await {
+            Ok(annotations) => Manifest { annotations, ..manifest },
+            Err(fault) => {
+                self.blind = fault.of_registry();
+                Manifest { unread: self.blind || fault == Fault::DigestMismatch, ..manifest }
+            }
+        }
+    }
+
+    async fn labels(&mut self, config: &str) -> Result<BTreeMap<String, String>, Fault> {
+        let url = self.address(&format!("/v2/{}/blobs/{config}", self.place.path));
+        let wish = Wish { blob: true, ..Wish::get(&url, ANY) };
+        let (_, body) = self.ask(&wish).await?.ok_or(UNCHANGED)?;
+        manifest::labels(config, &body)
+    }
+
     async fn of_manifest(
         &mut self,
         method: Method,
         path: &str,
     ) -> Result<(HeaderMap, Bytes), Fault> {
         let (url, accept) = (self.address(path), manifest::accept());
-        let wish = Wish { method, url: &url, accept: &accept, etag: None };
+        let wish = Wish { method, ..Wish::get(&url, &accept) };
         self.ask(&wish).await?.ok_or(UNCHANGED)
     }
 
@@ -366,6 +408,14 @@ where
             match status {
                 StatusCode::OK => return Ok(Some((headers, body))),
                 StatusCode::NOT_MODIFIED if wish.etag.is_some() => return Ok(None),
+                status if wish.blob && status.is_redirection() => {
+                    // Nobody there is told who we are.
+                    let url = redirect::elsewhere(wish.url, &headers)?;
+                    return match self.call(&Wish::get(&url, ANY), None).await? {
+                        (StatusCode::OK, headers, body) => Ok(Some((headers, body))),
+                        (other, ..) => Err(Fault::Failing(other.as_u16())),
+                    };
+                }
                 StatusCode::UNAUTHORIZED if !asked => {
                     asked = true;
                     self.pass = Some(self.enter(&headers).await?);
@@ -414,7 +464,7 @@ where
         let (service, scope) = (challenge::escaped(service), challenge::escaped(scope));
         let url = format!("{realm}{join}service={service}&scope={scope}");
         let pass = basic(self.login);
-        let wish = Wish { method: Method::GET, url: &url, accept: JSON, etag: None };
+        let wish = Wish::get(&url, JSON);
         let (status, _, body) = self.call(&wish, pass.as_deref()).await?;
         if status != StatusCode::OK {
             return Err(Fault::Unauthorized(status.as_u16()));

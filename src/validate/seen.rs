@@ -136,8 +136,10 @@ pub struct Manifest {
     pub digest: String,
     /// What kind of artifact it is.
     pub artifact_type: String,
-    /// Its annotations, as far as they are of use.
+    /// Its annotations, or else the labels of its image, as far as they are of use.
     pub annotations: BTreeMap<String, String>,
+    /// Whether the labels could not be read, and may be another time.
+    pub unread: bool,
 }
 
 /// Why the manifest of a tag is not known.

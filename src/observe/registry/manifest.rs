@@ -23,6 +23,9 @@ const KINDS: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
+/// The kinds of configurations that have labels: those of images.
+const CONFIGS: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 /// The header in which a registry tells the digest of a manifest.
 const DIGEST: &str = "docker-content-digest";
 /// The annotations that are of use.
@@ -44,6 +47,8 @@ pub struct Parsed {
     pub manifest: Manifest,
     /// The digest of the manifest of one platform, where only that may have annotations.
     pub child: Option<String>,
+    /// The digest of the configuration of the image, where only that may tell something.
+    pub config: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +85,20 @@ struct Platform {
     architecture: String,
 }
 
+/// The configuration of an image.
+#[derive(Deserialize)]
+struct Configuration {
+    #[serde(default)]
+    config: Option<Run>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Run {
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
 /// The value of the header Accept.
 pub fn accept() -> String {
     KINDS.join(", ")
@@ -102,12 +121,7 @@ pub fn told(headers: &HeaderMap) -> Result<Option<String>, Fault> {
 /// no manifest that is known.
 pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Parsed, Fault> {
     let told = told(headers)?;
-    let digest = match &told {
-        Some(told) if told.starts_with("sha512:") => {
-            format!("sha512:{}", hex(&Sha512::digest(body), 128))
-        }
-        Some(_) | None => format!("sha256:{}", hex(&Sha256::digest(body), 64)),
-    };
+    let digest = digest_of(body, told.as_deref().unwrap_or_default());
     if told.is_some_and(|told| told != digest) {
         return Err(Fault::DigestMismatch);
     }
@@ -118,15 +132,48 @@ pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Parsed, Fault> {
     let document: Document =
         serde_json::from_slice(body).map_err(|_| Fault::Malformed("no manifest"))?;
     let Document { artifact_type, config, manifests, annotations } = document;
-    let config = config.map(|config| config.media_type);
-    let artifact_type = [artifact_type, config].into_iter().flatten().find(|it| !it.is_empty());
+    let config_type = config.as_ref().map(|config| config.media_type.clone());
+    let artifact_type =
+        [artifact_type, config_type].into_iter().flatten().find(|it| !it.is_empty());
     let artifact_type = short(&artifact_type.unwrap_or_else(|| kind.to_owned()));
     let (mut annotations, mut child) = (useful(annotations), None);
     if let Some(one) = platform(manifests.unwrap_or_default()).filter(|_| annotations.is_empty()) {
         annotations = useful(one.annotations);
         child = parse_digest(&one.digest).ok().filter(|_| annotations.is_empty());
     }
-    Ok(Parsed { manifest: Manifest { digest, artifact_type, annotations }, child })
+    let silent = config.filter(|_| annotations.is_empty());
+    let config = silent.and_then(|config| {
+        annotations = useful(config.annotations);
+        let labelled = annotations.is_empty() && CONFIGS.contains(&config.media_type.as_str());
+        parse_digest(&config.digest).ok().filter(|_| labelled)
+    });
+    let manifest = Manifest { digest, artifact_type, annotations, unread: false };
+    Ok(Parsed { manifest, child, config })
+}
+
+/// The labels of an image, which its configuration holds.
+///
+/// # Errors
+/// [`Fault::DigestMismatch`] where it is not what its digest says, [`Fault::Malformed`] where it is
+/// no configuration.
+///
+/// Source: OCI image specification 1.1, "Image configuration"; "Annotations", rules of back
+/// compatibility with labels.
+pub fn labels(digest: &str, body: &[u8]) -> Result<BTreeMap<String, String>, Fault> {
+    if digest_of(body, digest) != digest {
+        return Err(Fault::DigestMismatch);
+    }
+    let read: Configuration =
+        serde_json::from_slice(body).map_err(|_| Fault::Malformed("no configuration"))?;
+    Ok(useful(read.config.and_then(|run| run.labels)))
+}
+
+/// The digest of what was read, by the algorithm of the one that is told.
+fn digest_of(body: &[u8], told: &str) -> String {
+    if told.starts_with("sha512:") {
+        return format!("sha512:{}", hex(&Sha512::digest(body), 128));
+    }
+    format!("sha256:{}", hex(&Sha256::digest(body), 64))
 }
 
 /// The one of several platforms whose annotations speak for all: linux/amd64, else the first that

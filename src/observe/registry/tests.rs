@@ -416,6 +416,79 @@ async fn an_index_without_annotations_tells_those_of_one_platform() {
     }
 }
 
+/// An image without annotations, its configuration, and the path of that.
+fn labelled(title: &str) -> (Reply, Reply, String) {
+    let labels = json!({"org.opencontainers.image.title": title});
+    let (config, digest) = sent("any/kind", &json!({"config": {"Labels": labels}}));
+    let kind = "application/vnd.oci.image.config.v1+json";
+    let document = json!({"config": {"mediaType": kind, "digest": digest}});
+    let (image, _) = sent("application/vnd.oci.image.manifest.v1+json", &document);
+    (image, config, format!("/v2/team/shop/blobs/{digest}"))
+}
+
+#[tokio::test]
+async fn labels_are_read_once_where_there_are_no_annotations() {
+    let (image, config, path) = labelled("labelled");
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let next = Arc::clone(&answers);
+    let blob = path.clone();
+    let mock = Mock::start(move |own, path, pass| match path {
+        "/v2/team/shop/manifests/1.0.0" | "HEAD /v2/team/shop/manifests/1.0.0" => image.clone(),
+        "/v2/store" if pass.is_none() => config.clone(),
+        path if path == blob && pass.is_none() => {
+            (401, vec![("www-authenticate", "Basic realm=\"x\"".to_owned())], String::new())
+        }
+        path if path == blob => match next.lock().unwrap().pop() {
+            Some(Some(reply)) => reply,
+            Some(None) => {
+                (307, vec![("location", format!("http://{own}/v2/store"))], String::new())
+            }
+            None => config.clone(),
+        },
+        _ => (404, Vec::new(), String::new()),
+    });
+    let mock = mock.await;
+    let means = Means { login: Some(login()), ..Means::default() };
+    let away = |to: &str| (302, vec![("location", to.to_owned())], String::new());
+    let swapped = ok(json!({}).to_string());
+    for (case, answer, want) in [
+        ("there", vec![], Some(false)),
+        ("in a store", vec![None], Some(false)),
+        ("failing", vec![Some((500, Vec::new(), String::new()))], None),
+        ("in a place that is not asked", vec![Some(away("https://169.254.169.254/x"))], Some(true)),
+        ("another than is named", vec![Some(swapped)], None),
+        ("too long", vec![Some(ok("x".repeat(BODY_MAX + 1)))], Some(true)),
+    ] {
+        answers.lock().unwrap().extend(answer);
+        let wanted = BTreeMap::from([("1.0.0".to_owned(), None)]);
+        let read = read_manifests(&mock.place, &means, &wanted).await["1.0.0"].clone().unwrap();
+        let title = read.annotations.get("org.opencontainers.image.title").map(String::as_str);
+        assert_eq!(title, (want == Some(false)).then_some("labelled"), "{case}");
+        assert_eq!(read.unread, want.is_none(), "{case}: asked again");
+        mock.paths();
+        let again = BTreeMap::from([("1.0.0".to_owned(), Some(read))]);
+        let again = read_manifests(&mock.place, &means, &again).await["1.0.0"].clone().unwrap();
+        let title = again.annotations.get("org.opencontainers.image.title").map(String::as_str);
+        assert_eq!(title, (want != Some(true)).then_some("labelled"), "{case}");
+        let blobs = mock.paths().iter().filter(|asked| **asked == path).count();
+        assert_eq!(blobs > 0, want.is_none(), "{case}: of what is known only the digest is asked");
+    }
+}
+
+#[tokio::test]
+async fn where_one_configuration_cannot_be_read_no_other_is_asked_for() {
+    let (image, _, blob) = labelled("labelled");
+    let mock = Mock::start(move |_, path, _| match path {
+        path if path.contains("/manifests/") => image.clone(),
+        _ => (503, vec![("retry-after", "0".to_owned())], String::new()),
+    });
+    let mock = mock.await;
+    let read = mock.manifests(&[("1.0.0", None), ("1.1.0", None)]).await;
+    assert!(read.values().all(|one| one.as_ref().is_ok_and(|one| one.unread)), "{read:?}");
+    let tries = u32::try_from(mock.paths().iter().filter(|path| **path == blob).count());
+    assert_eq!(tries, Ok(TRIES_MAX), "the manifests are known all the same");
+}
+
 #[tokio::test]
 async fn a_registry_that_fails_is_asked_for_no_further_tag() {
     let mock = Mock::start(|_, _, _| (500, Vec::new(), String::new())).await;

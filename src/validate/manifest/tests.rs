@@ -138,7 +138,8 @@ fn annotations_become_short_texts() {
     let texts = [(keys::OCI_TITLE, "Shop\n\u{1b}[31m"), (keys::OCI_REVISION, "5f6c0a9")];
     let annotations = texts.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
     let digest = OWN.to_owned();
-    let raw = seen::Manifest { digest, artifact_type: "a/b".into(), annotations };
+    let about = seen::Manifest { artifact_type: "a/b".into(), ..seen::Manifest::default() };
+    let raw = seen::Manifest { digest, annotations, ..about };
     let read = read(&raw);
     assert_eq!((read.card.title.as_str(), read.card.artifact_type.as_str()), ("Shop [31m", "a/b"));
     assert_eq!((read.about.revision.as_str(), read.digest.as_str()), ("5f6c0a9", OWN));

@@ -4,18 +4,14 @@ use serde_json::{Value, json};
 
 use crate::stories::digest::push;
 use crate::support::json::{condition, list, merged, text};
-use crate::support::shop::{image_policy, image_repository, imageless, rollout, sourced};
+use crate::support::rig::{rig, succeeded};
+use crate::support::shop::{image_policy, image_repository, imageless, quick, rollout, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
-/// A ladder that needs no person.
-fn quick() -> Value {
-    json!([{"setWeight": 50}, {"setWeight": 100}])
-}
-
 /// The shop at a tag, which follows its repository in the rig's registry.
-fn following(story: &Story, tag: &str, over: &Value) -> Value {
+pub fn following(story: &Story, tag: &str, over: &Value) -> Value {
     let registry = json!({"image": story.repository(), "insecure": true, "interval": "30s"});
     let follows = json!({"spec": {"registry": registry}});
     merged(merged(rollout(story, tag, quick()), &follows), over)
@@ -84,6 +80,38 @@ async fn a_tag_that_is_pushed_again_climbs_without_flux_where_its_digest_is_requ
     let second = text(&done, "/status/stable/release/digest");
     assert_ne!(second, first, "another image of the same version");
     assert_eq!(text(&done, IMAGE), format!("{}@{second}", story.image("1.0.0")));
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+/// Pushes an image of the shop with a label, as `docker build --label` lays it on, and annotations.
+async fn label(story: &Story, tag: &str, label: &str, annotations: &[&str]) {
+    // A tag is never seen without them: they are laid on elsewhere.
+    story.push_of("draft", tag).await;
+    let (draft, image) = (format!("{}:{tag}", story.repository_of("draft")), story.image(tag));
+    let mut mutate = rig().program("crane");
+    mutate.args(["mutate", "--insecure", &draft, "-t", &image, "-l", label]);
+    mutate.args(annotations.iter().flat_map(|annotation| ["-a", *annotation]));
+    succeeded("crane mutate", mutate.output().await.unwrap());
+}
+
+#[tokio::test]
+async fn the_labels_of_an_image_are_told_where_it_has_no_annotations() {
+    let story = Story::begin("labels", 150).await;
+    label(&story, "1.0.0", "org.opencontainers.image.revision=labelled", &["other=x"]).await;
+    story.cluster.add(following(&story, "1.0.0", &json!({}))).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let known = |r: &Value| text(r, "/status/stable/release/revision") == "labelled";
+    let told = story.until("its label is told", known).await;
+    assert_eq!(text(&told, "/status/availableReleases/0/revision"), "labelled");
+
+    let annotations = ["org.opencontainers.image.revision=annotated"];
+    label(&story, "1.1.0", "org.opencontainers.image.title=labelled", &annotations).await;
+    story.completed(2).await;
+    let known = |r: &Value| text(r, "/status/stable/release/revision") == "annotated";
+    let told = story.until("its annotation is told", known).await;
+    assert_eq!(text(&told, "/status/title"), "", "and no label beside it");
+    assert_eq!(text(&told, "/status/history/1/release/revision"), "labelled");
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 

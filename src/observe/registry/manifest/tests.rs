@@ -83,6 +83,63 @@ fn annotations_are_those_of_the_index_else_of_one_platform() {
 }
 
 #[test]
+fn the_configuration_is_read_where_no_annotation_tells_anything() {
+    const OCI: &str = "application/vnd.oci.image.config.v1+json";
+    const DOCKER: &str = "application/vnd.docker.container.image.v1+json";
+    let digest = format!("sha256:{}", "c".repeat(64));
+    let of = |kind: &str, annotations: Value| {
+        let mut descriptor = json!({"mediaType": kind, "digest": digest});
+        descriptor["annotations"] = annotations;
+        descriptor
+    };
+    let title = || json!({"org.opencontainers.image.title": "of the config"});
+    let own = json!({"org.opencontainers.image.revision": "abc"});
+    let none = json!({"vendor.example/x": "1"});
+    for (case, annotations, config, want) in [
+        ("annotations", &own, of(OCI, title()), (Some("revision"), false)),
+        ("those of its descriptor", &none, of(OCI, title()), (Some("title"), false)),
+        ("neither", &none, of(OCI, Value::Null), (None, true)),
+        ("neither, of Docker", &Value::Null, of(DOCKER, none.clone()), (None, true)),
+        (
+            "no image",
+            &none,
+            of("application/vnd.cncf.helm.config.v1+json", none.clone()),
+            (None, false),
+        ),
+        ("no digest", &none, json!({"mediaType": OCI, "digest": "x"}), (None, false)),
+    ] {
+        let document = json!({"annotations": annotations, "config": config});
+        let read = read(&headers(IMAGE, None), document.to_string().as_bytes()).unwrap();
+        let mut known = read.manifest.annotations.keys();
+        let known = known.next().and_then(|key| key.strip_prefix("org.opencontainers.image."));
+        assert_eq!((known, read.config.is_some()), want, "{case}");
+        assert!(read.config.is_none_or(|config| config == digest), "{case}");
+    }
+}
+
+#[test]
+fn labels_are_those_of_the_configuration_that_its_digest_names() {
+    let body = |document: &Value| document.to_string().into_bytes();
+    let labels_of = |labels: Value| body(&json!({"created": "x", "config": {"Labels": labels}}));
+    let useful = json!({"org.opencontainers.image.revision": "abc", "maintainer": "me",
+        "org.opencontainers.image.title": ""});
+    for (case, body, want) in [
+        ("labels", labels_of(useful), Ok(1)),
+        ("none", labels_of(Value::Null), Ok(0)),
+        ("nothing about a container", body(&json!({})), Ok(0)),
+        ("no object", b"7".to_vec(), Err(Fault::Malformed("no configuration"))),
+        ("no text", labels_of(json!({"a": 1})), Err(Fault::Malformed("no configuration"))),
+    ] {
+        let digest = format!("sha256:{}", hex(&Sha256::digest(&body), 64));
+        assert_eq!(labels(&digest, &body).map(|labels| labels.len()), want, "{case}");
+        let long = format!("sha512:{}", hex(&Sha512::digest(&body), 128));
+        assert_eq!(labels(&long, &body).map(|labels| labels.len()), want, "{case}");
+        let other = format!("sha256:{}", "0".repeat(64));
+        assert_eq!(labels(&other, &body), Err(Fault::DigestMismatch), "{case}");
+    }
+}
+
+#[test]
 fn an_artifact_is_of_the_type_that_it_tells() {
     let config = json!({"mediaType": "application/vnd.config"});
     for (document, want) in [
