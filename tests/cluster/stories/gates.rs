@@ -4,14 +4,9 @@ use serde_json::{Value, json};
 use stairlock::model::moment::Timestamp;
 
 use crate::support::json::{hold_message, holds, list, merged, name, text};
-use crate::support::shop::{named, rollout, sourced, sources_of};
+use crate::support::shop::{named, quick, rollout, sourced, sources_of};
 use crate::support::story::{SHOP, Story, attempt_is, completed};
 use crate::support::watch::{Change, Seen, Watch, present};
-
-/// A ladder that needs no person.
-fn quick() -> Value {
-    json!([{"setWeight": 50}, {"setWeight": 100}])
-}
 
 fn held(rollout: &Value, code: &str) -> bool {
     holds(rollout).contains(&code)
@@ -420,6 +415,15 @@ async fn of_releases_that_come_together_one_is_taken_for_each_interval() {
     story.command("stairlock.dev/bypass-gates", "1.4.0").await;
     let done = story.completed(5).await;
     assert_eq!(text(&done, "/status/stable/release/tag"), "1.4.0");
+
+    // Nor does a pin, whether it goes forwards or back.
+    story.push("1.5.0").await;
+    waits("1.5.0").await;
+    for (attempt, tag) in [(6, "1.5.0"), (7, "1.2.0")] {
+        story.cluster.merge("Rollout", SHOP, json!({"spec": {"wantedVersion": tag}})).await;
+        let done = story.completed(attempt).await;
+        assert_eq!(text(&done, "/status/stable/release/tag"), tag);
+    }
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 

@@ -1,6 +1,5 @@
 //! Two controllers and one Lease: one acts at a time, and another goes on where it ends.
 
-use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::support::cluster::Cluster;

@@ -8,16 +8,11 @@ use crate::support::flux::{APPS, VARIABLE, applied, oci_repository, shown};
 use crate::support::guard::{Authority, Guard, PASSWORD};
 use crate::support::json::{hold_message, list, merged, text};
 use crate::support::rig::rig;
-use crate::support::shop::{image_policy, image_repository, named, rollout, sourced};
+use crate::support::shop::{image_policy, image_repository, named, quick, rollout, sourced};
 use crate::support::story::{REQUESTED_AT, SHOP, Story, attempt_is};
 use crate::support::tunnel::Tunnel;
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
-
-/// A ladder that needs no person.
-fn quick() -> Value {
-    json!([{"setWeight": 50}, {"setWeight": 100}])
-}
 
 /// A Secret with a login, as `kubectl create secret docker-registry` makes it.
 fn secret(name: &str, login: &str) -> Value {
@@ -32,12 +27,19 @@ async fn change(story: &Story, name: &str, key: &str, value: &str) {
 
 /// Lets the controller read Secrets, as a tenant does it.
 async fn grant(story: &Story, names: &[&str]) {
+    grant_of(story, "secrets", names).await;
+}
+
+/// Lets the controller read objects of a resource.
+async fn grant_of(story: &Story, resource: &str, names: &[&str]) {
     let account = "--serviceaccount=stairlock-system:stairlock";
-    let mut role = vec!["create", "role", "pull", "--verb=get", "--resource=secrets"];
+    let resources = format!("--resource={resource}");
+    let mut role = vec!["create", "role", resource, "--verb=get", &resources];
     let named: Vec<String> = names.iter().map(|name| format!("--resource-name={name}")).collect();
     role.extend(named.iter().map(String::as_str));
     story.kubectl(&role).await;
-    story.kubectl(&["create", "rolebinding", "pull", "--role=pull", account]).await;
+    let of = format!("--role={resource}");
+    story.kubectl(&["create", "rolebinding", resource, &of, account]).await;
 }
 
 /// Waits until the digest of the release is missing, and why is told.
@@ -157,6 +159,45 @@ async fn an_image_repository_behind_tls_is_listed_with_its_login_and_certificate
     let done = story.completed(2).await;
     assert_eq!(text(&done, IMAGE), guard.image(&story, "1.0.5"));
     assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_image_repository_is_listed_with_the_login_of_its_service_account() {
+    let story = Story::begin("account", 180).await;
+    let guard = Guard::open(None).await;
+    for tag in ["1.0.0", "1.0.5", "1.1.0"] {
+        story.push_of(SHOP, tag).await;
+    }
+    story.cluster.add(secret("other", &json!({"auths": {}}).to_string())).await;
+    story.cluster.add(secret("pull", &guard.login("wrong"))).await;
+    let pulls = json!([{"name": "other"}, {"name": "pull"}]);
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "puller"}, "imagePullSecrets": pulls});
+    story.cluster.add(account).await;
+    let way = json!({"spec": {"image": guard.repository(&story), "suspend": true,
+        "serviceAccountName": "puller"}});
+    story.cluster.add(merged(image_repository(&story), &way)).await;
+    policy(&story, &guard).await;
+    story.cluster.add(sourced(named(SHOP, &guard.image(&story, "1.1.0"), quick()))).await;
+    let controller = story.controller().await;
+    let told = async |code: &str, word: &str| {
+        let why = |r: &Value| reason(r) == code && r.to_string().contains(word);
+        story.until(word, why).await;
+    };
+
+    let puller = format!("get ServiceAccount {}/puller; grant", story.namespace());
+    told("Forbidden", &puller).await;
+    grant_of(&story, "serviceaccounts", &["puller"]).await;
+    told("Forbidden", &format!("get Secret {}/other; grant", story.namespace())).await;
+    grant(&story, &["other", "pull"]).await;
+    told("RegistryFault", "HTTP 401").await;
+    change(&story, "pull", ".dockerconfigjson", &guard.login(PASSWORD)).await;
+    let known = |r: &Value| tags(r, "/status/availableReleases") == ["1.0.0", "1.0.5", "1.1.0"];
+    let listed = story.until("the registry is listed", known).await;
+    assert_eq!(reason(&listed), "");
+    let ours =
+        |line: &String| line.contains("/serviceaccounts/puller") || line.contains("/secrets/");
+    assert!(controller.forbidden().iter().all(ours), "{:?}", controller.forbidden());
 }
 
 #[tokio::test]

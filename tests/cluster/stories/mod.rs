@@ -35,5 +35,6 @@ mod signature;
 mod source;
 mod takeover;
 mod targets;
+mod told;
 mod traffic;
 mod unbound;

@@ -23,6 +23,7 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("v1", "Service", "services"),
     ("v1", "Secret", "secrets"),
     ("v1", "ConfigMap", "configmaps"),
+    ("v1", "ServiceAccount", "serviceaccounts"),
     ("v1", "Namespace", "namespaces"),
     ("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     ("events.k8s.io/v1", "Event", "events"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::api::keys;
 use crate::model::moment::Duration;
 use crate::sim::judge::read::{at, list, number, text};
 
@@ -73,7 +74,11 @@ impl Offer {
         let revisions =
             [&["status", "artifact", "revision"][..], &["status", "lastAppliedRevision"]];
         let tagged = revisions.iter().find_map(|path| text(object, path).split_once('@'));
-        let tag = tagged.map_or_else(|| latest("tag"), |(tag, _)| tag.to_owned());
+        let metadata = [&["status", "artifact", "metadata"][..], &[keys::OCI_VERSION]].concat();
+        // An artifact that is read by its digest has no tag, but may say which version it is.
+        let annotated = || Some(text(object, &metadata)).filter(|version| !version.is_empty());
+        let tag = tagged.map(|(tag, _)| tag).or_else(annotated);
+        let tag = tag.map_or_else(|| latest("tag"), str::to_owned);
         let variables = at(object, &["spec", "postBuild", "substitute"]).cloned();
         let variables = variables.and_then(|all| serde_json::from_value(all).ok());
         let offer = Self {
