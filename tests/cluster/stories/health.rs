@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::support::controller::Controller;
 use crate::support::flux::{APPS, applied, bound, delivering, oci_repository, ready, shown};
 use crate::support::health::{CHECK, checked, health_check};
-use crate::support::json::{hold_message, list, text};
+use crate::support::json::{hold_message, list, merged, text};
+use crate::support::shop::{quick, rollout, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
 const VALUE: &str = "/spec/postBuild/substitute/SHOP_VERSION";
@@ -86,5 +87,44 @@ async fn what_nobody_finds_healthy_in_time_is_taken_back_from_flux() {
     assert_eq!(text(entry, "/failedHealthChecks/0/name"), CHECK, "{entry}");
     stands(&story, "1.0.0").await;
     assert_eq!(text(&failed, "/status/quarantine/0/release/tag"), "1.1.0");
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_check_of_another_namespace_counts_where_it_is_selected_and_the_flag_lets_it() {
+    let mut story = Story::begin("checked", 150).await;
+    let other = Story::begin("watchers", 150).await;
+    story.beside(&other);
+    story.offer("1.0.0").await;
+    let there = json!({"kubernetes.io/metadata.name": other.namespace()});
+    let apps = json!([{"key": "app", "operator": "In", "values": [SHOP, "cart"]},
+        {"key": "retired", "operator": "DoesNotExist"}]);
+    let selects = json!({"spec": {"bakeTime": "1s", "healthCheckSelector": {
+        "selector": {"matchExpressions": apps}, "namespaceSelector": {"matchLabels": there}}}});
+    let shop = merged(sourced(rollout(&story, "1.0.0", quick())), &selects);
+    // Those that are not selected are never well: one is here, one is retired.
+    story.cluster.add(story.labelled(health_check())).await;
+    other.cluster.add(story.labelled(health_check())).await;
+    let retired = json!({"metadata": {"name": "old", "labels": {"retired": "yes"}}});
+    other.cluster.add(merged(story.labelled(health_check()), &retired)).await;
+    story.cluster.add(story.labelled(shop)).await;
+    let blind = story.controller_of_all(&[]).await;
+    let flag = format!("--allow-cross-namespace-refs={}", other.namespace());
+    let named = format!("{}/{CHECK}", other.namespace());
+    let held = |r: &Value| r["status"]["waitingFor"].to_string().contains(&named);
+    let held = story.until("it is not known", held).await;
+    assert!(held["status"]["waitingFor"].to_string().contains(&flag), "{held}");
+    blind.kill();
+
+    let controller = story.controller_of_all(&[&flag]).await;
+    other.found_anew("Healthy").await;
+    story.completed(1).await;
+    story.push("1.1.0").await;
+    other.found_anew("Unhealthy").await;
+    let failed = story.failed(2, "BakeFailed").await;
+    let blamed = list(&failed, "/status/history/0/failedHealthChecks");
+    assert_eq!(blamed.len(), 1, "{failed}");
+    assert_eq!(text(&blamed[0], "/namespace"), other.namespace());
+    assert_eq!(text(&failed, "/spec/template/spec/containers/0/image"), story.image("1.0.0"));
     assert_eq!(controller.forbidden(), [""; 0]);
 }

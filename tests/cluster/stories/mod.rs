@@ -17,6 +17,7 @@ mod fed;
 mod flux;
 mod frozen;
 mod gates;
+mod gone;
 mod health;
 mod inventory;
 mod kubectl;
