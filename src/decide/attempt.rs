@@ -173,12 +173,12 @@ fn back_to_stable(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Start {
 
 fn of_release(seen: &Snapshot, now: Timestamp) -> Start {
     let status = &seen.status;
-    let manual = pick::manual(seen);
-    if let Some(hold) = kept(seen).filter(|_| !manual) {
-        return Start::Hold(hold);
+    let (kept, manual) = (kept(seen), pick::manual(seen));
+    if let Some(hold) = kept.as_ref().filter(|_| !manual) {
+        return Start::Hold(hold.clone());
     }
     let (release, images) = match release::wanted(seen, now) {
-        Wanted::Nothing => return kept(seen).map_or_else(|| no_image(seen), Start::Hold),
+        Wanted::Nothing => return kept.map_or_else(|| no_image(seen), Start::Hold),
         Wanted::Hold(hold) => return Start::Hold(hold),
         Wanted::Images { release, images } => (release, images),
     };
