@@ -97,6 +97,22 @@ fn marked(seen: &Snapshot, rs: &ReplicaSet) -> Option<Act> {
     (rs.quarantined != Some(failed.attempt)).then(|| resized(seen, rs, rs.desired))
 }
 
+/// The number of an attempt that ends before it had pods goes to the stable ReplicaSet: else it
+/// would be given a second time where the status is lost.
+pub fn noted(seen: &Snapshot) -> Option<Vec<Write>> {
+    let number = seen.status.attempt.as_ref()?.number;
+    let told = seen.replica_sets.iter().any(|rs| rs.owned && number <= rs.attempt);
+    let stable = side::replica_set(seen, &seen.status.stable.as_ref()?.revision);
+    let rs = stable.filter(|_| !told)?;
+    Some(vec![Write::Resize {
+        target: side::target(rs),
+        replicas: rs.desired,
+        min_ready_secs: rs.min_ready_secs,
+        quarantine: None,
+        attempt: Some(number),
+    }])
+}
+
 /// A side that drained has traffic again: its time begins anew once it has none.
 fn begin_again(seen: &Snapshot, revision: &Revision) -> Act {
     let mut status = seen.status.clone();

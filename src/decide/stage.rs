@@ -365,6 +365,9 @@ fn roll_back(seen: &Snapshot, cause: Cause, now: Timestamp) -> Act {
         }
         Ok(()) => {}
     }
+    if let Some(writes) = drain::noted(seen) {
+        return Act::Apply(writes);
+    }
     if let Some(act) = release::put_back(seen).filter(|_| cause.bars()) {
         return act;
     }

@@ -10,7 +10,7 @@ use crate::decide::pick;
 use crate::decide::side;
 use crate::model::hold::{EndedBy, Hold};
 use crate::model::moment::{Duration, Timestamp};
-use crate::model::moves::Write;
+use crate::model::moves::{Target, Write};
 use crate::model::problem::Problem;
 use crate::model::release::{About, Card, Listed, ReleaseRef};
 use crate::model::snapshot::{Identity, Snapshot};
@@ -208,19 +208,24 @@ pub fn unhealthy(kind: &str) -> bool {
 /// What is waited for once these writes are done, as far as that is foreseen.
 pub fn expected(seen: &Snapshot, writes: &[Write]) -> Waits {
     let name = &seen.rollout.name;
+    let resized = |target: &Target, replicas: u32| {
+        seen.replica_sets.iter().any(|rs| rs.name == target.name && rs.desired != replicas)
+    };
     let hold = writes.iter().find_map(|write| match write {
         Write::CreateReplicaSet { revision, replicas, .. } => Some(Hold::PodsNotReady {
             replica_set: revision.replica_set(name),
             available: 0,
             needed: *replicas,
         }),
-        // A failure is marked.
+        // A failure or a number is marked.
         Write::Resize { quarantine: Some(1..), .. } => None,
-        Write::Resize { target, replicas, .. } if *replicas > 0 => Some(Hold::PodsNotReady {
-            replica_set: target.name.clone(),
-            available: 0,
-            needed: *replicas,
-        }),
+        Write::Resize { target, replicas, .. } if *replicas > 0 && resized(target, *replicas) => {
+            Some(Hold::PodsNotReady {
+                replica_set: target.name.clone(),
+                available: 0,
+                needed: *replicas,
+            })
+        }
         Write::CreateRoute { kind, .. } => {
             let route = RouteName { kind: *kind, name: name.clone() };
             Some(Hold::RouteNotAccepted { route })

@@ -111,3 +111,37 @@ fn a_step_that_wants_no_pods_drains_those_that_are_left() {
     let projected = status::project(&climbed, climbed.status.clone(), &Default::default(), at(9));
     assert_eq!(projected.draining, [], "and its time begins anew");
 }
+
+#[test]
+fn an_attempt_without_pods_leaves_its_number_before_its_image_goes() {
+    let going_back = || {
+        let mut seen = climbing(1, None);
+        seen.replica_sets.pop();
+        let service = seen.canary_service.as_mut().unwrap().live.as_mut().unwrap();
+        service.selects = Some(seen.replica_sets[0].revision.clone());
+        seen.routes[0].live = Ok(route((100, 0)));
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        attempt.stage = Stage::RollingBack { entered_at: at(1), cause: Cause::Aborted };
+        seen
+    };
+    let with = |change: fn(&mut Snapshot)| {
+        let mut seen = going_back();
+        change(&mut seen);
+        match stage::advance(&seen, at(1)) {
+            Act::Apply(writes) => match writes.as_slice() {
+                [Write::Resize { replicas, attempt, quarantine: None, .. }] => {
+                    format!("{replicas} pods, attempt {attempt:?}")
+                }
+                [Write::SetImages(edits)] => edits[0].image.clone(),
+                other => format!("{other:?}"),
+            },
+            other => format!("{other:?}"),
+        }
+    };
+    let lacks = |seen: &mut Snapshot| seen.replica_sets[0].desired = 3;
+    assert_eq!(with(|_| ()), "4 pods, attempt Some(2)", "no other object would tell of it");
+    assert_eq!(with(lacks), "4 pods, attempt None", "pods come before numbers");
+    assert_eq!(with(|seen| seen.replica_sets[0].attempt = 2), "shop:1.0.0", "it tells");
+    let expected = status::expected(&going_back(), &noted(&going_back()).unwrap());
+    assert_eq!(expected, Default::default(), "no pod is waited for");
+}
