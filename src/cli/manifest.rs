@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::api::definition;
 use crate::api::keys;
 use crate::api::rollout::Rollout;
+use crate::model::moment::Timestamp;
 use crate::model::snapshot::Known;
 use crate::model::spec::Spec;
 use crate::sim::resource::RESOURCES;
@@ -276,6 +277,7 @@ fn alone(rollout: Rollout) -> Seen {
         bound: Bound::default(),
         kustomizations: Vec::new(),
         rivals: Vec::new(),
+        watched_since: Timestamp::from_millis(0),
         template_refused: None,
         sent: BTreeSet::new(),
         refused: None,

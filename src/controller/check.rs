@@ -16,6 +16,7 @@ use crate::controller::error::Error;
 use crate::controller::line::Line;
 use crate::decide::inspect;
 use crate::model::inspection::{Inspection, Statement, Turn};
+use crate::model::moment::Timestamp;
 use crate::observe::barrier::UNSEEN_MAX;
 use crate::observe::inspect::{self as objects, Unread};
 use crate::validate::check::is_ours;
@@ -84,11 +85,15 @@ async fn reconcile(ctx: &Context, key: &Key) -> Result<Option<Instant>, Error> {
     match turn {
         Turn::Report(said) => report(ctx, key, &seen, &said).await,
         Turn::Confirm => Ok(again), //                         never of what was asked for
-        Turn::Wait(until) => {
-            let until = until.map(|until| ctx.instant(until, ctx.now()));
-            Ok(until.into_iter().chain(again).min())
-        }
+        Turn::Wait(until) => Ok(rest(ctx, key, &ids, until).into_iter().chain(again).min()),
     }
+}
+
+/// What the check says is what its objects say, as far as their watches tell.
+fn rest(ctx: &Context, key: &Key, ids: &[Id], until: Option<Timestamp>) -> Option<Instant> {
+    let looked = objects::listed(&ctx.stores, ids);
+    ctx.checks.line.remember(key, |memory| memory.looked |= looked);
+    until.map(|until| ctx.instant(until, ctx.now()))
 }
 
 fn look(ctx: &Context, check: &Arc<HealthCheck>, ids: &[Id], unread: &Unread) -> Inspection {

@@ -50,6 +50,8 @@ pub struct Memory {
     pub barrier: Barrier,
     /// Errors since the last success.
     pub failures: Failures,
+    /// Whether all that it is about was looked at, and said, since this process leads.
+    pub looked: bool,
     /// The objects of writes that are under way.
     pub flight: Vec<Reference>,
     /// What the API server said where it would not take a write to a gate, by namespace and name.
@@ -94,7 +96,13 @@ impl Line {
 
     /// Tells whether anything is remembered of an object.
     fn knows(&self, key: &Key) -> bool {
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+        self.known(key, |_| true)
+    }
+
+    /// Tells whether something is remembered of an object.
+    fn known(&self, key: &Key, what: impl FnOnce(&Memory) -> bool) -> bool {
+        let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.get(key).is_some_and(what)
     }
 
     /// Forgets an object that is gone.
@@ -106,7 +114,9 @@ impl Line {
     /// what its stores may still show.
     pub fn step(&self) {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        memories.values_mut().for_each(|memory| memory.failures = Failures::default());
+        for memory in memories.values_mut() {
+            (memory.failures, memory.looked) = (Failures::default(), false);
+        }
     }
 }
 
@@ -194,6 +204,11 @@ impl Checks {
             | Kind::Event => return,
         };
         about.into_iter().for_each(|key| self.line.queue.push(key, now));
+    }
+
+    /// Tells whether what a HealthCheck says was found since this process leads.
+    pub fn looked(&self, key: &Key) -> bool {
+        self.line.known(key, |memory| memory.looked)
     }
 
     /// Wakes all HealthChecks.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::api::kind::Reference;
 use crate::api::rollout::Rollout;
 use crate::controller::error::Failures;
+use crate::model::moment::Timestamp;
 use crate::model::template::TemplateId;
 use crate::observe::barrier::{Barrier, Expect};
 
@@ -37,6 +38,8 @@ pub struct Memory {
     confirmed: bool,
     /// Whether what splits its traffic was asked for since this process leads.
     surveyed: bool,
+    /// Since when this process, as the one that leads, looks at the Rollout.
+    watched_since: Option<Timestamp>,
     /// Whether a turn has looked at the Rollout since this process leads.
     #[cfg(feature = "planted")]
     pub looked: bool,
@@ -178,6 +181,12 @@ impl Memory {
     /// Notes that the API server said where the Rollout stands; tells whether it had before.
     pub fn confirm(&mut self) -> bool {
         std::mem::replace(&mut self.confirmed, true)
+    }
+
+    /// Notes that a turn looks at the Rollout; tells when the first one did since this process
+    /// leads.
+    pub fn watched(&mut self, now: Timestamp) -> Timestamp {
+        *self.watched_since.get_or_insert(now)
     }
 
     /// Notes that what splits its traffic is asked for; tells whether it had been before.

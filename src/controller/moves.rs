@@ -114,9 +114,11 @@ pub async fn observe(ctx: &Context, key: &Key, rollout: &Arc<Rollout>) -> Result
         let refusal = memory.refusal(rollout, version, now);
         let refused = refusal.map(|refusal| (refusal.target.to_string(), refusal.why));
         let sent = memory.sent.clone();
-        Remembered { template_refused, pods, reading, manifests, sent, refused }
+        let watched_since = memory.watched(ctx.now());
+        Remembered { template_refused, pods, reading, manifests, sent, refused, watched_since }
     });
-    Ok(gather(&ctx.stores, rollout, remembered))
+    let looked = |check: &Key| ctx.checks.looked(check);
+    Ok(gather(&ctx.stores, rollout, remembered, looked))
 }
 
 /// What is known of the registry that a Rollout follows, by itself or behind its ImagePolicy.

@@ -16,6 +16,8 @@ use crate::planted::{Bug, active};
 
 /// HealthChecks that are kept of a failure.
 const FAILED_MAX: usize = 16;
+/// How soon it is seen whether a HealthCheck was looked at: that alone changes no object.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Tells whether anything is asked of a release beyond its traffic.
 pub fn needed(seen: &Snapshot) -> bool {
@@ -99,6 +101,9 @@ pub fn next(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         (None, Some(hold)) => {
             let end = seen.spec.deploy_timeout.map(|most| entered_at + most);
             match end {
+                Some(end) if end <= now && unlooked(seen) => {
+                    Act::Wait(Waits::of(hold).and_wake(Some(now + LOOK_EVERY)))
+                }
                 Some(end) if end <= now => {
                     let message = format!("not healthy in time: {}", hold.message());
                     failed(seen, (Cause::DeployTimeout, message), now)
@@ -121,6 +126,26 @@ pub fn next(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         (Some(_), Some(hold)) => Act::Wait(Waits::of(hold)),
         (since, None) => baked(seen, since, now),
     }
+}
+
+/// Tells whether what a HealthCheck says may be from before this process leads: what it is about
+/// may have become healthy while nobody looked.
+fn unlooked(seen: &Snapshot) -> bool {
+    seen.checks.iter().flatten().any(|check| check.reached && !check.looked)
+}
+
+/// What is delivered only after an absence: its time counts from then on, and only once, whatever
+/// becomes of the write.
+pub fn begins_late(seen: &Snapshot, now: Timestamp) -> Option<Act> {
+    let mut status = seen.status.clone();
+    let Stage::Baking { entered_at, since: None } = &mut status.attempt.as_mut()?.stage else {
+        return None;
+    };
+    if seen.spec.deploy_timeout.is_none() || seen.watched_since <= *entered_at {
+        return None;
+    }
+    *entered_at = now;
+    Some(Act::Commit(Box::new(status)))
 }
 
 /// Since when all has stayed healthy: what was not for a while has to be as long as all else.

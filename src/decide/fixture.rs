@@ -109,6 +109,7 @@ pub fn at_rest() -> Snapshot {
         template: stable.clone(),
         template_refused: None,
         status: status(&revision),
+        watched_since: Timestamp::from_millis(0),
         commands: Commands::default(),
         replica_sets: vec![replica_set(&stable, 4, 4)],
         pods: None,

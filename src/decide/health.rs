@@ -56,6 +56,7 @@ mod tests {
                 resource_version: "4".to_owned(),
             },
             reached: true,
+            looked: true,
         }
     }
 

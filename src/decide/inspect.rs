@@ -127,6 +127,7 @@ mod tests {
             changed_at: Some(at(1)),
             error_at: error,
             reached: true,
+            looked: true,
             target: Target {
                 name: "shop".to_owned(),
                 uid: "c".to_owned(),

@@ -124,7 +124,10 @@ fn act(seen: &Snapshot, now: Timestamp) -> Act {
 /// What goes into the objects of others. While a write is refused it comes last: it must not keep
 /// traffic where it is, nor the time from passing.
 fn told(seen: &Snapshot, now: Timestamp) -> Option<Act> {
-    health::reset(seen, now).or_else(|| binding::deliver(seen, now))
+    match health::reset(seen, now).or_else(|| binding::deliver(seen, now))? {
+        act @ Act::Apply(_) => Some(bake::begins_late(seen, now).unwrap_or(act)),
+        act @ (Act::Commit(_) | Act::Wait(_)) => Some(act),
+    }
 }
 
 /// What is to be written, unless the API server refused just that and people do not know it yet.

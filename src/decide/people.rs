@@ -85,6 +85,7 @@ fn found(name: &str, health: Health, message: &str) -> Check {
         error_at: None,
         target,
         reached: true,
+        looked: true,
     }
 }
 

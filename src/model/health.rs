@@ -25,6 +25,9 @@ pub struct Check {
     pub target: Target,
     /// Whether the Rollout may look at it.
     pub reached: bool,
+    /// Whether what it says was found since this process leads; one that others write speaks for
+    /// itself.
+    pub looked: bool,
 }
 
 /// What a HealthCheck says.

@@ -67,6 +67,8 @@ pub struct Snapshot {
     pub template_refused: Option<String>,
     /// What is stored.
     pub status: Status,
+    /// Since when this process, as the one that leads, looks at it.
+    pub watched_since: Timestamp,
     /// Its command annotations.
     pub commands: Commands,
     /// Its ReplicaSets, and those that it made before and that have no owner.

@@ -111,6 +111,18 @@ fn look(stores: &Stores, id: &Id) -> Raw {
     }
 }
 
+/// Tells whether the watches have told of all objects that they can tell of.
+pub fn listed(stores: &Stores, ids: &[Id]) -> bool {
+    ids.iter().all(|id| {
+        let namespace = &id.key.namespace;
+        let Ok(sorted) = stores.objects.of(&id.sort) else { return true };
+        let store = &sorted.store;
+        let mute =
+            !covers(stores, namespace) || store.absent() || store.denied(namespace).is_some();
+        mute || store.listed(namespace)
+    })
+}
+
 /// Names the objects that their watch does not show: somebody may have taken Flux's label away.
 pub fn missing(stores: &Stores, ids: &[Id]) -> Vec<Id> {
     let absent = |id: &&Id| !goes(id) && matches!(look(stores, id), Raw::Absent);

@@ -8,6 +8,7 @@ use crate::api::foreign::{Pod, Service};
 use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind, Reference};
 use crate::api::rollout::Rollout;
+use crate::model::moment::Timestamp;
 use crate::observe::refs::{self, Watched, applied, depends_on};
 use crate::observe::store::{Store, key};
 use crate::observe::stores::Stores;
@@ -15,7 +16,7 @@ use crate::validate::seen::{Bound, Found, Manifests, NamedCheck, Reading, Seen, 
 use crate::validate::{check, gate};
 
 /// What is remembered of a Rollout and is in no store.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Remembered {
     /// The API server's answer to a dry run of the template, if it refused.
     pub template_refused: Option<String>,
@@ -29,10 +30,19 @@ pub struct Remembered {
     pub sent: BTreeSet<String>,
     /// A write that the API server refused: object and answer.
     pub refused: Option<(String, String)>,
+    /// Since when this process, as the one that leads, looks at the Rollout.
+    pub watched_since: Timestamp,
 }
 
 /// Gathers what one turn of a Rollout needs.
-pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -> Seen {
+///
+/// `looked`: whether this process has looked at what a HealthCheck is about.
+pub fn gather(
+    stores: &Stores,
+    rollout: &Arc<Rollout>,
+    remembered: Remembered,
+    looked: impl Fn(&Key) -> bool,
+) -> Seen {
     let own = Reference { kind: Kind::Rollout, key: key(rollout.as_ref()) };
     let refs = stores.uses(rollout);
     let of = |kind| refs.iter().filter(move |reference| reference.kind == kind);
@@ -70,8 +80,9 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         reading: remembered.reading,
         manifests: remembered.manifests,
         gates: gates(stores, rollout, &own),
-        checks: checks(stores, rollout, &own.key)
-            .map(|all| all.into_iter().map(|check| named(stores, &own.key, check)).collect()),
+        checks: checks(stores, rollout, &own.key).map(|all| {
+            all.into_iter().map(|check| named(stores, &own.key, check, &looked)).collect()
+        }),
         services,
         slices,
         routes,
@@ -81,6 +92,7 @@ pub fn gather(stores: &Stores, rollout: &Arc<Rollout>, remembered: Remembered) -
         bound,
         kustomizations: kustomizations.filter_map(|key| stores.kustomizations.get(key)).collect(),
         rivals: rivals(stores, &own, &refs),
+        watched_since: remembered.watched_since,
         template_refused: remembered.template_refused,
         sent: remembered.sent,
         refused: remembered.refused,
@@ -157,12 +169,18 @@ fn source(stores: &Stores, own: &Reference, rollout: &Rollout) -> Source {
 }
 
 /// A HealthCheck with the Kustomization that it names.
-fn named(stores: &Stores, own: &Key, check: Arc<HealthCheck>) -> NamedCheck {
+fn named(
+    stores: &Stores,
+    own: &Key,
+    check: Arc<HealthCheck>,
+    looked: impl Fn(&Key) -> bool,
+) -> NamedCheck {
     let named = check::kustomization(&check);
     let kustomization = named.and_then(|named| stores.kustomizations.get(&named));
     let there = check.metadata.namespace.as_deref().unwrap_or_default();
     let reached = stores.reach.allows(&own.namespace, there);
-    NamedCheck { check, kustomization, reached }
+    let looked = looked(&key(check.as_ref()));
+    NamedCheck { check, kustomization, reached, looked }
 }
 
 /// The HealthChecks that a Rollout selects.

@@ -84,8 +84,8 @@ pub fn all(checks: Option<&[NamedCheck]>) -> Option<Vec<Check>> {
 /// Reads what a HealthCheck says of its Kustomization as it stands: what was found of another
 /// revision is not known of this one. Of one in a namespace that the Rollout may not look into
 /// nothing is known.
-fn of(NamedCheck { check, kustomization, reached }: &NamedCheck) -> Check {
-    let mut read = read(check);
+fn of(NamedCheck { check, kustomization, reached, looked }: &NamedCheck) -> Check {
+    let mut read = Check { looked: *looked || !is_ours(check), ..read(check) };
     if !reached {
         let message = format!(
             "the namespace is another than the Rollout's; start the controller with \
@@ -125,6 +125,7 @@ pub fn read(check: &HealthCheck) -> Check {
             resource_version: check.resource_version().unwrap_or_default(),
         },
         reached: true,
+        looked: true,
     }
 }
 

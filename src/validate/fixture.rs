@@ -78,6 +78,7 @@ pub fn seen(rollout: Arc<Rollout>) -> Seen {
         bound: Bound::default(),
         kustomizations: Vec::new(),
         rivals: Vec::new(),
+        watched_since: Timestamp::from_millis(0),
         template_refused: None,
         sent: BTreeSet::new(),
         refused: None,

@@ -83,6 +83,7 @@ pub fn validate(seen: &Seen) -> Known {
         coming,
         template_refused: seen.template_refused.clone(),
         status,
+        watched_since: seen.watched_since,
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
         gates: gate::of_rollout(&seen.gates, &seen.source),

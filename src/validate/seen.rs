@@ -11,6 +11,7 @@ use crate::api::foreign::{
 use crate::api::gate::RolloutGate;
 use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
+use crate::model::moment::Timestamp;
 
 /// A HealthCheck, with the Kustomization that it names where that exists.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct NamedCheck {
     pub kustomization: Option<Arc<Kustomization>>,
     /// Whether the Rollout may look at it.
     pub reached: bool,
+    /// Whether this process has looked at what it is about, where that is ours to do.
+    pub looked: bool,
 }
 
 /// The raw objects and readings of one turn.
@@ -66,6 +69,8 @@ pub struct Seen {
     pub kustomizations: Vec<Arc<Kustomization>>,
     /// Other Rollouts of the namespace that use one of the Services or routes.
     pub rivals: Vec<Arc<Rollout>>,
+    /// Since when this process, as the one that leads, looks at the Rollout.
+    pub watched_since: Timestamp,
     /// What the API server said to a dry run of the present template's ReplicaSet, if it refused.
     pub template_refused: Option<String>,
     /// The ids of notices that are known to be sent.

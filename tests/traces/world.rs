@@ -56,6 +56,7 @@ impl Default for World {
             template: template("shop:1.0.0", "a"),
             template_refused: None,
             status: Status { observed_generation: -1, ..Status::default() },
+            watched_since: Timestamp::from_millis(0),
             commands: Commands::default(),
             replica_sets: Vec::new(),
             pods: None,

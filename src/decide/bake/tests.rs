@@ -1,8 +1,9 @@
 //! When a bake begins, when it is over, and what fails it.
 
 use super::*;
-use crate::decide::fixture::{at_rest, delivered};
+use crate::decide::fixture::{at_rest, bound, delivered};
 use crate::decide::{attempt, stage};
+use crate::model::binding::Binding;
 use crate::model::moves::Target;
 use crate::model::status::{Side, Waiting};
 use crate::model::template::Revision;
@@ -36,6 +37,7 @@ fn check(health: Health, changed: i64, error: Option<i64>) -> Check {
         error_at: error.map(at),
         target: Target { name: "check".into(), uid: "c".into(), resource_version: "1".into() },
         reached: true,
+        looked: true,
     }
 }
 
@@ -111,6 +113,56 @@ fn a_bake_begins_once_all_is_healthy_since_the_delivery() {
         seen.replica_sets[0].available = available;
         assert_eq!(next_at(&seen, minute), want, "{case}");
     }
+}
+
+#[test]
+fn after_an_absence_a_check_is_looked_at_before_it_is_late() {
+    use Health::{Healthy, Pending};
+    let again = |minute| format!("AwaitingHealth {}", at(minute) + LOOK_EVERY);
+    for (case, health, looked, minute, want) in [
+        ("time is left", Pending, false, 5, format!("AwaitingHealth {}", at(6))),
+        ("what it says may be of long ago", Pending, false, 6, again(6)),
+        ("it was looked at", Pending, true, 6, "DeployTimeout false".to_owned()),
+        ("it is healthy by now", Healthy, true, 99, "bakes".to_owned()),
+    ] {
+        let mut seen = baking(None);
+        seen.checks = Some(vec![Check { looked, ..check(health, 1, None) }]);
+        assert_eq!(next_at(&seen, minute), want, "{case}");
+    }
+}
+
+#[test]
+fn what_is_delivered_after_an_absence_has_its_time_from_then_on() {
+    let early = |seen: &mut Snapshot| seen.watched_since = at(0);
+    let told = |change: fn(&mut Snapshot), value: &str, minute| {
+        let mut seen = baking(None);
+        seen.watched_since = at(90);
+        seen.bindings = vec![Binding { ours: true, ..bound(Some(value)) }];
+        change(&mut seen);
+        match crate::decide::told(&seen, at(minute)) {
+            Some(Act::Commit(status)) => match status.attempt.unwrap().stage {
+                Stage::Baking { entered_at, since: None } => format!("from {entered_at}"),
+                other => format!("{other:?}"),
+            },
+            Some(Act::Apply(writes)) => format!("{} write", writes.len()),
+            other => format!("{other:?}"),
+        }
+    };
+    let endless = |seen: &mut Snapshot| seen.spec.deploy_timeout = None;
+    let baked = |seen: &mut Snapshot| {
+        seen.status.attempt.as_mut().unwrap().stage =
+            Stage::Baking { entered_at: at(1), since: Some(at(2)) };
+    };
+    let anew = |seen: &mut Snapshot| {
+        seen.status.attempt.as_mut().unwrap().stage =
+            Stage::Baking { entered_at: at(91), since: None };
+    };
+    assert_eq!(told(|_| (), "0.9.0", 91), format!("from {}", at(91)), "nothing was delivered");
+    assert_eq!(told(anew, "0.9.0", 91), "1 write", "then it is");
+    assert_eq!(told(|_| (), "1.0.0", 91), "None", "it was delivered before");
+    assert_eq!(told(early, "0.9.0", 91), "1 write", "this process was there all the time");
+    assert_eq!(told(endless, "0.9.0", 91), "1 write", "nothing is ever late");
+    assert_eq!(told(baked, "0.9.0", 91), "1 write", "it was healthy already");
 }
 
 #[test]

@@ -46,7 +46,16 @@ fn shown(status: Value, replica_set: bool) -> Vec<String> {
     }
     stores.rollouts.apply(&None, rollout("cart", "of-another-rollout", Value::Null));
     let rollout = Arc::new(rollout("shop", "named", status));
-    let seen = gather(&stores, &rollout, Remembered::default());
+    let remembered = Remembered {
+        template_refused: None,
+        pods: None,
+        reading: None,
+        manifests: Arc::default(),
+        sent: BTreeSet::new(),
+        refused: None,
+        watched_since: Timestamp::from_millis(0),
+    };
+    let seen = gather(&stores, &rollout, remembered, |_| true);
     seen.services.iter().map(|service| service.metadata.name.clone().unwrap()).collect()
 }
 

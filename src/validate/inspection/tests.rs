@@ -180,7 +180,7 @@ fn what_was_found_of_another_revision_is_not_known_of_this_one() {
                 "kustomization": {"generation": generation, "revision": revision}},
         });
         let kustomization = Some(kustomization(json!({})));
-        let named = NamedCheck { check: object(check), kustomization, reached: true };
+        let named = NamedCheck { check: object(check), kustomization, reached: true, looked: true };
         check::all(Some(&[named])).unwrap()[0].health
     };
     assert_eq!(healthy(2, "main@sha1:1"), Health::Healthy);
@@ -191,7 +191,8 @@ fn what_was_found_of_another_revision_is_not_known_of_this_one() {
         "metadata": {"namespace": "prod", "name": "shop"}, "spec": {"class": "datadog"},
         "status": {"status": "Healthy", "lastChangeTime": "2026-01-02T03:04:05Z"},
     });
-    let mut named = NamedCheck { check: object(external), kustomization: None, reached: true };
+    let mut named =
+        NamedCheck { check: object(external), kustomization: None, reached: true, looked: true };
     let read = check::all(Some(&[named.clone()])).unwrap();
     assert_eq!(read[0].health, Health::Healthy, "others are believed");
     named.reached = false;
