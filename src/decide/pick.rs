@@ -11,7 +11,7 @@ use crate::decide::gate;
 use crate::decide::side;
 use crate::decide::target::{arrived, barred, delivered, image, owned, targets};
 use crate::model::hold::Hold;
-use crate::model::image::Image;
+use crate::model::image::{Image, parse_digest};
 use crate::model::moment::Timestamp;
 use crate::model::release::{About, Listed, Release, ReleaseRef};
 use crate::model::snapshot::{Offer, Releases, Snapshot};
@@ -246,13 +246,24 @@ pub fn forced(seen: &Snapshot) -> Option<Release> {
 /// The release that an attempt of the history delivered: the one of this number, or with `true`
 /// the last that ended well and is not what runs.
 pub fn former(seen: &Snapshot, number: &str) -> Option<Release> {
-    let release = |entry: &Entry| Image::parse(&entry.release.image).ok().and_then(release_of);
+    let release = |entry: &Entry| recorded(seen, &entry.release).and_then(release_of);
     let mut history = seen.status.history.iter();
     if number == "true" {
         let good = history.filter(|entry| entry.cause.is_none()).filter_map(release);
         return good.into_iter().find(|release| !arrived(seen, &release.image));
     }
     history.find(|entry| entry.number.to_string() == number).and_then(release)
+}
+
+/// The image of an attempt of the history, by its digest where that is required or the tag is not
+/// known to be still that image.
+fn recorded(seen: &Snapshot, release: &ReleaseRef) -> Option<Image> {
+    let mut image = Image::parse(&release.image).ok()?;
+    let stands = digest::of(seen, release).is_some_and(|digest| digest == release.digest);
+    if image.digest.is_none() && (seen.spec.require_digest || !stands) {
+        image.digest = parse_digest(&release.digest).ok();
+    }
+    Some(image)
 }
 
 /// The pin of a release that is to be taken at once.

@@ -2,6 +2,8 @@ use super::*;
 use crate::decide::fixture::{at, at_rest, delivered, release, template};
 use crate::model::gate::{Asks, Gate, GateState, Ran};
 use crate::model::moment::Duration;
+use crate::model::release::Manifest;
+use crate::model::weight::Weight;
 
 /// At rest on 1.1.0, with these tags offered: all that there are, or those that a source shows.
 fn offered(tags: &[&str], whole: bool) -> Snapshot {
@@ -212,6 +214,47 @@ fn a_forced_version_is_taken_once_and_stays_until_a_newer_one() {
         "ManualImage",
         "it failed: nothing else is taken by itself"
     );
+}
+
+#[test]
+fn a_rollback_delivers_the_digest_that_the_entry_has() {
+    let digest = |byte: &str| format!("sha256:{}", byte.repeat(32));
+    let (recorded, other) = (digest("aa"), digest("bb"));
+    for (case, taken, tells, required, want) in [
+        ("no digest was known", "", None, false, "shop:1.0.0".to_owned()),
+        ("the tag tells nothing now", &recorded, None, false, format!("shop:1.0.0@{recorded}")),
+        ("it was pushed again", &recorded, Some(&other), false, format!("shop:1.0.0@{recorded}")),
+        ("the tag is still that image", &recorded, Some(&recorded), false, "shop:1.0.0".into()),
+        ("digests are required", &recorded, Some(&other), true, format!("shop:1.0.0@{recorded}")),
+        ("always", &recorded, Some(&recorded), true, format!("shop:1.0.0@{recorded}")),
+    ] {
+        let mut seen = offered(&["1.2.0", "1.1.0"], true);
+        seen.spec.require_digest = required;
+        let release = ReleaseRef { digest: taken.to_owned(), ..delivered("shop:1.0.0") };
+        seen.status.history = vec![Entry {
+            number: 4,
+            release,
+            revision: template("shop:1.0.0").id.revision("shop", 0),
+            trigger: Trigger::Release,
+            started_at: at(0),
+            ended_at: at(1),
+            cause: None,
+            weight: Weight::FULL,
+            bake: None,
+            intent: None,
+        }];
+        let tells = tells.map(|digest: &String| {
+            let digest = digest.clone();
+            ("1.0.0".to_owned(), Ok(Manifest { digest, ..Manifest::default() }))
+        });
+        seen.manifests = tells.into_iter().collect();
+        for number in ["4", "true"] {
+            let chosen = former(&seen, number).unwrap();
+            assert_eq!(chosen.image.to_string(), want, "{case}, {number}");
+            seen.status.pin = Some(force(&seen, &chosen, at(2)));
+            assert_eq!(told(&pick(&seen, at(3))), want, "{case}: and that is taken");
+        }
+    }
 }
 
 #[test]
