@@ -15,7 +15,7 @@ use crate::model::image::{Image, parse_digest};
 use crate::model::moment::Timestamp;
 use crate::model::release::{About, Listed, Release, ReleaseRef};
 use crate::model::snapshot::{Offer, Releases, Snapshot};
-use crate::model::status::{Entry, Pin, Quarantined, Trigger};
+use crate::model::status::{Entry, Pin, Quarantined, Stage, Trigger};
 use crate::model::template::Container;
 use crate::model::version::Version;
 #[cfg(feature = "planted")]
@@ -121,11 +121,26 @@ fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
     hold.map_or(Pick::Nothing, Pick::Hold)
 }
 
-/// Tells whether another tag of the same version runs: a registry may have both, and then the one
-/// that runs is meant.
+/// Tells whether another tag of the same version runs or is on its way: a registry may have both,
+/// and then that one is meant.
 fn twin(seen: &Snapshot, releases: &Releases, release: &Release) -> bool {
     let mut all = releases.newest_first();
     all.any(|other| other.version.same_precedence(&release.version) && arrived(seen, &other.image))
+        || coming(seen).is_some_and(|tag| other_tag(tag, release))
+}
+
+/// The tag of the attempt whose release is not in the template yet.
+fn coming(seen: &Snapshot) -> Option<&str> {
+    let attempt = seen.status.attempt.as_ref().filter(|attempt| !attempt.delivered)?;
+    let climbs = matches!(attempt.stage, Stage::First { .. } | Stage::Step { .. });
+    climbs.then_some(attempt.release.tag.as_str())
+}
+
+/// Tells whether a tag is another one of the version of a release.
+fn other_tag(tag: &str, release: &Release) -> bool {
+    let version = Version::from_tag(tag);
+    let same = version.is_ok_and(|version| version.same_precedence(&release.version));
+    same && release.image.tag.as_deref() != Some(tag)
 }
 
 /// Why a release that the template does not have is not taken by itself.
@@ -153,11 +168,13 @@ fn older(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option<H
             running: running.to_string(),
         });
     }
-    let tagged = targets.iter().filter_map(|c| image(c)).any(|i| i.tag != release.image.tag);
-    let offered = release.image.tag.clone().unwrap_or_default();
+    let tags = targets.iter().filter_map(|c| image(c)?.tag);
+    let last = delivered(seen).filter(|_| !seen.spec.workload).map(|last| last.tag.clone());
     // Two tags of one version: which is meant is not told, so the present one stays.
-    (tagged && release.version.same_precedence(&running))
-        .then(|| Hold::OlderRelease { offered, running: running.to_string() })
+    let twin = release.version.same_precedence(&running)
+        && tags.chain(last).any(|tag| Some(&tag) != release.image.tag.as_ref());
+    let offered = release.image.tag.clone().unwrap_or_default();
+    twin.then(|| Hold::OlderRelease { offered, running: running.to_string() })
 }
 
 /// The newest version that runs.
@@ -280,24 +297,35 @@ pub fn chose(pin: &Pin, release: &ReleaseRef) -> bool {
     image.is_some_and(|image| ReleaseRef::of(&image).same(release))
 }
 
-/// Finds a release by its version or tag: among those that are offered, those that are known, and
-/// those that ran.
+/// Finds a release by its version or tag: the one of that very tag, else the one that runs, else
+/// the first of that version, of those that are offered, those that are known, and those that ran.
 pub fn find(seen: &Snapshot, version: &str) -> Option<Release> {
-    let offered = seen.offer.newest_first().find(|release| is(&release.image, version));
-    let ran = || {
-        let status = &seen.status;
-        let stable = status.stable.iter().map(|side| &side.release);
-        let attempt = status.attempt.iter().map(|attempt| &attempt.release);
-        let history = status.history.iter().map(|entry| &entry.release);
-        let mut images =
-            stable.chain(attempt).chain(history).filter_map(|r| Image::parse(&r.image).ok());
-        images.find(|image| is(image, version)).and_then(release_of)
-    };
-    offered.cloned().or_else(|| known(seen, version)).or_else(ran)
+    let named = |image: &Image| image.tag.as_deref() == Some(version);
+    let of_version = |image: &Image| is(image, version);
+    let runs = |image: &Image| of_version(image) && arrived(seen, image);
+    let any = |meant: &dyn Fn(&Image) -> bool| shown(seen, meant).or_else(|| ran_as(seen, meant));
+    shown(seen, &named).or_else(|| any(&runs)).or_else(|| any(&of_version))
+}
+
+/// The first of the releases that are offered and those that are known.
+fn shown(seen: &Snapshot, meant: &dyn Fn(&Image) -> bool) -> Option<Release> {
+    let offered = seen.offer.newest_first().find(|release| meant(&release.image));
+    offered.cloned().or_else(|| known(seen, meant))
+}
+
+/// The first of the releases that ran.
+fn ran_as(seen: &Snapshot, meant: &dyn Fn(&Image) -> bool) -> Option<Release> {
+    let status = &seen.status;
+    let stable = status.stable.iter().map(|side| &side.release);
+    let attempt = status.attempt.iter().map(|attempt| &attempt.release);
+    let history = status.history.iter().map(|entry| &entry.release);
+    let mut images =
+        stable.chain(attempt).chain(history).filter_map(|r| Image::parse(&r.image).ok());
+    images.find(|image| meant(image)).and_then(release_of)
 }
 
 /// A release of the list in status, in the repository that is offered, else that of the template.
-fn known(seen: &Snapshot, version: &str) -> Option<Release> {
+fn known(seen: &Snapshot, meant: &dyn Fn(&Image) -> bool) -> Option<Release> {
     let repository = seen.offer.newest_first().next().map(|release| release.image.clone());
     let named = |c: &&Container| seen.spec.container.as_ref().is_none_or(|name| *name == c.name);
     let present = || seen.template.containers.iter().filter(named).find_map(image);
@@ -309,7 +337,7 @@ fn known(seen: &Snapshot, version: &str) -> Option<Release> {
         let (tag, digest) = (Some(listed.tag.clone()), listed.digest.clone());
         Image { repository: repository.clone(), tag, digest: digest.filter(pins) }
     });
-    all.into_iter().find(|image| is(image, version)).and_then(release_of)
+    all.into_iter().find(|image| meant(image)).and_then(release_of)
 }
 
 fn release_of(image: Image) -> Option<Release> {

@@ -98,6 +98,65 @@ fn of_what_was_known_before_nothing_starts() {
 }
 
 #[test]
+fn of_two_tags_of_one_version_the_one_that_was_taken_stays() {
+    let only = |seen: &mut Snapshot, tag: &str| {
+        seen.spec.workload = false;
+        seen.status.stable.as_mut().unwrap().release = delivered(&format!("shop:{tag}"));
+    };
+    let pending = |seen: &mut Snapshot, tag: &str| {
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        attempt.release = delivered(&format!("shop:{tag}"));
+        (attempt.trigger, attempt.delivered) = (Trigger::Release, false);
+        attempt.stage = Stage::Step { number: 1, entered_at: at(0), paused_at: None };
+    };
+    type Change<'a> = &'a dyn Fn(&mut Snapshot, &str);
+    let runs: Change<'_> = &|seen, tag| seen.template = template(&format!("shop:{tag}"));
+    let cases: [(&str, &[&str], Change<'_>, &str, &str); 9] = [
+        ("the source shows the other one", &["1.2.0"], runs, "v1.2.0", "OlderRelease"),
+        ("and back", &["v1.2.0"], runs, "1.2.0", "OlderRelease"),
+        ("it lists both", &["1.2.0", "v1.2.0"], runs, "v1.2.0", "nothing"),
+        ("what is only delivered", &["1.2.0"], &only, "v1.2.0", "OlderRelease"),
+        ("and back", &["v1.2.0"], &only, "1.2.0", "OlderRelease"),
+        ("with both listed", &["1.2.0", "v1.2.0"], &only, "v1.2.0", "nothing"),
+        ("it is on its way", &["1.2.0"], &pending, "v1.2.0", "nothing"),
+        ("and back", &["v1.2.0"], &pending, "1.2.0", "nothing"),
+        ("a newer one is another version", &["1.3.0"], &pending, "1.2.0", "shop:1.3.0"),
+    ];
+    for (case, tags, change, tag, want) in cases {
+        let mut seen = offered(tags, true);
+        change(&mut seen, tag);
+        assert_eq!(told(&pick(&seen, at(0))), want, "{case}: {tag}");
+    }
+}
+
+#[test]
+fn a_person_who_names_one_of_two_tags_gets_that_one() {
+    for (case, wanted, tags, known, runs, want) in [
+        ("the first", "1.2.0", &["1.2.0", "v1.2.0"][..], "", "1.1.0", "shop:1.2.0"),
+        ("the second", "v1.2.0", &["1.2.0", "v1.2.0"], "", "1.1.0", "shop:v1.2.0"),
+        ("though it is not shown at present", "1.2.0", &["v1.2.0"], "1.2.0", "1.1.0", "shop:1.2.0"),
+        ("it runs, and is not shown", "1.2.0", &["v1.2.0"], "", "1.2.0", "nothing"),
+        (
+            "no tag is spelled so: what runs",
+            "01.2.0",
+            &["1.2.0", "v1.2.0"],
+            "",
+            "v1.2.0",
+            "nothing",
+        ),
+        ("else the first", "01.2.0", &["v1.2.0", "1.2.0"], "", "1.1.0", "shop:v1.2.0"),
+    ] {
+        let mut seen = offered(tags, false);
+        seen.template = template(&format!("shop:{runs}"));
+        seen.status.stable.as_mut().unwrap().release = delivered(&format!("shop:{runs}"));
+        seen.spec.wanted_version = Some(wanted.to_owned());
+        let known = (!known.is_empty()).then(|| Listed::of(&release(known)));
+        seen.status.available = known.into_iter().collect();
+        assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
+    }
+}
+
+#[test]
 fn what_ends_by_itself_is_waited_for_behind_a_newer_one_that_does_not() {
     let mut seen = offered(&["2.0.0", "1.2.0", "1.1.0"], true);
     let runs = Ok(Ran { release: delivered("shop:1.2.0"), since: at(10) });
