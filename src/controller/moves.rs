@@ -130,8 +130,8 @@ fn reading(
 ) -> Option<Reading> {
     let followed = ctx.readings.follow(key, subject::followed(rollout), now);
     let reached = |from: &str, to: &str| ctx.stores.reach.allows(from, to);
-    let shown = || ctx.readings.look(policy?, reached, now);
-    followed.or_else(shown)
+    let shown = ctx.readings.look(key, policy, reached, now);
+    followed.or(shown)
 }
 
 /// What a Rollout wants to know of the images of its releases.

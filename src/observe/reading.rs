@@ -111,6 +111,8 @@ struct Known {
     entries: BTreeMap<Subject, Entry>,
     /// When which one is to be asked about, of those that nobody asks about now.
     line: BTreeSet<(Instant, Subject)>,
+    /// The repository and the policy that each Rollout looks at.
+    looks: BTreeMap<Key, (Subject, Key)>,
     /// What each Rollout follows itself.
     follows: BTreeMap<Key, Subject>,
     /// Where the images are of which each Rollout needs manifests.
@@ -120,7 +122,7 @@ struct Known {
 #[derive(Debug, Default)]
 struct Entry {
     /// What each policy showed when it was last looked at.
-    shown: BTreeMap<Key, String>,
+    shown: BTreeMap<Key, Shown>,
     /// How often each Rollout that follows it itself wants it to be asked about.
     every: BTreeMap<Key, Duration>,
     reading: Option<Reading>,
@@ -146,6 +148,13 @@ struct Entry {
     failures: u32,
 }
 
+/// What a policy showed, and the Rollouts that look at it.
+#[derive(Debug, Default)]
+struct Shown {
+    what: String,
+    by: BTreeSet<Key>,
+}
+
 /// What one Rollout wants to know of images.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wants {
@@ -155,34 +164,37 @@ struct Wants {
 }
 
 impl Readings {
-    /// Tells what is known of the repository of a policy, and has it asked anew where the policy
-    /// shows something new. `reached` tells whether it may name one of another namespace.
+    /// Tells what is known of the repository of the policy that a Rollout looks at, and has it asked
+    /// anew where the policy shows something new; a policy that no Rollout looks at any more is
+    /// forgotten. `reached` tells whether it may name one of another namespace.
     pub fn look(
         &self,
-        policy: &ImagePolicy,
+        rollout: &Key,
+        policy: Option<&ImagePolicy>,
         reached: impl Fn(&str, &str) -> bool,
         now: Instant,
     ) -> Option<Reading> {
-        let repository = behind(policy)?;
-        let latest = policy.status.as_ref().and_then(|status| status.latest_ref.as_ref())?;
-        let generation = policy.metadata.generation.unwrap_or(0);
-        let digest = latest.digest.as_deref().unwrap_or_default();
-        let asked = policy.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_deref());
-        let asked = asked.unwrap_or_default();
-        let shows = format!("{generation} {} {digest} {asked}", latest.tag);
-        let own = Key::of(&policy.metadata);
-        if !reached(&own.namespace, &repository.namespace) {
-            return Some(out_of_reach(&repository));
-        }
+        let sight = policy.and_then(sight);
+        let far = sight.as_ref().filter(|(to, own, _)| !reached(&own.namespace, &to.namespace));
+        let far = far.map(|(repository, _, _)| out_of_reach(repository));
+        let near = sight.filter(|_| far.is_none());
+        let place =
+            near.as_ref().map(|(to, own, _)| (Subject::Repository(to.clone()), own.clone()));
         let mut known = self.lock();
-        let subject = Subject::Repository(repository);
+        if known.looks.get(rollout) != place.as_ref() {
+            known.look_away(rollout);
+        }
+        let Some(((subject, own), (_, _, shows))) = place.zip(near) else { return far };
+        known.looks.insert(rollout.clone(), (subject.clone(), own.clone()));
         let entry = known.entries.entry(subject.clone()).or_default();
         let reading = match entry.denied.get(&own.namespace) {
             Some(why) => Some(Reading::Unread { reason: DENIED, why: why.clone() }),
             None => entry.reading.clone(),
         };
-        if entry.shown.get(&own) != Some(&shows) {
-            entry.shown.insert(own, shows);
+        let shown = entry.shown.entry(own).or_default();
+        shown.by.insert(rollout.clone());
+        if shown.what != shows {
+            shown.what = shows;
             (entry.list, entry.recheck) = (true, true);
             known.ask(&subject, Some(now));
             self.bell.notify_one();
@@ -261,6 +273,7 @@ impl Readings {
     /// Forgets a Rollout that is gone.
     pub fn leave(&self, rollout: &Key) {
         let mut known = self.lock();
+        known.look_away(rollout);
         known.leave(rollout);
         known.ignore(rollout);
     }
@@ -360,6 +373,17 @@ impl Known {
         if let Some(due) = entry.due.filter(|_| entry.asking.is_none()) {
             self.line.insert((due, subject.clone()));
         }
+    }
+
+    /// Forgets that a Rollout looks at a policy.
+    fn look_away(&mut self, rollout: &Key) {
+        let Some((subject, policy)) = self.looks.remove(rollout) else { return };
+        let Some(entry) = self.entries.get_mut(&subject) else { return };
+        if let Some(shown) = entry.shown.get_mut(&policy) {
+            shown.by.remove(rollout);
+        }
+        entry.shown.retain(|_, shown| !shown.by.is_empty());
+        self.drop_unused(&subject);
     }
 
     fn leave(&mut self, rollout: &Key) {
@@ -474,6 +498,18 @@ impl Entry {
         let jitter = (every / JITTER_PART).mul_f64(fastrand::f64());
         self.asked.map(|asked| asked + every + jitter)
     }
+}
+
+/// The repository of a policy, its own name, and what it shows.
+fn sight(policy: &ImagePolicy) -> Option<(Key, Key, String)> {
+    let repository = behind(policy)?;
+    let status = policy.status.as_ref()?;
+    let latest = status.latest_ref.as_ref()?;
+    let generation = policy.metadata.generation.unwrap_or(0);
+    let digest = latest.digest.as_deref().unwrap_or_default();
+    let asked = status.last_handled_reconcile_at.as_deref().unwrap_or_default();
+    let shows = format!("{generation} {} {digest} {asked}", latest.tag);
+    Some((repository, Key::of(&policy.metadata), shows))
 }
 
 /// The reason of what a policy may not know.

@@ -14,7 +14,8 @@ fn policy(name: &str, tag: &str) -> ImagePolicy {
 }
 
 fn look(readings: &Readings, policy: &ImagePolicy, now: Instant) -> Option<Reading> {
-    readings.look(policy, |from, to| from == to, now)
+    let rollout = Key::new("prod", policy.metadata.name.as_deref().unwrap());
+    readings.look(&rollout, Some(policy), |from, to| from == to, now)
 }
 
 fn taken(readings: &Readings, now: Instant) -> Option<Subject> {
@@ -73,27 +74,60 @@ async fn what_failed_is_asked_about_again_ever_more_rarely() {
 }
 
 #[test]
-fn a_repository_of_another_namespace_is_asked_about_where_the_policy_may_name_it() {
+fn a_policy_that_no_rollout_looks_at_is_forgotten_with_its_repository() {
     let readings = Readings::default();
     let now = Instant::now();
+    let (one, two) = (policy("one", "1.0.0"), policy("two", "1.0.0"));
+    let (a, b) = (Key::new("prod", "a"), Key::new("prod", "b"));
+    let look = |rollout, policy| readings.look(rollout, policy, |_, _| true, now);
+    let known = || {
+        let known = readings.lock();
+        let policies = known.entries.values().map(|entry| entry.shown.len()).sum::<usize>();
+        (known.entries.len(), policies, known.line.len(), known.looks.len())
+    };
+    look(&a, Some(&one));
+    look(&b, Some(&one));
+    assert_eq!(known(), (1, 1, 1, 2));
+    look(&a, None);
+    assert_eq!(known(), (1, 1, 1, 1), "another one looks at it");
+    look(&b, Some(&two));
+    assert_eq!(known(), (1, 1, 1, 1), "another policy of the same repository");
+    let mut elsewhere = policy("two", "1.0.0");
+    elsewhere.spec = json!({"imageRepositoryRef": {"name": "till"}});
+    look(&b, Some(&elsewhere));
+    assert_eq!(known(), (1, 1, 1, 1), "another repository of the same policy");
+    readings.leave(&b);
+    assert_eq!(known(), (0, 0, 0, 0), "the Rollout is gone");
+    look(&a, Some(&one));
+    let asked = readings.take(now).unwrap();
+    look(&a, None);
+    assert_eq!(known(), (0, 0, 0, 0), "the policy is gone while its repository is asked about");
+    let news = readings.finish((&asked.subject, asked.number), tags("1.0.0"), now);
+    assert_eq!((news, known()), (News::default(), (0, 0, 0, 0)), "nobody is told");
+}
+
+#[test]
+fn a_repository_of_another_namespace_is_asked_about_where_the_policy_may_name_it() {
+    let readings = Readings::default();
+    let (now, shop) = (Instant::now(), Key::new("prod", "shop"));
     let mut other = policy("one", "1.0.0");
     other.spec = json!({"imageRepositoryRef": {"name": "shop", "namespace": "team"}});
-    let told = readings.look(&other, |from, to| from == to, now);
+    let told = readings.look(&shop, Some(&other), |from, to| from == to, now);
     let Some(Reading::Unread { reason, why }) = told else { panic!("{told:?}") };
     assert_eq!(reason, "AccessDenied");
     assert!(why.contains("--allow-cross-namespace-refs=team"), "{why}");
     assert_eq!(readings.take(now).map(|ask| ask.subject), None, "nobody is asked");
 
-    assert_eq!(readings.look(&other, |_, _| true, now), None);
+    assert_eq!(readings.look(&shop, Some(&other), |_, _| true, now), None);
     let ask = readings.take(now).unwrap();
     assert_eq!(ask.subject, Subject::Repository(Key::new("team", "shop")));
     assert_eq!(ask.namespaces, BTreeSet::from(["flux".to_owned()]));
     let denied = BTreeMap::from([("flux".to_owned(), "no".to_owned())]);
     finish(&readings, &ask.subject, Fetched { denied, ..tags("1.0.0") }, now);
-    let told = readings.look(&other, |_, _| true, now);
+    let told = readings.look(&shop, Some(&other), |_, _| true, now);
     assert_eq!(told, Some(Reading::Unread { reason: "AccessDenied", why: "no".to_owned() }));
     other.spec = serde_json::Value::Null;
-    assert_eq!(readings.look(&other, |_, _| true, now), None);
+    assert_eq!(readings.look(&shop, Some(&other), |_, _| true, now), None);
 }
 
 /// A repository that a Rollout follows itself.
