@@ -44,8 +44,8 @@ pub async fn write(client: &Client, maker: &Maker, write: &GateWrite) -> Result<
             let created = send::create(client, &reference, body, Run::Real).await;
             created.map_err(|error| already(&reference, error))
         }
-        GateWrite::Set { target, passing, turns_at, .. } => {
-            let patch = gate::set(target, *passing, *turns_at);
+        GateWrite::Set { target, rollout, passing, turns_at, .. } => {
+            let patch = gate::set(target, rollout, *passing, *turns_at);
             send::patch(client, &reference, patch, &target.resource_version, Part::Main).await
         }
         GateWrite::Delete { target, .. } => send::delete(client, &reference, target).await,

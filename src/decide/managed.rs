@@ -64,8 +64,9 @@ fn writes(seen: &Watched, schedule: &Schedule, stands: &Standing) -> Vec<GateWri
         if !wanted(gate) {
             return Some(GateWrite::Delete { namespace, target });
         }
-        let same = (gate.passing, gate.turns_at) == (passing, turns_at);
-        (!same).then_some(GateWrite::Set { namespace, target, passing, turns_at })
+        let same = gate.plain && (gate.passing, gate.turns_at) == (passing, turns_at);
+        let rollout = gate.rollout.clone();
+        (!same).then_some(GateWrite::Set { namespace, target, rollout, passing, turns_at })
     });
     let missing = seen.rollouts.iter().filter_map(|(namespace, rollout)| {
         let name = gate(seen, rollout);

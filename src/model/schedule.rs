@@ -111,6 +111,8 @@ pub struct ManagedGate {
     pub passing: bool,
     /// When it is said to turn: to open where it is closed, to close where it is open.
     pub turns_at: Option<Timestamp>,
+    /// Whether it asks for nothing else: no version, approval, Rollout or signature.
+    pub plain: bool,
     /// Whether it is being deleted.
     pub ending: bool,
 }
@@ -150,12 +152,14 @@ pub enum GateWrite {
         /// When it turns.
         turns_at: Option<Timestamp>,
     },
-    /// Open or close it.
+    /// Open or close it, and take out what else it asks for.
     Set {
         /// Its namespace.
         namespace: String,
         /// The gate.
         target: Target,
+        /// The Rollout that it is for.
+        rollout: String,
         /// Whether it lets releases through.
         passing: bool,
         /// When it turns.

@@ -68,7 +68,7 @@ pub fn create(maker: &Maker, gate: NewGate<'_>) -> Value {
                 "controller": true,
             }],
         },
-        "spec": {"rolloutRef": {"name": rollout}, "passing": passing},
+        "spec": spec(rollout, passing),
     })
 }
 
@@ -80,10 +80,15 @@ fn turning(passing: bool, turns_at: Option<Timestamp>) -> Value {
     }
 }
 
-/// Opens or closes a gate. Its annotations are ours alone: it is made and taken away by us.
-pub fn set(target: &Target, passing: bool, turns_at: Option<Timestamp>) -> Patch {
+fn spec(rollout: &str, passing: bool) -> Value {
+    json!({"rolloutRef": {"name": rollout}, "passing": passing})
+}
+
+/// Opens or closes a gate. Its spec and its annotations are ours alone: it is made and taken away
+/// by us.
+pub fn set(target: &Target, rollout: &str, passing: bool, turns_at: Option<Timestamp>) -> Patch {
     Edit::at(&target.resource_version)
-        .add(&["spec", "passing"], passing)
+        .add(&["spec"], spec(rollout, passing))
         .add(&["metadata", "annotations"], turning(passing, turns_at))
         .done()
 }

@@ -9,7 +9,7 @@ use kube::api::ObjectMeta;
 use sha2::{Digest, Sha256};
 
 use crate::api::foreign::Namespace;
-use crate::api::gate::RolloutGate;
+use crate::api::gate::{RolloutGate, RolloutGateSpec};
 use crate::api::rollout::Rollout;
 use crate::api::schedule::{
     ClusterRolloutSchedule, DayOfWeek, RolloutSchedule, ScheduleAction, ScheduleRule,
@@ -169,8 +169,24 @@ fn managed(gate: &RolloutGate) -> ManagedGate {
         rollout: gate.spec.rollout_ref.as_ref().map(|one| one.name.clone()).unwrap_or_default(),
         passing: gate.spec.passing.unwrap_or(true),
         turns_at: turns_at(gate),
+        plain: plain(&gate.spec),
         ending: gate.metadata.deletion_timestamp.is_some(),
     }
+}
+
+/// Tells whether a gate asks for nothing but to be open or closed.
+fn plain(spec: &RolloutGateSpec) -> bool {
+    let RolloutGateSpec {
+        rollout_ref: _,
+        rollout_selector,
+        passing: _,
+        allowed_versions,
+        approval,
+        depends_on,
+        verified,
+    } = spec;
+    let asks = allowed_versions.is_some() || approval.is_some() || depends_on.is_some();
+    !asks && verified.is_none() && rollout_selector.is_none()
 }
 
 fn read(parts: &Parts<'_>) -> Result<Schedule, Problem> {

@@ -42,6 +42,7 @@ fn made(rollout: &str, passing: bool, turns_at: Option<Timestamp>) -> ManagedGat
         rollout: rollout.to_owned(),
         passing,
         turns_at,
+        plain: true,
         ending: false,
     }
 }
@@ -103,6 +104,16 @@ fn gates_stand_as_the_rules_say() {
             60,
             both(false, Some(at(60))),
             vec!["=office-1-shop true Some(120)", "=office-1-till true Some(120)"],
+        ),
+        (
+            "what else one asks for is taken out, open or not",
+            deny,
+            0,
+            vec![
+                ManagedGate { plain: false, ..made("shop", true, Some(at(60))) },
+                made("till", true, Some(at(60))),
+            ],
+            vec!["=office-1-shop true Some(60)"],
         ),
         ("what is as it should be is left", deny, 0, both(true, Some(at(60))), vec![]),
         (

@@ -106,6 +106,19 @@ fn gates_are_told_from_those_of_others() {
         }))
     };
     let mut seen = seen(one(json!({})));
+    for (asks, plain) in [
+        (json!({}), true),
+        (json!({"allowedVersions": ["1.2.3"]}), false),
+        (json!({"allowedVersions": []}), false),
+        (json!({"passing": null, "approval": {}}), false),
+        (json!({"passing": null, "dependsOn": {"rollout": {"name": "till"}}}), false),
+        (json!({"passing": null, "verified": true}), false),
+    ] {
+        let mut wire = serde_json::to_value(&*gate("a", "s1")).unwrap();
+        wire["spec"] = merged(&wire["spec"], &asks);
+        seen.gates = vec![object(wire)];
+        assert_eq!(watched(&seen).gates[0].plain, plain, "{asks}");
+    }
     seen.gates = vec![gate("a", "s1"), gate("b", "older")];
     let known = watched(&seen);
     assert_eq!(known.gates.len(), 1);
