@@ -1,5 +1,5 @@
 use super::*;
-use crate::decide::fixture::{at, at_rest, delivered, release, template};
+use crate::decide::fixture::{at, at_rest, bound, delivered, release, template};
 use crate::model::gate::{Asks, Gate, GateState, Ran};
 use crate::model::moment::Duration;
 use crate::model::release::Manifest;
@@ -94,6 +94,44 @@ fn of_what_was_known_before_nothing_starts() {
         }
         assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
         assert_eq!(available(&seen).len(), tags.len(), "{case}");
+    }
+}
+
+#[test]
+fn a_process_that_begins_anew_takes_nothing_back_from_a_source_that_shows_less() {
+    let runs = |seen: &mut Snapshot| seen.template = template("shop:1.2.0");
+    let only = |seen: &mut Snapshot| {
+        seen.spec.workload = false;
+        seen.status.stable.as_mut().unwrap().release = delivered("shop:1.2.0");
+    };
+    let bakes = |seen: &mut Snapshot| {
+        seen.spec.workload = false;
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        attempt.release = delivered("shop:1.2.0");
+        attempt.stage = Stage::Baking { entered_at: at(0), since: None };
+    };
+    let lost = |seen: &mut Snapshot| {
+        seen.spec.workload = false;
+        seen.status = Default::default();
+        seen.bindings = vec![bound(Some("1.2.0"))];
+    };
+    let away = |seen: &mut Snapshot| {
+        let why = "Ready is Unknown".to_owned();
+        seen.offer =
+            Offer::Nothing(Hold::SourceNotReady { source: "ImagePolicy shop".into(), why });
+    };
+    let cases: [(&str, fn(&mut Snapshot), &str); 5] = [
+        ("the template has a newer one", runs, "OlderRelease"),
+        ("a newer one was delivered", only, "OlderRelease"),
+        ("a newer one bakes", bakes, "OlderRelease"),
+        ("the status is lost, the bound field tells", lost, "OlderRelease"),
+        ("the source is not Ready at its generation", away, "SourceNotReady"),
+    ];
+    for (case, change, want) in cases {
+        let mut seen = offered(&["1.1.0"], false);
+        seen.status.available = vec![Listed::of(&release("1.2.0"))];
+        change(&mut seen);
+        assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
     }
 }
 
