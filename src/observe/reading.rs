@@ -164,7 +164,7 @@ struct Wants {
 }
 
 impl Readings {
-    /// Tells what is known of the repository of the policy that a Rollout looks at, and has it asked
+    /// Tells what is known of the repository of the policy a Rollout looks at, and has it asked
     /// anew where the policy shows something new; a policy that no Rollout looks at any more is
     /// forgotten. `reached` tells whether it may name one of another namespace.
     pub fn look(

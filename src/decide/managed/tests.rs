@@ -105,16 +105,6 @@ fn gates_stand_as_the_rules_say() {
             both(false, Some(at(60))),
             vec!["=office-1-shop true Some(120)", "=office-1-till true Some(120)"],
         ),
-        (
-            "what else one asks for is taken out, open or not",
-            deny,
-            0,
-            vec![
-                ManagedGate { plain: false, ..made("shop", true, Some(at(60))) },
-                made("till", true, Some(at(60))),
-            ],
-            vec!["=office-1-shop true Some(60)"],
-        ),
         ("what is as it should be is left", deny, 0, both(true, Some(at(60))), vec![]),
         (
             "an open one knows when it closes",
@@ -177,6 +167,14 @@ fn a_gate_of_somebody_else_is_told_of_and_left() {
     seen.gates = vec![made("till", true, Some(at(60)))];
     let Turn::Report(status) = next(&seen, at(0)) else { panic!("nothing is stored") };
     assert_eq!(status.conditions[0].reason, "NameTaken");
+}
+
+#[test]
+fn what_else_a_gate_asks_for_is_taken_out_open_or_not() {
+    let mut seen = seen(Action::Deny);
+    let odd = ManagedGate { plain: false, ..made("shop", true, Some(at(60))) };
+    seen.gates = vec![odd, made("till", true, Some(at(60)))];
+    assert_eq!(told(next(&seen, at(0))), ["=office-1-shop true Some(60)"]);
 }
 
 #[test]
