@@ -140,10 +140,9 @@ fn what_is_delivered_after_an_absence_has_its_time_from_then_on() {
         seen.bindings = vec![Binding { ours: true, ..bound(Some(value)) }];
         change(&mut seen);
         match crate::decide::told(&seen, at(minute)) {
-            Some(Act::Commit(status)) => match status.attempt.unwrap().stage {
-                Stage::Baking { entered_at, since: None } => format!("from {entered_at}"),
-                other => format!("{other:?}"),
-            },
+            Some(Act::Commit(status)) => {
+                format!("from {}", status.attempt.unwrap().stage.entered_at())
+            }
             Some(Act::Apply(writes)) => format!("{} write", writes.len()),
             other => format!("{other:?}"),
         }

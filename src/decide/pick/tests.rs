@@ -120,7 +120,8 @@ fn a_process_that_begins_anew_takes_nothing_back_from_a_source_that_shows_less()
         seen.offer =
             Offer::Nothing(Hold::SourceNotReady { source: "ImagePolicy shop".into(), why });
     };
-    let cases: [(&str, fn(&mut Snapshot), &str); 5] = [
+    type Patch = fn(&mut Snapshot);
+    let cases: [(&str, Patch, &str); 5] = [
         ("the template has a newer one", runs, "OlderRelease"),
         ("a newer one was delivered", only, "OlderRelease"),
         ("a newer one bakes", bakes, "OlderRelease"),
