@@ -43,8 +43,8 @@ fn every_story_ends_the_same_wherever_the_controller_ends() {
     }
 }
 
-/// Every pair with `STAIRLOCK_PAIRS=1`, every 17th with `make sim`, else every 53rd: `make test` has
-/// to be done in 40 minutes where nothing is built yet.
+/// Every pair with `STAIRLOCK_PAIRS=1`, every 17th with `make sim`, else every 53rd: `make test`
+/// has to be done in 40 minutes where nothing is built yet.
 #[test]
 fn every_story_ends_the_same_wherever_the_controller_ends_twice() {
     let every = number("STAIRLOCK_PAIRS", 53) as usize;
