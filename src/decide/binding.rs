@@ -15,8 +15,7 @@ use crate::planted::{Bug, active};
 
 /// Targets that are remembered: more than any Rollout has, small in status.
 const TARGETS_MAX: usize = 64;
-/// How many times in a row a value may vanish, or a person set another one, until it is not put
-/// back any more.
+/// How many times in a row a value may vanish before it is not put back any more.
 const REVERTS_MAX: u32 = 2;
 
 /// The release that a bound field is to tell of, `None` where it is nobody's yet.
@@ -76,10 +75,6 @@ fn trouble(status: &Status, binding: &Binding) -> Option<Trouble> {
             Some(Trouble::Conflict { field: field(), manager: manager.clone() })
         }
         Some(manager) => Some(Trouble::Owned { field: field(), manager: manager.clone() }),
-        None if worn && binding.person.is_some() => {
-            let manager = binding.person.clone().unwrap_or_default();
-            Some(Trouble::Insisted { field: field(), manager })
-        }
         None if worn => {
             let manager = "another manager".to_owned();
             Some(Trouble::Conflict { field: field(), manager })
@@ -120,9 +115,8 @@ pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
         .collect();
     let vanished = |(binding, value): &&(&Binding, &str)| {
         let there = known(status, binding).is_some_and(|known| known.value == *value);
-        // What is ours is another release of our own, not yet remembered; a GitOps tool that is to
-        // leave the field alone, and another Rollout, have let it go.
-        there && !binding.ours && (!binding.yields || binding.person.is_some())
+        // What is ours is another release of our own, not yet remembered.
+        there && !binding.yields && !binding.ours
     };
     if let Some((binding, _)) = due.iter().find(vanished) {
         return Some(counted(seen, binding, now));
@@ -161,8 +155,7 @@ fn requests(seen: &Snapshot) -> Vec<Write> {
     once.map(request).collect()
 }
 
-/// A value that was there is gone, and nobody or a person has the field: that is counted before it
-/// is put back.
+/// A value that was there is gone, and nobody has the field: that is counted before it is put back.
 fn counted(seen: &Snapshot, binding: &Binding, now: Timestamp) -> Act {
     let mut status = seen.status.clone();
     let mut all = status.targets.iter_mut();

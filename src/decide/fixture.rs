@@ -65,7 +65,6 @@ pub fn bound(value: Option<&str>) -> Binding {
         ours: value.is_some(),
         yields: false,
         rival: None,
-        person: None,
         feeds: false,
         promoted: false,
         trouble: None,

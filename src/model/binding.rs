@@ -72,8 +72,6 @@ pub struct Binding {
     pub yields: bool,
     /// Another manager that has it and does not.
     pub rival: Option<String>,
-    /// Whose tool set another value than is to be there, where it was a person's.
-    pub person: Option<String>,
     /// Whether the object applies the Rollout itself: its template arrives through it.
     pub feeds: bool,
     /// Whether it is written only once the release has all traffic.
@@ -131,13 +129,6 @@ pub enum Trouble {
         /// The manager.
         manager: String,
     },
-    /// A person's tool set another value twice in a row after a delivery.
-    Insisted {
-        /// The field.
-        field: Field,
-        /// The manager.
-        manager: String,
-    },
     /// Another manager took the field back after a delivery.
     Conflict {
         /// The field.
@@ -170,7 +161,7 @@ impl Trouble {
                 TargetKind::Kustomization => "SubstituteOwned",
                 TargetKind::OciRepository => "RefOwned",
             },
-            Self::Insisted { .. } | Self::Conflict { .. } => "OwnershipConflict",
+            Self::Conflict { .. } => "OwnershipConflict",
             Self::Precedence { .. } => "RefPrecedence",
             Self::Suspended { .. } => "TargetSuspended",
         }
@@ -184,7 +175,6 @@ impl Trouble {
             }
             Self::Duplicate { field, .. }
             | Self::Owned { field, .. }
-            | Self::Insisted { field, .. }
             | Self::Conflict { field, .. }
             | Self::Precedence { field, .. } => &field.name,
         }
@@ -202,12 +192,6 @@ impl Trouble {
                 format!("{field} is bound to {holder} as well; remove one of the annotations")
             }
             Self::Owned { field, manager } => owned(field, manager),
-            Self::Insisted { field, manager } => format!(
-                "{manager} set {field} to another value twice since it was delivered, and has its \
-                 way; to run that version name it in spec.wantedVersion or by the command \
-                 rollback, to follow the Rollout set the delivered value again, else remove the \
-                 annotation"
-            ),
             Self::Conflict { field, manager } => {
                 format!("{manager} took {field} back after it was delivered; {}", remedy(field))
             }

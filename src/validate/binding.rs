@@ -115,7 +115,6 @@ struct Hands {
     ours: bool,
     yields: bool,
     rival: Option<String>,
-    person: Option<String>,
 }
 
 impl Scene<'_> {
@@ -213,7 +212,7 @@ impl Scene<'_> {
                 ),
             }),
         };
-        let Hands { ours, yields, rival, person } = hands;
+        let Hands { ours, yields, rival } = hands;
         Binding {
             field,
             uid: meta.uid.clone().unwrap_or_default(),
@@ -223,7 +222,6 @@ impl Scene<'_> {
             ours,
             yields,
             rival,
-            person,
             feeds,
             promoted: timing.clone().unwrap_or_default(),
             trouble: trouble.or(timing.err()),
@@ -312,9 +310,7 @@ impl Scene<'_> {
         let yielding =
             |name: &str| owner::person(name) || flux(name) || kuberik(name) || former(name);
         let rival = others.iter().find(|name| !yielding(name)).map(|name| (*name).clone());
-        let person = others.iter().find(|name| owner::person(name)).map(|name| (*name).clone());
-        let person = person.filter(|_| rival.is_none());
-        Hands { ours, yields: !others.is_empty() && rival.is_none(), rival, person }
+        Hands { ours, yields: !others.is_empty() && rival.is_none(), rival }
     }
 
     /// Tells whether a Kustomization applies the Rollout itself.

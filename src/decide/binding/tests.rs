@@ -100,22 +100,6 @@ fn what_another_manager_takes_away_is_not_fought_over() {
         assert_eq!(code(&seen), hold, "{case}");
     }
 
-    // A person's tool: put back once, then it is what somebody wants.
-    for (case, targets, want, hold) in [
-        ("a person sets it", vec![known("1.0.0", 0)], "counts 1", ""),
-        ("counted: it is put back", vec![known("", 1)], "1.0.0, taken from a person", ""),
-        ("the same again", vec![known("1.0.0", 1)], "counts 2", ""),
-        ("counted twice: it stays", vec![known("", 2)], "nothing", "OwnershipConflict"),
-    ] {
-        let mut binding = bound(Some("0.8.0"));
-        (binding.ours, binding.yields) = (false, true);
-        binding.person = Some("kubectl-edit".to_owned());
-        let mut seen = with(at_rest(), binding);
-        seen.status.targets = targets;
-        assert_eq!(told(deliver(&seen, at(2))), want, "{case}");
-        assert_eq!(code(&seen), hold, "{case}");
-    }
-
     // Back again: after the last of our tries it was somebody else who put it there.
     for (counted, left) in [(1, 1), (2, 0)] {
         let mut seen = with(at_rest(), bound(Some("1.0.0")));
