@@ -110,7 +110,10 @@ fn newest(seen: &Snapshot, releases: &Releases, now: Timestamp) -> Pick {
             return stale.unwrap_or_else(|| Pick::Release(release.clone()));
         };
         // What is about to be known would come right after an older one.
-        let last = matches!(hold, Hold::OlderRelease { .. } | Hold::DigestUnknown { .. });
+        let last = matches!(
+            hold,
+            Hold::OlderRelease { .. } | Hold::AmbiguousRelease { .. } | Hold::DigestUnknown { .. }
+        );
         refused.push(hold);
         if last {
             break;
@@ -170,11 +173,11 @@ fn older(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option<H
     }
     let tags = targets.iter().filter_map(|c| image(c)?.tag);
     let last = delivered(seen).filter(|_| !seen.spec.workload).map(|last| last.tag.clone());
-    // Two tags of one version: which is meant is not told, so the present one stays.
-    let twin = release.version.same_precedence(&running)
-        && tags.chain(last).any(|tag| Some(&tag) != release.image.tag.as_ref());
     let offered = release.image.tag.clone().unwrap_or_default();
-    twin.then(|| Hold::OlderRelease { offered, running: running.to_string() })
+    // Two tags of one version: which is meant is not told, so the present one stays.
+    let other = tags.chain(last).find(|tag| *tag != offered);
+    let other = other.filter(|_| release.version.same_precedence(&running));
+    other.map(|running| Hold::AmbiguousRelease { offered, running })
 }
 
 /// The newest version that runs.

@@ -137,6 +137,13 @@ pub enum Hold {
         /// The version that runs.
         running: String,
     },
+    /// The offered tag is another one of the version that runs: which is meant is not told.
+    AmbiguousRelease {
+        /// The tag offered.
+        offered: String,
+        /// The tag that runs.
+        running: String,
+    },
     /// A gate does not let the release through.
     GateClosed {
         /// The RolloutGate.
@@ -337,6 +344,7 @@ impl Hold {
             Self::VersionNotFound { .. } => "VersionNotFound",
             Self::OutOfRange { .. } => "OutOfRange",
             Self::OlderRelease { .. } => "OlderRelease",
+            Self::AmbiguousRelease { .. } => "AmbiguousRelease",
             Self::GateClosed { .. } => "GateClosed",
             Self::NotApproved { .. } => "NotApproved",
             Self::ReleaseInterval { .. } => "ReleaseInterval",
@@ -409,6 +417,7 @@ impl Hold {
             | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
+            | Self::AmbiguousRelease { .. }
             | Self::GateClosed { until: None, .. }
             | Self::ImageOwned { .. }
             | Self::ContainerUnknown { .. }
@@ -475,6 +484,7 @@ impl Hold {
             | Self::SourceSuspect { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
+            | Self::AmbiguousRelease { .. }
             | Self::GateClosed { .. }
             | Self::NotApproved { .. }
             | Self::ReleaseInterval { .. }
@@ -533,6 +543,7 @@ impl Hold {
             | Self::VersionNotFound { .. }
             | Self::OutOfRange { .. }
             | Self::OlderRelease { .. }
+            | Self::AmbiguousRelease { .. }
             | Self::ReleaseInterval { .. }
             | Self::ManualImage { .. }
             | Self::ContainerUnknown { .. }
@@ -584,9 +595,8 @@ impl Hold {
             Self::OutOfRange { version, range } => {
                 format!("version {version} is outside spec.semver {range:?}")
             }
-            Self::OlderRelease { offered, running } => {
-                format!("version {offered} is older than {running}, which runs")
-            }
+            Self::OlderRelease { offered, running } => remedy::older_release(offered, running),
+            Self::AmbiguousRelease { offered, running } => remedy::ambiguous(offered, running),
             Self::GateClosed { gate, why, .. } => format!("RolloutGate {gate}: {why}"),
             Self::NotApproved { gate, version } => remedy::not_approved(gate, version),
             Self::ReleaseInterval { .. } => remedy::release_interval(),

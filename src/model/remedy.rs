@@ -49,6 +49,19 @@ pub fn image_mismatch(offered: &str, present: &str) -> String {
     )
 }
 
+/// Says what hold `older_release` is about.
+pub fn older_release(offered: &str, running: &str) -> String {
+    format!("version {offered} is older than {running}, which runs")
+}
+
+/// Says what hold `ambiguous_release` is about.
+pub fn ambiguous(offered: &str, running: &str) -> String {
+    format!(
+        "{offered} and {running}, which runs, are two tags of one version; {running} stays until a \
+         newer one is offered, or spec.wantedVersion names the other"
+    )
+}
+
 /// Says what hold `manual_image` is about.
 pub fn manual_image(image: &str) -> String {
     format!("{image} was chosen by hand and stays until a newer release or the command retry")

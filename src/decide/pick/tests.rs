@@ -151,11 +151,11 @@ fn of_two_tags_of_one_version_the_one_that_was_taken_stays() {
     type Change<'a> = &'a dyn Fn(&mut Snapshot, &str);
     let runs: Change<'_> = &|seen, tag| seen.template = template(&format!("shop:{tag}"));
     let cases: [(&str, &[&str], Change<'_>, &str, &str); 9] = [
-        ("the source shows the other one", &["1.2.0"], runs, "v1.2.0", "OlderRelease"),
-        ("and back", &["v1.2.0"], runs, "1.2.0", "OlderRelease"),
+        ("the source shows the other one", &["1.2.0"], runs, "v1.2.0", "AmbiguousRelease"),
+        ("and back", &["v1.2.0"], runs, "1.2.0", "AmbiguousRelease"),
         ("it lists both", &["1.2.0", "v1.2.0"], runs, "v1.2.0", "nothing"),
-        ("what is only delivered", &["1.2.0"], &only, "v1.2.0", "OlderRelease"),
-        ("and back", &["v1.2.0"], &only, "1.2.0", "OlderRelease"),
+        ("what is only delivered", &["1.2.0"], &only, "v1.2.0", "AmbiguousRelease"),
+        ("and back", &["v1.2.0"], &only, "1.2.0", "AmbiguousRelease"),
         ("with both listed", &["1.2.0", "v1.2.0"], &only, "v1.2.0", "nothing"),
         ("it is on its way", &["1.2.0"], &pending, "v1.2.0", "nothing"),
         ("and back", &["v1.2.0"], &pending, "1.2.0", "nothing"),

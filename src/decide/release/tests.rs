@@ -28,7 +28,7 @@ fn a_release_is_wanted_only_where_the_template_should_have_it() {
         ("a tag that is no version gives way", "shop:latest", "1.0.0", none, "shop:1.0.0"),
         ("an image that is absent is filled", "", "1.0.0", none, "shop:1.0.0"),
         ("another repository is refused", "other:1.0.0", "1.1.0", none, "ImageMismatch"),
-        ("two tags of one version stay", "shop:v1.0.0", "1.0.0", none, "OlderRelease"),
+        ("two tags of one version stay", "shop:v1.0.0", "1.0.0", none, "AmbiguousRelease"),
         (
             "the spelling of the repository stays",
             "docker.io/library/shop:1.0.0",
