@@ -14,9 +14,11 @@ mod audit {
     const ACCOUNT: &str = "stairlock";
     const NAMESPACE: &str = "stairlock-system";
 
-    /// Granted and never a request: the admission plugin OwnerReferencesPermissionEnforcement
-    /// asks for it, where it is on, when a child gets an owner reference.
-    const FOR_ADMISSION: &[&str] = &["update stairlock.dev/rollouts/finalizers"];
+    /// Granted and never a request: the admission plugin OwnerReferencesPermissionEnforcement asks
+    /// for the first, where it is on, when a child gets an owner reference; config/command-policy
+    /// for the second, when a command is accepted.
+    const FOR_ADMISSION: &[&str] =
+        &["update stairlock.dev/rollouts/finalizers", "accept stairlock.dev/rollouts"];
 
     /// Granted for what HealthChecks look at: which kinds those are is up to who has them.
     const FOR_INSPECTION: &[&str] = &[

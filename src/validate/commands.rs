@@ -32,6 +32,8 @@ const KEYS: [(&str, Command); 12] = [
 
 /// The annotations that have a version pass gates by.
 const BYPASS: [&str; 2] = [keys::COMMAND_BYPASS, keys::COMMAND_BYPASS_KUBERIK];
+/// The annotations that choose a version, the one that wins first.
+const FORCE: [&str; 3] = [keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK, keys::COMMAND_ROLLBACK];
 /// The longest tag.
 const VERSION_MAX: usize = 128;
 
@@ -62,8 +64,7 @@ pub fn asked(rollout: &Rollout) -> Commands {
     let accepted = accepted.map(|text| (keys::ACCEPTED.to_owned(), Token::parse(text)));
     let key = |key: &&str| annotations.get(*key).map(|text| ((*key).to_owned(), cut(text)));
     let bypass = BYPASS.iter().filter_map(key).collect();
-    let keys = [keys::COMMAND_FORCE, keys::COMMAND_FORCE_KUBERIK, keys::COMMAND_ROLLBACK];
-    let force = keys.into_iter().find_map(|key| {
+    let force = FORCE.into_iter().find_map(|key| {
         let version = annotations.get(key).filter(|version| !version.is_empty())?.clone();
         Some(Force { key: key.to_owned(), version, back: key == keys::COMMAND_ROLLBACK })
     });
@@ -109,6 +110,8 @@ fn winner(text: &str) -> (Command, Value) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value as Json, json};
 
     use super::*;
@@ -182,5 +185,68 @@ mod tests {
         assert_eq!(accepted, Some((key.clone(), Some(token))));
         let garbage = of(json!({"stairlock.dev/accepted": "promote"})).accepted;
         assert_eq!(garbage, Some((key, None)));
+    }
+
+    /// Every annotation of a Rollout that has something done: what is read here, and whatever
+    /// `keys.rs` calls a command.
+    fn every_key() -> BTreeSet<&'static str> {
+        let named = include_str!("../api/keys.rs").split("pub const COMMAND_").skip(1);
+        let named = named.map(|text| text.split('"').nth(1).unwrap());
+        let read = KEYS.into_iter().map(|(key, _)| key).chain(BYPASS).chain(FORCE);
+        named.chain(read).chain([keys::ACCEPTED]).collect()
+    }
+
+    /// The verb of an annotation: its word. Only the controller accepts.
+    fn verb(key: &str) -> &str {
+        let word = key.rsplit('/').next().unwrap();
+        if key == keys::ACCEPTED { "accept" } else { word }
+    }
+
+    /// The verbs that a role grants on a resource.
+    fn granted(role: &str, resource: &str) -> BTreeSet<String> {
+        let role: Json = serde_saphyr::from_str(role).unwrap();
+        let rules = role["rules"].as_array().unwrap().iter();
+        let rules = rules.filter(|rule| rule["resources"] == json!([resource]));
+        let verbs = rules.flat_map(|rule| rule["verbs"].as_array().unwrap());
+        verbs.map(|verb| verb.as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_command_policy_rules_every_command() {
+        let policy = include_str!("../../config/command-policy/policy.yaml");
+        let policy: Json = serde_saphyr::from_str(policy).unwrap();
+        let variables = policy["spec"]["variables"].as_array().unwrap();
+        let table = |name: &str| -> Json {
+            let variable = variables.iter().find(|variable| variable["name"] == name).unwrap();
+            // A map in CEL is one in YAML too.
+            serde_saphyr::from_str(variable["expression"].as_str().unwrap()).unwrap()
+        };
+        let keys = every_key();
+        let want: BTreeMap<&str, &str> = keys.iter().map(|key| (*key, verb(key))).collect();
+        assert_eq!(table("rollouts"), json!(want), "each annotation has the verb of its word");
+        assert_eq!(table("rolloutgates"), json!({keys::APPROVE: "approve"}));
+
+        let verbs: BTreeSet<&str> = keys.iter().map(|key| verb(key)).chain(["approve"]).collect();
+        let rule = |verb: &&str| {
+            let asked = format!("'{verb}' in variables.needed");
+            json!({
+                "expression": format!("!({asked}) || variables.resource.check('{verb}').allowed()"),
+                "messageExpression": format!("variables.lack + '{verb}'"),
+                "reason": "Forbidden",
+            })
+        };
+        let rules: Vec<Json> = verbs.iter().map(rule).collect();
+        assert_eq!(policy["spec"]["validations"], json!(rules), "each verb has its rule, in order");
+    }
+
+    #[test]
+    fn people_may_be_granted_every_verb_but_that_of_the_controller() {
+        let operator = include_str!("../../config/rbac/rollout_operator_role.yaml");
+        let verbs = every_key().into_iter().map(verb).filter(|verb| *verb != "accept");
+        let want = verbs.chain(["get", "list", "watch", "patch"]).map(str::to_owned).collect();
+        assert_eq!(granted(operator, "rollouts"), want);
+        assert!(granted(operator, "rolloutgates").contains("approve"));
+        let controller = include_str!("../../config/rbac/controller_role.yaml");
+        assert!(granted(controller, "rollouts").contains("accept"));
     }
 }

@@ -39,3 +39,4 @@ mod targets;
 mod told;
 mod traffic;
 mod unbound;
+mod verbs;

@@ -35,10 +35,22 @@ const RESOURCES: &[(&str, &str, &str)] = &[
     ("source.toolkit.fluxcd.io/v1", "OCIRepository", "ocirepositories"),
     ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations"),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"),
+    ("rbac.authorization.k8s.io/v1", "Role", "roles"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+    (ADMISSION, "ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
+    (ADMISSION, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
 ];
 
+const ADMISSION: &str = "admissionregistration.k8s.io/v1";
+
 /// Those of them that are in no namespace.
-const WHOLE: &[&str] = &["Namespace", "ClusterRolloutSchedule", "CustomResourceDefinition"];
+const WHOLE: &[&str] = &[
+    "Namespace",
+    "ClusterRolloutSchedule",
+    "CustomResourceDefinition",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+];
 
 /// A namespace, seen as admin.
 #[derive(Clone)]
@@ -136,7 +148,7 @@ impl Cluster {
 }
 
 /// JSON as an object that the client can send.
-fn typed(object: Value) -> DynamicObject {
+pub fn typed(object: Value) -> DynamicObject {
     serde_json::from_value(object).unwrap()
 }
 

@@ -85,7 +85,15 @@ impl Rig {
 
     /// A client with admin rights, which belongs to the runtime that asks for it.
     pub async fn client(&self) -> Client {
-        let file = Kubeconfig::read_from(self.var("KUBECONFIG")).unwrap();
+        self.client_as(None).await
+    }
+
+    /// A client of a user, who may do what is granted to that name.
+    pub async fn client_as(&self, user: Option<&str>) -> Client {
+        let mut file = Kubeconfig::read_from(self.var("KUBECONFIG")).unwrap();
+        for named in &mut file.auth_infos {
+            named.auth_info.as_mut().unwrap().impersonate = user.map(str::to_owned);
+        }
         let options = KubeConfigOptions::default();
         let config = Config::from_custom_kubeconfig(file, &options).await.unwrap();
         Client::try_from(config).unwrap()
