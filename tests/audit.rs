@@ -34,8 +34,13 @@ mod audit {
     ];
 
     /// Refused as it should be: a tenant's Role grants it, and one story has none.
-    const FOR_A_TENANT: &[&str] =
-        &["get /limitranges", "get /secrets", "list /limitranges", "watch /limitranges"];
+    const FOR_A_TENANT: &[&str] = &[
+        "get /limitranges",
+        "get /secrets",
+        "get /serviceaccounts",
+        "list /limitranges",
+        "watch /limitranges",
+    ];
 
     /// The rig's variables, as `tests/rig/rig.sh run` sets them.
     fn var(name: &str) -> String {

@@ -38,6 +38,7 @@ const NOT_SIMULATED: &[&str] = &[
     "GET rollouts ?allowWatchBookmarks=true&resourceVersion=0&resourceVersionMatch=NotOlderThan&\
      sendInitialEvents=true&timeoutSeconds&watch=true ",
     "GET secrets/NAME ? ",
+    "GET serviceaccounts/NAME ? ",
 ];
 
 #[test]
