@@ -14,7 +14,7 @@ use crate::support::flux::{oci_repository, ready, shown, variable_of};
 use crate::support::json::{list, merged, name, text, version};
 use crate::support::kuberik::bound_as_kuberik;
 use crate::support::proxy::Call;
-use crate::support::rig::{rig, succeeded};
+use crate::support::rig::rig;
 use crate::support::shop::{image_policy, image_repository, rollout, sourced, sources_of};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::Seen;
@@ -303,8 +303,7 @@ async fn releases(story: &Story, of: &str, value: &str) {
     for round in 1..=ROUNDS {
         pace.tick().await;
         let tag = format!("1.0.{round}");
-        let args = ["tag", "--insecure", &first, &tag];
-        succeeded("crane tag", rig().program("crane").args(args).output().await.unwrap());
+        rig().crane("tag", &[&first, &tag]).await;
         story.reconcile("ImageRepository", of, &tag).await;
         let what = format!("{}: {of} {tag} is delivered", story.namespace());
         watch.until(story.end, &what, |seen| text(&seen.object, value) == tag).await;

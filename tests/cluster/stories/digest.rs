@@ -4,27 +4,27 @@ use serde_json::{Value, json};
 
 use crate::stories::source::{artifact, copied};
 use crate::support::json::{condition, hold_message, holds, list, merged, number, text};
-use crate::support::rig::{rig, succeeded};
+use crate::support::rig::rig;
 use crate::support::shop::{image_policy, image_repository, quick, rollout, sourced};
 use crate::support::story::{REQUESTED_AT, SHOP, Story, attempt_is};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
-/// Pushes an image of the shop with annotations; tells its digest.
-pub async fn push(story: &Story, tag: &str, revision: &str) -> String {
-    // A tag is never seen without its annotations: they are laid on elsewhere.
+/// Pushes an image of the shop on which crane lays annotations (`-a`) and labels (`-l`).
+pub async fn push_with(story: &Story, tag: &str, flags: &[&str]) {
+    // A tag is never seen without them: they are laid on elsewhere.
     story.push_of("draft", tag).await;
     let (draft, image) = (format!("{}:{tag}", story.repository_of("draft")), story.image(tag));
-    let mut mutate = rig().program("crane");
-    mutate.args(["mutate", "--insecure", &draft, "-t", &image]);
-    let source = "https://git.example/shop";
-    for (key, value) in [("revision", revision), ("source", source), ("title", "Shop")] {
-        mutate.arg("-a").arg(format!("org.opencontainers.image.{key}={value}"));
-    }
-    succeeded("crane mutate", mutate.output().await.unwrap());
-    let mut digest = rig().program("crane");
-    digest.args(["digest", "--insecure", &image]);
-    succeeded("crane digest", digest.output().await.unwrap()).trim().to_owned()
+    rig().crane("mutate", &[&[&draft, "-t", &image], flags].concat()).await;
+}
+
+/// Pushes an image of the shop with annotations; tells its digest.
+pub async fn push(story: &Story, tag: &str, revision: &str) -> String {
+    let told = [("revision", revision), ("source", "https://git.example/shop"), ("title", "Shop")];
+    let told = told.map(|(key, value)| format!("org.opencontainers.image.{key}={value}"));
+    let flags: Vec<&str> = told.iter().flat_map(|told| ["-a", told]).collect();
+    push_with(story, tag, &flags).await;
+    rig().crane("digest", &[&story.image(tag)]).await
 }
 
 /// Asks for a look at the source, as `flux reconcile image policy` does.

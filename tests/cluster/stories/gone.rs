@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::json::{hold_message, holds, list, merged, text};
-use crate::support::rig::{rig, succeeded};
-use crate::support::shop::{image_policy, image_repository, rollout, sourced};
+use crate::support::rig::rig;
+use crate::support::shop::{gated, image_policy, image_repository, rollout, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
 use super::registry::{following, tags};
@@ -13,9 +13,7 @@ const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 /// Takes a tag out of the registry.
 async fn pull(story: &Story, tag: &str) {
-    let mut delete = rig().program("crane");
-    delete.args(["delete", "--insecure", &story.image(tag)]);
-    succeeded("crane delete", delete.output().await.unwrap());
+    rig().crane("delete", &[&story.image(tag)]).await;
 }
 
 #[tokio::test]
@@ -52,8 +50,7 @@ async fn a_list_that_has_lost_the_tag_that_runs_leads_nowhere() {
 async fn a_source_that_is_deleted_half_way_is_named_and_the_ladder_goes_on() {
     let story = Story::begin("sourceless", 150).await;
     story.offer("1.0.0").await;
-    let gated = json!([{"setWeight": 20, "pause": {}}, {"setWeight": 100}]);
-    story.cluster.add(sourced(rollout(&story, "1.0.0", gated))).await;
+    story.cluster.add(sourced(rollout(&story, "1.0.0", gated()))).await;
     let controller = story.controller().await;
     story.completed(1).await;
     story.push("1.1.0").await;

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::stories::digest::push;
+use crate::stories::digest::{push, push_with};
 use crate::support::json::{condition, list, merged, text};
-use crate::support::rig::{rig, succeeded};
 use crate::support::shop::{image_policy, image_repository, imageless, quick, rollout, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
@@ -83,21 +82,12 @@ async fn a_tag_that_is_pushed_again_climbs_without_flux_where_its_digest_is_requ
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 
-/// Pushes an image of the shop with a label, as `docker build --label` lays it on, and annotations.
-async fn label(story: &Story, tag: &str, label: &str, annotations: &[&str]) {
-    // A tag is never seen without them: they are laid on elsewhere.
-    story.push_of("draft", tag).await;
-    let (draft, image) = (format!("{}:{tag}", story.repository_of("draft")), story.image(tag));
-    let mut mutate = rig().program("crane");
-    mutate.args(["mutate", "--insecure", &draft, "-t", &image, "-l", label]);
-    mutate.args(annotations.iter().flat_map(|annotation| ["-a", *annotation]));
-    succeeded("crane mutate", mutate.output().await.unwrap());
-}
-
 #[tokio::test]
 async fn the_labels_of_an_image_are_told_where_it_has_no_annotations() {
     let story = Story::begin("labels", 150).await;
-    label(&story, "1.0.0", "org.opencontainers.image.revision=labelled", &["other=x"]).await;
+    // A label as `docker build --label` lays it on.
+    let label = "org.opencontainers.image.revision=labelled";
+    push_with(&story, "1.0.0", &["-l", label, "-a", "other=x"]).await;
     story.cluster.add(following(&story, "1.0.0", &json!({}))).await;
     let controller = story.controller().await;
     story.completed(1).await;
@@ -105,8 +95,9 @@ async fn the_labels_of_an_image_are_told_where_it_has_no_annotations() {
     let told = story.until("its label is told", known).await;
     assert_eq!(text(&told, "/status/availableReleases/0/revision"), "labelled");
 
-    let annotations = ["org.opencontainers.image.revision=annotated"];
-    label(&story, "1.1.0", "org.opencontainers.image.title=labelled", &annotations).await;
+    let label = "org.opencontainers.image.title=labelled";
+    let annotation = "org.opencontainers.image.revision=annotated";
+    push_with(&story, "1.1.0", &["-l", label, "-a", annotation]).await;
     story.completed(2).await;
     let known = |r: &Value| text(r, "/status/stable/release/revision") == "annotated";
     let told = story.until("its annotation is told", known).await;

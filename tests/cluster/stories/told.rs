@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::flux::{APPS, applied, oci_repository, shown};
 use crate::support::json::{hold_message, merged, text};
-use crate::support::rig::{rig, succeeded};
+use crate::support::rig::rig;
 use crate::support::shop::{quick, rollout};
 use crate::support::story::{Story, attempt_is};
 
@@ -57,18 +57,9 @@ async fn the_tag_of_what_a_kustomization_applied_is_the_tag_of_the_image() {
 async fn annotated(story: &Story, tag: &str, version: &str) -> String {
     let repository = story.repository_of(APPS);
     let (from, to) = (format!("{repository}:{tag}"), format!("{repository}:{tag}-annotated"));
-    let mut mutate = rig().program("crane");
-    mutate.args(["mutate", "--insecure", &from, "-t", &to]);
-    mutate.arg("-a").arg(format!("org.opencontainers.image.version={version}"));
-    succeeded("crane mutate", mutate.output().await.unwrap());
-    digest(&to).await
-}
-
-/// The digest of an artifact.
-async fn digest(image: &str) -> String {
-    let mut digest = rig().program("crane");
-    digest.args(["digest", "--insecure", image]);
-    succeeded("crane digest", digest.output().await.unwrap()).trim().to_owned()
+    let version = format!("org.opencontainers.image.version={version}");
+    rig().crane("mutate", &[&from, "-t", &to, "-a", &version]).await;
+    rig().crane("digest", &[&to]).await
 }
 
 #[tokio::test]
@@ -76,7 +67,7 @@ async fn an_artifact_read_by_its_digest_tells_the_version_of_its_annotation() {
     let story = Story::begin("bare", 120).await;
     story.publish(APPS, "1.0.0", &shown()).await;
     let (plain, versioned) = (
-        digest(&format!("{}:1.0.0", story.repository_of(APPS))).await,
+        rig().crane("digest", &[&format!("{}:1.0.0", story.repository_of(APPS))]).await,
         annotated(&story, "1.0.0", "v1.1.0").await,
     );
     story.cluster.add(oci_repository(&story, APPS, json!({"digest": plain}))).await;

@@ -103,10 +103,8 @@ impl Signer {
         ] {
             std::fs::write(layout.join(file), content.to_string()).unwrap();
         }
-        let mut push = rig().program("crane");
-        let tag = digest.replace(':', "-");
-        push.args(["push", "--insecure"]).arg(layout).arg(format!("{repository}:{tag}.sig"));
-        succeeded("crane push", push.output().await.unwrap());
+        let image = format!("{repository}:{}.sig", digest.replace(':', "-"));
+        rig().crane("push", &[layout.to_str().unwrap(), &image]).await;
     }
 }
 
@@ -114,10 +112,8 @@ impl Story {
     /// Signs an artifact that was published; the OCIRepository once Flux has looked at it again.
     pub async fn sign(&self, by: &Signer, name: &str, tag: &str) -> Value {
         let repository = self.repository_of(name);
-        let mut ask = rig().program("crane");
-        ask.args(["digest", "--insecure", &format!("{repository}:{tag}")]);
-        let digest = succeeded("crane digest", ask.output().await.unwrap());
-        by.push(&repository, digest.trim()).await;
+        let digest = rig().crane("digest", &[&format!("{repository}:{tag}")]).await;
+        by.push(&repository, &digest).await;
         let token = format!("{tag} by {}", by.name);
         self.reconcile("OCIRepository", name, &token).await;
         let looked = |object: &Value| text(object, "/status/lastHandledReconcileAt") == token;

@@ -124,15 +124,11 @@ impl Story {
         // A tag is never seen without its annotations: they are laid on elsewhere.
         let repository = self.repository_of(name);
         let (draft, image) = (format!("{repository}-draft:{tag}"), format!("{repository}:{tag}"));
-        let mut append = rig().program("crane");
-        append.args(["append", "--insecure", "--oci-empty-base", "-t", &draft, "-f"]).arg(&layer);
-        succeeded("crane append", append.output().await.unwrap());
-        let mut mutate = rig().program("crane");
-        mutate.args(["mutate", "--insecure", &draft, "-t", &image]);
-        for (key, value) in [("revision", tag), ("source", "https://git.example/apps")] {
-            mutate.arg("-a").arg(format!("org.opencontainers.image.{key}={value}"));
-        }
-        succeeded("crane mutate", mutate.output().await.unwrap());
+        let layer = layer.to_str().unwrap();
+        rig().crane("append", &["--oci-empty-base", "-t", &draft, "-f", layer]).await;
+        let revision = format!("org.opencontainers.image.revision={tag}");
+        let source = "org.opencontainers.image.source=https://git.example/apps";
+        rig().crane("mutate", &[&draft, "-t", &image, "-a", &revision, "-a", source]).await;
         if self.cluster.find("OCIRepository", name).await.is_some() {
             self.reconcile("OCIRepository", name, tag).await;
         }

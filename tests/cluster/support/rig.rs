@@ -67,6 +67,13 @@ impl Rig {
         command
     }
 
+    /// Has crane do something in the rig's registry; tells what it printed.
+    pub async fn crane(&self, verb: &str, args: &[&str]) -> String {
+        let mut crane = self.program("crane");
+        let done = crane.args([verb, "--insecure"]).args(args).output().await.unwrap();
+        succeeded(&format!("crane {verb}"), done).trim().to_owned()
+    }
+
     /// Runs kubectl as admin.
     pub async fn kubectl(&self, args: &[&str]) -> Output {
         self.program("kubectl").args(args).output().await.unwrap()
