@@ -151,16 +151,16 @@ pub struct Means {
 /// # Errors
 /// A [`Fault`] that says what the registry did.
 pub async fn list_tags(place: &Place, means: &Means, last: &Pages) -> Result<(Tags, Pages), Fault> {
-    let (login, direct) = (means.login.as_ref(), connector(&means.trust)?);
+    let direct = connector(&means.trust)?;
     let builder = Client::builder(TokioExecutor::new());
     match &means.proxy {
         None => {
             let client = builder.build(direct);
-            pages(Visit { client, place, login, pass: None, blind: false }, last).await
+            pages(Visit::new(client, place, means), last).await
         }
         Some(proxy) => {
             let client = builder.build(above(&means.trust, proxy.tunnel(direct)?)?);
-            pages(Visit { client, place, login, pass: None, blind: false }, last).await
+            pages(Visit::new(client, place, means), last).await
         }
     }
 }
@@ -224,21 +224,15 @@ pub async fn read_manifests(
     means: &Means,
     tags: &Wanted,
 ) -> BTreeMap<String, Result<Manifest, Fault>> {
-    let login = means.login.as_ref();
     let builder = Client::builder(TokioExecutor::new());
     let direct = connector(&means.trust);
     let Some(proxy) = &means.proxy else {
         let client = direct.map(|direct| builder.build(direct));
-        return manifests(
-            client.map(|client| Visit { client, place, login, pass: None, blind: false }),
-            tags,
-        )
-        .await;
+        return manifests(client.map(|client| Visit::new(client, place, means)), tags).await;
     };
     let through = direct.and_then(|direct| above(&means.trust, proxy.tunnel(direct)?));
     let client = through.map(|through| builder.build(through));
-    manifests(client.map(|client| Visit { client, place, login, pass: None, blind: false }), tags)
-        .await
+    manifests(client.map(|client| Visit::new(client, place, means)), tags).await
 }
 
 /// Tags, each with what is known of its manifest.
@@ -312,6 +306,12 @@ struct Visit<'a, C> {
     pass: Option<String>,
     /// Whether configurations cannot be read: then no other is asked for.
     blind: bool,
+}
+
+impl<'a, C> Visit<'a, C> {
+    fn new(client: Client<C, Empty<Bytes>>, place: &'a Place, means: &'a Means) -> Self {
+        Self { client, place, login: means.login.as_ref(), pass: None, blind: false }
+    }
 }
 
 impl<C> Visit<'_, C>
