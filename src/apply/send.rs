@@ -25,10 +25,9 @@ pub struct Written {
 }
 
 impl Written {
-    /// What a write left behind that answered with the object.
-    pub fn of(target: Reference, object: &impl Resource) -> Self {
-        let version = version_number(object.meta().resource_version.as_deref());
-        Self { target, effect: Effect::Version(version) }
+    /// What a write left behind that answered with this resourceVersion of the object.
+    pub fn at(target: &Reference, version: Option<&str>) -> Self {
+        Self { target: target.clone(), effect: Effect::Version(version_number(version)) }
     }
 }
 
@@ -120,11 +119,7 @@ pub async fn patched<K: DeserializeOwned>(
         Part::Main => all.patch(name, &params, &patch),
         Part::Status => all.patch_subresource("status", name, &params, &patch),
     };
-    let reply = match request {
-        Ok(request) => client.request(request).await,
-        Err(error) => Err(kube::Error::BuildRequest(error)),
-    };
-    reply.map_err(|error| Error::of(target, version_number(Some(stale)), error))
+    answer(client, target, request, stale).await
 }
 
 /// Applies fields of an object that exists (server-side apply); `body` names its uid and
@@ -145,14 +140,23 @@ pub async fn apply(
         ..PatchParams::default()
     };
     debug!(object = %target, manager = claim.manager, "apply");
-    let reply = match request(target).patch(&target.key.name, &params, &Patch::Apply(body)) {
+    let request = request(target).patch(&target.key.name, &params, &Patch::Apply(body));
+    let reply = answer(client, target, request, stale).await?;
+    Ok(written(target, &reply))
+}
+
+/// Sends a change of an object that exists, which demands the resourceVersion `stale` of it.
+async fn answer<K: DeserializeOwned>(
+    client: &Client,
+    target: &Reference,
+    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    stale: &str,
+) -> Result<K, Error> {
+    let reply = match request {
         Ok(request) => client.request(request).await,
         Err(error) => Err(kube::Error::BuildRequest(error)),
     };
-    match reply {
-        Ok(reply) => Ok(written(target, &reply)),
-        Err(error) => Err(Error::of(target, version_number(Some(stale)), error)),
-    }
+    reply.map_err(|error| Error::of(target, version_number(Some(stale)), error))
 }
 
 /// In whose name fields are applied.
@@ -241,6 +245,5 @@ pub fn api(client: &Client, target: &Reference) -> Api<DynamicObject> {
 }
 
 fn written(target: &Reference, reply: &Reply) -> Written {
-    let version = version_number(reply.metadata.resource_version.as_deref());
-    Written { target: target.clone(), effect: Effect::Version(version) }
+    Written::at(target, reply.metadata.resource_version.as_deref())
 }

@@ -10,13 +10,13 @@ use futures::FutureExt;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::api::kind::{Key, Reference};
+use crate::api::kind::Key;
 use crate::apply::error::Error as WriteError;
 use crate::apply::send::{Effect, Written};
 use crate::controller::context::Context;
 use crate::controller::error::{Error, Retry, outcome, said};
 use crate::controller::line::{Line, Memory};
-use crate::observe::barrier::{Expect, Gate, View};
+use crate::observe::barrier::Expect;
 use crate::runtime::health::DUE_TIME;
 use crate::runtime::leader::Standing;
 use crate::runtime::metrics::WriteResult;
@@ -151,18 +151,7 @@ pub async fn catch_up(
             *memory = Memory { uid: uid.to_owned(), ..Memory::default() };
         }
     });
-    loop {
-        let now = ctx.clock.monotonic();
-        let view = |reference: &Reference| View::of(&ctx.stores, reference);
-        match line.remember(key, |memory| memory.barrier.look(view, now)) {
-            Gate::Open => return Ok(None),
-            Gate::Shut { until } => return Ok(Some(until)),
-            Gate::Ask(target) => {
-                ctx.ask(&target).await?;
-                line.remember(key, |memory| memory.barrier.settle(&target));
-            }
-        }
-    }
+    ctx.catch_up(|look| line.remember(key, |memory| look(&mut memory.barrier))).await
 }
 
 /// Counts a write and remembers what has to be seen of it.

@@ -16,6 +16,7 @@ use crate::controller::memory::Memory;
 use crate::controller::queue::Queue;
 use crate::controller::triggers::{presses, touched};
 use crate::model::moment::Timestamp;
+use crate::observe::barrier::{Barrier, Gate, View};
 use crate::observe::reading::{Fetch, Readings};
 use crate::observe::store::Change;
 use crate::observe::stores::Stores;
@@ -157,7 +158,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Read`] if there is no answer.
-    pub async fn ask(&self, target: &Reference) -> Result<(), Error> {
+    async fn ask(&self, target: &Reference) -> Result<(), Error> {
         debug!(object = %target, "own write not seen: asking");
         let asked = self.stores.refresh(&self.client, target).await;
         let change = asked.map_err(|source| {
@@ -166,6 +167,30 @@ impl Context {
         })?;
         change.iter().for_each(|change| self.hear(change));
         Ok(())
+    }
+
+    /// Waits for the stores to show own writes, and asks for what stays unseen; tells when to look
+    /// again, if not all is seen. `barrier` gives access to what has to be.
+    ///
+    /// # Errors
+    /// [`Error::Read`] if there is no answer.
+    pub async fn catch_up(
+        &self,
+        barrier: impl Fn(&mut dyn FnMut(&mut Barrier)),
+    ) -> Result<Option<Instant>, Error> {
+        loop {
+            let (now, mut gate) = (self.clock.monotonic(), Gate::Open);
+            let view = |reference: &Reference| View::of(&self.stores, reference);
+            barrier(&mut |barrier| gate = barrier.look(view, now));
+            match gate {
+                Gate::Open => return Ok(None),
+                Gate::Shut { until } => return Ok(Some(until)),
+                Gate::Ask(target) => {
+                    self.ask(&target).await?;
+                    barrier(&mut |barrier| barrier.settle(&target));
+                }
+            }
+        }
     }
 
     /// Tells the wall time.

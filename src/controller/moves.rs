@@ -23,7 +23,7 @@ use crate::model::status::Status;
 use crate::model::template::TemplateId;
 #[cfg(feature = "planted")]
 use crate::observe::barrier::Barrier;
-use crate::observe::barrier::{Expect, Gate, UNSEEN_MAX, View};
+use crate::observe::barrier::{Expect, UNSEEN_MAX};
 use crate::observe::reading::Wanted;
 use crate::observe::seen::{Remembered, gather};
 use crate::observe::subject::{self, Subject};
@@ -54,27 +54,22 @@ pub enum Next {
     Wait(Option<Instant>),
 }
 
-/// Waits for the stores to show this Rollout's own writes; asks for what stays unseen.
+/// Waits for the stores to show this Rollout's own writes; asks for what stays unseen. Tells when
+/// to look again, if not all is seen.
 ///
 /// # Errors
 /// [`Error::Read`] if there is no answer.
-pub async fn catch_up(ctx: &Context, key: &Key, rollout: &Rollout) -> Result<Gate, Error> {
+pub async fn catch_up(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Rollout,
+) -> Result<Option<Instant>, Error> {
     ctx.remember(key, |memory| memory.meet(rollout));
     #[cfg(feature = "planted")]
     if active(Bug::NoBarrier) {
-        return Ok(Gate::Open);
+        return Ok(None);
     }
-    loop {
-        let now = ctx.clock.monotonic();
-        let view = |reference: &Reference| View::of(&ctx.stores, reference);
-        match ctx.remember(key, |memory| memory.barrier.look(view, now)) {
-            Gate::Ask(target) => {
-                ctx.ask(&target).await?;
-                ctx.remember(key, |memory| memory.barrier.settle(&target));
-            }
-            gate @ (Gate::Open | Gate::Shut { .. }) => return Ok(gate),
-        }
-    }
+    ctx.catch_up(|look| ctx.remember(key, |memory| look(&mut memory.barrier))).await
 }
 
 /// Has the Services and the route asked for before the first move of a process that leads; tells
@@ -301,7 +296,10 @@ async fn store(
     ctx.remember(key, |memory| memory.depart(own.clone()));
     let stored = commit::commit(&ctx.client, rollout, status).await;
     let (written, stored) = match stored {
-        Ok(stored) => (Ok(Some(Written::of(own, &stored))), Some(stored)),
+        Ok(stored) => {
+            let version = stored.metadata.resource_version.as_deref();
+            (Ok(Some(Written::at(&own, version))), Some(stored))
+        }
         Err(error) => (Err(error), None),
     };
     land(ctx, key, rollout, written)?;

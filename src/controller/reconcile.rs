@@ -13,7 +13,6 @@ use crate::model::moves::Move;
 use crate::model::snapshot::Known;
 #[cfg(feature = "planted")]
 use crate::model::status::Stage;
-use crate::observe::barrier::Gate;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 use crate::runtime::metrics::Stand;
@@ -32,7 +31,7 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
     if !known {
         return Ok(Next::Wait(None)); //                       a kind that it names is not listed
     }
-    if let Gate::Shut { until } = catch_up(ctx, key, &rollout).await? {
+    if let Some(until) = catch_up(ctx, key, &rollout).await? {
         return Ok(Next::Behind(until)); //                    our own last write is not seen yet
     }
     let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(gone(ctx, key)) };
