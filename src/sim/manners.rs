@@ -160,10 +160,10 @@ impl Manners {
         self.unseen.insert(place, (after, at));
     }
 
-    /// Notes that it was told which version its write made. Of a Rollout it was told all with it.
-    pub fn made(&mut self, place: Place, version: u64) {
+    /// Notes that it was told which version its write made. `read`: it reads the object too.
+    pub fn made(&mut self, place: Place, version: u64, read: bool) {
         self.own.insert(place.clone(), version);
-        if place.resource == "rollouts" {
+        if read {
             self.answered(place, Some(version));
         }
     }
@@ -262,7 +262,12 @@ mod tests {
             }),
             ("answered with", vec![], |m| {
                 m.wrote(deed("shop", 7, 8, 0), &Sight::from([("rollouts", 7)]), true);
-                m.made(Place::new("rollouts", "prod", "shop"), 8);
+                m.made(Place::new("rollouts", "prod", "shop"), 8, true);
+                m.wrote(deed("shop", 8, 9, 2), &Sight::from([("rollouts", 7)]), true);
+            }),
+            ("answered with, but not read", vec!["S9", "S9"], |m| {
+                m.wrote(deed("shop", 7, 8, 0), &Sight::from([("rollouts", 7)]), true);
+                m.made(Place::new("rollouts", "prod", "shop"), 8, false);
                 m.wrote(deed("shop", 8, 9, 2), &Sight::from([("rollouts", 7)]), true);
             }),
             ("two Rollouts", vec![], |m| {
@@ -276,14 +281,14 @@ mod tests {
         let stale = |demanded: u64| {
             broken(|m| {
                 let place = Place::new("rollouts", "prod", "shop");
-                m.made(place.clone(), 8);
+                m.made(place.clone(), 8, false);
                 m.stale(&place, demanded, at(1));
             })
         };
         assert_eq!((stale(7), stale(8)), (vec!["S9"], vec![]));
         let check = Place::new("healthchecks", "prod", "shop");
         let beside = |m: &mut Manners| {
-            m.made(check.clone(), 8);
+            m.made(check.clone(), 8, false);
             m.stale(&check, 7, at(1));
         };
         assert_eq!(broken(beside), [""; 0], "the other loop wrote it");

@@ -219,7 +219,7 @@ impl Wire {
             Reply::Whole { status, body: reply, warnings: _ } => {
                 self.travel().await;
                 if let Some((place, made)) = about.filter(|_| write) {
-                    self.remember(place, made, status, &body);
+                    self.remember((place, made), status, &head, &body);
                 }
                 self.listed(&head, revision);
                 whole(StatusCode::from_u16(status)?, reply)
@@ -297,14 +297,22 @@ impl Wire {
     }
 
     /// Notes what a write was answered.
-    fn remember(&self, place: Place, made: Option<u64>, status: u16, asked: &Bytes) {
+    fn remember(
+        &self,
+        (place, made): (Place, Option<u64>),
+        status: u16,
+        head: &Parts,
+        asked: &Bytes,
+    ) {
         let manners = &mut self.line().manners;
         if status == 409 {
             if let Some(demanded) = demanded(asked) {
                 manners.stale(&place, demanded, self.now());
             }
         } else if let Some(version) = made.filter(|_| status < 300) {
-            manners.made(place, version);
+            // Of a Rollout it reads what a write of status was answered.
+            let read = place.resource == "rollouts" && head.uri.path().ends_with("/status");
+            manners.made(place, version, read);
         }
     }
 
