@@ -21,8 +21,8 @@ use crate::planted::{Bug, active};
 
 /// While an attempt moves, numbers and passing waits are shown at most this often.
 pub const REPORT_EVERY: Duration = Duration::from_secs(3);
-/// How Flux comes along with what was delivered, at most this often: mostly it is done before, and
-/// what it says meanwhile changes from second to second.
+/// How Flux comes along with what was delivered, and what a registry tells of it, at most this
+/// often: mostly Flux is done before, and what it says meanwhile changes from second to second.
 pub const DELIVERY_EVERY: Duration = Duration::from_secs(15);
 
 /// When a status is worth a write.
@@ -279,17 +279,28 @@ pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
     if same {
         return Due::Never;
     }
-    let flux_alone = beside_flux(stored) == beside_flux(shown);
-    let last = last_shown(stored) + if flux_alone { DELIVERY_EVERY } else { REPORT_EVERY };
+    let told_alone = beside_told(stored) == beside_told(shown);
+    let last = last_shown(stored) + if told_alone { DELIVERY_EVERY } else { REPORT_EVERY };
     if last <= now { Due::Now } else { Due::At(last) }
 }
 
-/// All but how Flux comes along with what was delivered.
-fn beside_flux(status: &Status) -> Status {
+/// All but how Flux comes along with what was delivered, and what is learned of releases later.
+fn beside_told(status: &Status) -> Status {
     let other = |waiting: &&Waiting| waiting.kind != Hold::AWAITING_DELIVERY;
-    let attempt = status.attempt.clone();
+    let attempt = status.attempt.clone().map(|attempt| Attempt {
+        delivered: true,
+        release: bare(attempt.release),
+        ..attempt
+    });
+    let stable = status.stable.clone();
     Status {
-        attempt: attempt.map(|attempt| Attempt { delivered: true, ..attempt }),
+        attempt,
+        stable: stable.map(|side| Side { release: bare(side.release), ..side }),
+        available: Vec::new(),
+        candidates: Vec::new(),
+        gated: Vec::new(),
+        card: Card::default(),
+        skipped: Skipped::default(),
         waiting: status.waiting.iter().filter(other).cloned().collect(),
         targets: Vec::new(),
         outbox: Vec::new(),
@@ -360,3 +371,6 @@ pub fn invalid(rollout: &Identity, status: &Status, problem: &Problem, now: Time
     shown.conditions = conditions::invalid(status, problem, (rollout.generation, now));
     shown
 }
+
+#[cfg(test)]
+mod tests;
