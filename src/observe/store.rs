@@ -330,28 +330,33 @@ impl<K: Watched> Shelf<K> {
             object.inherit(last);
         }
         object.trim();
-        let new = object.refs();
-        let mut refs = self.take(&key).map(|change| change.refs).unwrap_or_default();
-        for reference in &new {
+        let new: BTreeSet<Reference> = object.refs().into_iter().collect();
+        let old = self.objects.get(&key);
+        let old: BTreeSet<Reference> = old.into_iter().flat_map(|old| old.refs()).collect();
+        old.difference(&new).for_each(|reference| self.unlink(reference, &key));
+        for reference in new.difference(&old) {
             self.by.entry(reference.clone()).or_default().insert(key.clone());
         }
-        refs.extend(new);
         self.objects.insert(key.clone(), Arc::new(object));
+        let refs = if old == new { new } else { old.into_iter().chain(new).collect() };
         Some(Change { reference: Reference { kind: K::KIND, key }, refs })
     }
 
     fn take(&mut self, key: &Key) -> Option<Change> {
         let old = self.objects.remove(key)?;
         let refs: BTreeSet<Reference> = old.refs().into_iter().collect();
-        for reference in &refs {
-            if let Some(keys) = self.by.get_mut(reference) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.by.remove(reference);
-                }
+        refs.iter().for_each(|reference| self.unlink(reference, key));
+        Some(Change { reference: Reference { kind: K::KIND, key: key.clone() }, refs })
+    }
+
+    /// Forgets that an object refers to another.
+    fn unlink(&mut self, reference: &Reference, key: &Key) {
+        if let Some(keys) = self.by.get_mut(reference) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by.remove(reference);
             }
         }
-        Some(Change { reference: Reference { kind: K::KIND, key: key.clone() }, refs })
     }
 }
 
