@@ -88,7 +88,7 @@ pub fn gather(
         routes,
         grpc_routes,
         absent,
-        denied: stores.denied_for(rollout),
+        denied: stores.denied_among(&own.key.namespace, &refs),
         bound,
         kustomizations: kustomizations.filter_map(|key| stores.kustomizations.get(key)).collect(),
         rivals: rivals(stores, &own, &refs),

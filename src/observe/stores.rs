@@ -196,12 +196,11 @@ impl Stores {
     /// list, and what it said.
     pub fn denied_for(&self, rollout: &Rollout) -> Option<(Kind, String)> {
         let own = rollout.metadata.namespace.as_deref().unwrap_or_default();
-        let gates = self.gates.denied(own).map(|said| (Kind::RolloutGate, said));
-        gates.or_else(|| self.denied_among(&self.uses(rollout)))
+        self.denied_among(own, &self.uses(rollout))
     }
 
-    /// As [`Self::denied_for`], of what it uses.
-    pub fn denied_among(&self, refs: &[Reference]) -> Option<(Kind, String)> {
+    /// As [`Self::denied_for`], of the namespace of a Rollout and of what it uses.
+    pub fn denied_among(&self, own: &str, refs: &[Reference]) -> Option<(Kind, String)> {
         let denied = |reference: &Reference| {
             let namespace = &reference.key.namespace;
             let said = match reference.kind {
@@ -229,7 +228,8 @@ impl Stores {
             };
             Some((reference.kind, said?))
         };
-        refs.iter().chain(&self.applied(refs)).find_map(denied)
+        let gates = self.gates.denied(own).map(|said| (Kind::RolloutGate, said));
+        gates.or_else(|| refs.iter().chain(&self.applied(refs)).find_map(denied))
     }
 
     /// Tells the Kustomizations that apply what is referred to.
