@@ -175,8 +175,7 @@ fn older(seen: &Snapshot, release: &Release, targets: &[&Container]) -> Option<H
     let last = delivered(seen).filter(|_| !seen.spec.workload).map(|last| last.tag.clone());
     let offered = release.image.tag.clone().unwrap_or_default();
     // Two tags of one version: which is meant is not told, so the present one stays.
-    let other = tags.chain(last).find(|tag| *tag != offered);
-    let other = other.filter(|_| release.version.same_precedence(&running));
+    let other = tags.chain(last).find(|tag| other_tag(tag, release));
     other.map(|running| Hold::AmbiguousRelease { offered, running })
 }
 

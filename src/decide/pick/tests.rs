@@ -1,8 +1,11 @@
+use serde_json::json;
+
 use super::*;
 use crate::decide::fixture::{at, at_rest, bound, delivered, release, template};
 use crate::model::gate::{Asks, Gate, GateState, Ran};
 use crate::model::moment::Duration;
 use crate::model::release::Manifest;
+use crate::model::template::Template;
 use crate::model::weight::Weight;
 
 /// At rest on 1.1.0, with these tags offered: all that there are, or those that a source shows.
@@ -166,6 +169,33 @@ fn of_two_tags_of_one_version_the_one_that_was_taken_stays() {
         change(&mut seen, tag);
         assert_eq!(told(&pick(&seen, at(0))), want, "{case}: {tag}");
     }
+}
+
+#[test]
+fn of_containers_with_different_versions_the_newest_is_the_one_that_runs() {
+    for (case, tags, offered, want) in [
+        ("a newer one goes into all", ["1.1.0", "1.2.0"], "1.3.0", "shop:1.3.0"),
+        ("what only one has, too", ["1.1.0", "1.2.0"], "1.2.0", "shop:1.2.0"),
+        ("whichever comes first", ["1.2.0", "1.1.0"], "1.2.0", "shop:1.2.0"),
+        ("beside what is no version", ["latest", "1.2.0"], "1.2.0", "shop:1.2.0"),
+        ("between them it would be older", ["1.0.0", "1.2.0"], "1.1.0", "OlderRelease"),
+        ("what the older one has, too", ["1.1.0", "1.2.0"], "1.1.0", "OlderRelease"),
+        ("another tag of the newest", ["1.1.0", "v1.2.0"], "1.2.0", "AmbiguousRelease"),
+    ] {
+        let mut seen = all_of(&tags, offered);
+        assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
+        seen.offer = all(&[offered, "1.0.0"], true);
+        assert_eq!(told(&pick(&seen, at(0))), want, "{case}, of a list");
+    }
+}
+
+/// The containers run these tags, and one is offered.
+fn all_of(tags: &[&str], tag: &str) -> Snapshot {
+    let mut seen = offered(&[tag], false);
+    let container = |(number, tag): (usize, &&str)| json!({"name": format!("c{number}"), "image": format!("shop:{tag}")});
+    let containers: Vec<_> = tags.iter().enumerate().map(container).collect();
+    seen.template = Template::new(json!({"spec": {"containers": containers}}));
+    seen
 }
 
 #[test]
