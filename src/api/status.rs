@@ -508,17 +508,29 @@ pub struct Target {
     pub value: String,
     /// Since when it is there, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub since: String,
-    /// How many times in a row another took it away. Default: 0. Range: 0 to 2. Example: `1`.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub reverts: i32,
+    /// Who took it away since a release last stayed, the latest last. Default: none. Range: at
+    /// most 8. Example: `[{manager: kubectl-edit, value: 1.2.3, times: 1}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub reverted_by: Vec<Revert>,
     /// Whether the object does not bind it any more: its value stays. Default: false. Range: true
     /// or false. Example: `true`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unbound: bool,
 }
 
-fn is_zero(number: &i32) -> bool {
-    *number == 0
+/// How often one manager took away what was delivered.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Revert {
+    /// The field manager; absent where the value vanished and nobody had the field. Default: none.
+    /// Range: a field manager. Example: `kubectl-edit`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub manager: String,
+    /// What it took away, at last. Range: a tag. Example: `1.2.3`.
+    pub value: String,
+    /// How many times; the second is OwnershipConflict. Range: 1 to 2. Example: `1`.
+    pub times: i32,
 }
 
 impl Entry {

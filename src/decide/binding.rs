@@ -9,14 +9,17 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{Target, Write};
 use crate::model::release::ReleaseRef;
 use crate::model::snapshot::{Identity, Snapshot};
-use crate::model::status::{Attempt, Delivered, Stage, Status, Trigger};
+use crate::model::status::{Attempt, Delivered, Revert, Stage, Status, Trigger};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
 /// Targets that are remembered: more than any Rollout has, small in status.
 const TARGETS_MAX: usize = 64;
-/// How many times in a row a value may vanish before it is not put back any more.
+/// The revert by one manager after which a value is not put back any more: the first may be an
+/// accident.
 const REVERTS_MAX: u32 = 2;
+/// Managers whose reverts of a field are remembered: more than share one, small in status.
+const REVERTERS_MAX: usize = 8;
 
 /// The release that a bound field is to tell of, `None` where it is nobody's yet.
 fn release<'a>(status: &'a Status, binding: &Binding) -> Option<&'a ReleaseRef> {
@@ -65,21 +68,34 @@ fn known<'a>(status: &'a Status, binding: &Binding) -> Option<&'a Delivered> {
     status.targets.iter().find(|known| known.field == binding.field && known.bound)
 }
 
+/// The manager that took a value away so often that it is not put back any more.
+fn worn(known: &Delivered) -> Option<&Revert> {
+    known.reverts.iter().find(|revert| REVERTS_MAX <= revert.times)
+}
+
+/// Who set the present value, empty where nobody has the field; `None`: nobody took anything away.
+fn reverter(binding: &Binding) -> Option<&str> {
+    match (binding.ours, binding.yields) {
+        // What is ours is another release of our own, not yet remembered.
+        (true, _) => None,
+        (false, true) => binding.setter.as_deref(),
+        (false, false) => Some(""),
+    }
+}
+
 /// What keeps a field from being written.
 fn trouble(status: &Status, binding: &Binding) -> Option<Trouble> {
     let field = || binding.field.clone();
     let known = known(status, binding);
-    let worn = known.is_some_and(|known| REVERTS_MAX <= known.reverts);
     let taken = match &binding.rival {
         Some(manager) if known.is_some() => {
             Some(Trouble::Conflict { field: field(), manager: manager.clone() })
         }
         Some(manager) => Some(Trouble::Owned { field: field(), manager: manager.clone() }),
-        None if worn => {
-            let manager = "another manager".to_owned();
-            Some(Trouble::Conflict { field: field(), manager })
-        }
-        None => None,
+        None => known.and_then(worn).map(|revert| match revert.manager.as_str() {
+            "" => Trouble::Conflict { field: field(), manager: "another manager".to_owned() },
+            manager => Trouble::Insisted { field: field(), manager: manager.to_owned() },
+        }),
     };
     #[cfg(feature = "planted")]
     let taken = taken.filter(|_| !active(Bug::BindingForced));
@@ -113,13 +129,12 @@ pub fn deliver(seen: &Snapshot, now: Timestamp) -> Option<Act> {
         .filter(|(binding, value)| !holds(binding, value))
         .filter(|(binding, _)| trouble(status, binding).is_none())
         .collect();
-    let vanished = |(binding, value): &&(&Binding, &str)| {
+    let reverted = due.iter().find_map(|(binding, value)| {
         let there = known(status, binding).is_some_and(|known| known.value == *value);
-        // What is ours is another release of our own, not yet remembered.
-        there && !binding.yields && !binding.ours
-    };
-    if let Some((binding, _)) = due.iter().find(vanished) {
-        return Some(counted(seen, binding, now));
+        Some((*binding, reverter(binding).filter(|_| there)?))
+    });
+    if let Some((binding, manager)) = reverted {
+        return Some(counted(seen, binding, manager, now));
     }
     // A write names the object as it was seen: a second field of it comes with the next turn.
     let mut objects = BTreeSet::new();
@@ -155,15 +170,35 @@ fn requests(seen: &Snapshot) -> Vec<Write> {
     once.map(request).collect()
 }
 
-/// A value that was there is gone, and nobody has the field: that is counted before it is put back.
-fn counted(seen: &Snapshot, binding: &Binding, now: Timestamp) -> Act {
+/// A value that was there is gone: that is counted before it is put back, and only once, since what
+/// is remembered is empty until it is there again.
+fn counted(seen: &Snapshot, binding: &Binding, manager: &str, now: Timestamp) -> Act {
     let mut status = seen.status.clone();
     let mut all = status.targets.iter_mut();
     if let Some(known) = all.find(|known| known.field == binding.field && known.bound) {
-        known.reverts = known.reverts.saturating_add(1);
-        (known.value, known.since) = (String::new(), now);
+        let value = std::mem::take(&mut known.value);
+        known.since = now;
+        let before = known.reverts.iter().position(|revert| revert.manager == manager);
+        let before = before.map(|index| known.reverts.remove(index).times);
+        if known.reverts.len() == REVERTERS_MAX {
+            known.reverts.remove(0);
+        }
+        let times = before.unwrap_or_default().saturating_add(1);
+        known.reverts.push(Revert { manager: manager.to_owned(), value, times });
     }
     Act::Commit(Box::new(status))
+}
+
+/// The reverts that still count of a field that holds its value. Those of another value do not once
+/// the release that took its place has ended well.
+fn counting(status: &Status, old: &Delivered, value: &str) -> Vec<Revert> {
+    if worn(old).is_some() {
+        return Vec::new(); // None was put back since: somebody else did that.
+    }
+    let stage = status.attempt.as_ref().map(|attempt| &attempt.stage);
+    let stayed = matches!(stage, Some(Stage::Completed { .. }));
+    let counts = |revert: &&Revert| !stayed || revert.value == value;
+    old.reverts.iter().filter(counts).cloned().collect()
 }
 
 fn write(binding: &Binding, value: &str) -> Write {
@@ -341,13 +376,11 @@ pub fn remembered(seen: &Snapshot, status: &Status, now: Timestamp) -> Vec<Deliv
             return old.cloned();
         };
         let same = old.filter(|old| old.value == value);
-        // One that came back after the last of our tries was put back by somebody else.
-        let back = old.filter(|old| old.value.is_empty() && old.reverts < REVERTS_MAX);
         Some(Delivered {
             field: binding.field.clone(),
             value: value.to_owned(),
             since: same.map_or(now, |old| old.since),
-            reverts: same.or(back).map_or(0, |old| old.reverts),
+            reverts: old.map(|old| counting(status, old, value)).unwrap_or_default(),
             bound: true,
         })
     });

@@ -65,6 +65,7 @@ pub fn bound(value: Option<&str>) -> Binding {
         ours: value.is_some(),
         yields: false,
         rival: None,
+        setter: None,
         feeds: false,
         promoted: false,
         trouble: None,

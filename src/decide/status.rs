@@ -15,7 +15,9 @@ use crate::model::problem::Problem;
 use crate::model::release::{About, Card, Listed, ReleaseRef};
 use crate::model::snapshot::{Identity, Snapshot};
 use crate::model::spec::{RouteName, Strategy};
-use crate::model::status::{Attempt, Cause, Counts, Phase, Side, Skipped, Stage, Status, Waiting};
+use crate::model::status::{
+    Attempt, Cause, Counts, Delivered, Phase, Side, Skipped, Stage, Status, Waiting,
+};
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
 
@@ -329,7 +331,7 @@ fn calm(status: &Status) -> Status {
         skipped: Skipped::default(),
         counts: Counts::default(),
         observed_generation: 0,
-        targets: Vec::new(),
+        targets: reverted(status),
         stable: None,
         canary: None,
         draining: Vec::new(),
@@ -337,6 +339,11 @@ fn calm(status: &Status) -> Status {
         conditions: conditions::without_generation(&status.conditions),
         ..status.clone()
     }
+}
+
+/// The targets that somebody took away: the next revert counts only of what is known to stand.
+fn reverted(status: &Status) -> Vec<Delivered> {
+    status.targets.iter().filter(|target| !target.reverts.is_empty()).cloned().collect()
 }
 
 /// A release without what is learned of it later.

@@ -72,6 +72,9 @@ pub struct Binding {
     pub yields: bool,
     /// Another manager that has it and does not.
     pub rival: Option<String>,
+    /// The first of those that let it go, but for Rollouts that it was bound to before: another
+    /// value is its doing.
+    pub setter: Option<String>,
     /// Whether the object applies the Rollout itself: its template arrives through it.
     pub feeds: bool,
     /// Whether it is written only once the release has all traffic.
@@ -129,6 +132,13 @@ pub enum Trouble {
         /// The manager.
         manager: String,
     },
+    /// Another manager, which lets the field go, set another value again and again.
+    Insisted {
+        /// The field.
+        field: Field,
+        /// The manager.
+        manager: String,
+    },
     /// Another manager took the field back after a delivery.
     Conflict {
         /// The field.
@@ -161,7 +171,7 @@ impl Trouble {
                 TargetKind::Kustomization => "SubstituteOwned",
                 TargetKind::OciRepository => "RefOwned",
             },
-            Self::Conflict { .. } => "OwnershipConflict",
+            Self::Insisted { .. } | Self::Conflict { .. } => "OwnershipConflict",
             Self::Precedence { .. } => "RefPrecedence",
             Self::Suspended { .. } => "TargetSuspended",
         }
@@ -175,6 +185,7 @@ impl Trouble {
             }
             Self::Duplicate { field, .. }
             | Self::Owned { field, .. }
+            | Self::Insisted { field, .. }
             | Self::Conflict { field, .. }
             | Self::Precedence { field, .. } => &field.name,
         }
@@ -192,6 +203,11 @@ impl Trouble {
                 format!("{field} is bound to {holder} as well; remove one of the annotations")
             }
             Self::Owned { field, manager } => owned(field, manager),
+            Self::Insisted { field, manager } => format!(
+                "{manager} set {field} to another value twice in a row, which stays; to run that \
+                 version name it in spec.wantedVersion, to follow the releases set the delivered \
+                 value again, to end both remove the annotation"
+            ),
             Self::Conflict { field, manager } => {
                 format!("{manager} took {field} back after it was delivered; {}", remedy(field))
             }

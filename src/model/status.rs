@@ -259,10 +259,21 @@ pub struct Delivered {
     pub value: String,
     /// Since when it is there.
     pub since: Timestamp,
-    /// How many times in a row it was taken away.
-    pub reverts: u32,
+    /// Who took it away since a release last stayed, the latest last.
+    pub reverts: Vec<Revert>,
     /// Whether the object still binds it.
     pub bound: bool,
+}
+
+/// How often one manager took away what was delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revert {
+    /// The field manager, empty where the value vanished and nobody had the field.
+    pub manager: String,
+    /// What it took away, at last.
+    pub value: String,
+    /// How many times.
+    pub times: u32,
 }
 
 /// What began an attempt.

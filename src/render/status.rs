@@ -9,7 +9,7 @@ use crate::model::release::{About, Card, Listed, ReleaseRef};
 use crate::model::spec::{HeaderMatch, RouteKind, RouteName, Routing};
 use crate::model::status::{
     Attempt, Bake, Condition, Counts, Delivered, Draining, Entry, FailedCheck, Pin, Quarantined,
-    Rejected, Restart, Side, Skipped, Stage, Status, Trigger, Waiting,
+    Rejected, Restart, Revert, Side, Skipped, Stage, Status, Trigger, Waiting,
 };
 
 /// Writes a status as it is stored.
@@ -238,6 +238,10 @@ fn failed_checks(bake: &Bake) -> Vec<wire::FailedHealthCheck> {
 
 fn target(delivered: &Delivered) -> wire::Target {
     let Delivered { field, value, since, reverts, bound } = delivered;
+    let revert = |revert: &Revert| {
+        let Revert { manager, value, times } = revert.clone();
+        wire::Revert { manager, value, times: count(times) }
+    };
     wire::Target {
         kind: field.kind.as_str().to_owned(),
         namespace: field.namespace.clone(),
@@ -245,7 +249,7 @@ fn target(delivered: &Delivered) -> wire::Target {
         variable: field.variable.clone(),
         value: value.clone(),
         since: since.to_string(),
-        reverts: count(*reverts),
+        reverted_by: reverts.iter().map(revert).collect(),
         unbound: !bound,
     }
 }
@@ -452,7 +456,12 @@ mod tests {
         let kind = TargetKind::Kustomization;
         let (namespace, name) = ("flux-system".to_owned(), "apps".to_owned());
         let field = Field { kind, namespace, name, variable: "SHOP_TAG".into() };
-        Delivered { field, value: "1.2.3".into(), since: at(5), reverts: 1, bound }
+        let revert = |manager: &str| {
+            let (manager, value) = (manager.into(), "1.2.3".into());
+            Revert { manager, value, times: 1 }
+        };
+        let reverts = ["", "kubectl-edit"].map(revert).to_vec();
+        Delivered { field, value: "1.2.3".into(), since: at(5), reverts, bound }
     }
 
     fn entry(cause: Option<Cause>, by: Trigger) -> Entry {

@@ -115,6 +115,7 @@ struct Hands {
     ours: bool,
     yields: bool,
     rival: Option<String>,
+    setter: Option<String>,
 }
 
 impl Scene<'_> {
@@ -212,7 +213,7 @@ impl Scene<'_> {
                 ),
             }),
         };
-        let Hands { ours, yields, rival } = hands;
+        let Hands { ours, yields, rival, setter } = hands;
         Binding {
             field,
             uid: meta.uid.clone().unwrap_or_default(),
@@ -222,6 +223,7 @@ impl Scene<'_> {
             ours,
             yields,
             rival,
+            setter,
             feeds,
             promoted: timing.clone().unwrap_or_default(),
             trouble: trouble.or(timing.err()),
@@ -310,7 +312,9 @@ impl Scene<'_> {
         let yielding =
             |name: &str| owner::person(name) || flux(name) || kuberik(name) || former(name);
         let rival = others.iter().find(|name| !yielding(name)).map(|name| (*name).clone());
-        Hands { ours, yields: !others.is_empty() && rival.is_none(), rival }
+        let setter = others.iter().find(|name| !former(name)).map(|name| (*name).clone());
+        let setter = setter.filter(|_| rival.is_none());
+        Hands { ours, yields: !others.is_empty() && rival.is_none(), rival, setter }
     }
 
     /// Tells whether a Kustomization applies the Rollout itself.

@@ -11,7 +11,8 @@ use crate::model::release::{About, Card, Listed, ReleaseRef};
 use crate::model::spec::{HeaderMatch, MatchKind, RouteKind, RouteName, Routing, Strategy};
 use crate::model::status::{
     Attempt, Bake, BakeResult, Cause, Condition, Counts, Delivered, Draining, Entry, FailedCheck,
-    Phase, Pin, Quarantined, Rejected, Restart, Side, Skipped, Stage, Status, Trigger, Waiting,
+    Phase, Pin, Quarantined, Rejected, Restart, Revert, Side, Skipped, Stage, Status, Trigger,
+    Waiting,
 };
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
@@ -152,6 +153,11 @@ fn failed(stored: &[wire::FailedHealthCheck]) -> Vec<FailedCheck> {
 }
 
 fn target(stored: &wire::Target) -> Option<Delivered> {
+    let revert = |stored: &wire::Revert| Revert {
+        manager: stored.manager.clone(),
+        value: stored.value.clone(),
+        times: count(stored.times),
+    };
     Some(Delivered {
         field: Field {
             kind: TargetKind::parse(&stored.kind)?,
@@ -161,7 +167,7 @@ fn target(stored: &wire::Target) -> Option<Delivered> {
         },
         value: stored.value.clone(),
         since: Timestamp::parse(&stored.since)?,
-        reverts: count(stored.reverts),
+        reverts: stored.reverted_by.iter().map(revert).collect(),
         bound: !stored.unbound,
     })
 }

@@ -15,6 +15,27 @@ fn with(mut seen: Snapshot, binding: Binding) -> Snapshot {
     seen
 }
 
+/// Who took a value away, and how often.
+fn counts(known: &Delivered) -> String {
+    let one = |revert: &Revert| format!("{}{}", revert.manager, revert.times);
+    known.reverts.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+fn known(value: &str, reverts: &[(&str, &str, u32)]) -> Delivered {
+    let revert = |(manager, value, times): &(&str, &str, u32)| Revert {
+        manager: (*manager).to_owned(),
+        value: (*value).to_owned(),
+        times: *times,
+    };
+    Delivered {
+        field: bound(None).field,
+        value: value.to_owned(),
+        since: at(0),
+        reverts: reverts.iter().map(revert).collect(),
+        bound: true,
+    }
+}
+
 fn told(act: Option<Act>) -> String {
     match act {
         None => "nothing".to_owned(),
@@ -25,7 +46,7 @@ fn told(act: Option<Act>) -> String {
             }
             other => format!("{other:?}"),
         },
-        Some(Act::Commit(status)) => format!("counts {}", status.targets[0].reverts),
+        Some(Act::Commit(status)) => format!("counts {}", counts(&status.targets[0])),
         Some(Act::Wait(waits)) => format!("{waits:?}"),
     }
 }
@@ -70,47 +91,121 @@ fn a_field_holds_what_the_rollout_is_about() {
     assert_eq!(told(deliver(&rest, at(2))), "1.0.0", "at rest it holds what stable is");
 }
 
+fn held(seen: &Snapshot) -> String {
+    let holds: Vec<_> = troubles(seen).iter().map(|hold| hold.code().to_owned()).collect();
+    holds.join(" ")
+}
+
 #[test]
 fn what_another_manager_takes_away_is_not_fought_over() {
-    let known = |value: &str, reverts| Delivered {
-        field: bound(None).field,
-        value: value.to_owned(),
-        since: at(0),
-        reverts,
-        bound: true,
-    };
-    let code = |seen: &Snapshot| {
-        let holds: Vec<_> = troubles(seen).iter().map(|hold| hold.code().to_owned()).collect();
-        holds.join(" ")
-    };
     for (case, rival, targets, want, hold) in [
         ("never delivered, and nobody's", None, vec![], "1.0.0", ""),
-        ("it vanished once", None, vec![known("1.0.0", 0)], "counts 1", ""),
-        ("counted: it is put back", None, vec![known("", 1)], "1.0.0", ""),
-        ("it vanished twice", None, vec![known("1.0.0", 1)], "counts 2", ""),
-        ("counted twice", None, vec![known("", 2)], "nothing", "OwnershipConflict"),
+        ("it vanished once", None, vec![known("1.0.0", &[])], "counts 1", ""),
+        ("counted: it is put back", None, vec![known("", NOBODY)], "1.0.0", ""),
+        ("it vanished twice", None, vec![known("1.0.0", NOBODY)], "counts 2", ""),
+        ("counted twice", None, vec![known("", NOBODY_TWICE)], "nothing", "OwnershipConflict"),
         ("before the first delivery", Some("flux"), vec![], "nothing", "SubstituteOwned"),
-        ("after it", Some("flux"), vec![known("1.0.0", 0)], "nothing", "OwnershipConflict"),
+        ("after it", Some("flux"), vec![known("1.0.0", &[])], "nothing", "OwnershipConflict"),
     ] {
         let mut binding = bound(None);
         binding.rival = rival.map(str::to_owned);
         let mut seen = with(at_rest(), binding);
         seen.status.targets = targets;
         assert_eq!(told(deliver(&seen, at(2))), want, "{case}");
-        assert_eq!(code(&seen), hold, "{case}");
-    }
-
-    // Back again: after the last of our tries it was somebody else who put it there.
-    for (counted, left) in [(1, 1), (2, 0)] {
-        let mut seen = with(at_rest(), bound(Some("1.0.0")));
-        seen.status.targets = vec![known("", counted)];
-        assert_eq!(remembered(&seen, &seen.status, at(2))[0].reverts, left);
+        assert_eq!(held(&seen), hold, "{case}");
     }
 
     // A release that failed before it was remembered.
     let mut seen = with(at_rest(), bound(Some("2.0.0")));
-    seen.status.targets = vec![known("1.0.0", 0)];
+    seen.status.targets = vec![known("1.0.0", &[])];
     assert_eq!(told(deliver(&seen, at(2))), "1.0.0", "our own value is no revert");
+}
+
+/// The reverts of a value that vanished, of one that kubectl-edit changed, and of both.
+const NOBODY: &[(&str, &str, u32)] = &[("", "1.0.0", 1)];
+const NOBODY_TWICE: &[(&str, &str, u32)] = &[("", "1.0.0", 2)];
+const EDITED: &[(&str, &str, u32)] = &[("kubectl-edit", "1.0.0", 1)];
+const EDITED_TWICE: &[(&str, &str, u32)] = &[("kubectl-edit", "1.0.0", 2)];
+
+#[test]
+fn the_second_revert_in_a_row_by_one_manager_stays() {
+    let edit = Some("kubectl-edit");
+    let back = "1.0.0, taken from a person";
+    for (case, by, targets, want, hold) in [
+        ("a person sets it", edit, known("1.0.0", &[]), "counts kubectl-edit1", ""),
+        ("counted: it is put back", edit, known("", EDITED), back, ""),
+        ("the same again", edit, known("1.0.0", EDITED), "counts kubectl-edit2", ""),
+        ("twice: it stays", edit, known("", EDITED_TWICE), "nothing", "OwnershipConflict"),
+        (
+            "another person",
+            Some("kubectl-patch"),
+            known("1.0.0", EDITED),
+            "counts kubectl-edit1 kubectl-patch1",
+            "",
+        ),
+        (
+            "a tool that was told to leave it",
+            Some("kustomize-controller"),
+            known("1.0.0", &[]),
+            "counts kustomize-controller1",
+            "",
+        ),
+        ("it vanished before", edit, known("1.0.0", NOBODY), "counts 1 kubectl-edit1", ""),
+        ("a Rollout that was bound before", None, known("1.0.0", EDITED), back, ""),
+        ("another release is on its way", edit, known("0.9.0", EDITED), back, ""),
+    ] {
+        let mut binding = bound(Some("0.8.0"));
+        (binding.ours, binding.yields) = (false, true);
+        binding.setter = by.map(str::to_owned);
+        let mut seen = with(at_rest(), binding);
+        seen.status.targets = vec![targets];
+        assert_eq!(told(deliver(&seen, at(2))), want, "{case}");
+        assert_eq!(held(&seen), hold, "{case}");
+    }
+
+    // It vanishes: what a person did before is another row.
+    let mut seen = with(at_rest(), bound(None));
+    seen.status.targets = vec![known("1.0.0", EDITED)];
+    assert_eq!(told(deliver(&seen, at(2))), "counts kubectl-edit1 1");
+
+    // The list has an end: who came first is forgotten.
+    let many: Vec<String> = (0..REVERTERS_MAX).map(|number| format!("kubectl-{number}")).collect();
+    let many: Vec<_> = many.iter().map(|name| (name.as_str(), "1.0.0", 1)).collect();
+    seen.status.targets = vec![known("1.0.0", &many)];
+    let Some(Act::Commit(status)) = deliver(&seen, at(2)) else { panic!("not counted") };
+    let managers: Vec<_> = status.targets[0].reverts.iter().map(|r| r.manager.as_str()).collect();
+    assert_eq!(managers.len(), REVERTERS_MAX);
+    assert_eq!((managers[0], managers[REVERTERS_MAX - 1]), ("kubectl-1", ""));
+}
+
+#[test]
+fn a_row_of_reverts_ends_with_a_release_that_stays() {
+    let baking = Stage::Baking { entered_at: at(1), since: None };
+    let done = || Stage::Completed { at: at(1) };
+    let back = Stage::Ended { at: at(1), cause: Cause::Aborted };
+    for (case, before, stage, value, want) in [
+        ("put back", known("", EDITED), done(), "1.0.0", "kubectl-edit1"),
+        ("it stands", known("1.0.0", EDITED), done(), "1.0.0", "kubectl-edit1"),
+        ("somebody else put it back", known("", EDITED_TWICE), done(), "1.0.0", ""),
+        (
+            "a newer one is delivered",
+            known("1.0.0", EDITED),
+            baking.clone(),
+            "1.1.0",
+            "kubectl-edit1",
+        ),
+        ("before the older was put back", known("", EDITED), baking, "1.1.0", "kubectl-edit1"),
+        ("and stays", known("1.1.0", EDITED), done(), "1.1.0", ""),
+        ("or does not", known("1.1.0", EDITED), back, "1.0.0", "kubectl-edit1"),
+    ] {
+        let mut seen = with(at_rest(), bound(Some(value)));
+        seen.status.targets = vec![before];
+        seen.status.stable.as_mut().unwrap().release = delivered(&format!("shop:{value}"));
+        let attempt = seen.status.attempt.as_mut().unwrap();
+        (attempt.stage, attempt.release) = (stage, delivered(&format!("shop:{value}")));
+        let all = remembered(&seen, &seen.status, at(2));
+        assert_eq!((all[0].value.as_str(), counts(&all[0]).as_str()), (value, want), "{case}");
+    }
 }
 
 #[test]
@@ -160,7 +255,7 @@ fn baking(targets: &[&str], bindings: Vec<Binding>) -> Snapshot {
         field: Field { variable: (*variable).to_owned(), ..bound(None).field },
         value: "1.0.0".to_owned(),
         since: at(1),
-        reverts: 0,
+        reverts: Vec::new(),
         bound: true,
     };
     seen.status.targets = targets.iter().map(known).collect();

@@ -1,5 +1,6 @@
 use super::*;
-use crate::decide::fixture::{at, climbing, release};
+use crate::decide::fixture::{at, bound, climbing, release};
+use crate::model::status::Revert;
 
 /// What changes in the status of an attempt that was last written at minute 0.
 type Change = fn(&mut Status);
@@ -26,6 +27,17 @@ fn digested(status: &mut Status) {
     status.candidates = vec![listed];
 }
 
+fn delivered(reverts: &[Revert]) -> Delivered {
+    let field = bound(None).field;
+    let (value, reverts) = ("1.1.0".to_owned(), reverts.to_vec());
+    Delivered { field, value, since: at(0), reverts, bound: true }
+}
+
+fn reverted(status: &mut Status) {
+    let (manager, value) = ("kubectl-edit".to_owned(), "1.1.0".to_owned());
+    status.targets = vec![delivered(&[Revert { manager, value, times: 1 }])];
+}
+
 #[test]
 fn how_soon_what_is_new_is_written() {
     let by_flux = Due::At(at(0) + DELIVERY_EVERY);
@@ -50,6 +62,8 @@ fn how_soon_what_is_new_is_written() {
             },
             Due::Now,
         ),
+        ("what is delivered", |status| status.targets = vec![delivered(&[])], by_flux),
+        ("what is put back", reverted, Due::Now),
         ("another phase", |status| status.phase = Phase::Preview, Due::Now),
     ];
     for (what, change, expected) in table {

@@ -187,29 +187,35 @@ fn who_has_a_field_is_read_of_its_managers() {
             "fieldsV1": fields})
     };
     let own = one(json!({})).manager;
-    for (case, managers, flux, want) in [
-        ("nobody", vec![], false, (false, false, None)),
-        ("the Rollout", vec![own.as_str()], false, (true, false, None)),
-        ("a person", vec!["kubectl-edit"], false, (false, true, None)),
-        ("kuberik before", vec!["rollout-controller"], false, (false, true, None)),
-        ("another one", vec!["rival"], false, (false, false, Some("rival"))),
-        ("Flux", vec!["kustomize-controller"], false, (false, false, Some("kustomize-controller"))),
+    let cart = format!("stairlock-{}-TAG", hash(&Key::new("prod", "cart")));
+    let (flux, kuberik) = ("kustomize-controller", "rollout-controller");
+    for (case, managers, told, want) in [
+        ("nobody", vec![], false, (false, false, None, None)),
+        ("the Rollout", vec![own.as_str()], false, (true, false, None, None)),
+        ("a person", vec!["kubectl-edit"], false, (false, true, None, Some("kubectl-edit"))),
+        ("kuberik before", vec![kuberik], false, (false, true, None, Some(kuberik))),
+        ("another one", vec!["rival"], false, (false, false, Some("rival"), None)),
+        ("Flux", vec![flux], false, (false, false, Some(flux), None)),
+        ("Flux, which is told to leave it", vec![flux], true, (false, true, None, Some(flux))),
         (
-            "Flux, which is told to leave it",
-            vec!["kustomize-controller"],
-            true,
-            (false, true, None),
+            "another one beside a person",
+            vec!["kubectl", "rival"],
+            false,
+            (false, false, Some("rival"), None),
         ),
+        ("another Rollout before", vec![cart.as_str()], false, (false, true, None, None)),
+        ("and a person", vec!["kubectl", &cart], false, (false, true, None, Some("kubectl"))),
     ] {
         let entries: Vec<Value> = managers.into_iter().map(entry).collect();
         let mut patch = json!({"metadata": {"managedFields": entries}});
-        if flux {
+        if told {
             patch["metadata"]["labels"] = fixture::flux_labels();
             patch["metadata"]["annotations"] =
                 json!({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"});
         }
         let binding = one(patch);
-        let got = (binding.ours, binding.yields, binding.rival.as_deref());
+        let (rival, setter) = (binding.rival.as_deref(), binding.setter.as_deref());
+        let got = (binding.ours, binding.yields, rival, setter);
         assert_eq!(got, want, "{case}");
     }
 }

@@ -197,8 +197,21 @@ async fn a_value_is_put_back_from_a_person_and_not_fought_over_with_a_manager() 
     let (story, controller) = delivered("rival", 150).await;
     let ours = |k: &Value| text(k, VALUE) == "1.0.0";
     let older = json!({"spec": {"postBuild": {"substitute": {VARIABLE: "0.8.0"}}}});
-    story.cluster.merge("Kustomization", APPS, older).await;
+    story.cluster.merge("Kustomization", APPS, older.clone()).await;
     story.becomes("Kustomization", APPS, "it is put back from a person", ours).await;
+    let stands = |r: &Value| text(r, "/status/targets/0/value") == "1.0.0";
+    let counted = story.until("it is known to stand again", stands).await;
+    assert_eq!(text(&counted, "/status/targets/0/revertedBy/0/manager"), "kubectl-edit");
+
+    // The second time it is what somebody wants, until it is set again.
+    story.cluster.merge("Kustomization", APPS, older).await;
+    let message = story.held("OwnershipConflict").await;
+    assert!(message.starts_with("kubectl-edit ") && message.contains("wantedVersion"), "{message}");
+    let newer = json!({"spec": {"postBuild": {"substitute": {VARIABLE: "1.0.0"}}}});
+    story.cluster.merge("Kustomization", APPS, newer).await;
+    let free = |r: &Value| stands(r) && r.pointer("/status/waitingFor").is_none();
+    let free = story.until("nobody holds it", free).await;
+    assert_eq!(free.pointer("/status/targets/0/revertedBy"), None);
 
     story.substitute("rival", APPS, json!({VARIABLE: "0.9.0"})).await;
     let message = story.held("OwnershipConflict").await;
