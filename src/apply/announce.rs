@@ -5,12 +5,10 @@ use std::time::Duration;
 use kube::Client;
 
 use crate::api::kind::{Kind, Reference};
-use crate::api::rollout::Rollout;
 use crate::apply::error::Error;
 use crate::apply::send::{self, Run};
 use crate::model::notice::Notice;
 use crate::render::event;
-use crate::render::owner::Owner;
 
 /// How long all notices of one turn may take together: nobody waits for them.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,21 +24,20 @@ pub enum Announced {
     Late,
 }
 
-/// Sends notices in order and adds the ids of those that are sent to `sent`. `instance` names this
-/// process.
+/// Sends notices about an object and its uid in order and adds the ids of those that are sent to
+/// `sent`. `instance` names this process.
 pub async fn announce(
     client: &Client,
-    rollout: &Rollout,
+    (object, uid): (&Reference, &str),
     notices: &[Notice],
     instance: &str,
     sent: &mut Vec<String>,
 ) -> Announced {
-    let owner = Owner::of(rollout);
     let all = async {
         for notice in notices {
-            let name = event::name(&owner, notice);
-            let target = Reference::new(Kind::Event, owner.namespace.as_str(), name);
-            let body = event::create(&owner, notice, instance);
+            let name = event::name(object, notice);
+            let target = Reference::new(Kind::Event, object.key.namespace.as_str(), name);
+            let body = event::create((object, uid), notice, instance);
             match send::create(client, &target, body, Run::Real).await {
                 Ok(_) => {}
                 Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {}

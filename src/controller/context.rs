@@ -127,6 +127,11 @@ impl Context {
     /// Forgets a Rollout that is gone.
     pub fn forget(&self, key: &Key) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.leave(key);
+    }
+
+    /// Lets go what is kept for a Rollout that is gone, but for what is remembered of it.
+    pub fn leave(&self, key: &Key) {
         self.readings.leave(key);
         self.metrics.forget(&key.namespace, &key.name);
     }
@@ -153,13 +158,13 @@ impl Context {
         }
     }
 
-    /// Asks for an object that was written and is not seen yet. The watch will tell nothing of what
-    /// the store has already.
+    /// Asks for an object that is not seen, though it was written or named. The watch will tell
+    /// nothing of what the store has already.
     ///
     /// # Errors
     /// [`Error::Read`] if there is no answer.
-    async fn ask(&self, target: &Reference) -> Result<(), Error> {
-        debug!(object = %target, "own write not seen: asking");
+    pub async fn ask(&self, target: &Reference) -> Result<(), Error> {
+        debug!(object = %target, "not seen: asking");
         let asked = self.stores.refresh(&self.client, target).await;
         let change = asked.map_err(|source| {
             let target = target.clone();

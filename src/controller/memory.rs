@@ -25,8 +25,11 @@ pub struct Memory {
     refusal: Option<Refusal>,
     /// Refusals since the last write that was taken.
     pub refusals: u32,
-    /// Ids of notices that are sent, as far as the outbox still holds them.
+    /// Ids of notices that are sent, as far as the outbox still holds them; of a Rollout that is
+    /// not there, as far as there is something to tell.
     pub sent: BTreeSet<String>,
+    /// Since when it is known that there is no such Rollout, though something names it.
+    pub missed_since: Option<Instant>,
     /// Failed tries to send the first notice of the outbox, and when the next one is due.
     pub notice: (u32, Option<Instant>),
     /// The template that was last checked.
@@ -87,6 +90,7 @@ impl Memory {
         if self.uid != uid {
             *self = Self { uid, ..Self::default() };
         }
+        self.missed_since = None;
         let outbox = rollout.status.as_ref().map(|status| status.outbox.as_slice());
         let outbox = outbox.unwrap_or_default();
         self.sent.retain(|id| outbox.iter().any(|notice| notice.id == *id));

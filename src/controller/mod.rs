@@ -12,4 +12,5 @@ pub mod read;
 pub mod reconcile;
 pub mod run;
 pub mod schedule;
+pub mod stray;
 pub mod triggers;

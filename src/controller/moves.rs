@@ -254,7 +254,8 @@ pub async fn commit(
 ) -> Result<Next, Error> {
     #[cfg(feature = "planted")]
     if active(Bug::AnnounceBeforeCommit) {
-        send(&ctx.client, rollout, &status.outbox, &ctx.identity, &mut Vec::new()).await;
+        let about = (&writes::own(rollout), uid(rollout));
+        send(&ctx.client, about, &status.outbox, &ctx.identity, &mut Vec::new()).await;
     }
     let at = store(ctx, key, rollout, status).await?;
     let attempt = status.attempt.as_ref();
@@ -403,6 +404,10 @@ fn land(
     Err(Error::Write(error))
 }
 
+fn uid(rollout: &Rollout) -> &str {
+    rollout.metadata.uid.as_deref().unwrap_or_default()
+}
+
 /// Sends notices. One that is refused again and again counts as sent.
 ///
 /// # Errors
@@ -419,7 +424,9 @@ pub async fn announce(
         return Ok(Next::Wait(Some(due)));
     }
     let mut sent = Vec::new();
-    let announced = send(&ctx.client, rollout, notices, &ctx.identity, &mut sent).await;
+    let own = writes::own(rollout);
+    let about = (&own, uid(rollout));
+    let announced = send(&ctx.client, about, notices, &ctx.identity, &mut sent).await;
     let unsent = notices.get(sent.len()).map(|notice| notice.id.clone());
     sent.iter().for_each(|_| ctx.metrics.wrote("Event", WriteResult::Done));
     let error = match announced {

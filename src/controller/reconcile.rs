@@ -6,6 +6,7 @@ use crate::controller::error::Error;
 use crate::controller::moves::{
     Next, announce, apply, catch_up, commit, observe, report, surveyed,
 };
+use crate::controller::stray;
 use crate::decide::decide;
 use crate::model::hold::Hold;
 use crate::model::moment::Timestamp;
@@ -26,7 +27,7 @@ use crate::validate::validate;
 /// # Errors
 /// Any [`Error`]; what it means for the next turn is said there.
 pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
-    let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(gone(ctx, key)) };
+    let Some(rollout) = ctx.stores.rollouts.get(key) else { return stray::tell(ctx, key).await };
     let known = ctx.stores.ready_for(&rollout) || ctx.stores.denied_for(&rollout).is_some();
     if !known {
         return Ok(Next::Wait(None)); //                       a kind that it names is not listed
@@ -34,7 +35,7 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
     if let Some(until) = catch_up(ctx, key, &rollout).await? {
         return Ok(Next::Behind(until)); //                    our own last write is not seen yet
     }
-    let Some(rollout) = ctx.stores.rollouts.get(key) else { return Ok(gone(ctx, key)) };
+    let Some(rollout) = ctx.stores.rollouts.get(key) else { return stray::tell(ctx, key).await };
 
     let seen = observe(ctx, key, &rollout).await?; //         reads only
     let known = validate(&seen); //                           parsed: from here all is legal
@@ -70,12 +71,6 @@ fn restarted(ctx: &Context, key: &Key, mut known: Known) -> Known {
         *paused_at = None;
     }
     known
-}
-
-/// There is no such Rollout: its next turn comes with an event.
-fn gone(ctx: &Context, key: &Key) -> Next {
-    ctx.forget(key);
-    Next::Wait(None)
 }
 
 /// Shows where the Rollout stands, and tells when to look again without an event.

@@ -1,6 +1,6 @@
 //! Run: keeps the stores filled and gives turns to the Rollouts that are due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -155,8 +155,15 @@ fn change(ctx: &Context, leading: bool) {
     ctx.forget_all();
     let now = ctx.clock.monotonic();
     if leading {
-        ctx.stores.rollouts.keys().into_iter().for_each(|key| ctx.queue.push(key, now));
+        all(&ctx.stores).into_iter().for_each(|key| ctx.queue.push(key, now));
     }
+}
+
+/// The Rollouts, and those that something names and that may not be there.
+fn all(stores: &Stores) -> BTreeSet<Key> {
+    let below = stores.kustomizations.named(Kind::Rollout).into_iter();
+    let named = below.chain(stores.repositories.named(Kind::Rollout));
+    named.map(|named| named.key).chain(stores.rollouts.keys()).collect()
 }
 
 /// One turn, within its time; a fault of the program ends this turn and nothing else. Tells whether
@@ -232,7 +239,7 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
         Sighting::Listed | Sighting::Denied => {
             // Rollouts that waited for the list are due, whichever they are.
             let now = ctx.clock.monotonic();
-            ctx.stores.rollouts.keys().into_iter().for_each(|key| ctx.queue.push(key, now));
+            all(&ctx.stores).into_iter().for_each(|key| ctx.queue.push(key, now));
             ctx.queue.ring();
             ctx.schedules.wake(&ctx.stores, now);
             ctx.checks.wake(&ctx.stores, now);

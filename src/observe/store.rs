@@ -114,6 +114,12 @@ impl<K: Watched> Store<K> {
         self.read().scopes.keys().cloned().collect()
     }
 
+    /// Tells whether there is an object of that name, one that cannot be read included.
+    pub fn holds(&self, key: &Key) -> bool {
+        let shelf = self.read();
+        shelf.objects.contains_key(key) || shelf.malformed.contains(key)
+    }
+
     /// Finds an object by name.
     pub fn get(&self, key: &Key) -> Option<Arc<K>> {
         self.read().objects.get(key).cloned()

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::api::keys;
+use crate::api::kind::Reference;
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
-use crate::render::owner::Owner;
 
 /// The longest note that the API server takes, in bytes.
 const NOTE_MAX: usize = 1024;
@@ -16,30 +16,32 @@ const INSTANCE_MAX: usize = 128;
 
 /// Tells the name of the Event of a notice: the same notice has the same name, so that a second
 /// Event of it cannot be.
-pub fn name(owner: &Owner, notice: &Notice) -> String {
+pub fn name(object: &Reference, notice: &Notice) -> String {
     let legal = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-' => c,
         _ => '-',
     };
     let id: String = notice.id.chars().map(legal).collect();
     let room = NAME_MAX.saturating_sub(id.len() + 1);
-    let rollout = cut(&owner.name, room).trim_end_matches(['.', '-']);
-    format!("{rollout}.{id}").trim_end_matches(['.', '-']).to_owned()
+    let object = cut(&object.key.name, room).trim_end_matches(['.', '-']);
+    format!("{object}.{id}").trim_end_matches(['.', '-']).to_owned()
 }
 
-/// Makes the Event of a notice. `instance` names the process that sends it.
-pub fn create(owner: &Owner, notice: &Notice, instance: &str) -> Value {
+/// Makes the Event of a notice about an object, which has this uid. `instance` names the process
+/// that sends it.
+pub fn create((object, uid): (&Reference, &str), notice: &Notice, instance: &str) -> Value {
+    let namespace = &object.key.namespace;
     json!({
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": name(owner, notice), "namespace": owner.namespace},
+        "metadata": {"name": name(object, notice), "namespace": namespace},
         "eventTime": micro(notice.at),
         "regarding": {
-            "apiVersion": format!("{}/{}", keys::GROUP, keys::VERSION),
-            "kind": "Rollout",
-            "namespace": owner.namespace,
-            "name": owner.name,
-            "uid": owner.uid,
+            "apiVersion": object.kind.resource().api_version,
+            "kind": object.kind.as_str(),
+            "namespace": namespace,
+            "name": object.key.name,
+            "uid": uid,
         },
         "type": if notice.warning { "Warning" } else { "Normal" },
         "reason": notice.reason,
@@ -67,6 +69,7 @@ fn micro(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::kind::Kind;
 
     fn notice(id: &str, message: &str) -> Notice {
         Notice {
@@ -79,8 +82,8 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_about_the_rollout() {
-        let owner = Owner { namespace: "prod".into(), name: "shop".into(), uid: "u1".into() };
+    fn an_event_is_about_its_object() {
+        let shop = Reference::new(Kind::Rollout, "prod", "shop");
         let golden = json!({
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -97,13 +100,21 @@ mod tests {
             "reportingController": "stairlock.dev/controller",
             "reportingInstance": "pod-1",
         });
-        assert_eq!(create(&owner, &notice("7-2-Aborted", "it was aborted"), "pod-1"), golden);
+        let notice = notice("7-2-Aborted", "it was aborted");
+        assert_eq!(create((&shop, "u1"), &notice, "pod-1"), golden);
+
+        let apps = Reference::new(Kind::Kustomization, "prod", "apps");
+        let regarding = &create((&apps, "k"), &notice, "pod-1")["regarding"];
+        let (version, kind) = ("kustomize.toolkit.fluxcd.io/v1", "Kustomization");
+        let golden = json!({"apiVersion": version, "kind": kind, "namespace": "prod",
+            "name": "apps", "uid": "k"});
+        assert_eq!(*regarding, golden);
     }
 
     #[test]
     fn an_event_fits_the_limits_of_the_api_server() {
-        let owner = Owner { namespace: "prod".into(), name: "s".repeat(253), uid: "u1".into() };
-        let event = create(&owner, &notice("7/2 a", &"ü".repeat(900)), "pod-1");
+        let shop = Reference::new(Kind::Rollout, "prod", "s".repeat(253));
+        let event = create((&shop, "u1"), &notice("7/2 a", &"ü".repeat(900)), "pod-1");
         assert_eq!(event["metadata"]["name"].as_str().unwrap().len(), 253);
         assert!(event["metadata"]["name"].as_str().unwrap().ends_with("s.7-2-a"));
         assert_eq!(event["note"].as_str().unwrap().len(), 1024);

@@ -31,6 +31,7 @@ mod service;
 mod source;
 pub mod status;
 pub mod strategy;
+pub mod stray;
 mod template;
 mod variant;
 

@@ -34,6 +34,7 @@ mod schema;
 mod sides;
 mod signature;
 mod source;
+mod stray;
 mod takeover;
 mod targets;
 mod told;

@@ -1,0 +1,125 @@
+//! Stray: which objects of Flux name a Rollout by their annotations, for the case that it is not
+//! there. It never tells whether it is.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use sha2::{Digest, Sha256};
+
+use crate::api::keys;
+use crate::api::kind::{Key, Kind, Reference};
+use crate::model::moment::Timestamp;
+use crate::model::notice::Notice;
+use crate::model::template::hex;
+use crate::validate::binding::{self, Claim};
+
+/// An object of Flux of which a field is bound to a Rollout that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    /// The object.
+    pub object: Reference,
+    /// Its uid.
+    pub uid: String,
+    /// The Rollout.
+    pub rollout: Key,
+    /// The annotations that name it.
+    pub annotations: Vec<String>,
+}
+
+impl Stray {
+    /// Reads the annotations of a Kustomization or OCIRepository that name a Rollout; `None` where
+    /// none does, or the object is on its way out. `kuberik`: whether a Rollout of kuberik of that
+    /// name may live, which its spelling means then.
+    pub fn of(kind: Kind, meta: &ObjectMeta, rollout: &Key, kuberik: bool) -> Option<Self> {
+        let tag = kind == Kind::OciRepository;
+        let claims = if tag { binding::tags(meta) } else { binding::variables(meta) };
+        let names = |claim: &Claim| claim.rollout == *rollout && !(claim.alias && kuberik);
+        let claims = claims.into_iter().filter(names);
+        let annotations: Vec<String> = claims.map(|claim| annotation(kind, &claim)).collect();
+        let stays = meta.deletion_timestamp.is_none() && !annotations.is_empty();
+        stays.then(|| Self {
+            object: Reference { kind, key: Key::of(meta) },
+            uid: meta.uid.clone().unwrap_or_default(),
+            rollout: rollout.clone(),
+            annotations,
+        })
+    }
+
+    /// Makes what people are told of it: the same of one object, however often.
+    pub fn notice(&self, at: Timestamp) -> Notice {
+        let Self { uid, rollout, annotations, .. } = self;
+        let which = hex(&Sha256::digest(format!("{uid} {rollout}").as_bytes()), 10);
+        let keys = annotations.join(", ");
+        Notice {
+            id: format!("RolloutNotFound-{which}"),
+            warning: true,
+            reason: "RolloutNotFound".to_owned(),
+            message: format!(
+                "there is no Rollout {rollout}, so nothing is delivered here; create it, or \
+                 correct or remove the annotation {keys}"
+            ),
+            at,
+        }
+    }
+}
+
+/// The annotation that makes a claim.
+fn annotation(kind: Kind, claim: &Claim) -> String {
+    let Claim { variable, alias, .. } = claim;
+    match (kind == Kind::OciRepository, alias) {
+        (true, false) => keys::BIND_TAG.to_owned(),
+        (true, true) => keys::BIND_TAG_KUBERIK.to_owned(),
+        (false, false) => format!("{}{variable}.from", keys::BIND_VARIABLE),
+        (false, true) => format!("{}{variable}.from", keys::BIND_VARIABLE_KUBERIK),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_annotation_that_names_no_rollout_is_told_where_it_is() {
+        let (own, alias) =
+            ("stairlock.dev/substitute.TAG.from", "rollout.kuberik.com/substitute.TAG.from");
+        let (tag, other) = ("stairlock.dev/rollout", "stairlock.dev/substitute.B.from");
+        let (apps, oci) = (Kind::Kustomization, Kind::OciRepository);
+        let two = "stairlock.dev/substitute.B.from, stairlock.dev/substitute.TAG.from";
+        for (case, kind, annotations, kuberik, want) in [
+            ("a variable", apps, json!({own: "shop"}), false, own),
+            ("two variables", apps, json!({own: "shop", other: "prod/shop"}), false, two),
+            ("a tag", oci, json!({tag: "shop"}), false, tag),
+            ("a tag is not for a Kustomization", apps, json!({tag: "shop"}), false, ""),
+            ("another Rollout", apps, json!({own: "till"}), false, ""),
+            ("none at all", apps, json!({own: "my shop"}), false, ""),
+            ("kuberik's spelling", apps, json!({alias: "shop"}), false, alias),
+            ("and kuberik has one", apps, json!({alias: "shop"}), true, ""),
+            ("our spelling beside it", apps, json!({own: "shop", alias: "shop"}), true, own),
+        ] {
+            let meta = json!({"namespace": "prod", "name": "apps", "uid": "k",
+                "annotations": annotations});
+            let meta: ObjectMeta = serde_json::from_value(meta).unwrap();
+            let stray = Stray::of(kind, &meta, &Key::new("prod", "shop"), kuberik);
+            let told = stray.map(|stray| stray.annotations.join(", ")).unwrap_or_default();
+            assert_eq!(told, want, "{case}");
+        }
+    }
+
+    #[test]
+    fn one_object_is_told_the_same_every_time() {
+        let told = |uid: &str, rollout: &str, at: i64| {
+            let meta = json!({"namespace": "prod", "name": "apps", "uid": uid,
+                "annotations": {"stairlock.dev/substitute.TAG.from": rollout}});
+            let meta: ObjectMeta = serde_json::from_value(meta).unwrap();
+            let stray = Stray::of(Kind::Kustomization, &meta, &Key::new("prod", rollout), false);
+            stray.unwrap().notice(Timestamp::from_millis(at))
+        };
+        let first = told("k", "shop", 1);
+        let want = "there is no Rollout prod/shop, so nothing is delivered here; create it, or \
+                    correct or remove the annotation stairlock.dev/substitute.TAG.from";
+        assert_eq!((first.message.as_str(), first.warning), (want, true));
+        assert_eq!(told("k", "shop", 2).id, first.id, "later");
+        assert_ne!(told("k", "till", 1).id, first.id, "another Rollout");
+        assert_ne!(told("l", "shop", 1).id, first.id, "another object of the name");
+    }
+}

@@ -1,0 +1,58 @@
+//! Bindings to a Rollout that is not there.
+
+use serde_json::Value;
+
+use crate::stories::delivery::{shows, staged};
+use crate::support::flux::{APPS, applied, bound, delivering, shown};
+use crate::support::json::{list, text};
+use crate::support::proxy::Call;
+use crate::support::story::{SHOP, Story};
+
+/// Whether an Event tells that the Rollout is missing.
+fn tells(event: &Value) -> bool {
+    text(event, "/reason") == "RolloutNotFound"
+}
+
+/// Whether a request is about such an Event, which was taken or is there already.
+fn sends(call: &Call, status: u16) -> bool {
+    call.path.contains("/events") && tells(&call.body) && call.status == status
+}
+
+#[tokio::test]
+async fn a_kustomization_is_told_once_that_its_rollout_is_missing() {
+    let story = Story::begin("missing", 150).await;
+    story.offer("1.0.0").await;
+    staged(&story, &shown(), bound(applied(&story, APPS))).await;
+    let controller = story.controller().await;
+
+    controller.proxy.heard(story.end, "it is told", |call| sends(call, 201)).await;
+    let told = || async {
+        let mut events = story.cluster.all("Event").await;
+        events.retain(tells);
+        events
+    };
+    let events = told().await;
+    let [event] = events.as_slice() else { panic!("{events:?}") };
+    let about = ["kind", "name", "apiVersion"].map(|of| text(event, &format!("/regarding/{of}")));
+    assert_eq!(about, ["Kustomization", APPS, "kustomize.toolkit.fluxcd.io/v1"]);
+    let apps = story.cluster.get("Kustomization", APPS).await;
+    assert_eq!(text(event, "/regarding/uid"), text(&apps, "/metadata/uid"));
+    assert_eq!(text(event, "/type"), "Warning");
+    let named = format!("no Rollout {}/{SHOP}", story.namespace());
+    assert!(text(event, "/note").contains(&named), "{event}");
+
+    // Another process tells the same, which is one.
+    controller.kill();
+    controller.restart();
+    controller.proxy.heard(story.end, "it is told again", |call| sends(call, 409)).await;
+
+    story.cluster.add(delivering(SHOP)).await;
+    let done = story.completed(1).await;
+    shows(&story, "1.0.0").await;
+    assert_eq!(list(&done, "/status/targets").len(), 1);
+    assert_eq!(told().await.len(), 1);
+    let sent = controller.proxy.calls().into_iter().filter(|call| call.mutates());
+    let sent = sent.filter(|call| sends(call, 201) || sends(call, 409)).count();
+    assert_eq!(sent, 2, "once in the life of each process");
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
