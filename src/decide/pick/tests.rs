@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::decide::fixture::{at, at_rest, bound, delivered, release, template};
@@ -192,8 +192,9 @@ fn of_containers_with_different_versions_the_newest_is_the_one_that_runs() {
 /// The containers run these tags, and one is offered.
 fn all_of(tags: &[&str], tag: &str) -> Snapshot {
     let mut seen = offered(&[tag], false);
-    let container = |(number, tag): (usize, &&str)| json!({"name": format!("c{number}"), "image": format!("shop:{tag}")});
-    let containers: Vec<_> = tags.iter().enumerate().map(container).collect();
+    let images = tags.iter().map(|tag| format!("shop:{tag}")).enumerate();
+    let named = |(number, image)| json!({"name": format!("c{number}"), "image": image});
+    let containers: Vec<Value> = images.map(named).collect();
     seen.template = Template::new(json!({"spec": {"containers": containers}}));
     seen
 }

@@ -11,7 +11,7 @@ use crate::support::clock::ticks;
 use crate::support::controller::Controller;
 use crate::support::flux::{APPS, VARIABLE, applied, bound, bound_to, config_map, delivering};
 use crate::support::flux::{oci_repository, ready, shown, variable_of};
-use crate::support::json::{list, merged, name, text, version};
+use crate::support::json::{holds, list, merged, name, text, version};
 use crate::support::kuberik::bound_as_kuberik;
 use crate::support::proxy::Call;
 use crate::support::rig::rig;
@@ -200,8 +200,8 @@ async fn a_value_is_put_back_from_a_person_and_not_fought_over_with_a_manager() 
     story.cluster.merge("Kustomization", APPS, older.clone()).await;
     story.becomes("Kustomization", APPS, "it is put back from a person", ours).await;
     let stands = |r: &Value| text(r, "/status/targets/0/value") == "1.0.0";
-    let counted = story.until("it is known to stand again", stands).await;
-    assert_eq!(text(&counted, "/status/targets/0/revertedBy/0/manager"), "kubectl-edit");
+    let counted = |r: &Value| text(r, "/status/targets/0/revertedBy/0/manager") == "kubectl-edit";
+    story.until("it is known to stand again", |r| stands(r) && counted(r)).await;
 
     // The second time it is what somebody wants, until it is set again.
     story.cluster.merge("Kustomization", APPS, older).await;
@@ -209,9 +209,9 @@ async fn a_value_is_put_back_from_a_person_and_not_fought_over_with_a_manager() 
     assert!(message.starts_with("kubectl-edit ") && message.contains("wantedVersion"), "{message}");
     let newer = json!({"spec": {"postBuild": {"substitute": {VARIABLE: "1.0.0"}}}});
     story.cluster.merge("Kustomization", APPS, newer).await;
-    let free = |r: &Value| stands(r) && r.pointer("/status/waitingFor").is_none();
-    let free = story.until("nobody holds it", free).await;
-    assert_eq!(free.pointer("/status/targets/0/revertedBy"), None);
+    let held = |r: &Value| holds(r).contains(&"OwnershipConflict");
+    let free = |r: &Value| stands(r) && !counted(r) && !held(r);
+    story.until("nobody holds it", free).await;
 
     story.substitute("rival", APPS, json!({VARIABLE: "0.9.0"})).await;
     let message = story.held("OwnershipConflict").await;
