@@ -1,6 +1,7 @@
 //! The stories, a file for each subject.
 
 mod bake;
+mod baked;
 mod bindings;
 mod blind;
 mod canary;
