@@ -113,7 +113,8 @@ fn stage(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
             fed(seen, act, now)
         }
         Stage::Step { number, entered_at, paused_at } => {
-            fed(seen, step(seen, attempt, (*number, *entered_at, *paused_at), now), now)
+            let act = fed(seen, step(seen, attempt, (*number, *entered_at, *paused_at), now), now);
+            if stable_lost(seen) { act.with(Hold::NoHealthyBackend) } else { act }
         }
         Stage::Promoting { entered_at } => {
             let step = order::promotion(seen, revision);
@@ -199,6 +200,12 @@ fn step(
             None => Act::hold(Hold::AwaitingConclusion),
         },
     }
+}
+
+/// Tells whether the ReplicaSet of stable is gone, so that nothing can be gone back to.
+fn stable_lost(seen: &Snapshot) -> bool {
+    let stable = seen.status.stable.as_ref();
+    stable.is_some_and(|side| side::replica_set(seen, &side.revision).is_none())
 }
 
 /// A stage that has to be in force within the progress deadline.

@@ -404,6 +404,18 @@ fn the_way_back_needs_pods_to_go_back_to() {
 }
 
 #[test]
+fn a_step_tells_that_nothing_can_be_gone_back_to() {
+    let told = |seen: &Snapshot| {
+        let Act::Wait(Waits { holds, .. }) = stage::advance(seen, at(1)) else { panic!("it acts") };
+        holds.iter().map(|(hold, _)| hold.code()).collect::<Vec<_>>().join(", ")
+    };
+    let mut seen = climbing(1, Some(at(1)));
+    assert_eq!(told(&seen), "Paused");
+    seen.replica_sets.remove(0);
+    assert_eq!(told(&seen), "Paused, NoHealthyBackend", "the ReplicaSet of stable is gone");
+}
+
+#[test]
 fn a_forced_version_is_stored_before_its_annotation_goes() {
     let mut seen = at_rest();
     seen.offer = Offer::Releases(Releases::one(release("1.1.0")));

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::controller::Controller;
-use crate::support::json::{list, number, text};
+use crate::support::json::{holds, list, number, text};
 use crate::support::ladder::{rises_by_steps, sequence, weights};
-use crate::support::shop::{gated, route, routed, sized};
+use crate::support::shop::{CANARY, STABLE, gated, route, routed, sized};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::{Change, Seen, Watch};
 
@@ -120,4 +120,74 @@ async fn a_restart_mid_ladder_goes_on_where_it_was() {
     let done = story.completed(2).await;
     assert_eq!(list(&done, "/status/history").len(), 2);
     assert_eq!(sequence(&routes), [(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)]);
+}
+
+/// Deletes an object, and waits until another one of its name stands there, as is asked.
+async fn made_again(story: &Story, kind: &str, of: &str, is: impl Fn(&Value) -> bool) {
+    let before = story.cluster.get(kind, of).await;
+    story.cluster.remove(kind, of).await;
+    let uid = "/metadata/uid";
+    let again = |now: &Value| text(now, uid) != text(&before, uid) && is(now);
+    story.becomes(kind, of, "it is there again", again).await;
+}
+
+#[tokio::test]
+async fn services_deleted_mid_way_are_made_again_and_the_ladder_goes_on() {
+    let (story, controller, routes) = at_the_pause("serviceless").await;
+    let paused = story.cluster.get("Rollout", SHOP).await;
+    for (service, side) in [(CANARY, "attempt"), (STABLE, "stable")] {
+        let revision = text(&paused, &format!("/status/{side}/revision"));
+        let selects = |s: &Value| text(s, "/spec/selector/stairlock.dev~1revision") == revision;
+        made_again(&story, "Service", service, selects).await;
+    }
+    story.command("stairlock.dev/promote", "true").await;
+    story.completed(2).await;
+    assert_eq!(sequence(&routes), [(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)]);
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_canary_whose_replica_set_is_deleted_mid_way_comes_up_again() {
+    let (story, controller, routes) = at_the_pause("canaryless").await;
+    let paused = story.cluster.get("Rollout", SHOP).await;
+    let set = format!("{SHOP}-{}", text(&paused, "/status/attempt/revision"));
+    let ready = |set: &Value| number(set, "/status/readyReplicas") > 0;
+    made_again(&story, "ReplicaSet", &set, ready).await;
+    story.paused(2, 1).await;
+    story.command("stairlock.dev/promote", "true").await;
+    story.completed(2).await;
+    assert_eq!(sequence(&routes), [(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)]);
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+/// Deletes the ReplicaSet of the stable side; waits until it is told that nothing can be gone back to.
+async fn stable_deleted(story: &Story, rollout: &Value) {
+    let set = format!("{SHOP}-{}", text(rollout, "/status/stable/revision"));
+    story.cluster.remove("ReplicaSet", &set).await;
+    let told = |r: &Value| holds(r) == ["AwaitingPromotion", "NoHealthyBackend"];
+    story.until("it is told", told).await;
+}
+
+#[tokio::test]
+async fn where_the_replica_set_of_stable_is_deleted_mid_way_the_next_one_takes_over() {
+    let (story, controller, routes) = at_the_pause("stableless").await;
+    stable_deleted(&story, &story.cluster.get("Rollout", SHOP).await).await;
+    story.command("stairlock.dev/promote", "true").await;
+    story.completed(2).await;
+    let climbed = [(100, 0), (80, 20), (50, 50), (0, 100), (100, 0)];
+    assert_eq!(sequence(&routes), climbed);
+
+    // Aborted it keeps what traffic it has, since nothing else answers.
+    story.set_image(&story.image("1.2.0")).await;
+    stable_deleted(&story, &story.paused(3, 1).await).await;
+    story.command("stairlock.dev/abort", "true").await;
+    story.until("nothing takes it", |r| holds(r) == ["NoHealthyBackend"]).await;
+    story.clock("clock").await;
+    assert_eq!(sequence(&routes).last(), Some(&(80, 20)));
+    story.set_image(&story.image("1.3.0")).await;
+    let done = story.completed(4).await;
+    assert_eq!(text(&done, "/status/history/1/outcome"), "Superseded");
+    let all = [&climbed[..], &[(80, 20), (100, 0)]].concat();
+    assert_eq!(sequence(&routes), all, "what comes next is a first revision");
+    assert_eq!(controller.forbidden(), [""; 0]);
 }
