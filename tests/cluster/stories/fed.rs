@@ -2,14 +2,18 @@
 
 use serde_json::{Value, json};
 
+use crate::stories::command::annotation;
 use crate::stories::delivery::{VALUE, shows, staged};
 use crate::support::controller::Controller;
 use crate::support::flux::{APPS, applied, bound, config_map, oci_repository, ready, shown};
-use crate::support::json::{condition, list, merged, text};
-use crate::support::shop::{rollout, sourced};
+use crate::support::json::{condition, list, merged, number, text};
+use crate::support::proxy::{Call, Moment};
+use crate::support::shop::{gated_twice, rollout, sourced};
 use crate::support::story::{SHOP, Story};
 use crate::support::watch::Watch;
 
+const PROMOTE: &str = "stairlock.dev/promote";
+const ACCEPTED: &str = "stairlock.dev/accepted";
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 /// A shop that the Kustomization applies which it is bound to, and what cannot be applied with a
@@ -131,5 +135,78 @@ async fn a_rollout_in_an_artifact_climbs_with_its_tag_and_goes_back_with_it() {
 
     climbs(&story).await;
     story.applied(APPS, "2.1.0").await;
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+/// Has Flux apply the artifact that it read, once more.
+async fn applied_again(story: &Story, token: &str) {
+    story.reconcile("Kustomization", APPS, token).await;
+    let again = |k: &Value| text(k, "/status/lastHandledReconcileAt") == token && ready(k);
+    story.becomes("Kustomization", APPS, "it is applied once more", again).await;
+}
+
+/// Asks for a command as a person does whose annotations Flux takes away.
+async fn asked(story: &Story) {
+    story.kubectl(&["annotate", "slr", SHOP, "stairlock.dev/promote=true"]).await;
+}
+
+/// A shop at the first of two pauses, which Flux applies and nothing delivers to.
+async fn at_a_pause(title: &str) -> (Story, Controller) {
+    let story = Story::begin(title, 150).await;
+    for tag in ["1.0.0", "1.1.0"] {
+        story.publish(APPS, tag, &[rollout(&story, tag, gated_twice())]).await;
+    }
+    story.cluster.add(oci_repository(&story, APPS, json!({"tag": "1.0.0"}))).await;
+    story.cluster.add(applied(&story, APPS)).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let next = json!({"spec": {"ref": {"tag": "1.1.0"}}});
+    story.cluster.merge("OCIRepository", APPS, next).await;
+    story.paused(2, 1).await;
+    let told = |call: &Call| text(&call.body, "/reason") == "AwaitingPromotion";
+    controller.proxy.heard(story.end, "the pause is told of", told).await;
+    story.applied(APPS, "1.1.0").await;
+    (story, controller)
+}
+
+#[tokio::test]
+async fn a_command_that_flux_strips_before_it_is_seen_does_nothing() {
+    let (story, controller) = at_a_pause("stripped").await;
+    controller.kill();
+    asked(&story).await;
+    applied_again(&story, "strip").await;
+    let shop = story.cluster.get("Rollout", SHOP).await;
+    assert_eq!(annotation(&shop, PROMOTE), "", "Flux took it away: {shop}");
+
+    controller.restart();
+    story.clock("clock").await;
+    let shop = story.cluster.get("Rollout", SHOP).await;
+    assert_eq!(number(&shop, "/status/attempt/step"), 1, "nobody asks any more: {shop}");
+    asked(&story).await;
+    story.paused(2, 2).await;
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_command_that_is_accepted_acts_once_though_flux_strips_it() {
+    let (story, controller) = at_a_pause("accepted").await;
+    controller.kill_at(1, Moment::After);
+    asked(&story).await;
+    controller.proxy.killed(story.end).await;
+    let shop = story.cluster.get("Rollout", SHOP).await;
+    let token = annotation(&shop, ACCEPTED).to_owned();
+    assert!(!token.is_empty(), "{shop}");
+    applied_again(&story, "strip").await;
+    let shop = story.cluster.get("Rollout", SHOP).await;
+    assert_eq!(annotation(&shop, ACCEPTED), token, "it outlasts what Flux does: {shop}");
+    assert_eq!(annotation(&shop, PROMOTE), "", "{shop}");
+
+    controller.restart();
+    story.paused(2, 2).await;
+    applied_again(&story, "again").await;
+    story.clock("clock").await;
+    let shop = story.cluster.get("Rollout", SHOP).await;
+    assert_eq!(number(&shop, "/status/attempt/step"), 2, "it acts once: {shop}");
+    assert_eq!(annotation(&shop, ACCEPTED), "", "{shop}");
     assert_eq!(controller.forbidden(), [""; 0]);
 }

@@ -160,7 +160,7 @@ async fn a_canary_whose_replica_set_is_deleted_mid_way_comes_up_again() {
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 
-/// Deletes the ReplicaSet of the stable side; waits until it is told that nothing can be gone back to.
+/// Deletes the ReplicaSet of stable; waits until it is told that nothing can be gone back to.
 async fn stable_deleted(story: &Story, rollout: &Value) {
     let set = format!("{SHOP}-{}", text(rollout, "/status/stable/revision"));
     story.cluster.remove("ReplicaSet", &set).await;

@@ -30,6 +30,7 @@ mod people;
 mod promoted;
 mod registry;
 mod replicas;
+mod rivals;
 mod route;
 mod schema;
 mod sides;
