@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use semver::Version;
+
 use crate::sim::judge::facts::rollout::Rollout;
-use crate::sim::judge::facts::source::{Image, version};
-use crate::sim::judge::facts::status::{Attempt, Stage};
+use crate::sim::judge::facts::source::{Image, Offer, version};
+use crate::sim::judge::facts::status::{Attempt, Release, Stage, Status};
 use crate::sim::judge::found::Found;
 use crate::sim::judge::scene::{Case, Fresh};
 
@@ -136,11 +138,14 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
     let Some(attempt) = is.open().filter(new) else { return };
     let release = &attempt.release;
     let offers = is.spec.source.iter().flat_map(|source| case.offers(source));
-    let mut offers = offers.into_iter();
-    let shown = offers.any(|o| o.tag == release.tag && o.digest == release.digest());
+    let offers: Vec<Offer> = offers.collect();
+    let shown = offers.iter().any(|o| o.tag == release.tag && o.digest == release.digest());
     let chosen = is.chosen(&release.tag);
     // A registry tells of more than its policy shows.
-    let listed = was.status.available_releases.iter().any(|known| known.tag == release.tag);
+    let listed =
+        |status: &Status| status.available_releases.iter().any(|known| known.tag == release.tag);
+    // What it was just listed for is told with the attempt; the policy shows the upper bound.
+    let listed = listed(&was.status) || (listed(&is.status) && below(&offers, release));
     // A failed release that was kept runs: who asks for another attempt asks for that one.
     let kept = was.status.attempt.as_ref().filter(|attempt| attempt.kept);
     let kept = kept.is_some_and(|kept| kept.release == *release);
@@ -174,6 +179,15 @@ fn started(case: &Case<'_>, was: &Rollout, is: &Rollout, found: &mut Found) {
             is.name, attempt.number, release.image
         )
     });
+}
+
+/// Whether a policy shows something newer of the repository of a release.
+fn below(offers: &[Offer], release: &Release) -> bool {
+    let repository = Image::of(&release.image).repository;
+    let own = offers.iter().filter(|offer| canonical(&offer.repository) == canonical(repository));
+    let bounds = own.filter_map(|offer| version(&offer.tag));
+    let tells = |own: Version| bounds.into_iter().any(|bound| own.cmp_precedence(&bound).is_lt());
+    version(&release.tag).is_some_and(tells)
 }
 
 #[cfg(test)]

@@ -12,6 +12,18 @@ fn rest() -> Tale {
     Tale::at_rest(true)
 }
 
+/// An attempt at 1.1.0 begins, which status tells of for the first time, while the policy shows
+/// another one.
+fn below(tale: &mut Tale, shown: &str, image: &str) {
+    tale.offer(shown, "");
+    let release = json!({"version": "1.1.0", "tag": "1.1.0", "image": image});
+    let known = json!([{"tag": "1.0.0"}, {"tag": "1.1.0"}]);
+    let notice = tale.notice("AttemptStarted");
+    tale.status(json!({"phase": "Progressing", "outbox": [notice], "availableReleases": known,
+        "attempt": {"number": 2, "stage": "Step", "step": 1, "weight": 20, "trigger": "Release",
+        "revision": NEW, "delivered": false, "release": release}}));
+}
+
 #[test]
 fn releases_are_those_of_the_source() {
     let rows: &[Row] = &[
@@ -69,6 +81,26 @@ fn releases_are_those_of_the_source() {
                 t.begins_release("1.1.0-rc.1", "sha256:bb");
             },
             &[],
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn a_policy_shows_the_upper_bound_of_what_its_registry_tells() {
+    let rows: &[Row] = &[
+        (
+            "one below what the policy shows, that the registry was just listed for",
+            rest,
+            |t| below(t, "1.2.0", "shop:1.1.0"),
+            &[],
+        ),
+        ("one above what the policy shows", rest, |t| below(t, "1.0.5", "shop:1.1.0"), &["S18"]),
+        (
+            "one of another repository than the policy shows",
+            rest,
+            |t| below(t, "1.2.0", "cart:1.1.0"),
+            &["S18"],
         ),
     ];
     check(rows);
