@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::controller::Controller;
-use crate::support::json::{condition, list, merged, number, text};
+use crate::support::json::{condition, holds, list, merged, number, text};
 use crate::support::ladder::sequence;
 use crate::support::rig::{rig, succeeded};
 use crate::support::shop::{
@@ -158,6 +158,31 @@ async fn a_version_that_only_the_registry_knows_can_be_wanted() {
     let done = story.completed(2).await;
     assert_eq!(text(&done, IMAGE), story.image("1.0.5"));
     assert_eq!(text(&done, "/status/releaseCandidates/0/tag"), "1.1.0");
+    assert_eq!(controller.forbidden(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_out_of_the_range_is_held_until_the_registry_has_one_within_it() {
+    let story = Story::begin("ranged", 120).await;
+    story.push("1.0.0").await;
+    story.offer("2.0.0").await;
+    let within = json!({"spec": {"semver": ">=1.1.0 <2.0.0"}});
+    story.cluster.add(merged(sourced(rollout(&story, "1.0.0", quick())), &within)).await;
+    let controller = story.controller().await;
+    story.completed(1).await;
+    let message = story.held("OutOfRange").await;
+    assert!(message.contains("2.0.0") && message.contains("<2.0.0"), "{message}");
+
+    // Below what the policy shows: only the registry tells of them.
+    story.push_of(SHOP, "1.1.0").await;
+    story.push_of(SHOP, "1.2.0").await;
+    story.push("2.1.0").await;
+    let done = story.completed(2).await;
+    assert_eq!(text(&done, IMAGE), story.image("1.2.0"));
+    assert!(!holds(&done).contains(&"OutOfRange"), "{done}");
+    story.cluster.merge("Rollout", SHOP, json!({"spec": {"semver": ">=1.1.0"}})).await;
+    let done = story.completed(3).await;
+    assert_eq!(text(&done, IMAGE), story.image("2.1.0"));
     assert_eq!(controller.forbidden(), [""; 0]);
 }
 
