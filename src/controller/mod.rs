@@ -14,3 +14,6 @@ pub mod run;
 pub mod schedule;
 pub mod stray;
 pub mod triggers;
+
+#[cfg(test)]
+mod fixture;

@@ -1,39 +1,15 @@
 //! Turns against a far end that answers like an API server.
 
-use std::sync::Arc;
-
-use http::{Request, Response};
-use kube::Client;
-use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::controller::context::Parts;
+use crate::controller::fixture;
 use crate::observe::barrier::Expect;
 use crate::observe::stores::{Reach, Stores};
-use crate::runtime::clock::Clock;
-use crate::runtime::health::Health;
-use crate::runtime::leader::Leadership;
-use crate::runtime::metrics::Metrics;
 
 /// A process that leads, whose API server gives one answer to everything.
 fn context(stores: Stores, code: u16, answer: Value) -> Context {
-    let service = tower::service_fn(move |_: Request<Body>| {
-        let body = Body::from(serde_json::to_vec(&answer).unwrap());
-        let reply = Response::builder().status(code).body(body).unwrap();
-        std::future::ready(Ok::<_, std::convert::Infallible>(reply))
-    });
-    let clock = Clock::system();
-    let parts = Parts {
-        client: Client::new(service, "default"),
-        leadership: Leadership::always(clock.clone()),
-        metrics: Metrics::new(),
-        health: Health::new(clock.clone()),
-        clock,
-        identity: "test".to_owned(),
-        fetch: None,
-    };
-    Context::new(parts, Arc::new(stores))
+    fixture::context(stores, move |_| (code, answer.clone()))
 }
 
 /// Rollouts that share their Services.

@@ -2,18 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use http::{Method, Request, Response};
-use kube::Client;
+use http::{Method, Request};
 use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::controller::context::Parts;
+use crate::controller::fixture;
 use crate::observe::stores::Reach;
-use crate::runtime::clock::Clock;
-use crate::runtime::health::Health;
-use crate::runtime::leader::Leadership;
-use crate::runtime::metrics::Metrics;
 
 type Asked = Arc<Mutex<Vec<String>>>;
 
@@ -21,30 +16,17 @@ type Asked = Arc<Mutex<Vec<String>>>;
 fn context(stores: Stores, rollout: Option<Value>) -> (Context, Asked) {
     let asked = Asked::default();
     let notes = Arc::clone(&asked);
-    let service = tower::service_fn(move |request: Request<Body>| {
+    let answer = move |request: &Request<Body>| {
         notes.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
         let gone =
             json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"});
-        let (code, answer) = match (request.method() == Method::POST, &rollout) {
+        match (request.method() == Method::POST, &rollout) {
             (true, _) => (201, json!({"metadata": {"name": "e", "resourceVersion": "9"}})),
             (false, Some(rollout)) => (200, rollout.clone()),
             (false, None) => (404, gone),
-        };
-        let body = Body::from(serde_json::to_vec(&answer).unwrap());
-        let reply = Response::builder().status(code).body(body).unwrap();
-        std::future::ready(Ok::<_, std::convert::Infallible>(reply))
-    });
-    let clock = Clock::system();
-    let parts = Parts {
-        client: Client::new(service, "default"),
-        leadership: Leadership::always(clock.clone()),
-        metrics: Metrics::new(),
-        health: Health::new(clock.clone()),
-        clock,
-        identity: "test".to_owned(),
-        fetch: None,
+        }
     };
-    (Context::new(parts, Arc::new(stores)), asked)
+    (fixture::context(stores, answer), asked)
 }
 
 /// A Kustomization that names `prod/shop`, and no Rollout.
