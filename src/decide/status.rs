@@ -286,9 +286,8 @@ pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
     if last <= now { Due::Now } else { Due::At(last) }
 }
 
-/// All but how Flux comes along with what was delivered, and what is learned of releases later.
-fn beside_told(status: &Status) -> Status {
-    let other = |waiting: &&Waiting| waiting.kind != Hold::AWAITING_DELIVERY;
+/// All but what is learned of releases later, what is known to be delivered, and what is sent.
+fn unlearned(status: &Status) -> Status {
     let attempt = status.attempt.clone().map(|attempt| Attempt {
         delivered: true,
         release: bare(attempt.release),
@@ -298,37 +297,36 @@ fn beside_told(status: &Status) -> Status {
     Status {
         attempt,
         stable: stable.map(|side| Side { release: bare(side.release), ..side }),
+        outbox: Vec::new(),
         available: Vec::new(),
         candidates: Vec::new(),
         gated: Vec::new(),
         card: Card::default(),
         skipped: Skipped::default(),
+        ..status.clone()
+    }
+}
+
+/// All but how Flux comes along with what was delivered, and what is learned of releases later.
+fn beside_told(status: &Status) -> Status {
+    let other = |waiting: &&Waiting| waiting.kind != Hold::AWAITING_DELIVERY;
+    Status {
         waiting: status.waiting.iter().filter(other).cloned().collect(),
         targets: Vec::new(),
-        outbox: Vec::new(),
-        ..status.clone()
+        ..unlearned(status)
     }
 }
 
 /// What is worth a write at once: all but numbers and passing waits.
 fn calm(status: &Status) -> Status {
+    let rest = unlearned(status);
+    let there = status.attempt.as_ref().is_some_and(|attempt| attempt.delivered);
+    let begun = |attempt: Attempt| Attempt {
+        stage: arrived(&attempt.stage, Timestamp::from_millis(0)),
+        ..attempt
+    };
     Status {
-        attempt: status.attempt.clone().map(|attempt| Attempt {
-            delivered: true,
-            release: bare(attempt.release),
-            stage: if attempt.delivered {
-                attempt.stage
-            } else {
-                arrived(&attempt.stage, Timestamp::from_millis(0))
-            },
-            ..attempt
-        }),
-        outbox: Vec::new(),
-        available: Vec::new(),
-        candidates: Vec::new(),
-        gated: Vec::new(),
-        card: Card::default(),
-        skipped: Skipped::default(),
+        attempt: rest.attempt.map(|attempt| if there { attempt } else { begun(attempt) }),
         counts: Counts::default(),
         observed_generation: 0,
         targets: reverted(status),
@@ -337,7 +335,7 @@ fn calm(status: &Status) -> Status {
         draining: Vec::new(),
         waiting: status.waiting.iter().filter(|w| !w.automatic).cloned().collect(),
         conditions: conditions::without_generation(&status.conditions),
-        ..status.clone()
+        ..rest
     }
 }
 
