@@ -45,6 +45,8 @@ finish() {
   if [ "$code" != 0 ]; then
     printf '\ndemo: failed; the last lines of the controller:\n' >&2
     if [ -n "${POD:-}" ]; then
+      # an evicted pod has no log any more, but a reason
+      "$rig/rig.sh" run kubectl -n stairlock-system get events --sort-by .lastTimestamp 2>&1 | tail -n 15 >&2 || true
       "$rig/rig.sh" run kubectl -n stairlock-system logs -l app.kubernetes.io/name=stairlock --tail 15 >&2 || true
     else
       tail -n 15 "$S/logs/stairlock.log" >&2 2> /dev/null || true

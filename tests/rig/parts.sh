@@ -198,7 +198,7 @@ podLogsDir: $S/podlogs
 makeIPTablesUtilChains: false
 serializeImagePulls: false
 imageGCHighThresholdPercent: 100
-evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
+evictionHard: {memory.available: 100Mi, nodefs.available: 100Mi, imagefs.available: 100Mi}
 nodeStatusUpdateFrequency: 5s
 syncFrequency: 10s
 K
