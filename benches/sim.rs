@@ -6,7 +6,6 @@
 
 use std::time::{Duration as Elapsed, Instant};
 
-use mimalloc::MiMalloc;
 use serde_json::json;
 
 use stairlock::model::moment::Duration;
@@ -14,7 +13,7 @@ use stairlock::sim::play::play;
 use stairlock::sim::story::{Event, Span, Story};
 
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Plays of each short story that are measured.
 const PLAYS: u64 = 400;

@@ -28,8 +28,7 @@ musl_ready() { # the target is there or can be had, and a C compiler for it
 }
 
 profile=dist folder=dist
-# Of the dev profile even less than is optimized for the simulator.
-[ -z "${FAST:-}" ] || { profile=dev folder=debug; export CARGO_PROFILE_DEV_OPT_LEVEL=0; }
+[ -z "${FAST:-}" ] || profile=dev folder=debug
 if musl_ready; then
   target=$cpu-unknown-linux-musl
 else
