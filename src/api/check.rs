@@ -67,12 +67,14 @@ pub struct HealthCheckStatus {
     pub status: Option<HealthState>,
     /// When an error was last found, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub last_error_time: Option<String>,
     /// Why, for a person. Range: a sentence. Example: `two pods are not ready`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// When status last changed, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub last_change_time: Option<String>,
     /// The Kustomization as it stood when a check of class `kustomization` found it Healthy: what
     /// was found counts for no other generation or revision. Range: one. Example:

@@ -53,9 +53,13 @@ pub struct RolloutGateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passing: Option<bool>,
     /// The versions that may start, as tags or as semantic versions; `[]` is none of them. Default:
-    /// every version. Range: at most 100, of at most 128 characters. Example: `["1.2.3"]`.
+    /// every version. Range: at most 100, of at most 128 letters, digits, `.`, `_`, `+` and `-`; no
+    /// range. Example: `["1.2.3"]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 100), inner(length(min = 1, max = 128)))]
+    #[schemars(
+        length(max = 100),
+        inner(length(min = 1, max = 128), regex(pattern = "^[0-9A-Za-z_][0-9A-Za-z._+-]*$"))
+    )]
     pub allowed_versions: Option<Vec<String>>,
     /// Each version waits until a person approves it, by the annotation `stairlock.dev/approve` on
     /// the gate, whose value is the version. Default: none. Range: `{}`. Example: `{}`.
