@@ -18,6 +18,8 @@ use crate::planted::{Bug, active};
 const FAILED_MAX: usize = 16;
 /// How soon it is seen whether a HealthCheck was looked at: that alone changes no object.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How far the clock of who writes a HealthCheck may be ahead: clocks that are kept differ by less.
+const AHEAD_MAX: Duration = Duration::from_secs(60);
 
 /// Tells whether anything is asked of a release beyond its traffic.
 pub fn needed(seen: &Snapshot) -> bool {
@@ -97,7 +99,8 @@ pub fn next(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         return failed(seen, (cause, message), now);
     }
     let length = seen.spec.bake_time.unwrap_or(Duration::ZERO);
-    match (since, waits(seen, attempt)) {
+    let ahead = seen.checks.iter().flatten().find_map(|check| ahead(check, now));
+    match (since, waits(seen, attempt, now)) {
         (None, Some(hold)) => {
             let end = seen.spec.deploy_timeout.map(|most| entered_at + most);
             match end {
@@ -108,7 +111,7 @@ pub fn next(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
                     let message = format!("not healthy in time: {}", hold.message());
                     failed(seen, (Cause::DeployTimeout, message), now)
                 }
-                Some(_) | None => Act::Wait(Waits::of(hold).and_wake(end)),
+                Some(_) | None => Act::Wait(Waits::of(hold).and_wake(end).and_wake(ahead)),
             }
         }
         (None, None) if length > Duration::ZERO => {
@@ -120,10 +123,10 @@ pub fn next(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Act {
         }
         #[cfg(feature = "planted")]
         (Some(_), _) if active(Bug::BakeCutShort) => baked(seen, Some(now), now),
-        (Some(since), _) if now < stays(seen, since) + length => {
-            Act::Wait(Waits::until(Hold::Baking, stays(seen, since) + length))
+        (Some(since), _) if now < stays(seen, since, now) + length => {
+            Act::Wait(Waits::until(Hold::Baking, stays(seen, since, now) + length))
         }
-        (Some(_), Some(hold)) => Act::Wait(Waits::of(hold)),
+        (Some(_), Some(hold)) => Act::Wait(Waits::of(hold).and_wake(ahead)),
         (since, None) => baked(seen, since, now),
     }
 }
@@ -149,8 +152,8 @@ pub fn begins_late(seen: &Snapshot, now: Timestamp) -> Option<Act> {
 }
 
 /// Since when all has stayed healthy: what was not for a while has to be as long as all else.
-fn stays(seen: &Snapshot, since: Timestamp) -> Timestamp {
-    let healthy = |check: &&Check| check.health == Health::Healthy;
+fn stays(seen: &Snapshot, since: Timestamp, now: Timestamp) -> Timestamp {
+    let healthy = |check: &&Check| check.health == Health::Healthy && ahead(check, now).is_none();
     let checks = seen.checks.iter().flatten().filter(healthy);
     checks.filter_map(|check| check.changed_at).fold(since, Timestamp::max)
 }
@@ -161,7 +164,7 @@ pub fn runs(seen: &Snapshot, now: Timestamp) -> bool {
     let Some(attempt) = &seen.status.attempt else { return false };
     let Stage::Baking { since: Some(since), .. } = attempt.stage else { return false };
     let length = seen.spec.bake_time.unwrap_or(Duration::ZERO);
-    now < stays(seen, since) + length && broken(seen, attempt).is_none()
+    now < stays(seen, since, now) + length && broken(seen, attempt).is_none()
 }
 
 fn baked(seen: &Snapshot, since: Option<Timestamp>, now: Timestamp) -> Act {
@@ -198,15 +201,18 @@ fn broken(seen: &Snapshot, attempt: &Attempt) -> Option<(Cause, String)> {
 }
 
 /// What keeps the release from being healthy.
-fn waits(seen: &Snapshot, attempt: &Attempt) -> Option<Hold> {
+fn waits(seen: &Snapshot, attempt: &Attempt, now: Timestamp) -> Option<Hold> {
     if let Some(hold) = binding::awaited(seen) {
         return Some(hold);
     }
     if let Some(hold) = unavailable(seen, attempt) {
         return Some(hold);
     }
-    let check = seen.checks.iter().flatten().find(|check| !healthy(check, attempt))?;
+    let check = seen.checks.iter().flatten().find(|check| !healthy(check, attempt, now))?;
     let why = match (check.health, check.message.as_str()) {
+        (Health::Healthy, _) if ahead(check, now).is_some() => {
+            "its status.lastChangeTime is still to come; mend the clock of who writes it".to_owned()
+        }
         (Health::Healthy, _) => "it was not looked at since the delivery".to_owned(),
         (Health::Unhealthy | Health::Pending, "") => "it is not healthy yet".to_owned(),
         (Health::Unhealthy | Health::Pending, message) => message.to_owned(),
@@ -214,11 +220,17 @@ fn waits(seen: &Snapshot, attempt: &Attempt) -> Option<Hold> {
     Some(Hold::AwaitingHealth { check: format!("{}/{}", check.namespace, check.name), why })
 }
 
-fn healthy(check: &Check, attempt: &Attempt) -> bool {
+/// The time at which a HealthCheck says that it changed, where that is still to come: such a check
+/// tells nothing of now.
+fn ahead(check: &Check, now: Timestamp) -> Option<Timestamp> {
+    check.changed_at.filter(|at| now + AHEAD_MAX < *at)
+}
+
+fn healthy(check: &Check, attempt: &Attempt, now: Timestamp) -> bool {
     let since = check.changed_at.is_some_and(|at| attempt.started_at <= at);
     #[cfg(feature = "planted")]
     let since = since || active(Bug::HealthFromBefore);
-    check.health == Health::Healthy && since
+    check.health == Health::Healthy && since && ahead(check, now).is_none()
 }
 
 /// Pods that lack of the revision that bakes.
@@ -238,7 +250,7 @@ pub fn failed(seen: &Snapshot, (cause, message): (Cause, String), now: Timestamp
     let checks = seen.checks.iter().flatten();
     let Some(attempt) = &mut status.attempt else { return Act::Wait(Waits::default()) };
     let since = attempt.stage.bakes_since();
-    let blamed = checks.filter(|check| !healthy(check, attempt) || check.error_at.is_some());
+    let blamed = checks.filter(|check| !healthy(check, attempt, now) || check.error_at.is_some());
     let blamed = blamed.map(|check| FailedCheck {
         namespace: check.namespace.clone(),
         name: check.name.clone(),

@@ -99,6 +99,20 @@ fn a_bake_begins_once_all_is_healthy_since_the_delivery() {
             2,
             format!("AwaitingHealth {timeout}"),
         ),
+        (
+            "by a clock a minute ahead",
+            Some(vec![check(Healthy, 3, None)]),
+            4,
+            2,
+            "bakes".to_owned(),
+        ),
+        (
+            "at a time that is to come",
+            Some(vec![check(Healthy, 4, None)]),
+            4,
+            2,
+            format!("AwaitingHealth {}", at(4)),
+        ),
         ("too late", Some(vec![check(Pending, 1, None)]), 4, 6, "DeployTimeout false".to_owned()),
         (
             "an error at the very time of the delivery",
@@ -175,6 +189,7 @@ fn a_bake_is_over_at_its_end_if_all_is_healthy() {
         ("but not at the end", check(Pending, 5, None), 12, "AwaitingHealth".to_owned()),
         ("what is so again has to stay", check(Healthy, 5, None), 12, format!("Baking {}", at(15))),
         ("as long as all else", check(Healthy, 5, None), 15, "completed".to_owned()),
+        ("at a time to come", check(Healthy, 16, None), 12, format!("AwaitingHealth {}", at(16))),
         ("an error fails it", check(Healthy, 6, Some(5)), 7, "BakeFailed false".to_owned()),
         ("so does one without a time", check(Unhealthy, 5, None), 7, "BakeFailed false".to_owned()),
     ] {
