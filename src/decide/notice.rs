@@ -188,6 +188,11 @@ pub fn unforced(
     let (reason, why) = match why {
         Unforced::Runs => ("CommandDropped", "it runs"),
         Unforced::Outranked => ("CommandDropped", "spec.wantedVersion names another one"),
+        Unforced::Unknown if asked.back => (
+            "VersionNotFound",
+            "use the number of an attempt in status.history that had a release, or \"true\" for \
+             the last that ended well and does not run",
+        ),
         Unforced::Unknown => ("VersionNotFound", "it is none of status.availableReleases"),
     };
     let version: String = asked.version.chars().take(64).collect();

@@ -4,7 +4,7 @@ use crate::decide::act::{Act, Waits};
 use crate::decide::attempt::{self, Start};
 use crate::decide::fixture::{at, at_rest, climbing, delivered, http, release, route, template};
 use crate::decide::{command, stage};
-use crate::model::command::{Asked, Command, Token, Value};
+use crate::model::command::{Asked, Command, Force, Token, Value};
 use crate::model::hold::Hold;
 use crate::model::moment::Duration;
 use crate::model::moves::Write;
@@ -423,7 +423,7 @@ fn a_forced_version_is_stored_before_its_annotation_goes() {
     seen.status.available.push(Listed::of(&release("0.9.0")));
     let ask = |version: &str| {
         let key = "stairlock.dev/force-deploy".to_owned();
-        Some(crate::model::command::Force { key, version: version.to_owned(), back: false })
+        Some(Force { key, version: version.to_owned(), back: false })
     };
     let removes = |act: Option<Act>| {
         let Some(Act::Apply(writes)) = act else { return false };
@@ -444,6 +444,10 @@ fn a_forced_version_is_stored_before_its_annotation_goes() {
         seen.status = *told;
         assert!(removes(command::take(&seen, at(8))), "{version}");
     }
+    seen.commands.force = ask("77").map(|asked| Force { back: true, ..asked });
+    seen.status.outbox.clear();
+    let Some(Act::Commit(told)) = command::take(&seen, at(8)) else { panic!("not told") };
+    assert!(told.outbox[0].message.contains("status.history"), "{told:?}");
     seen.spec.wanted_version = Some("1.1.0".to_owned());
     (seen.commands.force, seen.status.pin) = (ask("0.9.0"), None);
     seen.status.outbox.clear();
