@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::exit::Exit;
 use crate::runtime::settings::{Flags, Surroundings};
+use crate::runtime::telemetry::Chain;
 
 pub mod account;
 pub mod author;
@@ -83,7 +84,7 @@ async fn apart(work: impl FnOnce() -> Exit + Send + 'static) -> ExitCode {
 }
 
 fn failed(error: &dyn std::error::Error, exit: Exit) -> Exit {
-    complain(error);
+    note(&Chain(error).to_string());
     exit
 }
 
@@ -100,16 +101,4 @@ fn note(what: &str) {
 fn print_crd() -> Result<(), Box<dyn std::error::Error>> {
     let text = crd::crd_yaml()?;
     io::stdout().write_all(text.as_bytes()).map_err(Into::into)
-}
-
-/// Prints an error with all its causes on one line.
-fn complain(error: &dyn std::error::Error) {
-    let mut line = format!("stairlock: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    // Nobody is left to be told where standard error is closed.
-    let _ = writeln!(io::stderr(), "{line}");
 }

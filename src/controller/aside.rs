@@ -1,7 +1,6 @@
 //! Aside: the loop of objects beside that of the Rollouts. One object at a time, one kind of thing
 //! in a turn, and no polling: it is woken by changes, and when time alone makes a difference.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use crate::runtime::health::DUE_TIME;
 use crate::runtime::leader::Standing;
 use crate::runtime::metrics::WriteResult;
 use crate::runtime::shutdown::Shutdown;
+use crate::runtime::telemetry::Chain;
 
 /// How long a turn may go on after the end was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
@@ -123,13 +123,13 @@ async fn turn<W: Work>(ctx: &Context, work: &W, key: &Key) -> Option<Instant> {
         flight.into_iter().for_each(|target| memory.barrier.expect(target, Expect::Asked, now));
         memory.failures.pause(retry, key)
     });
-    let (reason, chain) = (error.reason(), &error as &dyn StdError);
+    let (reason, chain) = (error.reason(), Chain(&error));
     match retry {
         Retry::OnChange | Retry::Now => {
-            debug!(what = W::WHAT, object = %key, reason, error = chain, "turn failed")
+            debug!(what = W::WHAT, object = %key, reason, error = %chain, "turn failed")
         }
         Retry::Soon | Retry::Backoff => {
-            warn!(what = W::WHAT, object = %key, reason, error = chain, ?pause, "turn failed");
+            warn!(what = W::WHAT, object = %key, reason, error = %chain, ?pause, "turn failed");
         }
     }
     Some(now + pause)

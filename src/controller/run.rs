@@ -1,7 +1,6 @@
 //! Run: keeps the stores filled and gives turns to the Rollouts that are due.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,6 +31,7 @@ use crate::runtime::health::DUE_TIME;
 use crate::runtime::leader::Standing;
 use crate::runtime::metrics::ReconcileResult;
 use crate::runtime::shutdown::Shutdown;
+use crate::runtime::telemetry::Chain;
 
 /// How long turns may go on after the end was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
@@ -206,13 +206,13 @@ fn fail(ctx: &Context, key: &Key, error: &Error, now: Instant) -> Instant {
         memory.crash(now);
         memory.failures.pause(retry, key)
     });
-    let (reason, chain) = (error.reason(), error as &dyn StdError);
+    let (reason, chain) = (error.reason(), Chain(error));
     match retry {
         Retry::OnChange | Retry::Now => {
-            debug!(rollout = %key, reason, error = chain, "turn failed")
+            debug!(rollout = %key, reason, error = %chain, "turn failed")
         }
         Retry::Soon | Retry::Backoff => {
-            warn!(rollout = %key, reason, error = chain, ?pause, "turn failed")
+            warn!(rollout = %key, reason, error = %chain, ?pause, "turn failed")
         }
     }
     now + pause
@@ -246,11 +246,11 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
         }
         Sighting::Restarted { kind, error } => {
             ctx.metrics.watch_restarted(kind.as_str());
-            let error = error.as_ref() as &dyn StdError;
+            let error = Chain(error.as_ref());
             if is_news(complained, kind, ctx.clock.monotonic()) {
-                warn!(kind = kind.as_str(), error, "a watch failed and is opened again");
+                warn!(kind = kind.as_str(), %error, "a watch failed and is opened again");
             } else {
-                debug!(kind = kind.as_str(), error, "a watch failed and is opened again");
+                debug!(kind = kind.as_str(), %error, "a watch failed and is opened again");
             }
         }
         Sighting::Malformed { kind, key, error } => {
@@ -267,8 +267,8 @@ fn hear(ctx: &Context, complained: &Complaints, sighting: Sighting) {
             ctx.queue.ring();
         }
         Sighting::Unanswered { kind, error } => {
-            let error = error.as_ref() as &dyn StdError;
-            warn!(kind = kind.as_str(), error, "cannot tell whether a kind is installed");
+            let error = Chain(error.as_ref());
+            warn!(kind = kind.as_str(), %error, "cannot tell whether a kind is installed");
         }
     }
 }

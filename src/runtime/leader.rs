@@ -19,6 +19,7 @@ use crate::planted::{Bug, active};
 use crate::runtime::clock::Clock;
 use crate::runtime::lease::{self, Action, Observed, Role, Sight};
 use crate::runtime::settings::Settings;
+use crate::runtime::telemetry::Chain;
 
 /// One call about the Lease: short, so that a hung one leaves time for another before the renew
 /// deadline.
@@ -258,7 +259,7 @@ impl Elector {
             return;
         }
         self.retry_at = Some(started + lease::RETRY_EVERY);
-        warn!(lease = self.name, error = failure as &dyn std::error::Error, "{what}");
+        warn!(lease = self.name, error = %Chain(failure), "{what}");
     }
 
     fn sight(&self) -> Sight {
@@ -318,8 +319,8 @@ impl Elector {
         match self.bounded(started, release).await {
             Ok(()) => info!(lease = name, identity = self.identity, "gave the lease back"),
             Err(failure) => {
-                let error = &failure as &dyn std::error::Error;
-                warn!(lease = name, error, "cannot give the lease back; it expires by itself");
+                let error = Chain(&failure);
+                warn!(lease = name, %error, "cannot give the lease back; it expires by itself");
             }
         }
     }

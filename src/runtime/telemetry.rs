@@ -1,6 +1,8 @@
 //! Writes logs: one line each to standard error, and no text from outside can break a line or
 //! reach the terminal.
 
+use std::error::Error as StdError;
+use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
 
 use tracing_subscriber::EnvFilter;
@@ -15,7 +17,24 @@ pub enum Error {
     Filter(#[from] tracing_subscriber::filter::ParseError),
     /// Another subscriber is in place.
     #[error("logs are set up already")]
-    Taken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Taken(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+/// Shows an error with all that caused it. The JSON formatter shows an error as a value by its
+/// first level alone, which is `a write failed` for whatever was refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Chain<'a>(pub &'a dyn StdError);
+
+impl Display for Chain<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 /// Starts to log what `filter` says, for the whole process.
@@ -127,6 +146,15 @@ mod tests {
             assert!(!line.contains(breaks), "{line:?}");
             assert!(line.contains("é日"), "letters stay: {line}");
         }
+    }
+
+    #[test]
+    fn an_error_is_shown_with_all_its_causes() {
+        let (innermost, middle) = (fmt::Error, io::Error::other(fmt::Error));
+        let whole = Error::Taken(Box::new(middle));
+        let want = format!("logs are set up already: {innermost}");
+        assert_eq!(Chain(&whole).to_string(), want);
+        assert_eq!(Chain(&innermost).to_string(), innermost.to_string(), "one without a cause");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, warn};
 
 use crate::runtime::shutdown::Shutdown;
+use crate::runtime::telemetry::Chain;
 use crate::serve::probes::{self, Probes};
 
 /// The head of a request: more than any probe or scraper sends. A body is never read, since no
@@ -67,7 +68,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
                 });
             }
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "cannot accept a connection");
+                warn!(error = %Chain(&error), "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -95,7 +96,7 @@ async fn answer(stream: TcpStream, router: Router) {
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(error = &error as &dyn std::error::Error, "bad connection"),
+        Ok(Err(error)) => debug!(error = %Chain(&error), "bad connection"),
         Err(_) => debug!("a connection was cut"),
     }
 }
