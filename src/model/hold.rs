@@ -123,9 +123,9 @@ pub enum Hold {
         /// The version.
         version: String,
     },
-    /// The offered version lies outside `spec.semver`.
+    /// No version that is offered lies within `spec.semver`.
     OutOfRange {
-        /// The version.
+        /// The newest of them.
         version: String,
         /// The range.
         range: String,
