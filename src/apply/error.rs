@@ -7,6 +7,10 @@ use crate::api::kind::Reference;
 /// The longest answer of a server that is kept, in characters.
 const ANSWER_MAX: usize = 200;
 
+/// What an API server says, with the code of a fault of its own, of an object that is too large for
+/// etcd: etcd itself, and the client of etcd before it asks.
+const TOO_LARGE: [&str; 2] = ["request is too large", "trying to send message larger than max"];
+
 /// A write was not taken, or nobody knows.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -63,6 +67,9 @@ impl Error {
             422 if 0 < stale && causes == 0 => Self::Conflict { target, stale },
             409 if status.reason != "AlreadyExists" => Self::Conflict { target, stale },
             400..=428 => Self::Refused { target, why: printable(&status.message) },
+            500 if TOO_LARGE.iter().any(|said| status.message.contains(said)) => {
+                Self::Refused { target, why: printable(&status.message) }
+            }
             _ => Self::Unanswered { target, source: Box::new(error) },
         }
     }
@@ -148,6 +155,22 @@ mod tests {
             };
             let fits = got.as_deref().zip(want).is_some_and(|(got, want)| got.starts_with(want));
             assert_eq!(fits, want.is_some(), "{case}: {got:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_too_large_is_refused() {
+        for (case, code, message, want) in [
+            ("etcd", 500, "etcdserver: request is too large", true),
+            ("its client", 500, "trying to send message larger than max (3 vs. 2)", true),
+            ("the body", 413, "Request entity too large: limit is 3145728", true),
+            ("another fault", 500, "etcdserver: request timed out", false),
+            ("busy", 503, "request is too large", false),
+        ] {
+            let status = Status::failure(message, "").with_code(code);
+            let target = Reference::new(Kind::Rollout, "prod", "shop");
+            let error = Error::of(&target, 7, kube::Error::Api(Box::new(status)));
+            assert_eq!(matches!(error, Error::Refused { .. }), want, "{case}");
         }
     }
 

@@ -77,6 +77,9 @@ pub fn own(rollout: &Rollout) -> Reference {
 pub async fn dry_run(client: &Client, rollout: &Rollout) -> Result<Option<String>, Error> {
     let owner = Owner::of(rollout);
     let template = &rollout.spec.template;
+    if let Some(why) = replica_set::too_large(template) {
+        return Ok(Some(why));
+    }
     let revision = TemplateId::of(template).revision(&owner.name, 0);
     let birth = replica_set::Birth {
         revision: &revision,
@@ -91,7 +94,7 @@ pub async fn dry_run(client: &Client, rollout: &Rollout) -> Result<Option<String
     match send::create(client, &target, replica_set::create(&owner, &birth), Run::Dry).await {
         Ok(_) => Ok(None),
         Err(kube::Error::Api(status)) => match status.code {
-            400 | 422 => Ok(Some(printable(&status.message))),
+            400 | 413 | 422 => Ok(Some(printable(&status.message))),
             // The name is taken, or it is no matter of the template: quota, permission. The
             // create itself tells.
             403 | 404 | 409 => Ok(None),

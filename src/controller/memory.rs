@@ -32,6 +32,8 @@ pub struct Memory {
     pub missed_since: Option<Instant>,
     /// Failed tries to send the first notice of the outbox, and when the next one is due.
     pub notice: (u32, Option<Instant>),
+    /// The id of the notice by which people were told that the status is refused.
+    pub unstored: Option<String>,
     /// The template that was last checked.
     template: Option<Checked>,
     /// The objects of writes that are under way.
@@ -196,6 +198,13 @@ impl Memory {
     /// Notes that what splits its traffic is asked for; tells whether it had been before.
     pub fn survey(&mut self) -> bool {
         std::mem::replace(&mut self.surveyed, true)
+    }
+
+    /// Notes that a status is stored: refusals of it are over.
+    pub fn stored(&mut self) {
+        if self.unstored.take().is_some() {
+            self.refusals = 0;
+        }
     }
 
     /// Notes that a write is about to leave.

@@ -4,6 +4,7 @@ pub mod aside;
 pub mod check;
 pub mod context;
 pub mod error;
+pub mod hint;
 pub mod line;
 pub mod memory;
 pub mod moves;

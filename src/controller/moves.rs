@@ -15,7 +15,9 @@ use crate::apply::send::{Effect, Written};
 use crate::apply::{commit, writes};
 use crate::controller::context::Context;
 use crate::controller::error::{Error, backoff, outcome, unanswered};
+use crate::controller::hint;
 use crate::controller::memory::{Memory, Verdict};
+use crate::decide::notice;
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
 use crate::model::notice::Notice;
@@ -303,10 +305,31 @@ async fn store(
         }
         Err(error) => (Err(error), None),
     };
+    match &written {
+        Ok(_) => ctx.remember(key, Memory::stored),
+        Err(WriteError::Refused { why, .. }) => tell_unstored(ctx, key, rollout, why).await,
+        Err(
+            WriteError::Conflict { .. } | WriteError::Taken { .. } | WriteError::Unanswered { .. },
+        ) => {}
+    }
     land(ctx, key, rollout, written)?;
     let change = stored.and_then(|stored| ctx.stores.answered(stored));
     change.iter().for_each(|change| ctx.hear(change));
     Ok(ctx.clock.monotonic() + UNSEEN_MAX)
+}
+
+/// Tells people once of each generation that its status is refused: the status cannot say so.
+async fn tell_unstored(ctx: &Context, key: &Key, rollout: &Rollout, why: &str) {
+    let generation = rollout.metadata.generation.unwrap_or_default();
+    let notice = notice::unstored((uid(rollout), generation), why, ctx.now());
+    let known = |memory: &mut Memory| memory.unstored.as_ref() == Some(&notice.id);
+    if ctx.remember(key, known) {
+        return;
+    }
+    // One that nobody takes is sent with the next refusal.
+    if hint::tell(ctx, (&writes::own(rollout), uid(rollout)), &notice).await.is_ok() {
+        ctx.remember(key, |memory| memory.unstored = Some(notice.id));
+    }
 }
 
 /// Carries out writes in order; the first that fails ends it. Before the first ones of a new leader

@@ -131,6 +131,17 @@ pub fn restarted(seen: &Snapshot, status: &mut Status, since: Timestamp, now: Ti
     push(seen, status, (number, 0), ("RestartCompleted", false, message), now);
 }
 
+/// The API server refuses the status of a Rollout with this uid and generation: no transition, as
+/// none can be stored, and the same however often it is refused.
+pub fn unstored((uid, generation): (&str, i64), why: &str, now: Timestamp) -> Notice {
+    let id = hex(&Sha256::digest(format!("{uid} {generation} unstored")), 16);
+    let message = format!(
+        "nothing new begins: the API server refuses the status ({why}); where it is too large, \
+         take something out of the Rollout"
+    );
+    Notice { id, warning: true, reason: "StatusRefused".to_owned(), message, at: now }
+}
+
 /// A command that is not waited for was dropped. Tells whether this is news.
 pub fn dropped(seen: &Snapshot, status: &mut Status, asked: &Asked, now: Timestamp) -> bool {
     let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);

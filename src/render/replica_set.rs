@@ -12,6 +12,10 @@ use crate::model::template::Revision;
 use crate::render::owner::Owner;
 use crate::render::patch::Edit;
 
+/// The longest template, in bytes of JSON: the API server takes 256 KiB of annotations, and the
+/// others need some room.
+const TEMPLATE_MAX: usize = 255 * 1024;
+
 /// What a new ReplicaSet is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Birth<'a> {
@@ -27,6 +31,17 @@ pub struct Birth<'a> {
     pub selector: &'a BTreeMap<String, String>,
     /// The template as written on the Rollout.
     pub template: &'a Value,
+}
+
+/// Tells why no ReplicaSet can hold a template as it was written, if none can.
+pub fn too_large(template: &Value) -> Option<String> {
+    let bytes = template.to_string().len();
+    (TEMPLATE_MAX < bytes).then(|| {
+        format!(
+            "its ReplicaSet would be too large: spec.template takes {bytes} bytes as JSON, of at \
+             most {TEMPLATE_MAX}"
+        )
+    })
 }
 
 /// Makes the body of a new ReplicaSet.

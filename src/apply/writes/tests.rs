@@ -140,6 +140,7 @@ async fn a_dry_run_tells_of_the_template_only() {
         ("taken", (201, object("")), Some(false)),
         ("not valid", refusal(422, "Invalid"), Some(true)),
         ("denied", refusal(400, "BadRequest"), Some(true)),
+        ("too large", refusal(413, "RequestEntityTooLarge"), Some(true)),
         ("quota", refusal(403, "Forbidden"), Some(false)),
         ("made before", refusal(409, "AlreadyExists"), Some(false)),
         ("no answer", refusal(500, "InternalError"), None),

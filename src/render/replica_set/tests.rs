@@ -88,3 +88,14 @@ fn patches_fail_at_another_resource_version() {
         assert_eq!(serde_json::to_value(patch).unwrap(), golden, "{case}");
     }
 }
+
+#[test]
+fn a_template_has_to_fit_into_an_annotation() {
+    let template = |room: usize| {
+        let empty = json!({"spec": ""}).to_string().len();
+        json!({"spec": "x".repeat(room - empty)})
+    };
+    assert_eq!(too_large(&template(TEMPLATE_MAX)), None);
+    let why = too_large(&template(TEMPLATE_MAX + 1)).unwrap();
+    assert!(why.ends_with("spec.template takes 261121 bytes as JSON, of at most 261120"), "{why}");
+}

@@ -82,7 +82,9 @@ impl Notices {
         let Some(known) = self.known.get_mut(text(event, &["regarding", "uid"])) else { return };
         let name = case.name();
         let id = name.rsplit('.').next().unwrap_or_default();
-        let id_known = known.stored.iter().any(|stored| stored == id);
+        // That a status is refused can be in none.
+        let refused = text(event, &["reason"]) == "StatusRefused";
+        let id_known = refused || known.stored.iter().any(|stored| stored == id);
         found.unless(id_known || case.controller().is_none(), "S17", || {
             format!("Event {name} tells of what is not stored")
         });

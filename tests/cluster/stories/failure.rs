@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::json::{condition, holds, list, merged, number, text};
 use crate::support::ladder::{emptied, rises_by_steps, sequence};
-use crate::support::proxy::{Call, Fault, Rule, answer};
+use crate::support::proxy::Call;
 use crate::support::shop::{gated, named, rollout, route, routed, sourced};
 use crate::support::story::{SHOP, Story, attempt_is};
 
@@ -240,34 +240,4 @@ async fn a_template_that_the_server_refuses_is_held_with_its_words() {
     assert!(holds(&after).contains(&"InvalidTemplate"));
     story.set_image(&story.image("1.1.0")).await;
     story.completed(2).await;
-}
-
-/// Writes in vain of one Rollout: some at once, then with pauses that grow.
-const VAIN_MAX: usize = 30;
-
-#[tokio::test]
-async fn a_status_that_is_too_large_to_be_stored_is_not_written_without_end() {
-    let story = Story::begin("large", 90).await;
-    let steps = json!([{"setWeight": 50}, {"setWeight": 100}]);
-    story.cluster.add(rollout(&story, "1.0.0", steps)).await;
-    let controller = story.controller().await;
-    story.completed(1).await;
-    let mark = controller.proxy.mark();
-    let large = Fault::Refused(answer(413));
-    controller.proxy.disturb(Rule::every(1, &[large]).to("/rollouts/shop/status"));
-    story.set_image(&story.image("1.1.0")).await;
-    let refused = |call: &Call| call.fault == Some(large);
-    controller.proxy.heard(story.end, "a status is too large", refused).await;
-
-    // Others go on meanwhile.
-    for name in ["clock1", "clock2"] {
-        story.clock(name).await;
-    }
-    let writes = controller.proxy.writes(mark);
-    let own = writes.iter().filter(|call| call.path.contains("/rollouts/shop"));
-    let count = own.count();
-    assert!(count <= VAIN_MAX, "{count} writes in vain");
-    let after = story.cluster.get("Rollout", SHOP).await;
-    assert!(attempt_is(&after, 1), "{}", after["status"]);
-    assert_eq!(story.replica_sets().await.len(), 1, "nothing begins that is not stored");
 }

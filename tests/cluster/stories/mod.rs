@@ -22,6 +22,7 @@ mod gone;
 mod health;
 mod inventory;
 mod kubectl;
+mod large;
 mod leader;
 mod login;
 mod loss;
