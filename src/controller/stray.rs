@@ -1,25 +1,24 @@
 //! Stray: what is done for a Rollout that is not there: the objects of Flux whose annotations name
-//! it are told so, once.
+//! it are told so, once; so are those whose annotations can name none.
 
 use std::time::Duration;
 
-use tracing::warn;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::kind::{Key, Kind, Reference};
-use crate::apply::announce::{Announced, announce};
-use crate::apply::error::Error as WriteError;
 use crate::controller::context::Context;
-use crate::controller::error::{Error, outcome};
+use crate::controller::error::Error;
+use crate::controller::hint;
 use crate::controller::moves::Next;
 use crate::observe::stores::Stores;
-use crate::runtime::metrics::WriteResult;
 use crate::validate::stray::Stray;
 
 /// How long a Rollout may be missing before that is told: it and what is bound to it mostly come
 /// together, in any order.
 const MISSING_MIN: Duration = Duration::from_secs(10);
 
-/// Tells the objects that name a Rollout which is not there.
+/// Tells the objects that name a Rollout which is not there. No Rollout has an empty name: such a key
+/// is about the objects of its namespace that can name none.
 ///
 /// What is sent is remembered as long as this process leads; after that the Event of the same name
 /// keeps it from being sent again, as long as the API server keeps Events (an hour).
@@ -44,35 +43,19 @@ pub async fn tell(ctx: &Context, key: &Key) -> Result<Next, Error> {
     if untold.is_empty() || now < due {
         return Ok(Next::Wait((!untold.is_empty()).then_some(due)));
     }
-    // A watch may be late: whoever holds all objects is asked.
-    ctx.ask(&Reference { kind: Kind::Rollout, key: key.clone() }).await?;
-    if strays(&ctx.stores, key).is_empty() {
-        return Ok(Next::Wait(Some(now)));
+    let named = Reference { kind: Kind::Rollout, key: key.clone() };
+    if !named.is_any() {
+        // A watch may be late: whoever holds all objects is asked.
+        ctx.ask(&named).await?;
+        if strays(&ctx.stores, key).is_empty() {
+            return Ok(Next::Wait(Some(now)));
+        }
     }
     for (notice, stray) in untold {
-        let about = (&stray.object, stray.uid.as_str());
-        let (one, mut sent) = (std::slice::from_ref(&notice), Vec::new());
-        let announced = announce(&ctx.client, about, one, &ctx.identity, &mut sent).await;
-        land(ctx, &stray, announced)?;
+        hint::tell(ctx, (&stray.object, stray.uid.as_str()), &notice).await?;
         ctx.remember(key, |memory| memory.sent.insert(notice.id));
     }
     Ok(Next::Wait(None))
-}
-
-/// Counts a notice. One that the API server refuses is not tried again: it is no more than a hint.
-fn land(ctx: &Context, stray: &Stray, announced: Announced) -> Result<(), Error> {
-    let (counted, result) = match announced {
-        Announced::All => (WriteResult::Done, Ok(())),
-        Announced::Failed(error @ WriteError::Refused { .. }) => {
-            let (object, rollout) = (stray.object.to_string(), stray.rollout.to_string());
-            warn!(object, rollout, "the Rollout is not there, and no Event may say so");
-            (outcome(&error), Ok(()))
-        }
-        Announced::Failed(error) => (outcome(&error), Err(Error::Notice(error))),
-        Announced::Late => (WriteResult::Unknown, Err(Error::NoticeLate)),
-    };
-    ctx.metrics.wrote("Event", counted);
-    result
 }
 
 /// The objects that name a Rollout which is not there. None where this process would not know: it
@@ -83,12 +66,14 @@ fn strays(stores: &Stores, key: &Key) -> Vec<Stray> {
     }
     let named = Reference { kind: Kind::Rollout, key: key.clone() };
     let kuberik = !stores.kuberik.listed(&key.namespace) || stores.kuberik.holds(key);
+    let stray = |kind, meta: &ObjectMeta| match named.is_any() {
+        true => Stray::nameless(kind, meta, kuberik),
+        false => Stray::of(kind, meta, key, kuberik),
+    };
     let below = stores.kustomizations.by(&named).into_iter();
-    let below =
-        below.filter_map(|object| Stray::of(Kind::Kustomization, &object.metadata, key, kuberik));
+    let below = below.filter_map(|object| stray(Kind::Kustomization, &object.metadata));
     let fetched = stores.repositories.by(&named).into_iter();
-    let fetched =
-        fetched.filter_map(|object| Stray::of(Kind::OciRepository, &object.metadata, key, kuberik));
+    let fetched = fetched.filter_map(|object| stray(Kind::OciRepository, &object.metadata));
     below.chain(fetched).collect()
 }
 

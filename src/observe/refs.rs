@@ -19,7 +19,7 @@ use crate::api::kind::{Kind, Reference};
 use crate::api::rollout::{Rollout, SourceKind};
 use crate::api::schedule::{ClusterRolloutSchedule, RolloutSchedule};
 use crate::observe::light;
-use crate::validate::binding::{self, Claim};
+use crate::validate::binding::{self, Claim, Reads};
 use crate::validate::{check, kstatus};
 
 /// The copy of the whole object that client-side apply leaves on it.
@@ -318,7 +318,7 @@ impl Watched for OciRepository {
 
     fn refs(&self) -> Vec<Reference> {
         let own = kustomization(&self.metadata).into_iter();
-        own.chain(claimed(binding::tags(&self.metadata))).collect()
+        own.chain(claimed(&self.metadata, binding::tags(&self.metadata), binding::tag)).collect()
     }
 
     fn trim(&mut self) {
@@ -336,7 +336,8 @@ impl Watched for Kustomization {
             let namespace = source.namespace.as_deref().unwrap_or(namespace(&self.metadata));
             Reference::new(Kind::OciRepository, namespace, &source.name)
         });
-        own.chain(source).chain(claimed(binding::variables(&self.metadata))).collect()
+        let claims = binding::variables(&self.metadata);
+        own.chain(source).chain(claimed(&self.metadata, claims, binding::variable)).collect()
     }
 
     fn trim(&mut self) {
@@ -368,14 +369,18 @@ pub fn source(rollout: &Rollout) -> Option<Reference> {
     Some(Reference::new(kind, source.namespace.as_deref().unwrap_or(own), &source.name))
 }
 
-/// The Rollouts that annotations name; by kuberik's spelling one of kuberik's, too.
-fn claimed(claims: Vec<Claim>) -> Vec<Reference> {
+/// The Rollouts that annotations name; by kuberik's spelling one of kuberik's, too. Where one can
+/// name none, it is found as what is about any Rollout of its namespace.
+fn claimed(meta: &ObjectMeta, claims: Vec<Claim>, reads: Reads) -> Vec<Reference> {
     let both = |claim: Claim| {
         let Claim { rollout: key, alias, .. } = claim;
         let kuberik = Reference { kind: Kind::KuberikRollout, key: key.clone() };
         [Some(Reference { kind: Kind::Rollout, key }), Some(kuberik).filter(|_| alias)]
     };
     let mut all: Vec<Reference> = claims.into_iter().flat_map(both).flatten().collect();
+    if !binding::nameless(meta, reads).is_empty() {
+        all.push(Reference::any(Kind::Rollout, namespace(meta)));
+    }
     all.sort();
     all.dedup();
     all

@@ -25,6 +25,8 @@ use crate::validate::seen::Seen;
 
 /// Longest variable: the name of an annotation may have 63 characters.
 const VARIABLE_MAX: usize = 47;
+/// Longest name of a namespace.
+const LABEL_MAX: usize = 63;
 /// Longest name of an object.
 const NAME_MAX: usize = 253;
 
@@ -41,36 +43,65 @@ pub struct Claim {
 
 /// Tells what the annotations of a Kustomization bind. One that names no Rollout binds nothing.
 pub fn variables(meta: &ObjectMeta) -> Vec<Claim> {
+    claims(meta, variable)
+}
+
+/// Tells what the annotations of an OCIRepository bind.
+pub fn tags(meta: &ObjectMeta) -> Vec<Claim> {
+    claims(meta, tag)
+}
+
+/// The annotations of an object of Flux that bind a field by `reads`, and whose values can name no
+/// Rollout: key and value, and whether it is spelled as kuberik does.
+pub fn nameless<'a>(meta: &'a ObjectMeta, reads: Reads) -> Vec<(&'a str, &'a str, bool)> {
+    let annotations = meta.annotations.iter().flatten();
+    let nameless = |(key, value): (&'a String, &'a String)| {
+        let (_, alias) = reads(key)?;
+        named(value, meta).is_none().then_some((key.as_str(), value.as_str(), alias))
+    };
+    annotations.filter_map(nameless).collect()
+}
+
+fn claims(meta: &ObjectMeta, reads: Reads) -> Vec<Claim> {
     let annotations = meta.annotations.iter().flatten();
     let claim = |(key, value): (&String, &String)| {
-        let own = key.strip_prefix(keys::BIND_VARIABLE);
-        let alias = own.is_none();
-        let rest = own.or_else(|| key.strip_prefix(keys::BIND_VARIABLE_KUBERIK))?;
-        let variable = rest.strip_suffix(".from")?.to_owned();
+        let (variable, alias) = reads(key)?;
         Some(Claim { variable, rollout: named(value, meta)?, alias })
     };
     annotations.filter_map(claim).collect()
 }
 
-/// Tells what the annotations of an OCIRepository bind.
-pub fn tags(meta: &ObjectMeta) -> Vec<Claim> {
-    let spellings = [(keys::BIND_TAG, false), (keys::BIND_TAG_KUBERIK, true)];
-    let claim = |(key, alias): (&str, bool)| {
-        let value = meta.annotations.as_ref()?.get(key)?;
-        Some(Claim { variable: String::new(), rollout: named(value, meta)?, alias })
-    };
-    spellings.into_iter().filter_map(claim).collect()
+/// Reads the key of an annotation that binds a field: the variable, and whether it is spelled as
+/// kuberik does.
+pub type Reads = fn(&str) -> Option<(String, bool)>;
+
+/// Reads the key of an annotation that binds a variable of a Kustomization.
+pub fn variable(key: &str) -> Option<(String, bool)> {
+    let own = key.strip_prefix(keys::BIND_VARIABLE);
+    let rest = own.or_else(|| key.strip_prefix(keys::BIND_VARIABLE_KUBERIK))?;
+    Some((rest.strip_suffix(".from")?.to_owned(), own.is_none()))
 }
 
-/// Reads `[<namespace>/]<rollout>`.
+/// Reads the key of an annotation that binds the tag of an OCIRepository.
+pub fn tag(key: &str) -> Option<(String, bool)> {
+    let alias = key == keys::BIND_TAG_KUBERIK;
+    (alias || key == keys::BIND_TAG).then(|| (String::new(), alias))
+}
+
+/// Reads `[<namespace>/]<rollout>`: a label and a subdomain by RFC 1123, as the API server takes
+/// them for names.
 pub fn named(value: &str, meta: &ObjectMeta) -> Option<Key> {
     let own = meta.namespace.as_deref().unwrap_or_default();
     let (namespace, name) = value.split_once('/').unwrap_or((own, value));
-    let legal = |text: &str| {
-        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-        !text.is_empty() && text.len() <= NAME_MAX && text.bytes().all(inner)
+    let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let label = |text: &str| {
+        let ends = [text.as_bytes().first(), text.as_bytes().last()];
+        let inner = text.bytes().all(|b| plain(&b) || b == b'-');
+        inner && ends.into_iter().all(|end| end.is_some_and(plain))
     };
-    (legal(namespace) && legal(name)).then(|| Key::new(namespace, name))
+    let legal = label(namespace) && namespace.len() <= LABEL_MAX;
+    let legal = legal && name.len() <= NAME_MAX && name.split('.').all(label);
+    legal.then(|| Key::new(namespace, name))
 }
 
 /// Reads the fields that are bound to the Rollout, in the order of delivery.

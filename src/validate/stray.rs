@@ -1,5 +1,5 @@
 //! Stray: which objects of Flux name a Rollout by their annotations, for the case that it is not
-//! there. It never tells whether it is.
+//! there, and which can name none. It never tells whether it is there.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use sha2::{Digest, Sha256};
@@ -10,17 +10,18 @@ use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::template::hex;
 use crate::validate::binding::{self, Claim};
+use crate::validate::excerpt::excerpt;
 
-/// An object of Flux of which a field is bound to a Rollout that is not there.
+/// An object of Flux of which a field is bound to no Rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stray {
     /// The object.
     pub object: Reference,
     /// Its uid.
     pub uid: String,
-    /// The Rollout.
-    pub rollout: Key,
-    /// The annotations that name it.
+    /// The Rollout that is not there; none where the annotations can name none.
+    pub rollout: Option<Key>,
+    /// The annotations that bind; where they can name no Rollout, with what they hold.
     pub annotations: Vec<String>,
 }
 
@@ -33,31 +34,56 @@ impl Stray {
         let claims = if tag { binding::tags(meta) } else { binding::variables(meta) };
         let names = |claim: &Claim| claim.rollout == *rollout && !(claim.alias && kuberik);
         let claims = claims.into_iter().filter(names);
-        let annotations: Vec<String> = claims.map(|claim| annotation(kind, &claim)).collect();
+        let annotations = claims.map(|claim| annotation(kind, &claim)).collect();
+        Self::about(kind, meta, Some(rollout.clone()), annotations)
+    }
+
+    /// Reads the annotations of a Kustomization or OCIRepository that would bind a field and can
+    /// name no Rollout; `None` where there is none, or the object is on its way out. `kuberik`:
+    /// whether kuberik's spelling may be meant for kuberik.
+    pub fn nameless(kind: Kind, meta: &ObjectMeta, kuberik: bool) -> Option<Self> {
+        let tag = kind == Kind::OciRepository;
+        let all = binding::nameless(meta, if tag { binding::tag } else { binding::variable });
+        let all = all.into_iter().filter(|(_, _, alias)| !(*alias && kuberik));
+        let annotations = all.map(|(key, value, _)| format!("{key} is {:?}", excerpt(value)));
+        Self::about(kind, meta, None, annotations.collect())
+    }
+
+    fn about(
+        kind: Kind,
+        meta: &ObjectMeta,
+        rollout: Option<Key>,
+        annotations: Vec<String>,
+    ) -> Option<Self> {
         let stays = meta.deletion_timestamp.is_none() && !annotations.is_empty();
-        stays.then(|| Self {
-            object: Reference { kind, key: Key::of(meta) },
-            uid: meta.uid.clone().unwrap_or_default(),
-            rollout: rollout.clone(),
-            annotations,
-        })
+        let object = Reference { kind, key: Key::of(meta) };
+        let uid = meta.uid.clone().unwrap_or_default();
+        stays.then_some(Self { object, uid, rollout, annotations })
     }
 
     /// Makes what people are told of it: the same of one object, however often.
     pub fn notice(&self, at: Timestamp) -> Notice {
         let Self { uid, rollout, annotations, .. } = self;
-        let which = hex(&Sha256::digest(format!("{uid} {rollout}").as_bytes()), 10);
         let keys = annotations.join(", ");
-        Notice {
-            id: format!("RolloutNotFound-{which}"),
-            warning: true,
-            reason: "RolloutNotFound".to_owned(),
-            message: format!(
-                "there is no Rollout {rollout}, so nothing is delivered here; create it, or \
-                 correct or remove the annotation {keys}"
-            ),
-            at,
-        }
+        let (reason, what, message) = match rollout {
+            Some(rollout) => {
+                let message = format!(
+                    "there is no Rollout {rollout}, so nothing is delivered here; create it, or \
+                     correct or remove the annotation {keys}"
+                );
+                ("RolloutNotFound", rollout.to_string(), message)
+            }
+            None => {
+                let message = format!(
+                    "nothing is delivered here: annotation {keys}, which can be no Rollout; \
+                     [<namespace>/]<name> is allowed, of lower-case letters, digits, \"-\" and \".\""
+                );
+                ("InvalidBinding", keys, message)
+            }
+        };
+        let which = hex(&Sha256::digest(format!("{uid} {what}").as_bytes()), 10);
+        let id = format!("{reason}-{which}");
+        Notice { id, warning: true, reason: reason.to_owned(), message, at }
     }
 }
 
@@ -102,6 +128,42 @@ mod tests {
             let stray = Stray::of(kind, &meta, &Key::new("prod", "shop"), kuberik);
             let told = stray.map(|stray| stray.annotations.join(", ")).unwrap_or_default();
             assert_eq!(told, want, "{case}");
+        }
+    }
+
+    #[test]
+    fn an_annotation_that_can_name_no_rollout_is_told_with_what_it_holds() {
+        let (own, alias) =
+            ("stairlock.dev/substitute.TAG.from", "rollout.kuberik.com/substitute.TAG.from");
+        let (tag, other) = ("stairlock.dev/rollout", "stairlock.dev/substitute.B.from");
+        let (apps, oci) = (Kind::Kustomization, Kind::OciRepository);
+        let is = |value: &str| format!("{own} is {value:?}");
+        let two = format!("{other} is \"\", {}", is("my shop"));
+        for (case, kind, annotations, kuberik, want) in [
+            ("a name", apps, json!({own: "shop"}), false, String::new()),
+            ("a namespace too", apps, json!({own: "prod/shop.eu-1"}), false, String::new()),
+            ("a space", apps, json!({own: "my shop"}), false, is("my shop")),
+            ("a capital", apps, json!({own: "Shop"}), false, is("Shop")),
+            ("a path", apps, json!({own: "prod/eu/shop"}), false, is("prod/eu/shop")),
+            ("a way up", apps, json!({own: ".."}), false, is("..")),
+            ("a hyphen at an end", apps, json!({own: "shop-"}), false, is("shop-")),
+            ("a dot in a namespace", apps, json!({own: "a.b/shop"}), false, is("a.b/shop")),
+            ("a line break", apps, json!({own: "shop\n"}), false, is("shop")),
+            ("two, one of them empty", apps, json!({own: "my shop", other: ""}), false, two),
+            ("a tag", oci, json!({tag: "A"}), false, format!("{tag} is \"A\"")),
+            ("a tag is not for a Kustomization", apps, json!({tag: "A"}), false, String::new()),
+            ("kuberik's spelling", apps, json!({alias: "A"}), false, format!("{alias} is \"A\"")),
+            ("and it may be kuberik's", apps, json!({alias: "A"}), true, String::new()),
+        ] {
+            let meta = json!({"namespace": "prod", "name": "apps", "uid": "k",
+                "annotations": annotations});
+            let meta: ObjectMeta = serde_json::from_value(meta).unwrap();
+            let stray = Stray::nameless(kind, &meta, kuberik);
+            let told = stray.iter().flat_map(|stray| &stray.annotations).cloned();
+            assert_eq!(told.collect::<Vec<_>>().join(", "), want, "{case}");
+            let notice = stray.map(|stray| stray.notice(Timestamp::from_millis(1)));
+            let reason = notice.map(|notice| notice.reason).unwrap_or_default();
+            assert_eq!(reason.is_empty(), want.is_empty(), "{case}: {reason}");
         }
     }
 

@@ -31,11 +31,16 @@ fn context(stores: Stores, rollout: Option<Value>) -> (Context, Asked) {
 
 /// A Kustomization that names `prod/shop`, and no Rollout.
 fn stores(reach: Reach) -> Stores {
+    naming("shop", reach)
+}
+
+/// A Kustomization whose annotation has that value, and no Rollout.
+fn naming(value: &str, reach: Reach) -> Stores {
     let stores = Stores::new(reach);
     stores.kuberik.vanish();
     let kustomization = json!({
         "metadata": {"name": "apps", "namespace": "prod", "uid": "k", "resourceVersion": "5",
-            "annotations": {"stairlock.dev/substitute.TAG.from": "shop"}},
+            "annotations": {"stairlock.dev/substitute.TAG.from": value}},
         "spec": {},
     });
     stores.kustomizations.apply(&None, serde_json::from_value(kustomization).unwrap());
@@ -65,6 +70,21 @@ async fn a_missing_rollout_is_told_once_it_had_time_to_come() {
             "GET /apis/stairlock.dev/v1alpha1/namespaces/prod/rollouts/shop",
             "POST /apis/events.k8s.io/v1/namespaces/prod/events",
         ];
+        assert_eq!(*asked.lock().unwrap(), want, "{turn}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_name_no_rollout_is_told_once_and_none_is_asked_for() {
+    let (ctx, asked) = context(naming("My Shop", Reach::default()), None);
+    let named = ctx.stores.kustomizations.named(Kind::Rollout);
+    let key = Key::new("prod", "");
+    assert_eq!(named.into_iter().map(|one| one.key).collect::<Vec<_>>(), [key.clone()]);
+    tell(&ctx, &key).await.unwrap();
+    tokio::time::advance(MISSING_MIN).await;
+    for turn in ["it is told", "and not again"] {
+        assert_eq!(tell(&ctx, &key).await.unwrap(), Next::Wait(None), "{turn}");
+        let want = ["POST /apis/events.k8s.io/v1/namespaces/prod/events"];
         assert_eq!(*asked.lock().unwrap(), want, "{turn}");
     }
 }
