@@ -17,8 +17,8 @@ use crate::validate::stray::Stray;
 /// together, in any order.
 const MISSING_MIN: Duration = Duration::from_secs(10);
 
-/// Tells the objects that name a Rollout which is not there. No Rollout has an empty name: such a key
-/// is about the objects of its namespace that can name none.
+/// Tells the objects that name a Rollout which is not there. No Rollout has an empty name: such a
+/// key is about the objects of its namespace that can name none.
 ///
 /// What is sent is remembered as long as this process leads; after that the Event of the same name
 /// keeps it from being sent again, as long as the API server keeps Events (an hour).

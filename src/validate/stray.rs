@@ -76,7 +76,8 @@ impl Stray {
             None => {
                 let message = format!(
                     "nothing is delivered here: annotation {keys}, which can be no Rollout; \
-                     [<namespace>/]<name> is allowed, of lower-case letters, digits, \"-\" and \".\""
+                     [<namespace>/]<name> is allowed, of lower-case letters, \
+                     digits, \"-\" and \".\""
                 );
                 ("InvalidBinding", keys, message)
             }
