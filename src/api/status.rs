@@ -106,10 +106,12 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub outbox: Vec<Notice>,
-    /// A command annotation whose value was not understood. Range: one annotation. Example:
-    /// `{value: "yes"}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rejected: Option<Rejected>,
+    /// The command annotations whose values were not understood, each answered with one event.
+    /// Default: none. Range: at most one for each annotation, 12. Example: `[{annotation:
+    /// kulta.io/promote, value: "yes"}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub rejected_commands: Vec<Rejected>,
     /// The gates of the Rollout and how they stand. Range: at most 32. Example: `[{name: freeze,
     /// passing: false}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

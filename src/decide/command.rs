@@ -15,7 +15,7 @@ use crate::decide::restart;
 use crate::decide::side;
 use crate::decide::stage;
 use crate::decide::target;
-use crate::model::command::{Asked, Command, Token, Value};
+use crate::model::command::{ANNOTATIONS_MAX, Asked, Command, Token, Value};
 use crate::model::moment::Timestamp;
 use crate::model::moves::Write;
 use crate::model::release::{Release, ReleaseRef};
@@ -210,17 +210,19 @@ fn outranked(seen: &Snapshot, release: &Release) -> bool {
     wanted.is_some_and(|wanted| !gate::names(wanted, &ReleaseRef::of(&release.image)))
 }
 
-/// Answers a value that is not understood, once; the annotation stays.
+/// Answers each value that is not understood, once; the annotations stay.
 fn reject(seen: &Snapshot, now: Timestamp) -> Option<Act> {
-    let unknown = seen.commands.asked.iter().find_map(|asked| match &asked.value {
+    let unknown = seen.commands.asked.iter().filter_map(|asked| match &asked.value {
         Value::Unknown(value) => Some(Rejected { key: asked.key.clone(), value: value.clone() }),
         Value::Present | Value::Named { .. } => None,
     });
-    if unknown == seen.status.rejected || (unknown.is_none() && seen.status.attempt.is_none()) {
+    let unknown: Vec<Rejected> = unknown.take(ANNOTATIONS_MAX).collect();
+    let answered = &seen.status.rejected;
+    if unknown == *answered {
         return None;
     }
     let mut status = seen.status.clone();
-    if let Some(rejected) = &unknown {
+    for rejected in unknown.iter().filter(|rejected| !answered.contains(rejected)) {
         notice::rejected(seen, &mut status, rejected, now);
     }
     status.rejected = unknown;

@@ -275,6 +275,40 @@ fn a_command_acts_only_on_what_is_waited_for() {
 }
 
 #[test]
+fn each_value_that_is_not_understood_is_answered_once() {
+    let asked = |(command, text): &(Command, &str)| {
+        let (key, value) = (format!("x/{}", command.as_str()), Value::parse(text));
+        Asked { command: *command, key, value }
+    };
+    let mut seen = climbing(2, Some(at(1)));
+    let (abort, retry) = ((Command::Abort, "yes"), (Command::Retry, "maybe"));
+    let unblock = (Command::UnblockFailed, "");
+    let good = (Command::Promote, "true");
+    for (case, annotations, want) in [
+        ("one", vec![abort], vec!["x/abort: unknown value \"yes\""]),
+        ("a second beside it", vec![abort, retry], vec!["x/retry: unknown value \"maybe\""]),
+        ("another value of one", vec![(abort.0, "no"), retry], vec!["x/abort: unknown value"]),
+        ("one stays beside a command", vec![good, retry], vec![]),
+        ("two come at once", vec![abort, retry, unblock], vec!["x/abort: ", "x/unblock-failed: "]),
+        ("all are taken away", vec![], vec![]),
+        ("both come again", vec![abort, retry], vec!["x/abort: ", "x/retry: "]),
+    ] {
+        seen.commands.asked = annotations.iter().map(asked).collect();
+        seen.status.outbox.clear();
+        let Some(Act::Commit(status)) = command::take(&seen, at(2)) else { panic!("{case}") };
+        let told: Vec<&str> = status.outbox.iter().map(|notice| &*notice.message).collect();
+        assert_eq!(told.len(), want.len(), "{case}: {told:?}");
+        for (told, want) in told.iter().zip(want) {
+            assert!(told.starts_with(want), "{case}: {told}");
+        }
+        seen.status = *status;
+        let next = command::take(&seen, at(2));
+        assert!(!matches!(next, Some(Act::Commit(_))), "{case}: once, and stored: {next:?}");
+        assert_eq!(next.is_some(), annotations.contains(&good), "{case}: they stay");
+    }
+}
+
+#[test]
 fn what_failed_in_an_earlier_attempt_is_tried_again() {
     let mut seen = at_rest();
     let number = seen.status.attempt.as_ref().unwrap().number;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The annotations that ask for a [`Command`], aliases included: a Rollout can have no more.
+pub const ANNOTATIONS_MAX: usize = 12;
+
 /// What a person asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Command {

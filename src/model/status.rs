@@ -60,8 +60,8 @@ pub struct Status {
     pub frozen_since: Option<Timestamp>,
     /// Notices of stored transitions that are not known to be sent.
     pub outbox: Vec<Notice>,
-    /// A command annotation whose value is not understood and that was answered.
-    pub rejected: Option<Rejected>,
+    /// The command annotations whose values are not understood and that were answered.
+    pub rejected: Vec<Rejected>,
     /// How its gates stand.
     pub gates: Vec<GateState>,
     /// A version that passes gates by.

@@ -66,7 +66,7 @@ pub fn status(status: &Status) -> wire::RolloutStatus {
         restart: restarts.as_ref().map(restart),
         frozen_since: time(*frozen_since),
         outbox: outbox.iter().map(notice).collect(),
-        rejected: answered.as_ref().map(rejected),
+        rejected_commands: answered.iter().map(rejected).collect(),
         gates: gates.iter().map(gate).collect(),
         bypass: passes_by.as_ref().map(bypass),
         waiting_for: holds.iter().map(waiting).collect(),
@@ -533,7 +533,9 @@ mod tests {
             restart: Some(Restart { since: at(13), number: 2 }),
             frozen_since: Some(at(10)),
             outbox: [true, false].map(said).to_vec(),
-            rejected: Some(Rejected { key: "kulta.io/promote".into(), value: "yes".into() }),
+            rejected: ["kulta.io/promote", "stairlock.dev/retry"]
+                .map(|key| Rejected { key: key.into(), value: "yes".into() })
+                .to_vec(),
             gates: gates(),
             bypass: Some(Bypass { version: "1.2.3".into(), since: at(14) }),
             waiting: [None, Some(at(11))].map(held).to_vec(),

@@ -6,7 +6,9 @@ use kube::ResourceExt;
 
 use crate::api::keys;
 use crate::api::rollout::Rollout;
-use crate::model::command::{Asked, Command, Commands, Force, Intent, Token, Value};
+use crate::model::command::{
+    ANNOTATIONS_MAX, Asked, Command, Commands, Force, Intent, Token, Value,
+};
 
 /// Longest name of a user that is kept, in characters.
 const USER_MAX: usize = 128;
@@ -15,7 +17,7 @@ const MESSAGE_MAX: usize = 512;
 
 /// Every annotation that asks for a command, aliases included; those that conclude an experiment
 /// name its winner.
-const KEYS: [(&str, Command); 12] = [
+const KEYS: [(&str, Command); ANNOTATIONS_MAX] = [
     (keys::COMMAND_ABORT, Command::Abort),
     (keys::COMMAND_CONCLUDE, Command::ConcludeA),
     (keys::COMMAND_CONCLUDE_KULTA, Command::ConcludeA),

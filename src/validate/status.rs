@@ -59,10 +59,7 @@ fn known(stored: &wire::RolloutStatus) -> Option<Status> {
         restart: stored.restart.as_ref().and_then(restart),
         frozen_since: stored.frozen_since.as_deref().and_then(Timestamp::parse),
         outbox: stored.outbox.iter().filter_map(notice).collect(),
-        rejected: stored.rejected.as_ref().map(|rejected| Rejected {
-            key: rejected.annotation.clone(),
-            value: rejected.value.clone(),
-        }),
+        rejected: stored.rejected_commands.iter().map(rejected).collect(),
         gates: stored.gates.iter().map(gate).collect(),
         bypass: stored.bypass.as_ref().and_then(bypass),
         waiting: stored.waiting_for.iter().filter_map(waiting).collect(),
@@ -83,6 +80,10 @@ fn readable<W: ?Sized, M>(stored: Option<&W>, read: impl Fn(&W) -> Option<M>) ->
         Some(stored) => read(stored).map(Some),
         None => Some(None),
     }
+}
+
+fn rejected(stored: &wire::Rejected) -> Rejected {
+    Rejected { key: stored.annotation.clone(), value: stored.value.clone() }
 }
 
 fn gate(stored: &wire::Gate) -> GateState {
@@ -420,6 +421,7 @@ mod tests {
             "quarantine": [{"revision": "x", "trigger": "Release", "attempt": 1, "since": AT}],
             "pin": {"image": "a:1", "since": "x"},
             "frozenSince": "x",
+            "rejected": {"annotation": "the one of an older version", "value": "yes"},
             "conditions": [{"type": "Ready", "status": "True", "reason": "R", "message": "m",
                 "lastTransitionTime": "x", "observedGeneration": 3}],
             "replicas": -5,

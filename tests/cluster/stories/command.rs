@@ -88,11 +88,15 @@ async fn a_value_that_is_not_understood_does_nothing_and_stays() {
     for value in ["yes", "TRUE", "1", "2/x"] {
         story.command(PROMOTE, value).await;
         let what = format!("{value} is answered");
-        let answer = |r: &Value| text(r, "/status/rejected/value") == value;
+        let answer = |r: &Value| text(r, "/status/rejectedCommands/0/value") == value;
         let after = story.until(&what, answer).await;
         assert_eq!(annotation(&after, PROMOTE), value);
         assert_eq!(number(&after, "/status/attempt/step"), 1);
     }
+    const UNBLOCK: &str = "rollout.kuberik.com/unblock-failed";
+    story.command(UNBLOCK, "maybe").await;
+    let both = |r: &Value| text(r, "/status/rejectedCommands/1/value") == "maybe";
+    story.until("a second is answered beside the first", both).await;
     story.command(PROMOTE, "true").await;
     story.paused(2, 2).await;
 }

@@ -172,6 +172,7 @@ async fn a_route_without_room_keeps_an_experiment_from_starting() {
     story.set_image(&story.image("1.1.0")).await;
     story.experimenting(2).await;
     story.command("kulta.io/conclude-experiment", "maybe").await;
-    let rejected = |r: &Value| text(r, "/status/rejected/value") == "maybe" && attempt_is(r, 2);
+    let rejected =
+        |r: &Value| text(r, "/status/rejectedCommands/0/value") == "maybe" && attempt_is(r, 2);
     story.until("the value is answered", rejected).await;
 }
