@@ -470,7 +470,8 @@ fn a_forced_version_is_stored_before_its_annotation_goes() {
     seen.status = *stored;
     assert!(removes(command::take(&seen, at(6))), "a crash between the two does no harm");
 
-    for (version, reason) in [("7.7.7", "VersionNotFound"), ("1.1.0", "CommandDropped")] {
+    let unknown = "VersionNotFound";
+    for (version, reason) in [("7.7.7", unknown), ("", unknown), ("1.1.0", "CommandDropped")] {
         seen.commands.force = ask(version);
         seen.status.outbox.clear();
         let Some(Act::Commit(told)) = command::take(&seen, at(7)) else { panic!("not told") };

@@ -67,7 +67,7 @@ pub fn asked(rollout: &Rollout) -> Commands {
     let key = |key: &&str| annotations.get(*key).map(|text| ((*key).to_owned(), cut(text)));
     let bypass = BYPASS.iter().filter_map(key).collect();
     let force = FORCE.into_iter().find_map(|key| {
-        let version = annotations.get(key).filter(|version| !version.is_empty())?.clone();
+        let version = annotations.get(key)?.clone();
         Some(Force { key: key.to_owned(), version, back: key == keys::COMMAND_ROLLBACK })
     });
     Commands { asked, accepted, bypass, force, intent: intent(annotations) }
@@ -175,6 +175,26 @@ mod tests {
             ),
         ] {
             assert_eq!(of(annotations).asked, want, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_asked_for_by_the_first_key_that_is_there() {
+        let (ours, theirs, back) = (
+            "stairlock.dev/force-deploy",
+            "rollout.kuberik.com/force-deploy",
+            "stairlock.dev/rollback",
+        );
+        for (case, annotations, want) in [
+            ("none", json!({}), None),
+            ("ours goes first", json!({ours: "1.0.0", theirs: "2.0.0"}), Some((ours, "1.0.0"))),
+            ("then kuberik's", json!({theirs: "2.0.0", back: "3"}), Some((theirs, "2.0.0"))),
+            ("an empty value is one to be answered", json!({ours: ""}), Some((ours, ""))),
+            ("also before another key", json!({theirs: "", back: "3"}), Some((theirs, ""))),
+        ] {
+            let force = of(annotations).force;
+            let force = force.as_ref().map(|force| (&*force.key, &*force.version));
+            assert_eq!(force, want, "{case}");
         }
     }
 
