@@ -9,6 +9,7 @@ use crate::api::keys;
 use crate::api::rollout::Rollout;
 use crate::model::gate::{Asks, Gate};
 use crate::model::moment::{Duration, Timestamp};
+use crate::model::snapshot::Identity;
 use crate::validate::artifact;
 use crate::validate::excerpt::excerpt;
 use crate::validate::seen::{Found, Source};
@@ -30,17 +31,23 @@ pub fn is_for(gate: &RolloutGate, rollout: &Rollout) -> bool {
 /// Reads the gates of a Rollout. One that is being deleted asks for nothing any more.
 pub fn of_rollout(
     gates: &[(Arc<RolloutGate>, Option<Found<Rollout>>)],
+    rollout: &Identity,
     source: &Source,
 ) -> Vec<Gate> {
     let stands = |(gate, _): &&(Arc<RolloutGate>, _)| gate.metadata.deletion_timestamp.is_none();
     let read = |(gate, other): &(Arc<RolloutGate>, Option<Found<Rollout>>)| Gate {
         name: gate.name_any(),
-        asks: asks(gate, other.as_ref(), source),
+        asks: asks(gate, other.as_ref(), rollout, source),
     };
     gates.iter().filter(stands).map(read).collect()
 }
 
-fn asks(gate: &RolloutGate, other: Option<&Found<Rollout>>, source: &Source) -> Asks {
+fn asks(
+    gate: &RolloutGate,
+    other: Option<&Found<Rollout>>,
+    waits: &Identity,
+    source: &Source,
+) -> Asks {
     let spec = &gate.spec;
     let passing = spec.passing.is_some() || spec.allowed_versions.is_some();
     if spec.verified.is_some() {
@@ -56,7 +63,7 @@ fn asks(gate: &RolloutGate, other: Option<&Found<Rollout>>, source: &Source) -> 
             turns_at: turns_at(gate),
         },
         (false, Some(_), None) => Asks::Approval { approved: annotation(gate, keys::APPROVE) },
-        (false, None, Some(depends)) => depends_on(gate, depends, other),
+        (false, None, Some(depends)) => depends_on(gate, depends, other, waits),
         (_, _, _) => Asks::Unusable("it asks for more than one thing".to_owned()),
     }
 }
@@ -106,7 +113,12 @@ fn annotation(gate: &RolloutGate, key: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn depends_on(gate: &RolloutGate, depends: &DependsOn, other: Option<&Found<Rollout>>) -> Asks {
+fn depends_on(
+    gate: &RolloutGate,
+    depends: &DependsOn,
+    other: Option<&Found<Rollout>>,
+    waits: &Identity,
+) -> Asks {
     let lasting = match depends.lasting.as_deref().map(Duration::parse) {
         None => Duration::ZERO,
         Some(Ok(lasting)) => lasting,
@@ -115,6 +127,12 @@ fn depends_on(gate: &RolloutGate, depends: &DependsOn, other: Option<&Found<Roll
     let own = gate.namespace().unwrap_or_default();
     let namespace = depends.rollout.namespace.clone().unwrap_or(own);
     let rollout = format!("{namespace}/{}", depends.rollout.name);
+    if namespace == waits.namespace && depends.rollout.name == waits.name {
+        return Asks::Unusable(format!(
+            "dependsOn.rollout: {rollout} cannot wait for itself; name another Rollout, or have \
+             rolloutRef or rolloutSelector leave this one out"
+        ));
+    }
     let runs = match other {
         Some(Found::Is(other)) => status::parse(other.status.as_ref())
             .ran()
@@ -135,15 +153,22 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::validate::fixture::{merged, object};
+    use crate::validate::fixture::{merged, object, rollout};
+    use crate::validate::rollout::identity;
 
-    fn asked(source: &Source) -> Result<String, String> {
-        let gate = object(json!({
+    /// What a gate asks of the Rollout prod/shop.
+    fn asks_of(spec: &Value, other: Option<Found<Rollout>>, source: &Source) -> Asks {
+        let base = json!({
             "apiVersion": "stairlock.dev/v1alpha1", "kind": "RolloutGate",
             "metadata": {"namespace": "prod", "name": "signed"},
-            "spec": {"rolloutRef": {"name": "shop"}, "verified": true},
-        }));
-        match of_rollout(&[(gate, None)], source).remove(0).asks {
+            "spec": {"rolloutRef": {"name": "shop"}},
+        });
+        let gate = object(merged(&base, &json!({"spec": spec})));
+        of_rollout(&[(gate, other)], &identity(&rollout(json!({}))), source).remove(0).asks
+    }
+
+    fn asked(source: &Source) -> Result<String, String> {
+        match asks_of(&json!({"verified": true}), None, source) {
             Asks::Signature { verified } => verified,
             other @ (Asks::Passing { .. }
             | Asks::Approval { .. }
@@ -198,12 +223,37 @@ mod tests {
 
     #[test]
     fn a_gate_asks_for_one_thing() {
-        let gate = object(json!({
-            "apiVersion": "stairlock.dev/v1alpha1", "kind": "RolloutGate",
-            "metadata": {"namespace": "prod", "name": "signed"},
-            "spec": {"rolloutRef": {"name": "shop"}, "verified": true, "passing": true},
-        }));
-        let asks = of_rollout(&[(gate, None)], &Source::None).remove(0).asks;
+        let asks = asks_of(&json!({"verified": true, "passing": true}), None, &Source::None);
         assert!(matches!(asks, Asks::Unusable(_)), "{asks:?}");
+    }
+
+    #[test]
+    fn a_rollout_waits_for_another_one_and_never_for_itself() {
+        let there = || Some(Found::Is(rollout(json!({}))));
+        let itself = "dependsOn.rollout: prod/shop cannot wait for itself; name another Rollout";
+        let nothing = "has brought nothing to a good end yet";
+        for (case, named, other, want) in [
+            ("itself", json!({"name": "shop"}), there(), itself),
+            ("with its namespace", json!({"name": "shop", "namespace": "prod"}), there(), itself),
+            ("its name elsewhere", json!({"name": "shop", "namespace": "qa"}), there(), nothing),
+            ("another one", json!({"name": "till"}), there(), nothing),
+            ("none", json!({"name": "till"}), Some(Found::Missing), "prod/till does not exist"),
+            (
+                "one out of reach",
+                json!({"name": "shop", "namespace": "qa"}),
+                Some(Found::Denied),
+                "--allow-cross-namespace-refs=qa",
+            ),
+        ] {
+            let told =
+                match asks_of(&json!({"dependsOn": {"rollout": named}}), other, &Source::None) {
+                    Asks::Unusable(why) | Asks::Other { runs: Err(why), .. } => why,
+                    asks @ (Asks::Passing { .. }
+                    | Asks::Approval { .. }
+                    | Asks::Other { .. }
+                    | Asks::Signature { .. }) => panic!("{case}: {asks:?}"),
+                };
+            assert!(told.contains(want), "{case}: {told}");
+        }
     }
 }

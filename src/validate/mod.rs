@@ -87,7 +87,7 @@ pub fn validate(seen: &Seen) -> Known {
         watched_since: seen.watched_since,
         commands: commands::asked(&seen.rollout),
         pods: pod::known(seen.pods.as_ref()),
-        gates: gate::of_rollout(&seen.gates, &seen.source),
+        gates: gate::of_rollout(&seen.gates, &rollout, &seen.source),
         bindings: binding::all(seen, &rollout, spec.workload),
         checks: check::all(seen.checks.as_deref()),
         stable_service,
