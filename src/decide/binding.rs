@@ -59,8 +59,11 @@ fn wanted<'a>(status: &'a Status, binding: &Binding) -> Option<&'a str> {
     release(status, binding).map(|release| release.tag.as_str()).filter(|tag| !tag.is_empty())
 }
 
+/// Tells whether a field of the Rollout holds a value. Where another Rollout has it, the value is
+/// that one's, and an equal one proves nothing.
 fn holds(binding: &Binding, value: &str) -> bool {
-    binding.value.as_deref() == Some(value)
+    let others = matches!(binding.trouble, Some(Trouble::Duplicate { .. }));
+    !others && binding.value.as_deref() == Some(value)
 }
 
 /// What is remembered of a field.

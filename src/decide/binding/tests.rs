@@ -502,3 +502,37 @@ fn the_sidecar_is_not_what_is_delivered() {
     seen.bindings.clear();
     assert_eq!(told(&seen), "v1.30", "only shown");
 }
+
+#[test]
+fn a_field_that_an_older_rollout_has_is_a_hold_whatever_its_value() {
+    let older = "the older Rollout cart".to_owned();
+    let older = Trouble::Duplicate { field: bound(None).field, holder: older };
+    let owned = Trouble::Owned { field: bound(None).field, manager: "flux".to_owned() };
+    let failed = Applied::Failed { why: "why".to_owned(), since: None };
+    let code = |hold: Option<&Hold>| hold.map_or("-", Hold::code).to_owned();
+    let duplicate = ["DuplicateBinding"; 3];
+    for (case, value, trouble, applied, want, known) in [
+        ("another value", "0.9.0", &older, Applied::Done, duplicate, 0),
+        ("an equal one", "1.0.0", &older, Applied::Done, duplicate, 0),
+        ("one that Flux cannot apply", "1.0.0", &older, failed, duplicate, 0),
+        ("no Rollout has it", "1.0.0", &owned, Applied::Done, ["-", "-", "completed"], 1),
+    ] {
+        let binding = Binding { trouble: Some(trouble.clone()), applied, ..bound(Some(value)) };
+        let seen = baking(&[], vec![binding]);
+        let start = blocked(&seen, &delivered("shop:1.0.0"), Trigger::Release);
+        let end = match bake::next(&seen, seen.status.attempt.as_ref().unwrap(), at(2)) {
+            Act::Commit(_) => "completed".to_owned(),
+            Act::Wait(waits) => waits.holds[0].0.code().to_owned(),
+            Act::Apply(writes) => format!("{writes:?}"),
+        };
+        let told = [code(start.as_ref()), code(troubles(&seen).first()), end];
+        assert_eq!(told, want, "{case}");
+        assert_eq!(remembered(&seen, &seen.status, at(2)).len(), known, "{case}");
+    }
+
+    // Nor is a template waited for that only the older one brings.
+    let mut seen = climbing(1, None);
+    let binding = Binding { feeds: true, trouble: Some(older), ..bound(Some("1.1.0")) };
+    seen.bindings = vec![binding];
+    assert_eq!(code(feeding(&seen).as_ref()), "DuplicateBinding");
+}
