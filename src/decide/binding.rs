@@ -368,15 +368,27 @@ fn fresh(status: &Status, binding: &Binding, since: Option<Timestamp>) -> bool {
     !old || again
 }
 
-/// The fields as they are remembered: those that hold what they should, and those that do not bind
-/// any more until another attempt begins.
+/// A remembered field that does not hold what it should, with what it holds instead. One that was
+/// delivered and is gone is remembered until that is counted, unless another manager keeps it.
+fn instead(status: &Status, (binding, old): (&Binding, &Delivered), now: Timestamp) -> Delivered {
+    let uncounted = wanted(status, binding).is_none_or(|value| old.value == value);
+    let kept = matches!(trouble(status, binding), Some(Trouble::Conflict { .. }));
+    let value = binding.value.clone().unwrap_or_default();
+    if (uncounted && !kept) || old.value == value {
+        return old.clone();
+    }
+    Delivered { value, since: now, ..old.clone() }
+}
+
+/// The fields as they are remembered: as what they hold, and those that do not bind any more until
+/// another attempt begins.
 pub fn remembered(seen: &Snapshot, status: &Status, now: Timestamp) -> Vec<Delivered> {
     let left = status.targets.iter().filter(|known| !binds(seen, known));
     let left = left.map(|known| Delivered { bound: false, ..known.clone() });
     let here = seen.bindings.iter().filter_map(|binding| {
         let old = known(status, binding);
         let Some(value) = wanted(status, binding).filter(|value| holds(binding, value)) else {
-            return old.cloned();
+            return old.map(|old| instead(status, (binding, old), now));
         };
         let same = old.filter(|old| old.value == value);
         Some(Delivered {

@@ -250,12 +250,12 @@ pub struct FailedCheck {
     pub message: String,
 }
 
-/// A field of a Flux object that holds what was delivered.
+/// A field of a Flux object that something was delivered to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
     /// The field.
     pub field: Field,
-    /// What was delivered.
+    /// What was delivered, or what others set instead.
     pub value: String,
     /// Since when it is there.
     pub since: Timestamp,

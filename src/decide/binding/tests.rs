@@ -536,3 +536,29 @@ fn a_field_that_an_older_rollout_has_is_a_hold_whatever_its_value() {
     seen.bindings = vec![binding];
     assert_eq!(code(feeding(&seen).as_ref()), "DuplicateBinding");
 }
+
+#[test]
+fn what_a_field_holds_is_told_whoever_set_it() {
+    let suspended = || Some(Trouble::Suspended { object: "apps".to_owned() });
+    let there = || Some("0.8.0");
+    for (case, value, rival, trouble, before, want) in [
+        ("one revert: put back soon", there(), None, None, known("", EDITED), ("0.8.0", 5)),
+        ("the second: it stays", there(), None, None, known("", EDITED_TWICE), ("0.8.0", 5)),
+        ("and stays", there(), None, None, known("0.8.0", EDITED_TWICE), ("0.8.0", 0)),
+        ("then another", there(), None, None, known("0.7.0", EDITED_TWICE), ("0.8.0", 5)),
+        ("it vanished twice", None, None, None, known("", NOBODY_TWICE), ("", 0)),
+        ("a rival has it", there(), Some("flux"), None, known("1.0.0", &[]), ("0.8.0", 5)),
+        ("not counted yet", there(), None, None, known("1.0.0", &[]), ("1.0.0", 0)),
+        ("nor while suspended", there(), None, suspended(), known("1.0.0", &[]), ("1.0.0", 0)),
+    ] {
+        let mut binding = Binding { trouble, ..bound(value) };
+        (binding.ours, binding.yields) = (false, rival.is_none());
+        binding.rival = rival.map(str::to_owned);
+        let mut seen = with(at_rest(), binding);
+        let reverts = before.reverts.clone();
+        seen.status.targets = vec![before];
+        let all = remembered(&seen, &seen.status, at(5));
+        assert_eq!((all[0].value.as_str(), all[0].since), (want.0, at(want.1)), "{case}");
+        assert_eq!(all[0].reverts, reverts, "{case}");
+    }
+}
