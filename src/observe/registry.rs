@@ -476,6 +476,16 @@ where
         Ok(format!("Bearer {token}"))
     }
 
+    /// What is not there of the registry, or of where it sends us: that place is its own word.
+    fn unreached(&self, what: &str, url: &str) -> Fault {
+        let authority = url.parse::<Uri>().ok().and_then(|uri| uri.into_parts().authority);
+        let own = authority.is_some_and(|there| there.as_str() == self.place.server());
+        // A password before the host is for nobody to read.
+        let host = self.place.host.rsplit('@').next().unwrap_or_default();
+        let sent = if own { "" } else { "a place named by " };
+        Fault::Unreachable(format!("{what} {sent}{host}"))
+    }
+
     async fn call(
         &self,
         wish: &Wish<'_>,
@@ -493,7 +503,7 @@ where
         let whole = async {
             let answer = self.client.request(request).await;
             // The error's own text may hold the address, with what somebody wrote into it.
-            let answer = answer.map_err(|_| Fault::Unreachable("no connection".to_owned()))?;
+            let answer = answer.map_err(|_| self.unreached("no connection to", wish.url))?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, BODY_MAX).collect().await;
             let body = body.map_err(|_| Fault::Malformed("it is cut or too long"))?;
@@ -501,7 +511,7 @@ where
         };
         match tokio::time::timeout(CALL_TIMEOUT, whole).await {
             Ok(answer) => answer,
-            Err(_) => Err(Fault::Unreachable("no answer within 10 s".to_owned())),
+            Err(_) => Err(self.unreached("no answer within 10 s from", wish.url)),
         }
     }
 }

@@ -308,6 +308,23 @@ async fn a_registry_is_reached_through_a_proxy() {
 }
 
 #[tokio::test]
+async fn a_registry_without_a_connection_is_named() {
+    let mock = Mock::start(|_, _, _| ok(page(json!(["1.0.0"])))).await;
+    let plain = mock.place.host.as_str();
+    for (case, host, insecure, want) in [
+        ("nobody there", "127.0.0.1:1", true, "127.0.0.1:1"),
+        ("nor with TLS", "127.0.0.1:1", false, "127.0.0.1:1"),
+        ("it speaks no TLS", plain, false, plain),
+        ("a password before it", "me:secret@127.0.0.1:1", true, "127.0.0.1:1"),
+    ] {
+        let place = Place { host: host.to_owned(), insecure, ..mock.place.clone() };
+        let got = list_tags(&place, &Means::default(), &Pages::default()).await;
+        let want = Fault::Unreachable(format!("no connection to {want}"));
+        assert_eq!(got, Err(want), "{case}");
+    }
+}
+
+#[tokio::test]
 async fn a_registry_that_asks_for_patience_gets_some() {
     let asked = Arc::new(Mutex::new(0));
     let count = Arc::clone(&asked);
