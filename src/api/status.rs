@@ -506,7 +506,8 @@ pub struct Target {
     /// Example: `SHOP_TAG`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variable: String,
-    /// What was delivered. Range: a tag. Example: `1.2.3`.
+    /// What was delivered, or what others set instead and it holds. Range: a value, empty where it
+    /// holds none. Example: `1.2.3`.
     pub value: String,
     /// Since when it is there, RFC 3339. Range: a time. Example: `2026-01-02T03:04:05Z`.
     pub since: String,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::controller::Controller;
 use crate::support::flux::{APPS, applied, bound, config_map, delivering, oci_repository};
-use crate::support::json::{condition, list, merged, number, text};
+use crate::support::json::{condition, hold_message, list, merged, number, text};
 use crate::support::story::{SHOP, Story};
 
 /// A Deployment of the shop's image; a tag with `bad` in it never becomes ready on the fake nodes.
@@ -151,8 +151,9 @@ async fn what_may_not_be_read_is_named_and_counts_once_a_role_grants_it() {
     };
 
     pending("list and watch it: ", "").await; // which verb it asks by is its own affair
-    let message = story.held("AwaitingHealth").await;
-    assert!(message.contains(&object), "{message}");
+    // The Rollout is told of it later than the check.
+    let told = |r: &Value| hold_message(r, "AwaitingHealth").contains(&object);
+    story.until("held by what may not be read", told).await;
     grant("lister", "list,watch").await;
     pending("get it: ", "cannot get").await;
     grant("getter", "get").await;
