@@ -79,7 +79,8 @@ async fn what_can_name_no_rollout_is_told_once_and_none_is_asked_for() {
     let (ctx, asked) = context(naming("My Shop", Reach::default()), None);
     let named = ctx.stores.kustomizations.named(Kind::Rollout);
     let key = Key::new("prod", "");
-    assert_eq!(named.into_iter().map(|one| one.key).collect::<Vec<_>>(), [key.clone()]);
+    let named: Vec<Key> = named.into_iter().map(|one| one.key).collect();
+    assert_eq!(named, std::slice::from_ref(&key));
     tell(&ctx, &key).await.unwrap();
     tokio::time::advance(MISSING_MIN).await;
     for turn in ["it is told", "and not again"] {
