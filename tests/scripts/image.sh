@@ -28,7 +28,8 @@ musl_ready() { # the target is there or can be had, and a C compiler for it
 }
 
 profile=dist folder=dist
-[ -z "${FAST:-}" ] || profile=dev folder=debug
+# Of the dev profile even less than is optimized for the simulator.
+[ -z "${FAST:-}" ] || { profile=dev folder=debug; export CARGO_PROFILE_DEV_OPT_LEVEL=0; }
 if musl_ready; then
   target=$cpu-unknown-linux-musl
 else
