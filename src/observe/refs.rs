@@ -19,7 +19,7 @@ use crate::api::kind::{Kind, Reference};
 use crate::api::rollout::{Rollout, SourceKind};
 use crate::api::schedule::{ClusterRolloutSchedule, RolloutSchedule};
 use crate::observe::light;
-use crate::validate::binding::{self, Claim, Reads};
+use crate::validate::binding::{self, Claim};
 use crate::validate::{check, kstatus};
 
 /// The copy of the whole object that client-side apply leaves on it.
@@ -318,7 +318,7 @@ impl Watched for OciRepository {
 
     fn refs(&self) -> Vec<Reference> {
         let own = kustomization(&self.metadata).into_iter();
-        own.chain(claimed(&self.metadata, binding::tags(&self.metadata), binding::tag)).collect()
+        own.chain(claimed(&self.metadata, Kind::OciRepository)).collect()
     }
 
     fn trim(&mut self) {
@@ -336,8 +336,7 @@ impl Watched for Kustomization {
             let namespace = source.namespace.as_deref().unwrap_or(namespace(&self.metadata));
             Reference::new(Kind::OciRepository, namespace, &source.name)
         });
-        let claims = binding::variables(&self.metadata);
-        own.chain(source).chain(claimed(&self.metadata, claims, binding::variable)).collect()
+        own.chain(source).chain(claimed(&self.metadata, Kind::Kustomization)).collect()
     }
 
     fn trim(&mut self) {
@@ -371,13 +370,15 @@ pub fn source(rollout: &Rollout) -> Option<Reference> {
 
 /// The Rollouts that annotations name; by kuberik's spelling one of kuberik's, too. Where one can
 /// name none, it is found as what is about any Rollout of its namespace.
-fn claimed(meta: &ObjectMeta, claims: Vec<Claim>, reads: Reads) -> Vec<Reference> {
+fn claimed(meta: &ObjectMeta, kind: Kind) -> Vec<Reference> {
+    let reads = binding::reads(kind);
     let both = |claim: Claim| {
         let Claim { rollout: key, alias, .. } = claim;
         let kuberik = Reference { kind: Kind::KuberikRollout, key: key.clone() };
         [Some(Reference { kind: Kind::Rollout, key }), Some(kuberik).filter(|_| alias)]
     };
-    let mut all: Vec<Reference> = claims.into_iter().flat_map(both).flatten().collect();
+    let claims = binding::claims(meta, reads).into_iter();
+    let mut all: Vec<Reference> = claims.flat_map(both).flatten().collect();
     if !binding::nameless(meta, reads).is_empty() {
         all.push(Reference::any(Kind::Rollout, namespace(meta)));
     }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::foreign::{Condition, Kustomization, KustomizationStatus, OciRepository};
 use crate::api::keys;
-use crate::api::kind::Key;
+use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
 use crate::model::binding::{Applied, Binding, Field, TargetKind, Trouble};
 use crate::model::moment::Timestamp;
@@ -62,7 +62,9 @@ pub fn nameless<'a>(meta: &'a ObjectMeta, reads: Reads) -> Vec<(&'a str, &'a str
     annotations.filter_map(nameless).collect()
 }
 
-fn claims(meta: &ObjectMeta, reads: Reads) -> Vec<Claim> {
+/// Tells what the annotations of an object of Flux bind by `reads`. One that names no Rollout binds
+/// nothing.
+pub fn claims(meta: &ObjectMeta, reads: Reads) -> Vec<Claim> {
     let annotations = meta.annotations.iter().flatten();
     let claim = |(key, value): (&String, &String)| {
         let (variable, alias) = reads(key)?;
@@ -75,15 +77,20 @@ fn claims(meta: &ObjectMeta, reads: Reads) -> Vec<Claim> {
 /// kuberik does.
 pub type Reads = fn(&str) -> Option<(String, bool)>;
 
+/// How the annotations of a kind are read: the tag of an OCIRepository, else variables.
+pub fn reads(kind: Kind) -> Reads {
+    if kind == Kind::OciRepository { tag } else { variable }
+}
+
 /// Reads the key of an annotation that binds a variable of a Kustomization.
-pub fn variable(key: &str) -> Option<(String, bool)> {
+fn variable(key: &str) -> Option<(String, bool)> {
     let own = key.strip_prefix(keys::BIND_VARIABLE);
     let rest = own.or_else(|| key.strip_prefix(keys::BIND_VARIABLE_KUBERIK))?;
     Some((rest.strip_suffix(".from")?.to_owned(), own.is_none()))
 }
 
 /// Reads the key of an annotation that binds the tag of an OCIRepository.
-pub fn tag(key: &str) -> Option<(String, bool)> {
+fn tag(key: &str) -> Option<(String, bool)> {
     let alias = key == keys::BIND_TAG_KUBERIK;
     (alias || key == keys::BIND_TAG).then(|| (String::new(), alias))
 }

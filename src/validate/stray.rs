@@ -30,10 +30,8 @@ impl Stray {
     /// none does, or the object is on its way out. `kuberik`: whether a Rollout of kuberik of that
     /// name may live, which its spelling means then.
     pub fn of(kind: Kind, meta: &ObjectMeta, rollout: &Key, kuberik: bool) -> Option<Self> {
-        let tag = kind == Kind::OciRepository;
-        let claims = if tag { binding::tags(meta) } else { binding::variables(meta) };
         let names = |claim: &Claim| claim.rollout == *rollout && !(claim.alias && kuberik);
-        let claims = claims.into_iter().filter(names);
+        let claims = binding::claims(meta, binding::reads(kind)).into_iter().filter(names);
         let annotations = claims.map(|claim| annotation(kind, &claim)).collect();
         Self::about(kind, meta, Some(rollout.clone()), annotations)
     }
@@ -42,9 +40,8 @@ impl Stray {
     /// name no Rollout; `None` where there is none, or the object is on its way out. `kuberik`:
     /// whether kuberik's spelling may be meant for kuberik.
     pub fn nameless(kind: Kind, meta: &ObjectMeta, kuberik: bool) -> Option<Self> {
-        let tag = kind == Kind::OciRepository;
-        let all = binding::nameless(meta, if tag { binding::tag } else { binding::variable });
-        let all = all.into_iter().filter(|(_, _, alias)| !(*alias && kuberik));
+        let all = binding::nameless(meta, binding::reads(kind)).into_iter();
+        let all = all.filter(|(_, _, alias)| !(*alias && kuberik));
         let annotations = all.map(|(key, value, _)| format!("{key} is {:?}", excerpt(value)));
         Self::about(kind, meta, None, annotations.collect())
     }
