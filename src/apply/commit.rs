@@ -1,7 +1,6 @@
 //! Commit: stores a status, by compare-and-swap on the Rollout's resourceVersion.
 
 use kube::Client;
-use serde_json::json;
 
 use crate::api::rollout::Rollout;
 use crate::apply::error::Error;
@@ -15,8 +14,8 @@ use crate::render;
 /// # Errors
 /// [`Error::Conflict`] if the Rollout is not what was seen, else as the answer says.
 pub async fn commit(client: &Client, rollout: &Rollout, status: &Status) -> Result<Rollout, Error> {
-    let status = json!(render::status::status(status));
-    let patch = render::rollout::status(rollout, status);
+    let status = render::status::status(status);
+    let patch = render::rollout::status(rollout, &status);
     let stale = rollout.metadata.resource_version.as_deref().unwrap_or_default();
-    send::patched(client, &writes::own(rollout), patch, stale, Part::Status).await
+    send::patched(client, &writes::own(rollout), &patch, stale, Part::Status).await
 }

@@ -4,9 +4,10 @@
 use json_patch::Patch as JsonPatch;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::Request;
+use kube::core::request::Error as RequestError;
 use kube::{Client, Resource};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::debug;
 
@@ -93,18 +94,19 @@ pub async fn patch(
     stale: &str,
     part: Part,
 ) -> Result<Written, Error> {
-    let reply = patched(client, target, patch, stale, part).await?;
+    let reply = patched(client, target, &patch, stale, part).await?;
     Ok(written(target, &reply))
 }
 
-/// Patches an object as [`patch`] does, and reads what it is then.
+/// Patches an object as [`patch`] does, and reads what it is then. `patch` is written out as the
+/// operations of a JSON patch.
 ///
 /// # Errors
 /// [`Error`] as the answer says.
 pub async fn patched<K: DeserializeOwned>(
     client: &Client,
     target: &Reference,
-    patch: JsonPatch,
+    patch: &impl Serialize,
     stale: &str,
     part: Part,
 ) -> Result<K, Error> {
@@ -112,13 +114,18 @@ pub async fn patched<K: DeserializeOwned>(
         field_manager: Some(keys::FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
-    let patch: Patch<()> = Patch::Json(patch);
+    // The client takes operations as trees only, and a status is a large one.
+    let none: Patch<()> = Patch::Json(JsonPatch::default());
     debug!(object = %target, part = ?part, "patch");
     let (all, name) = (request(target), &target.key.name);
     let request = match part {
-        Part::Main => all.patch(name, &params, &patch),
-        Part::Status => all.patch_subresource("status", name, &params, &patch),
+        Part::Main => all.patch(name, &params, &none),
+        Part::Status => all.patch_subresource("status", name, &params, &none),
     };
+    let request = request.and_then(|request| {
+        let body = serde_json::to_vec(patch).map_err(RequestError::SerializeBody)?;
+        Ok(request.map(|_| body))
+    });
     answer(client, target, request, stale).await
 }
 
@@ -149,7 +156,7 @@ pub async fn apply(
 async fn answer<K: DeserializeOwned>(
     client: &Client,
     target: &Reference,
-    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    request: Result<http::Request<Vec<u8>>, RequestError>,
     stale: &str,
 ) -> Result<K, Error> {
     let reply = match request {

@@ -6,7 +6,28 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{
     AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation,
 };
+use serde::Serialize;
 use serde_json::Value;
+
+/// An operation whose value is written out as it is, with no tree made of it before.
+#[derive(Debug, Serialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+pub enum Operation<'a, T> {
+    /// Sets what is there already to a text.
+    Replace {
+        /// Where, as a JSON pointer.
+        path: &'static str,
+        /// The text.
+        value: &'a str,
+    },
+    /// Sets a member of an object whether or not it is there.
+    Add {
+        /// Where, as a JSON pointer.
+        path: &'static str,
+        /// What.
+        value: &'a T,
+    },
+}
 
 /// A patch in the making. The tokens of a path are escaped here.
 #[derive(Debug, Clone, Default)]

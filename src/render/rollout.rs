@@ -1,7 +1,7 @@
 //! The Rollout itself: status, images of its template, commands, finalizer.
 
 use json_patch::Patch;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::api::keys;
 use crate::api::rollout::Rollout;
@@ -9,15 +9,17 @@ use crate::model::command::Token;
 use crate::model::moves::ImageEdit;
 #[cfg(feature = "planted")]
 use crate::planted::{Bug, active};
-use crate::render::patch::Edit;
+use crate::render::patch::{Edit, Operation};
 
 /// Stores a whole status. It is the only lock: at another resourceVersion nothing is stored.
-pub fn status(rollout: &Rollout, status: Value) -> Patch {
+pub fn status<'a, T>(rollout: &'a Rollout, status: &'a T) -> Vec<Operation<'a, T>> {
+    let version = rollout.metadata.resource_version.as_deref().unwrap_or_default();
+    let add = Operation::Add { path: "/status", value: status };
     #[cfg(feature = "planted")]
-    if active(Bug::StatusWithoutVersion) {
-        return Edit::default().add(&["status"], status).done();
+    if active(Bug::StatusWithoutVersion) || active(Bug::VersionNotDemanded) {
+        return vec![add];
     }
-    at(rollout).add(&["status"], status).done()
+    vec![Operation::Replace { path: "/metadata/resourceVersion", value: version }, add]
 }
 
 /// Sets images; the containers have to stand where they stood, by name.

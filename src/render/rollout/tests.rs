@@ -1,3 +1,5 @@
+use serde_json::Value;
+
 use super::*;
 use crate::model::command::Command;
 
@@ -23,14 +25,14 @@ fn version() -> Value {
 }
 
 #[track_caller]
-fn same(patch: Patch, golden: Value) {
+fn same(patch: impl serde::Serialize, golden: Value) {
     assert_eq!(serde_json::to_value(patch).unwrap(), golden);
 }
 
 #[test]
 fn status_is_stored_whole_at_the_version_seen() {
     let add = json!({"op": "add", "path": "/status", "value": {"phase": "Paused"}});
-    same(status(&rollout(json!({})), json!({"phase": "Paused"})), json!([version(), add]));
+    same(status(&rollout(json!({})), &json!({"phase": "Paused"})), json!([version(), add]));
 }
 
 #[test]
