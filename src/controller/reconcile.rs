@@ -1,6 +1,11 @@
 //! The loop: one turn of one Rollout. Start reading here.
 
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
 use crate::api::kind::{Key, Kind, Reference};
+use crate::api::rollout::Rollout;
 use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::moves::{
@@ -53,8 +58,43 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
         Move::Commit(status) => commit(ctx, key, &rollout, &status).await,
         Move::Apply(writes) => apply(ctx, key, &rollout, &writes).await,
         Move::Report(status) => report(ctx, key, &rollout, &status).await,
-        Move::Announce(notices) => announce(ctx, key, &rollout, &notices).await,
+        Move::Announce(notices) => match announce(ctx, key, &rollout, &notices).await? {
+            Next::Moved(at) => told(ctx, key, &rollout, known, at).await,
+            next @ (Next::Wait(_) | Next::Intends(_) | Next::Behind(_)) => Ok(next),
+        },
         Move::Wait { hold, until } => Ok(wait(ctx, key, &known, hold.as_ref(), until, now)),
+    }
+}
+
+/// Goes on once people are told, where only that is left to be stored, or nothing: a turn of its
+/// own would see the same. Whatever else there is to do is looked at anew.
+async fn told(
+    ctx: &Context,
+    key: &Key,
+    rollout: &Arc<Rollout>,
+    mut known: Known,
+    at: Instant,
+) -> Result<Next, Error> {
+    if let Known::Valid(seen) = &mut known {
+        seen.sent = ctx.remember(key, |memory| memory.sent.clone());
+    }
+    let same = ctx.stores.rollouts.get(key).is_some_and(|there| Arc::ptr_eq(&there, rollout));
+    if !same {
+        return Ok(Next::Moved(at));
+    }
+    let now = ctx.now();
+    let next = decide(&known, now);
+    let kind = next.kind();
+    match next {
+        Move::Report(status) => {
+            ctx.metrics.moved(kind);
+            report(ctx, key, rollout, &status).await
+        }
+        Move::Wait { hold, until } => {
+            ctx.metrics.moved(kind);
+            Ok(wait(ctx, key, &known, hold.as_ref(), until, now))
+        }
+        Move::Commit(_) | Move::Apply(_) | Move::Announce(_) => Ok(Next::Moved(at)),
     }
 }
 

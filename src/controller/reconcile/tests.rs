@@ -1,5 +1,7 @@
 //! Turns against a far end that answers like an API server.
 
+use std::sync::Mutex;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -56,4 +58,37 @@ async fn what_is_asked_for_and_gone_is_forgotten_and_told_to_others() {
     let due: Vec<Key> = std::iter::from_fn(|| ctx.queue.pop(ctx.clock.monotonic())).collect();
     assert_eq!(due, [shop, till], "the other may use the Services");
     assert!(!ctx.metrics.encode().unwrap().contains("Completed"), "shown no more");
+}
+
+#[tokio::test]
+async fn what_people_were_told_is_stored_in_the_same_turn_unless_the_rollout_is_another() {
+    let (asked, shop) = (Arc::new(Mutex::new(Vec::new())), Key::new("prod", "shop"));
+    let (heard, stores) = (Arc::clone(&asked), stores(&["shop"]));
+    let rollout = stores.rollouts.get(&shop).unwrap();
+    let at = |version: &str| {
+        let mut object = Rollout::clone(&rollout);
+        object.metadata.resource_version = Some(version.to_owned());
+        // It cannot be used, which its status does not say yet.
+        object.spec.template = json!({"spec": {"containers": [{"name": "app"}]}});
+        object
+    };
+    let answer = json!(at("8"));
+    let ctx = fixture::context(stores, move |request| {
+        heard.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
+        (200, answer.clone())
+    });
+    let due = ctx.clock.monotonic();
+    let mut went_on = Vec::new();
+    for version in ["6", "7"] {
+        ctx.stores.rollouts.apply(&None, at(version));
+        let there = ctx.stores.rollouts.get(&shop).unwrap();
+        let known = validate(&observe(&ctx, &shop, &there).await.unwrap());
+        if version == "6" {
+            ctx.stores.rollouts.apply(&None, at("7"));
+        }
+        let next = told(&ctx, &shop, &there, known, due).await.unwrap();
+        went_on.push((next == Next::Moved(due), std::mem::take(&mut *asked.lock().unwrap())));
+    }
+    let path = "/apis/stairlock.dev/v1alpha1/namespaces/prod/rollouts/shop/status";
+    assert_eq!(went_on, [(true, vec![]), (false, vec![format!("PATCH {path}")])]);
 }
