@@ -13,15 +13,25 @@ use serde_json::value::RawValue;
 
 use crate::observe::refs::Watched;
 
-/// An object, or what is known of one that cannot be read.
+/// An object of a list or a watch.
 #[derive(Debug, Clone)]
-pub struct Guard<K>(pub Result<K, Malformed>);
+pub enum Guard<K> {
+    /// It was read, or cannot be.
+    Read(Result<K, Malformed>),
+    /// It is not read yet: it may be what is known already.
+    Unread {
+        /// Its names and versions.
+        metadata: Box<ObjectMeta>,
+        /// All of it.
+        text: Box<RawValue>,
+    },
+}
 
 /// What is known of an object that cannot be read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Malformed {
     /// Its names and versions.
-    pub metadata: ObjectMeta,
+    pub metadata: Box<ObjectMeta>,
     /// Why it cannot be read.
     pub error: String,
 }
@@ -29,19 +39,64 @@ pub struct Malformed {
 impl<'de, K: Watched> Deserialize<'de> for Guard<K> {
     /// Fails only where not even the metadata can be read.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Named {
-            metadata: ObjectMeta,
-        }
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(match K::read(text.get()) {
-            Ok(object) => Ok(object),
-            Err(fault) => {
-                let named: Named = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
-                Err(Malformed { metadata: named.metadata, error: fault.to_string() })
-            }
-        }))
+        if K::ANSWERED
+            && let Ok(Marked { metadata }) = serde_json::from_str(text.get())
+        {
+            let Mark { name, namespace, resource_version, uid } = metadata;
+            let metadata =
+                ObjectMeta { name, namespace, resource_version, uid, ..ObjectMeta::default() };
+            return Ok(Self::Unread { metadata: Box::new(metadata), text });
+        }
+        read(&text).map(Self::Read).map_err(D::Error::custom)
     }
+}
+
+impl<K: Watched> Guard<K> {
+    /// Reads the object, if it was not read yet.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it cannot be read.
+    pub fn open(self) -> Result<K, Malformed> {
+        match self {
+            Self::Read(read) => read,
+            Self::Unread { metadata, text } => {
+                let lost =
+                    |error: serde_json::Error| Malformed { metadata, error: error.to_string() };
+                read(&text).unwrap_or_else(|error| Err(lost(error)))
+            }
+        }
+    }
+}
+
+/// What tells which version of which object it is.
+#[derive(Deserialize)]
+struct Marked {
+    metadata: Mark,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Mark {
+    name: Option<String>,
+    namespace: Option<String>,
+    resource_version: Option<String>,
+    uid: Option<String>,
+}
+
+/// Reads an object. Fails only where not even the metadata can be read.
+fn read<K: Watched>(text: &RawValue) -> serde_json::Result<Result<K, Malformed>> {
+    #[derive(Deserialize)]
+    struct Named {
+        metadata: Box<ObjectMeta>,
+    }
+    Ok(match K::read(text.get()) {
+        Ok(object) => Ok(object),
+        Err(fault) => {
+            let named: Named = serde_json::from_str(text.get())?;
+            Err(Malformed { metadata: named.metadata, error: fault.to_string() })
+        }
+    })
 }
 
 impl<K: Resource> Resource for Guard<K> {
@@ -65,16 +120,18 @@ impl<K: Resource> Resource for Guard<K> {
     }
 
     fn meta(&self) -> &ObjectMeta {
-        match &self.0 {
-            Ok(object) => object.meta(),
-            Err(malformed) => &malformed.metadata,
+        match self {
+            Self::Read(Ok(object)) => object.meta(),
+            Self::Read(Err(malformed)) => &malformed.metadata,
+            Self::Unread { metadata, .. } => metadata,
         }
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        match &mut self.0 {
-            Ok(object) => object.meta_mut(),
-            Err(malformed) => &mut malformed.metadata,
+        match self {
+            Self::Read(Ok(object)) => object.meta_mut(),
+            Self::Read(Err(malformed)) => &mut malformed.metadata,
+            Self::Unread { metadata, .. } => metadata,
         }
     }
 }
@@ -86,6 +143,7 @@ mod tests {
 
     use super::*;
     use crate::api::foreign::Service;
+    use crate::api::rollout::Rollout;
 
     #[test]
     fn an_object_that_cannot_be_read_spoils_no_other() {
@@ -97,11 +155,11 @@ mod tests {
             "items": [service("a", json!(80)), service("b", json!("http")), service("c", json!(1))],
         });
         let list: ObjectList<Guard<Service>> = serde_json::from_str(&list.to_string()).unwrap();
-        let read: Vec<_> = list.items.iter().map(|guard| guard.0.is_ok()).collect();
-        assert_eq!(read, [true, false, true]);
         let names: Vec<_> = list.items.iter().map(|guard| guard.meta().name.as_deref()).collect();
         assert_eq!(names, [Some("a"), Some("b"), Some("c")]);
-        let fault = list.items[1].0.as_ref().unwrap_err();
+        let read: Vec<_> = list.items.into_iter().map(Guard::open).collect();
+        assert_eq!(read.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+        let fault = read[1].as_ref().unwrap_err();
         assert!(fault.error.contains("invalid type: string \"http\""), "{}", fault.error);
     }
 
@@ -115,9 +173,33 @@ mod tests {
             let event: WatchEvent<Guard<Service>> = serde_json::from_str(&event).unwrap();
             let WatchEvent::Modified(guard) = event else { panic!("{event:?}") };
             assert_eq!(guard.meta().name.as_deref(), Some("a"));
-            assert_eq!(guard.0.is_ok(), good, "{spec}");
+            assert_eq!(guard.open().is_ok(), good, "{spec}");
         }
         let nameless = r#"{"type":"MODIFIED","object":{"metadata":7}}"#;
         assert!(serde_json::from_str::<WatchEvent<Guard<Service>>>(nameless).is_err());
+    }
+    #[test]
+    fn what_a_write_was_answered_with_is_not_read_again() {
+        let event = |meta: &str, spec: &str| {
+            let text = format!(
+                r#"{{"type":"MODIFIED","object":{{"metadata":{{{meta}}},"spec":{spec}}}}}"#
+            );
+            let event: WatchEvent<Guard<Rollout>> = serde_json::from_str(&text).unwrap();
+            let WatchEvent::Modified(guard) = event else { panic!("{event:?}") };
+            guard
+        };
+        let meta =
+            r#""name":"shop","namespace":"prod","resourceVersion":"7","uid":"u","labels":{}"#;
+        let guard = event(meta, "7");
+        let known = guard.meta();
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let marks = [&known.name, &known.namespace, &known.resource_version, &known.uid].map(text);
+        assert_eq!(marks, ["shop", "prod", "7", "u"]);
+        assert!(matches!(guard, Guard::Unread { .. }));
+        let malformed = guard.open().unwrap_err();
+        assert!(malformed.metadata.labels.is_some(), "then all of its metadata is told");
+        assert!(malformed.error.contains("invalid type"), "{}", malformed.error);
+        let odd = event(r#""name":"shop","generation":"x""#, "{}").open().unwrap_err();
+        assert_eq!(odd.metadata.name.as_deref(), Some("shop"), "or what there is of it");
     }
 }

@@ -33,6 +33,10 @@ pub trait Watched: Resource + DeserializeOwned + Send + Sync + 'static {
     /// The kind.
     const KIND: Kind;
 
+    /// Whether the store takes what our own writes are answered with: then most that its watch
+    /// tells of is known.
+    const ANSWERED: bool = false;
+
     /// Reads one from JSON.
     ///
     /// # Errors
@@ -53,6 +57,8 @@ pub trait Watched: Resource + DeserializeOwned + Send + Sync + 'static {
 
 impl Watched for Rollout {
     const KIND: Kind = Kind::Rollout;
+
+    const ANSWERED: bool = true;
 
     fn read(text: &str) -> serde_json::Result<Self> {
         light::rollout(text)

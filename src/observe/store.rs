@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 
 use crate::api::kind::{Key, Kind, Reference, version_number};
@@ -189,6 +190,21 @@ impl<K: Watched> Store<K> {
     /// Tells how many objects cannot be read.
     pub fn malformed(&self) -> usize {
         self.read().malformed.len()
+    }
+
+    /// Notes that the watch tells of an object, where this very version of it is there already.
+    /// Tells whether it is.
+    pub fn knows(&self, scope: &Scope, key: &Key, told: &ObjectMeta) -> bool {
+        let mut shelf = self.write();
+        let same = shelf.objects.get(key).is_some_and(|there| {
+            let there = there.meta();
+            let versions = (&there.resource_version, &told.resource_version);
+            there.uid == told.uid && versions.0.is_some() && versions.0 == versions.1
+        });
+        if same {
+            shelf.saw(scope, told.resource_version.as_deref());
+        }
+        same
     }
 
     /// Takes an object. Nothing changes where a newer one is there already.

@@ -21,7 +21,7 @@ use crate::api::keys;
 use crate::api::kind::{Key, Kind};
 use crate::api::rollout::Rollout;
 use crate::observe::beside::Beside;
-use crate::observe::guard::Guard;
+use crate::observe::guard::{Guard, Malformed};
 use crate::observe::refs::Watched;
 use crate::observe::store::{Change, Scope, Store, key};
 use crate::observe::stores::Stores;
@@ -366,14 +366,19 @@ impl Watches {
                 store.begin(scope);
                 None
             }
-            Event::InitApply(Guard(Ok(object))) => store.list(scope, object),
-            Event::Apply(Guard(Ok(object))) => store.apply(scope, object),
-            // A list is not sorted by version: one object tells nothing of those after it.
-            Event::InitApply(guard) => self.refuse(guard, scope, store, None),
-            Event::Apply(guard) => {
-                let version = guard.meta().resource_version.clone();
-                self.refuse(guard, scope, store, version.as_deref())
-            }
+            Event::InitApply(guard) => match guard.open() {
+                Ok(object) => store.list(scope, object),
+                // A list is not sorted by version: one object tells nothing of those after it.
+                Err(malformed) => self.refuse(malformed, scope, store, None),
+            },
+            Event::Apply(guard) if store.knows(scope, &key(&guard), guard.meta()) => None,
+            Event::Apply(guard) => match guard.open() {
+                Ok(object) => store.apply(scope, object),
+                Err(malformed) => {
+                    let version = malformed.metadata.resource_version.clone();
+                    self.refuse(malformed, scope, store, version.as_deref())
+                }
+            },
             Event::Delete(guard) => {
                 let version = guard.meta().resource_version.clone();
                 store.delete(scope, &key(&guard), version.as_deref())
@@ -400,15 +405,15 @@ impl Watches {
 
     fn refuse<K: Watched>(
         &self,
-        guard: Guard<K>,
+        malformed: Malformed,
         scope: &Scope,
         store: &Store<K>,
         version: Option<&str>,
     ) -> Option<Change> {
-        let key = key(&guard);
+        let key = Key::of(&malformed.metadata);
         let (change, first) = store.refuse(scope, key.clone(), version);
-        if let (true, Err(invalid)) = (first, guard.0) {
-            let error = invalid.error.chars().filter(|c| !c.is_control()).take(200).collect();
+        if first {
+            let error = malformed.error.chars().filter(|c| !c.is_control()).take(200).collect();
             (self.tell)(Sighting::Malformed { kind: K::KIND, key, error });
         }
         change

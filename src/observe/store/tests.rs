@@ -57,7 +57,14 @@ fn an_answer_counts_unless_the_watch_has_told_that_the_object_went() {
     let store: Store<ReplicaSet> = Store::new([None]);
     assert!(store.answer(set("a", "shop", 5)).is_some(), "the watch has not told of it yet");
     assert_eq!(store.seen("prod"), 0, "an answer says nothing about other objects");
-    assert_eq!(store.apply(&None, set("a", "shop", 5)), None, "the watch tells nothing new");
+    let known = |name, version| {
+        store.knows(&None, &Key::new("prod", name), &set(name, "shop", version).metadata)
+    };
+    assert!(!known("a", 4) && !known("a", 6) && !known("b", 5), "another version, another object");
+    assert_eq!(store.seen("prod"), 0);
+    assert!(known("a", 5), "the watch tells nothing new");
+    assert_eq!(store.seen("prod"), 5, "but how far it has told");
+    assert_eq!(store.apply(&None, set("a", "shop", 5)), None, "read or not");
     assert!(store.answer(set("a", "till", 7)).is_some());
     store.delete(&None, &Key::new("prod", "a"), Some("8"));
     assert_eq!(store.answer(set("a", "till", 7)), None, "it came and went");
