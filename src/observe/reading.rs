@@ -256,7 +256,7 @@ impl Readings {
             entry.wanted.insert(rollout.clone(), wants);
         }
         entry.recheck |= again;
-        let unasked = entry.unasked();
+        let unasked = entry.lacks(rollout) && entry.unasked();
         if unasked {
             entry.failures = 0; // None of what is new.
         }
@@ -440,8 +440,18 @@ impl Entry {
 
     /// Tells whether a manifest is wanted that nobody asked for or asks for.
     fn unasked(&self) -> bool {
-        let asking = |tag: &String| self.asking.iter().any(|ask| ask.tags.contains_key(tag));
-        self.wanted().into_iter().any(|tag| !self.manifests.contains_key(tag) && !asking(tag))
+        self.wanted().into_iter().any(|tag| self.is_new(tag))
+    }
+
+    /// Tells whether one Rollout wants a manifest that nobody asked for or asks for.
+    fn lacks(&self, rollout: &Key) -> bool {
+        let tags = self.wanted.get(rollout).into_iter().flat_map(|wants| &wants.tags);
+        tags.into_iter().any(|tag| self.is_new(tag))
+    }
+
+    fn is_new(&self, tag: &String) -> bool {
+        let asking = || self.asking.iter().any(|ask| ask.tags.contains_key(tag));
+        !self.manifests.contains_key(tag) && !asking()
     }
 
     /// Tells whether the manifest of a tag is known or nobody expects it to be; where nothing else

@@ -289,19 +289,10 @@ impl Stores {
     /// Tells what binds a field to a Rollout, and the Rollouts of kuberik that the same annotations
     /// name.
     fn bound(&self, rollout: &Reference) -> BTreeSet<Reference> {
-        let kustomizations = self.kustomizations.by(rollout).into_iter();
-        let kuberik = |refs: Vec<Reference>| {
-            refs.into_iter().filter(|other| other.kind == Kind::KuberikRollout)
-        };
-        let kustomizations = kustomizations.flat_map(|object| {
-            let own = Reference { kind: Kind::Kustomization, key: key(object.as_ref()) };
-            kuberik(object.refs()).chain([own]).collect::<Vec<_>>()
-        });
-        let repositories = self.repositories.by(rollout).into_iter().flat_map(|object| {
-            let own = Reference { kind: Kind::OciRepository, key: key(object.as_ref()) };
-            kuberik(object.refs()).chain([own]).collect::<Vec<_>>()
-        });
-        kustomizations.chain(repositories).collect()
+        let mut all = BTreeSet::new();
+        bind(&self.kustomizations, rollout, &mut all);
+        bind(&self.repositories, rollout, &mut all);
+        all
     }
 
     /// Tells the Rollouts that may use an object: those that name it, and those that select objects
@@ -449,6 +440,17 @@ impl Stores {
         };
         change.iter().for_each(|change| self.ring(change));
         Ok(change)
+    }
+}
+
+/// Adds the objects of a kind that bind a field to a Rollout, and the Rollouts of kuberik that they
+/// name; mostly there is none, and what each names is not read for nothing.
+fn bind<K: Watched>(store: &Store<K>, rollout: &Reference, all: &mut BTreeSet<Reference>) {
+    let kuberik = store.names(Kind::KuberikRollout);
+    for object in store.by(rollout) {
+        all.insert(Reference { kind: K::KIND, key: key(object.as_ref()) });
+        let named = if kuberik { object.refs() } else { Vec::new() };
+        all.extend(named.into_iter().filter(|other| other.kind == Kind::KuberikRollout));
     }
 }
 
