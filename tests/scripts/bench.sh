@@ -7,7 +7,7 @@ export RIG_STATE=${RIG_STATE:-${TMPDIR:-/tmp}/stairlock-bench} RIG_PORT=${RIG_PO
 cd "$rig/../.."
 . tests/scripts/controller.sh
 export PYTHONPATH=tests/scripts PYTHONDONTWRITEBYTECODE=1
-binary=${CARGO_TARGET_DIR:-target}/release/stairlock
+binary=${CARGO_TARGET_DIR:-target}/dist/stairlock
 
 inside() { # the part that runs in the rig
   install_controller
@@ -33,7 +33,8 @@ if [ "${1:-}" = inside ]; then inside; fi
 # First, while nothing else runs: the simulator on one core.
 cargo bench --locked --bench sim
 "$rig/rig.sh" build core kwok
-cargo build --locked --release
+# the controller as images have it
+cargo build --locked --profile dist
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
