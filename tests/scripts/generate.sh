@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # generate.sh — writes what is derived from the Rust types and from config/: the CRDs and install.yaml.
-# A file is replaced only when its maker has succeeded.
+# A file is replaced only when its maker has succeeded. STAIRLOCK_BINARY=PATH: a program that is built already.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -8,7 +8,11 @@ bin=${XDG_CACHE_HOME:-$HOME/.cache}/stairlock/bin
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
 
-cargo run --locked -q -- crd > "$new/crd.yaml"
+if [ -n "${STAIRLOCK_BINARY:-}" ]; then
+  "$STAIRLOCK_BINARY" crd > "$new/crd.yaml"
+else
+  cargo run --locked -q -- crd > "$new/crd.yaml"
+fi
 # One file for each kind: a definition begins with the line that says where it is from.
 mkdir -p "$new/bases"
 awk -v dir="$new/bases" '

@@ -2,6 +2,7 @@
 # image.sh — makes the OCI image from nothing but a static binary and the CA bundle, without a container engine.
 #   IMAGE=NAME:TAG     how it is called (default stairlock:VERSION of Cargo.toml)
 #   FAST=1             the dev profile: built sooner, bigger; for tests
+#   STAIRLOCK_BINARY=PATH  a static one that is built already
 #   PUSH=HOST/NAME:TAG pushes it there; INSECURE=1 by plain HTTP
 # Writes target/image.tar (an OCI layout that `docker load`, `ctr images import` and `crane push` read too) and prints the
 # digest. The same sources and toolchain give the same bytes.
@@ -11,35 +12,27 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 say() { printf 'image: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
 
-case $(uname -m) in
-x86_64) cpu=x86_64 arch=amd64 ;;
-aarch64) cpu=aarch64 arch=arm64 ;;
-*) die "no static target is known for $(uname -m)" ;;
-esac
+. tests/scripts/target.sh
+mkdir -p target
+target=$(static_target) || die "no static target is known for $(uname -m)"
+case $target in x86_64-*) arch=amd64 ;; *) arch=arm64 ;; esac
 
-musl_ready() { # the target is there or can be had, and a C compiler for it
-  local target=$cpu-unknown-linux-musl
-  command -v rustup > /dev/null || return 1
-  rustup target list --installed | grep -qx "$target" || timeout 300 rustup target add "$target" > /dev/null 2>&1 || return 1
-  command -v musl-gcc > /dev/null && return
-  [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null || return 1
-  say "installs musl-tools"
-  timeout 300 apt-get install -y -q musl-tools > /dev/null 2>&1
-}
-
-profile=dist folder=dist
-# Of the dev profile even less than is optimized for the simulator.
-[ -z "${FAST:-}" ] || { profile=dev folder=debug; export CARGO_PROFILE_DEV_OPT_LEVEL=0; }
-if musl_ready; then
-  target=$cpu-unknown-linux-musl
+if [ -n "${STAIRLOCK_BINARY:-}" ]; then
+  binary=$STAIRLOCK_BINARY
 else
+  profile=dist folder=dist
+  [ -z "${FAST:-}" ] || profile=dev folder=debug
   # with --target the flags do not reach proc-macros, which cannot be static
-  target=$cpu-unknown-linux-gnu
-  export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
+  case $target in *-gnu) export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" ;; esac
+  say "builds the binary for $target, profile $profile"
+  cargo build --locked --profile "$profile" --target "$target" --bin stairlock
+  binary=${CARGO_TARGET_DIR:-target}/$target/$folder/stairlock
 fi
-say "builds the binary for $target, profile $profile"
-CARGO_PROFILE_DEV_STRIP=debuginfo cargo build --locked --profile "$profile" --target "$target" --bin stairlock
-binary=${CARGO_TARGET_DIR:-target}/$target/$folder/stairlock
+if [ -n "${FAST:-}" ]; then
+  # not by a setting of the profile, with which everything would be built anew
+  strip --strip-debug -o target/stairlock.stripped "$binary"
+  binary=target/stairlock.stripped
+fi
 
 # What src/planted.rs leaves in a binary with its deliberate defects.
 ! grep -qaF 'built with planted defects' "$binary" || die "the binary was built with the feature planted"
@@ -52,7 +45,6 @@ done
 
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 out=target/image.tar
-mkdir -p target
 digest=$(python3 tests/scripts/pack_image.py "$out.new" "${IMAGE:-stairlock:$version}" "$arch" \
   "$binary=/stairlock:755" "$bundle=/etc/ssl/certs/ca-certificates.crt:644")
 mv "$out.new" "$out"
