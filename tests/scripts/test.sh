@@ -18,15 +18,16 @@ rig_log=target/rig-down.log
 rig_logs=target/rig-logs
 mkdir -p target
 
-# Tests are built for the target of the image: they hold for what ships, and it is not built once more for the pods.
+# All tests are built for the target of the image: they hold for what ships, and it is not built once more for the pods. Some
+# are built as `cargo test` does, with what it has built.
 . tests/scripts/target.sh
-target=$(static_target || true)
+target='' program=''
+[ "$what" != all ] || target=$(static_target || true)
 case $target in
 *-musl)
   export CARGO_BUILD_TARGET=$target
   program=${CARGO_TARGET_DIR:-target}/$target/debug/stairlock
   ;;
-*) program='' ;;
 esac
 
 step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
