@@ -75,12 +75,12 @@ async fn told(
     mut known: Known,
     at: Instant,
 ) -> Result<Next, Error> {
-    if let Known::Valid(seen) = &mut known {
-        seen.sent = ctx.remember(key, |memory| memory.sent.clone());
-    }
     let same = ctx.stores.rollouts.get(key).is_some_and(|there| Arc::ptr_eq(&there, rollout));
     if !same {
         return Ok(Next::Moved(at));
+    }
+    if let Known::Valid(seen) = &mut known {
+        seen.sent = ctx.remember(key, |memory| memory.sent.clone());
     }
     let now = ctx.now();
     let next = decide(&known, now);

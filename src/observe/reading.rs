@@ -445,8 +445,7 @@ impl Entry {
 
     /// Tells whether one Rollout wants a manifest that nobody asked for or asks for.
     fn lacks(&self, rollout: &Key) -> bool {
-        let tags = self.wanted.get(rollout).into_iter().flat_map(|wants| &wants.tags);
-        tags.into_iter().any(|tag| self.is_new(tag))
+        self.wanted.get(rollout).is_some_and(|wants| wants.tags.iter().any(|tag| self.is_new(tag)))
     }
 
     fn is_new(&self, tag: &String) -> bool {

@@ -9,19 +9,17 @@ use json_patch::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// An operation whose value is written out as it is, with no tree made of it before.
+/// An operation of a patch that ends with a large value.
 #[derive(Debug, Serialize)]
-#[serde(tag = "op", rename_all = "lowercase")]
+#[serde(untagged)]
 pub enum Operation<'a, T> {
-    /// Sets what is there already to a text.
-    Replace {
-        /// Where, as a JSON pointer.
-        path: &'static str,
-        /// The text.
-        value: &'a str,
-    },
-    /// Sets a member of an object whether or not it is there.
+    /// One before it.
+    Small(PatchOperation),
+    /// Sets a member of an object whether or not it is there; the value is written out as it is,
+    /// with no tree made of it before.
     Add {
+        /// `add`.
+        op: &'static str,
         /// Where, as a JSON pointer.
         path: &'static str,
         /// What.
@@ -74,6 +72,12 @@ impl Edit {
         let path = PointerBuf::from_tokens(path.iter().copied());
         self.0.push(PatchOperation::Remove(RemoveOperation { path }));
         self
+    }
+
+    /// Ends the patch by setting a large value.
+    pub fn large<'a, T>(self, path: &'static str, value: &'a T) -> Vec<Operation<'a, T>> {
+        let last = Operation::Add { op: "add", path, value };
+        self.0.into_iter().map(Operation::Small).chain([last]).collect()
     }
 
     /// Ends the patch.

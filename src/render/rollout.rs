@@ -12,14 +12,12 @@ use crate::planted::{Bug, active};
 use crate::render::patch::{Edit, Operation};
 
 /// Stores a whole status. It is the only lock: at another resourceVersion nothing is stored.
-pub fn status<'a, T>(rollout: &'a Rollout, status: &'a T) -> Vec<Operation<'a, T>> {
-    let version = rollout.metadata.resource_version.as_deref().unwrap_or_default();
-    let add = Operation::Add { path: "/status", value: status };
+pub fn status<'a, T>(rollout: &Rollout, status: &'a T) -> Vec<Operation<'a, T>> {
     #[cfg(feature = "planted")]
-    if active(Bug::StatusWithoutVersion) || active(Bug::VersionNotDemanded) {
-        return vec![add];
+    if active(Bug::StatusWithoutVersion) {
+        return Edit::default().large("/status", status);
     }
-    vec![Operation::Replace { path: "/metadata/resourceVersion", value: version }, add]
+    at(rollout).large("/status", status)
 }
 
 /// Sets images; the containers have to stand where they stood, by name.

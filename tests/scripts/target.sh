@@ -4,10 +4,8 @@
 
 static_target() {
   local cpu
-  case $(uname -m) in
-  x86_64 | aarch64) cpu=$(uname -m) ;;
-  *) return 1 ;;
-  esac
+  cpu=$(uname -m)
+  case $cpu in x86_64 | aarch64) ;; *) return 1 ;; esac
   if musl_ready "$cpu-unknown-linux-musl"; then echo "$cpu-unknown-linux-musl"; else echo "$cpu-unknown-linux-gnu"; fi
 }
 
