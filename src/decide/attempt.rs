@@ -53,19 +53,13 @@ pub fn freeze(seen: &Snapshot, now: Timestamp) -> Option<Act> {
         Stage::First { .. } | Stage::Step { .. } | Stage::Promoting { .. } | Stage::Baking { .. }
     );
     let frozen = seen.spec.paused || seen.spec.replicas == 0;
-    let mut status = seen.status.clone();
-    match status.frozen_since {
-        None if frozen && moving => status.frozen_since = Some(now),
-        Some(since) if !frozen || !moving => {
-            let length = now.since(since);
-            status.frozen_since = None;
-            if let Some(attempt) = &mut status.attempt {
-                attempt.stage = later(&attempt.stage, length);
-            }
-        }
+    let (frozen_since, stage) = match seen.status.frozen_since {
+        None if frozen && moving => (Some(now), attempt.stage.clone()),
+        Some(since) if !frozen || !moving => (None, later(&attempt.stage, now.since(since))),
         Some(_) | None => return None,
-    }
-    Some(Act::Commit(Box::new(status)))
+    };
+    let attempt = Some(Attempt { stage, ..attempt.clone() });
+    Some(Act::Commit(Box::new(Status { frozen_since, attempt, ..seen.status.clone() })))
 }
 
 fn later(stage: &Stage, length: Duration) -> Stage {

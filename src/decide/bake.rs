@@ -140,15 +140,14 @@ fn unlooked(seen: &Snapshot) -> bool {
 /// What is delivered only after an absence: its time counts from then on, and only once, whatever
 /// becomes of the write.
 pub fn begins_late(seen: &Snapshot, now: Timestamp) -> Option<Act> {
-    let mut status = seen.status.clone();
-    let Stage::Baking { entered_at, since: None } = &mut status.attempt.as_mut()?.stage else {
-        return None;
-    };
-    if seen.spec.deploy_timeout.is_none() || seen.watched_since <= *entered_at {
+    let attempt = seen.status.attempt.as_ref()?;
+    let Stage::Baking { entered_at, since: None } = attempt.stage else { return None };
+    if seen.spec.deploy_timeout.is_none() || seen.watched_since <= entered_at {
         return None;
     }
-    *entered_at = now;
-    Some(Act::Commit(Box::new(status)))
+    let stage = Stage::Baking { entered_at: now, since: None };
+    let attempt = Some(Attempt { stage, ..attempt.clone() });
+    Some(Act::Commit(Box::new(Status { attempt, ..seen.status.clone() })))
 }
 
 /// Since when all has stayed healthy: what was not for a while has to be as long as all else.

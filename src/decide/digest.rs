@@ -86,15 +86,26 @@ fn manifest<'a>(seen: &'a Snapshot, release: &ReleaseRef) -> Option<&'a Manifest
 /// Notes what is known of the images of an attempt, its entry in the history and of the sides.
 pub fn learn(seen: &Snapshot, status: &mut Status) {
     let number = status.attempt.as_ref().map(|attempt| attempt.number);
-    let entries = status.history.iter_mut().filter(|entry| Some(entry.number) == number);
-    let entries = entries.map(|entry| &mut entry.release);
-    let attempt = status.attempt.iter_mut().map(|attempt| &mut attempt.release);
-    let sides = [&mut status.stable, &mut status.canary];
-    let sides = sides.into_iter().flatten().map(|side| &mut side.release);
-    for release in attempt.chain(entries).chain(sides) {
+    let told = |release: &mut ReleaseRef| {
         if let Some(manifest) = manifest(seen, release) {
             release.learn(manifest);
         }
+    };
+    status.attempt.iter_mut().for_each(|attempt| told(&mut attempt.release));
+    let sides = [&mut status.stable, &mut status.canary];
+    sides.into_iter().flatten().for_each(|side| told(&mut side.release));
+    // The history is copied only where something is learned.
+    let mut entries = status.history.iter().enumerate();
+    let learned =
+        entries.find(|(_, entry)| Some(entry.number) == number).and_then(|(at, entry)| {
+            let mut release = entry.release.clone();
+            told(&mut release);
+            (release != entry.release).then_some((at, release))
+        });
+    if let Some((at, release)) = learned
+        && let Some(entry) = status.history.get_mut(at)
+    {
+        entry.release = release;
     }
 }
 

@@ -243,7 +243,7 @@ fn numbers_go_on_beyond_what_history_keeps() {
         bake: None,
         intent: None,
     };
-    seen.status.history = vec![entry(39), entry(38)];
+    seen.status.history = [entry(39), entry(38)].into();
     let status = started(&seen).unwrap();
     assert_eq!(status.attempt.unwrap().number, 41);
     let numbers: Vec<u32> = status.history.iter().map(|entry| entry.number).collect();

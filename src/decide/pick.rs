@@ -14,6 +14,7 @@ use crate::model::hold::Hold;
 use crate::model::image::{Image, parse_digest};
 use crate::model::moment::Timestamp;
 use crate::model::release::{About, Listed, Release, ReleaseRef};
+use crate::model::shared::Shared;
 use crate::model::snapshot::{Offer, Releases, Snapshot};
 use crate::model::status::{Entry, Pin, Quarantined, Stage, Trigger};
 use crate::model::template::Container;
@@ -361,10 +362,10 @@ fn says(tag: &str, version: &str) -> bool {
 
 /// The releases that are known, oldest first: those that are offered, and where the source shows
 /// one only those that it showed before.
-pub fn available(seen: &Snapshot) -> Vec<Listed> {
+pub fn available(seen: &Snapshot) -> Shared<Listed> {
     let Offer::Releases(releases) = &seen.offer else {
         return match &seen.offer {
-            Offer::NoSource => Vec::new(),
+            Offer::NoSource => Shared::default(),
             Offer::Nothing(_) | Offer::Releases(_) => seen.status.available.clone(),
         };
     };
@@ -379,15 +380,16 @@ pub fn available(seen: &Snapshot) -> Vec<Listed> {
             older.filter(|old| all.iter().all(|new| new.tag != old.tag)).cloned().collect();
         all.extend(unknown);
     }
-    all.sort_by(|a, b| order(a, b).reverse().then_with(|| a.tag.cmp(&b.tag)));
-    let (newest, rest) = all.split_at(all.len().min(AVAILABLE_MAX));
-    let tags = rest.iter().map(|listed| &listed.tag);
-    let chosen: BTreeSet<&String> =
-        tags.filter(|tag| chosen(seen, tag)).take(CANDIDATES_MAX).collect();
-    let kept = |listed: &&Listed| chosen.contains(&listed.tag) || ran(seen, &listed.tag);
-    let mut all: Vec<Listed> = newest.iter().chain(rest.iter().filter(kept)).cloned().collect();
-    all.reverse();
-    all
+    let mut all: Vec<(Option<Version>, Listed)> =
+        all.into_iter().map(|one| (Version::from_tag(&one.tag).ok(), one)).collect();
+    all.sort_by(|a, b| order(&a.0, &b.0).reverse().then_with(|| a.1.tag.cmp(&b.1.tag)));
+    let rest = all.split_off(all.len().min(AVAILABLE_MAX));
+    let tags = rest.iter().map(|(_, listed)| &listed.tag);
+    let chosen: BTreeSet<String> =
+        tags.filter(|tag| chosen(seen, tag)).take(CANDIDATES_MAX).cloned().collect();
+    let kept = |listed: &Listed| chosen.contains(&listed.tag) || ran(seen, &listed.tag);
+    let rest = rest.into_iter().filter(|(_, listed)| kept(listed)).rev();
+    rest.chain(all.into_iter().rev()).map(|(_, listed)| listed).collect()
 }
 
 /// Tells whether the spec or a gate names the version of a tag: its digest may be needed.
@@ -403,10 +405,9 @@ fn ran(seen: &Snapshot, tag: &str) -> bool {
     present.chain(before).any(|release| release.tag == tag)
 }
 
-fn order(a: &Listed, b: &Listed) -> std::cmp::Ordering {
-    let version = |listed: &Listed| Version::from_tag(&listed.tag).ok();
-    match (version(a), version(b)) {
-        (Some(a), Some(b)) => a.precedence(&b),
+fn order(a: &Option<Version>, b: &Option<Version>) -> std::cmp::Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) => a.precedence(b),
         (a, b) => a.is_some().cmp(&b.is_some()),
     }
 }

@@ -13,6 +13,7 @@ use crate::model::moment::{Duration, Timestamp};
 use crate::model::moves::{Target, Write};
 use crate::model::problem::Problem;
 use crate::model::release::{About, Card, Listed, ReleaseRef};
+use crate::model::shared::Shared;
 use crate::model::snapshot::{Identity, Snapshot};
 use crate::model::spec::{RouteName, Strategy};
 use crate::model::status::{
@@ -90,7 +91,7 @@ pub fn project(seen: &Snapshot, mut status: Status, waits: &Waits, now: Timestam
     status.waiting =
         waits.holds.iter().map(|(hold, until)| waiting(seen, &old, hold, *until, now)).collect();
     let generation = seen.rollout.generation;
-    status.conditions = conditions::of(seen, &status, waits, (generation, now));
+    status.conditions = conditions::of(seen, &status, waits, (generation, now)).into();
     status
 }
 
@@ -264,8 +265,7 @@ pub fn due(seen: &Snapshot, shown: &Status, now: Timestamp) -> Due {
     let stored = &seen.status;
     let open = stored.attempt.as_ref().is_some_and(|attempt| attempt.stage.open());
     let news = shown.outbox.iter().any(|notice| !stored.outbox.contains(notice));
-    let outboxless = |status: &Status| Status { outbox: Vec::new(), ..status.clone() };
-    let same = outboxless(stored) == outboxless(shown);
+    let same = Status { outbox: shown.outbox.clone(), ..stored.clone() } == *shown;
     // Most often nothing is another than before.
     let quiet = !news && (same || calm(stored) == calm(shown));
     if !open {
@@ -298,7 +298,7 @@ fn unlearned(status: &Status) -> Status {
         attempt,
         stable: stable.map(|side| Side { release: bare(side.release), ..side }),
         outbox: Vec::new(),
-        available: Vec::new(),
+        available: Shared::default(),
         candidates: Vec::new(),
         gated: Vec::new(),
         card: Card::default(),
@@ -334,7 +334,7 @@ fn calm(status: &Status) -> Status {
         canary: None,
         draining: Vec::new(),
         waiting: status.waiting.iter().filter(|w| !w.automatic).cloned().collect(),
-        conditions: conditions::without_generation(&status.conditions),
+        conditions: conditions::without_generation(&status.conditions).into(),
         ..rest
     }
 }
@@ -373,7 +373,7 @@ pub fn invalid(rollout: &Identity, status: &Status, problem: &Problem, now: Time
     let mut shown = status.clone();
     shown.observed_generation = rollout.generation;
     shown.waiting = Vec::new();
-    shown.conditions = conditions::invalid(status, problem, (rollout.generation, now));
+    shown.conditions = conditions::invalid(status, problem, (rollout.generation, now)).into();
     shown
 }
 

@@ -19,6 +19,7 @@ pub mod release;
 pub mod remedy;
 pub mod schedule;
 pub mod selector;
+pub mod shared;
 pub mod snapshot;
 pub mod spec;
 pub mod standing;

@@ -6,6 +6,7 @@ use crate::model::gate::{Bypass, GateState, Ran};
 use crate::model::moment::Timestamp;
 use crate::model::notice::Notice;
 use crate::model::release::{Card, Listed, ReleaseRef};
+use crate::model::shared::Shared;
 use crate::model::spec::Routing;
 use crate::model::template::Revision;
 use crate::model::weight::Weight;
@@ -35,7 +36,7 @@ pub struct Status {
     /// Sides that lost their traffic and still finish requests.
     pub draining: Vec<Draining>,
     /// Ended attempts, newest first.
-    pub history: Vec<Entry>,
+    pub history: Shared<Entry>,
     /// What failed and is not tried again.
     pub quarantine: Vec<Quarantined>,
     /// The fields of Flux objects that hold what was delivered.
@@ -45,7 +46,7 @@ pub struct Status {
     /// An image set by hand.
     pub pin: Option<Pin>,
     /// The releases that are known, oldest first.
-    pub available: Vec<Listed>,
+    pub available: Shared<Listed>,
     /// Those that are newer than what runs and did not fail, newest first.
     pub candidates: Vec<Listed>,
     /// Those of them that nothing keeps from being taken.
@@ -69,7 +70,7 @@ pub struct Status {
     /// Why nothing moves.
     pub waiting: Vec<Waiting>,
     /// The conditions, sorted by type.
-    pub conditions: Vec<Condition>,
+    pub conditions: Shared<Condition>,
     /// Numbers of pods.
     pub counts: Counts,
     /// The selector as text, for the scale subresource.

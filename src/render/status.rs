@@ -515,7 +515,7 @@ mod tests {
                 .to_vec(),
             history: [None, Some(Cause::Aborted), Some(Cause::Superseded)]
                 .map(|cause| entry(cause, by))
-                .to_vec(),
+                .into(),
             quarantine: vec![blamed(&revision, by)],
             targets: [true, false].map(target).to_vec(),
             intent: Some(asked()),
@@ -525,7 +525,7 @@ mod tests {
                 since: at(9),
                 forced: true,
             }),
-            available: vec![known()],
+            available: [known()].into(),
             candidates: vec![known()],
             gated: vec![known()],
             card: card(),
@@ -539,7 +539,7 @@ mod tests {
             gates: gates(),
             bypass: Some(Bypass { version: "1.2.3".into(), since: at(14) }),
             waiting: [None, Some(at(11))].map(held).to_vec(),
-            conditions: vec![ready()],
+            conditions: [ready()].into(),
             counts: Counts { replicas: 4, ready: 3, available: 2, updated: 1 },
             selector: "app=shop".into(),
         }

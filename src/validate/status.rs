@@ -434,7 +434,7 @@ mod tests {
         let revision = Revision::parse(fixture::REVISIONS[0]).unwrap();
         assert_eq!(status.draining, [Draining { revision, since: None }]);
         let rest = (status.quarantine, status.pin, status.frozen_since, status.conditions);
-        assert_eq!(rest, (vec![], None, None, vec![]));
+        assert_eq!(rest, (vec![], None, None, vec![].into()));
         assert_eq!(status.counts.replicas, 0);
         let side = json!({"stable": {"revision": "?"}, "attempt": attempt(&json!({}))});
         assert_eq!(read(side).attempt, None, "a side that cannot be read: all is lost");

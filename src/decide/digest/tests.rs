@@ -119,7 +119,7 @@ fn without_its_required_digest_nothing_is_taken() {
 fn what_a_person_chose_gets_its_digest_once_that_is_known() {
     let mut seen = resting(&format!("shop:2.0.0@{OLD}"), OLD, None, true);
     seen.offer = Offer::Releases(Releases::one(release("2.0.0")));
-    seen.status.available = vec![Listed::of(&release("1.5.0"))];
+    seen.status.available = [Listed::of(&release("1.5.0"))].into();
     let wanted = |seen: &Snapshot| {
         let mut seen = seen.clone();
         seen.spec.wanted_version = Some("1.5.0".to_owned());
@@ -151,7 +151,7 @@ fn the_digest_of_a_known_release_goes_into_the_template_only_where_digests_do() 
     let mut seen = resting("shop:1.0.0", "", None, false);
     seen.offer = Offer::Releases(Releases::one(release("2.0.0")));
     let known = Listed { digest: Some(OLD.to_owned()), ..Listed::of(&release("1.5.0")) };
-    seen.status.available = vec![known];
+    seen.status.available = [known].into();
     let image = |seen: &Snapshot| find(seen, "1.5.0").unwrap().image.to_string();
     assert_eq!(image(&seen), "shop:1.5.0");
     seen.spec.require_digest = true;
@@ -173,7 +173,7 @@ fn what_is_known_of_images_is_noted_and_kept() {
     let one = listed(&seen, &offered(None));
     assert_eq!(one.digest.as_deref(), Some(OLD));
 
-    seen.status.available = vec![Listed { about: stable.about, ..one.clone() }];
+    seen.status.available = [Listed { about: stable.about, ..one.clone() }].into();
     (seen.status.card.title, seen.status.skipped.count) = ("Shop".to_owned(), 3);
     seen.manifests.clear();
     assert_eq!(

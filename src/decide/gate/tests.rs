@@ -199,7 +199,7 @@ fn attempts_at_releases_keep_their_distance() {
         let mut seen = at_rest();
         seen.spec.release_interval = Some(Duration::from_secs(3600));
         seen.status.attempt = Some(start(present.0, present.1));
-        seen.status.history = before;
+        seen.status.history = before.into();
         let until = allows(&seen, &delivered("shop:1.1.0"), at(60)).err();
         let want = want.map(|minute| Hold::ReleaseInterval { until: at(minute) });
         assert_eq!(until, want, "{case}");
@@ -240,13 +240,14 @@ fn what_another_rollout_runs_is_its_last_good_release() {
             Some(("1.1.0", 5)),
         ),
     ] {
-        let status = Status { history, ..at_rest().status };
+        let status = Status { history: history.into(), ..at_rest().status };
         let ran = status.ran().map(|ran| (ran.release.version, ran.since));
         let want = want.map(|(version, minute)| (version.to_owned(), at(minute)));
         assert_eq!(ran, want, "{case}");
     }
     let elsewhere = crate::decide::fixture::template("shop:9").id.revision("shop", 0);
-    let mut status = Status { history: vec![entry("shop:1.1.0", 9, None)], ..at_rest().status };
+    let history = [entry("shop:1.1.0", 9, None)].into();
+    let mut status = Status { history, ..at_rest().status };
     status.stable.as_mut().unwrap().revision = elsewhere;
     assert_eq!(status.ran(), None, "not what it stands on");
     let stable = status.stable.clone().unwrap();
@@ -259,7 +260,7 @@ fn what_another_rollout_runs_is_its_last_good_release() {
         ..status.history[0].clone()
     };
     let only = |number: u32, revision: &Revision| {
-        let history = vec![failed(number, revision)];
+        let history = [failed(number, revision)].into();
         let status = Status { history, ..status.clone() };
         status.ran().map(|ran| (ran.release.version, ran.since))
     };

@@ -133,7 +133,7 @@ fn a_process_that_begins_anew_takes_nothing_back_from_a_source_that_shows_less()
     ];
     for (case, change, want) in cases {
         let mut seen = offered(&["1.1.0"], false);
-        seen.status.available = vec![Listed::of(&release("1.2.0"))];
+        seen.status.available = [Listed::of(&release("1.2.0"))].into();
         change(&mut seen);
         assert_eq!(told(&pick(&seen, at(0))), want, "{case}");
     }
@@ -360,7 +360,7 @@ fn a_rollback_delivers_the_digest_that_the_entry_has() {
         let mut seen = offered(&["1.2.0", "1.1.0"], true);
         seen.spec.require_digest = required;
         let release = ReleaseRef { digest: taken.to_owned(), ..delivered("shop:1.0.0") };
-        seen.status.history = vec![Entry {
+        seen.status.history = [Entry {
             number: 4,
             release,
             revision: template("shop:1.0.0").id.revision("shop", 0),
@@ -371,7 +371,8 @@ fn a_rollback_delivers_the_digest_that_the_entry_has() {
             weight: Weight::FULL,
             bake: None,
             intent: None,
-        }];
+        }]
+        .into();
         let tells = tells.map(|digest: &String| {
             let digest = digest.clone();
             ("1.0.0".to_owned(), Ok(Manifest { digest, ..Manifest::default() }))
@@ -389,7 +390,7 @@ fn a_rollback_delivers_the_digest_that_the_entry_has() {
 #[test]
 fn a_list_that_lost_what_runs_moves_nothing_by_itself() {
     let mut seen = offered(&["1.2.0", "1.0.0"], true);
-    seen.status.available = vec![Listed::of(&release("1.1.0"))];
+    seen.status.available = [Listed::of(&release("1.1.0"))].into();
     let Offer::Releases(releases) = &mut seen.offer else { panic!("no releases") };
     releases.suspect = Some("1.1.0".to_owned());
     assert_eq!(told(&pick(&seen, at(0))), "SourceSuspect");

@@ -23,7 +23,7 @@ fn digested(status: &mut Status) {
     attempt.release.digest = digest.clone();
     status.stable.as_mut().unwrap().release.digest = digest.clone();
     let listed = Listed { digest: Some(digest), ..Listed::of(&release("1.1.0")) };
-    status.available = vec![listed.clone()];
+    status.available = [listed.clone()].into();
     status.candidates = vec![listed];
 }
 
