@@ -4,10 +4,11 @@
 //! the copy. That costs four times as much, and most of what a quiet controller does is reading.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::de::Error;
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -41,9 +42,9 @@ impl<'de, K: Watched> Deserialize<'de> for Guard<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
         if K::ANSWERED
-            && let Ok(Marked { metadata }) = serde_json::from_str(text.get())
+            && let Some(mark) = mark(text.get())
         {
-            let Mark { name, namespace, resource_version, uid } = metadata;
+            let Mark { name, namespace, resource_version, uid } = mark;
             let metadata =
                 ObjectMeta { name, namespace, resource_version, uid, ..ObjectMeta::default() };
             return Ok(Self::Unread { metadata: Box::new(metadata), text });
@@ -71,17 +72,41 @@ impl<K: Watched> Guard<K> {
 
 /// What tells which version of which object it is.
 #[derive(Deserialize)]
-struct Marked {
-    metadata: Mark,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Mark {
     name: Option<String>,
     namespace: Option<String>,
     resource_version: Option<String>,
     uid: Option<String>,
+}
+
+/// Reads which version of which object it is, and nothing that stands after its metadata.
+fn mark(text: &str) -> Option<Mark> {
+    struct Until<'a>(&'a mut Option<Mark>);
+
+    impl<'de> Visitor<'de> for Until<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object with metadata")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<&str>()? {
+                if key == "metadata" {
+                    *self.0 = Some(map.next_value()?);
+                    break;
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut mark = None;
+    // What follows is an error only here: the whole text has been looked through before.
+    let _ = serde_json::Deserializer::from_str(text).deserialize_map(Until(&mut mark));
+    mark
 }
 
 /// Reads an object. Fails only where not even the metadata can be read.

@@ -280,6 +280,10 @@ impl Watched for EndpointSlice {
 impl Watched for ImagePolicy {
     const KIND: Kind = Kind::ImagePolicy;
 
+    fn read(text: &str) -> serde_json::Result<Self> {
+        light::unmanaged(text)
+    }
+
     fn refs(&self) -> Vec<Reference> {
         Vec::new()
     }
@@ -322,6 +326,10 @@ impl Watched for GrpcRoute {
 impl Watched for OciRepository {
     const KIND: Kind = Kind::OciRepository;
 
+    fn read(text: &str) -> serde_json::Result<Self> {
+        light::bindable(text)
+    }
+
     fn refs(&self) -> Vec<Reference> {
         let own = kustomization(&self.metadata).into_iter();
         own.chain(claimed(&self.metadata, Kind::OciRepository)).collect()
@@ -334,6 +342,10 @@ impl Watched for OciRepository {
 
 impl Watched for Kustomization {
     const KIND: Kind = Kind::Kustomization;
+
+    fn read(text: &str) -> serde_json::Result<Self> {
+        light::bindable(text)
+    }
 
     fn refs(&self) -> Vec<Reference> {
         let own = kustomization(&self.metadata).into_iter();
