@@ -13,7 +13,11 @@ use crate::render;
 ///
 /// # Errors
 /// [`Error::Conflict`] if the Rollout is not what was seen, else as the answer says.
-pub async fn commit(client: &Client, rollout: &Rollout, status: &Status) -> Result<Rollout, Error> {
+pub async fn commit(
+    client: &Client,
+    rollout: &Rollout,
+    status: &Status,
+) -> Result<Box<Rollout>, Error> {
     let status = render::status::status(status);
     let patch = render::rollout::status(rollout, &status);
     let stale = rollout.metadata.resource_version.as_deref().unwrap_or_default();

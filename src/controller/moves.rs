@@ -199,7 +199,7 @@ async fn check_template(
     let refused = if is_made(ctx, rollout, id) {
         None
     } else {
-        writes::dry_run(&ctx.client, rollout).await.map_err(Error::Write)?
+        Box::pin(writes::dry_run(&ctx.client, rollout)).await.map_err(Error::Write)?
     };
     let pause = TEMPLATE_PAUSE;
     #[cfg(feature = "planted")]
@@ -222,7 +222,7 @@ async fn check_pods(
     if !began || rollout.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
-    let asked = pods::of_rollout(&ctx.client, key).await;
+    let asked = Box::pin(pods::of_rollout(&ctx.client, key)).await;
     let target = || Reference::new(Kind::Pod, key.namespace.as_str(), "");
     asked.map(Some).map_err(|source| Error::Read { target: target(), source: Box::new(source) })
 }
@@ -297,7 +297,8 @@ async fn store(
 ) -> Result<Instant, Error> {
     let own = writes::own(rollout);
     ctx.remember(key, |memory| memory.depart(own.clone()));
-    let stored = commit::commit(&ctx.client, rollout, status).await;
+    // What is moved with every turn is to be small: a request is boxed.
+    let stored = Box::pin(commit::commit(&ctx.client, rollout, status)).await;
     let (written, stored) = match stored {
         Ok(stored) => {
             let version = stored.metadata.resource_version.as_deref();
@@ -307,13 +308,15 @@ async fn store(
     };
     match &written {
         Ok(_) => ctx.remember(key, Memory::stored),
-        Err(WriteError::Refused { why, .. }) => tell_unstored(ctx, key, rollout, why).await,
+        Err(WriteError::Refused { why, .. }) => {
+            Box::pin(tell_unstored(ctx, key, rollout, why)).await;
+        }
         Err(
             WriteError::Conflict { .. } | WriteError::Taken { .. } | WriteError::Unanswered { .. },
         ) => {}
     }
     land(ctx, key, rollout, written)?;
-    let change = stored.and_then(|stored| ctx.stores.answered(stored));
+    let change = stored.and_then(|stored| ctx.stores.answered(*stored));
     change.iter().for_each(|change| ctx.hear(change));
     Ok(ctx.clock.monotonic() + UNSEEN_MAX)
 }
@@ -359,7 +362,7 @@ pub async fn apply(
             return Ok(Next::Wait(Some(refusal.until)));
         }
         ctx.remember(key, |memory| memory.depart(target));
-        let written = writes::apply(&ctx.client, rollout, write).await;
+        let written = Box::pin(writes::apply(&ctx.client, rollout, write)).await;
         land(ctx, key, rollout, written)?;
     }
     ctx.remember(key, |memory| memory.refusals = 0);
@@ -449,7 +452,8 @@ pub async fn announce(
     let mut sent = Vec::new();
     let own = writes::own(rollout);
     let about = (&own, uid(rollout));
-    let announced = send(&ctx.client, about, notices, &ctx.identity, &mut sent).await;
+    let sending = send(&ctx.client, about, notices, &ctx.identity, &mut sent);
+    let announced = Box::pin(sending).await;
     let unsent = notices.get(sent.len()).map(|notice| notice.id.clone());
     sent.iter().for_each(|_| ctx.metrics.wrote("Event", WriteResult::Done));
     let error = match announced {

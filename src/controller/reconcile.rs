@@ -32,7 +32,9 @@ use crate::validate::validate;
 /// # Errors
 /// Any [`Error`]; what it means for the next turn is said there.
 pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
-    let Some(rollout) = ctx.stores.rollouts.get(key) else { return stray::tell(ctx, key).await };
+    let Some(rollout) = ctx.stores.rollouts.get(key) else {
+        return Box::pin(stray::tell(ctx, key)).await;
+    };
     let known = ctx.stores.ready_for(&rollout) || ctx.stores.denied_for(&rollout).is_some();
     if !known {
         return Ok(Next::Wait(None)); //                       a kind that it names is not listed
@@ -40,7 +42,9 @@ pub async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
     if let Some(until) = catch_up(ctx, key, &rollout).await? {
         return Ok(Next::Behind(until)); //                    our own last write is not seen yet
     }
-    let Some(rollout) = ctx.stores.rollouts.get(key) else { return stray::tell(ctx, key).await };
+    let Some(rollout) = ctx.stores.rollouts.get(key) else {
+        return Box::pin(stray::tell(ctx, key)).await;
+    };
 
     let seen = observe(ctx, key, &rollout).await?; //         reads only
     let known = validate(&seen); //                           parsed: from here all is legal
