@@ -13,6 +13,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::runtime::leader::{self, Elector, Leadership};
 use crate::runtime::metrics::Metrics;
+use crate::runtime::pace::Pace;
 use crate::runtime::settings::{self, Settings};
 use crate::runtime::shutdown::{self, Shutdown};
 use crate::runtime::{client, telemetry};
@@ -39,11 +40,11 @@ pub enum Error {
     Broken(&'static str),
 }
 
-/// Runs the controller until SIGTERM or SIGINT.
+/// Runs the controller until SIGTERM or SIGINT. `pace`: what its thread rests by.
 ///
 /// # Errors
 /// [`Error`] if it cannot start.
-pub async fn run(settings: Settings) -> Result<(), Error> {
+pub async fn run(settings: Settings, pace: Pace) -> Result<(), Error> {
     telemetry::init(settings.log_format, &settings.log_filter)?;
     client::install_tls();
     let shutdown = shutdown::on_signals()?;
@@ -63,7 +64,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let serving = router::serve(listener, router::router(probes), shutdown.clone());
     let identity = settings.identity.clone();
     let fetch = Some(reader(client.clone()));
-    let parts = Parts { client, clock, leadership, metrics, health, identity, fetch };
+    let parts = Parts { client, clock, leadership, metrics, health, identity, fetch, pace };
     #[cfg(feature = "planted")]
     tracing::warn!("{}", crate::planted::MARK);
     info!(version = env!("CARGO_PKG_VERSION"), address = %settings.bind_address, "started");

@@ -24,6 +24,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::runtime::leader::Leadership;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::pace::Pace;
 
 /// How long an event of pods waits for others of its kind: one change of a ReplicaSet comes as
 /// three or four, and each may cost a write of status.
@@ -55,6 +56,8 @@ pub struct Context {
     pub readings: Readings,
     /// Whether registries are asked.
     pub reads: bool,
+    /// What the thread that runs the turns rests by.
+    pub pace: Pace,
     memories: Mutex<BTreeMap<Key, Memory>>,
 }
 
@@ -72,6 +75,8 @@ pub struct Parts {
     pub health: Health,
     /// The name of this process.
     pub identity: String,
+    /// What the thread that runs the turns rests by.
+    pub pace: Pace,
     /// Asks registries; none: only what sources show is known.
     pub fetch: Option<Fetch>,
 }
@@ -91,7 +96,7 @@ impl fmt::Debug for Parts {
 impl Context {
     /// Puts a context together.
     pub fn new(parts: Parts, stores: Arc<Stores>) -> Self {
-        let Parts { client, clock, leadership, metrics, health, identity, fetch } = parts;
+        let Parts { client, clock, leadership, metrics, health, identity, pace, fetch } = parts;
         Self {
             client,
             clock,
@@ -105,6 +110,7 @@ impl Context {
             identity,
             readings: Readings::default(),
             reads: fetch.is_some(),
+            pace,
             memories: Mutex::default(),
         }
     }
@@ -113,7 +119,10 @@ impl Context {
     pub fn remember<T>(&self, key: &Key, look: impl FnOnce(&mut Memory) -> T) -> T {
         // A panic while the lock is held leaves memories that are still whole: go on with them.
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        look(memories.entry(key.clone()).or_default())
+        match memories.get_mut(key) {
+            Some(memory) => look(memory),
+            None => look(memories.entry(key.clone()).or_default()),
+        }
     }
 
     /// Notes that a turn did what it was to do.
@@ -165,7 +174,7 @@ impl Context {
     /// [`Error::Read`] if there is no answer.
     pub async fn ask(&self, target: &Reference) -> Result<(), Error> {
         debug!(object = %target, "not seen: asking");
-        let asked = self.stores.refresh(&self.client, target).await;
+        let asked = Box::pin(self.stores.refresh(&self.client, target)).await;
         let change = asked.map_err(|source| {
             let target = target.clone();
             Error::Read { target, source: Box::new(source) }

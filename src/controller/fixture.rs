@@ -13,6 +13,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::runtime::leader::Leadership;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::pace::Pace;
 
 /// A process that leads, whose API server gives these answers: code and body.
 pub fn context<F>(stores: Stores, answer: F) -> Context
@@ -33,6 +34,7 @@ where
         health: Health::new(clock.clone()),
         clock,
         identity: "test".to_owned(),
+        pace: Pace::default(),
         fetch: None,
     };
     Context::new(parts, Arc::new(stores))

@@ -120,6 +120,7 @@ async fn turns(ctx: &Arc<Context>, concurrency: usize, shutdown: &Shutdown) -> E
         }
         let waiting = ctx.queue.waiting(now);
         ctx.metrics.set_queued(waiting);
+        ctx.pace.set_turns(running.len());
         ctx.health.beat(ready && leading && 0 < waiting);
         let open = ready && leading && running.len() < concurrency;
         let next = ctx.queue.next().filter(|_| open);
@@ -134,6 +135,7 @@ async fn turns(ctx: &Arc<Context>, concurrency: usize, shutdown: &Shutdown) -> E
             () = until(next) => {}
         }
     }
+    ctx.pace.set_turns(0);
     let rest = running.for_each(|_| async {});
     match tokio::time::timeout(DRAIN_TIMEOUT, rest).await {
         Ok(()) => End::Idle,

@@ -9,6 +9,7 @@ pub mod leader;
 pub mod lease;
 pub mod metrics;
 pub mod names;
+pub mod pace;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;

@@ -20,6 +20,7 @@ use crate::runtime::fence::Fence;
 use crate::runtime::health::Health;
 use crate::runtime::leader::{self, Leadership, Seat};
 use crate::runtime::metrics::Metrics;
+use crate::runtime::pace::Pace;
 use crate::runtime::shutdown;
 use crate::sim::hub::Hub;
 use crate::sim::judge::Violation;
@@ -116,6 +117,7 @@ fn main(
         metrics,
         health,
         identity: identity.to_owned(),
+        pace: Pace::default(),
         fetch: hub.any().then(|| {
             let digests = hub.clone();
             read::by(move |image| hub.list(image), move |image, tag| digests.digest(image, tag))
