@@ -104,7 +104,7 @@ fn mark(text: &str) -> Option<Mark> {
     }
 
     let mut mark = None;
-    // What follows is an error only here: the whole text has been looked through before.
+    // An error up to there leaves no mark; what comes after was looked through as a whole before.
     let _ = serde_json::Deserializer::from_str(text).deserialize_map(Until(&mut mark));
     mark
 }
@@ -203,6 +203,24 @@ mod tests {
         let nameless = r#"{"type":"MODIFIED","object":{"metadata":7}}"#;
         assert!(serde_json::from_str::<WatchEvent<Guard<Service>>>(nameless).is_err());
     }
+
+    #[test]
+    fn a_mark_is_read_wherever_the_metadata_stand() {
+        let meta = r#""metadata":{"name":"shop","uid":"u"}"#;
+        for (case, text, want) in [
+            ("first", format!("{{{meta}}}"), Some("shop")),
+            ("after others", format!(r#"{{"kind":"x","status":{{{meta}}},{meta}}}"#), Some("shop")),
+            ("what follows is not read", format!(r#"{{{meta},"spec":7}}"#), Some("shop")),
+            ("none", r#"{"spec":{"metadata":{"name":"x"}}}"#.to_owned(), None),
+            ("no metadata", r#"{"metadata":7}"#.to_owned(), None),
+            ("a key with an escape", format!(r#"{{"k\u0069nd":"x",{meta}}}"#), None),
+            ("no object", "[]".to_owned(), None),
+        ] {
+            let mark = mark(&text);
+            assert_eq!(mark.and_then(|mark| mark.name).as_deref(), want, "{case}: {text}");
+        }
+    }
+
     #[test]
     fn what_a_write_was_answered_with_is_not_read_again() {
         let event = |meta: &str, spec: &str| {

@@ -225,6 +225,7 @@ mod tests {
         let error = |text| rollout(text).unwrap_err().to_string();
         assert!(error(r#"{"metadata": {}, "spec": 7}"#).contains("invalid type"));
     }
+
     #[test]
     fn of_an_object_of_flux_is_kept_who_has_a_field_that_may_be_bound() {
         let both = json!({"f:spec": {"f:postBuild": {"f:substitute": {"f:TAG": {}}},
