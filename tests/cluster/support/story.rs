@@ -47,7 +47,7 @@ impl Story {
         let end = Instant::now() + Duration::from_secs(secs);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         // Of one length, since words about it are cut to one length too.
-        let namespace = format!("{title}-{}-{count:03}", std::process::id());
+        let namespace = format!("{title}-{}-{count:04}", std::process::id());
         let cluster = Cluster::create(rig().client().await, &namespace).await;
         let history = History::open(&namespace).await;
         let rollouts = Watch::open(&cluster, "Rollout").await;
