@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntr
 use kube::core::Object;
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::api::foreign::Lean;
 use crate::api::rollout::{Rollout, RolloutSpec};
@@ -15,35 +15,13 @@ use crate::api::status::RolloutStatus;
 
 #[derive(Deserialize)]
 struct Light {
-    metadata: Lean<Vec<Entry>>,
+    metadata: Lean<Vec<Holder>>,
     spec: RolloutSpec,
     #[serde(default)]
     status: Option<RolloutStatus>,
 }
 
-/// Who manages the template.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    manager: Option<String>,
-    subresource: Option<String>,
-    #[serde(rename = "fieldsV1")]
-    fields: Option<Fields>,
-}
-
-#[derive(Deserialize)]
-struct Fields {
-    #[serde(rename = "f:spec")]
-    spec: Option<Spec>,
-}
-
-#[derive(Deserialize)]
-struct Spec {
-    #[serde(rename = "f:template")]
-    template: Option<Value>,
-}
-
-/// Reads a Rollout.
+/// Reads a Rollout, with who manages its template.
 ///
 /// # Errors
 /// What cannot be read, as if all of it were read.
@@ -51,17 +29,8 @@ pub fn rollout(text: &str) -> serde_json::Result<Rollout> {
     let Ok(Light { metadata, spec, status }) = serde_json::from_str(text) else {
         return serde_json::from_str(text);
     };
-    let (mut metadata, entries) = metadata.split();
-    let entry = |entry: Entry| {
-        let template = entry.fields?.spec?.template?;
-        Some(ManagedFieldsEntry {
-            manager: entry.manager,
-            subresource: entry.subresource,
-            fields_v1: Some(FieldsV1(json!({"f:spec": {"f:template": template}}))),
-            ..ManagedFieldsEntry::default()
-        })
-    };
-    metadata.managed_fields = entries.map(|all| all.into_iter().filter_map(entry).collect());
+    let (mut metadata, holders) = metadata.split();
+    metadata.managed_fields = holders.map(entries);
     Ok(Rollout { metadata, spec, status })
 }
 
@@ -80,19 +49,33 @@ struct Holder {
     manager: Option<String>,
     subresource: Option<String>,
     #[serde(rename = "fieldsV1")]
-    fields: Option<Bindable>,
+    fields: Option<Asked>,
 }
 
-/// A set of fields without those that cannot be bound; none where it holds others only.
-struct Bindable(Option<Value>);
+/// A set of fields without those that nobody asks for; none where it holds others only.
+struct Asked(Option<Value>);
 
-/// The fields of whole sets under which those lie that may be bound.
-const BINDABLE: [&[&str]; 2] = [&["f:spec"], &["f:postBuild", "f:ref"]];
+/// The names in whole sets under which those fields lie that somebody asks for: the template of a
+/// Rollout, and what may be bound.
+const ASKED: [&[&str]; 2] = [&["f:spec"], &["f:template", "f:postBuild", "f:ref"]];
 
-impl<'de> Deserialize<'de> for Bindable {
+impl<'de> Deserialize<'de> for Asked {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Narrow(&BINDABLE).deserialize(deserializer).map(Self)
+        Narrow(&ASKED).deserialize(deserializer).map(Self)
     }
+}
+
+/// What is kept of `managedFields`.
+fn entries(holders: Vec<Holder>) -> Vec<ManagedFieldsEntry> {
+    let entry = |holder: Holder| {
+        Some(ManagedFieldsEntry {
+            manager: holder.manager,
+            subresource: holder.subresource,
+            fields_v1: Some(FieldsV1(holder.fields?.0?)),
+            ..ManagedFieldsEntry::default()
+        })
+    };
+    holders.into_iter().filter_map(entry).collect()
 }
 
 /// Reads of a set of fields those of these names, level by level, and nothing of the rest.
@@ -143,15 +126,7 @@ where
     P: DeserializeOwned + Clone,
     U: DeserializeOwned + Clone + Default,
 {
-    let entry = |holder: Holder| {
-        Some(ManagedFieldsEntry {
-            manager: holder.manager,
-            subresource: holder.subresource,
-            fields_v1: Some(FieldsV1(holder.fields?.0?)),
-            ..ManagedFieldsEntry::default()
-        })
-    };
-    read(text, |all: Vec<Holder>| Some(all.into_iter().filter_map(entry).collect()))
+    read(text, |holders| Some(entries(holders)))
 }
 
 /// Reads an object of Flux whose managers nobody asks for.
@@ -168,7 +143,7 @@ where
 
 fn read<M, P, U>(
     text: &str,
-    entries: impl FnOnce(M) -> Option<Vec<ManagedFieldsEntry>>,
+    kept: impl FnOnce(M) -> Option<Vec<ManagedFieldsEntry>>,
 ) -> serde_json::Result<Object<P, U>>
 where
     M: DeserializeOwned,
@@ -179,12 +154,14 @@ where
         return serde_json::from_str(text);
     };
     let (mut metadata, managed) = metadata.split();
-    metadata.managed_fields = managed.and_then(entries);
+    metadata.managed_fields = managed.and_then(kept);
     Ok(Object { types: None, metadata, spec, status })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::api::foreign::{ImagePolicy, Kustomization};
     use crate::observe::refs::Watched;
